@@ -1,0 +1,70 @@
+"""The value that travels between the stages: a picture under the pixel contract.
+
+The contract, at every boundary: float32, height × width × 3, RGB, linear light, Rec.709 primaries, D65,
+1.0 = SDR reference white = 203 cd/m² (ITU-R BT.2408). Values above 1 (highlights) and below 0 (colours
+outside Rec.709) are legal; NaN and infinity are not. Alpha travels beside the colour, in [0, 1], and the
+colour is un-associated (straight). This module knows no file format, no device and no network.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luxscaler.errors import PictureError
+
+FloatArray = NDArray[np.float32]
+
+REFERENCE_WHITE_CD_M2 = 203.0
+"""Luminance of the linear value 1.0, in cd/m² (ITU-R BT.2408-7, HDR reference white)."""
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """What the file said about itself: for reports; no later stage computes with it."""
+
+    format: str = "array"
+    """Name of the file format in lower case: "jpeg", "png", "webp", "tiff", "exr", "avif"."""
+    bits: int = 32
+    """Bits per channel as stored (8, 10, 12, 16, 32)."""
+    is_float: bool = True
+    """Whether the samples were stored as floating point."""
+    color_space: str = "linear Rec.709"
+    """The coding that was converted from, e.g. "sRGB (assumed)", "ICC: Display P3", "cICP 9/16"."""
+    notices: tuple[str, ...] = ()
+    """What the reader decided on the user's behalf, one line each (e.g. "first of 3 pages")."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture under the pixel contract.
+
+    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = 203 cd/m², unbounded, finite.
+    alpha: (height, width) float32 in [0, 1], or None for an opaque picture.
+    """
+
+    rgb: FloatArray
+    alpha: FloatArray | None = None
+    source: PictureSource = PictureSource()
+
+    def __post_init__(self) -> None:
+        if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.float32:
+            raise PictureError(f"rgb must be height × width × 3 float32, got {self.rgb.shape} {self.rgb.dtype}")
+        if 0 in self.rgb.shape:
+            raise PictureError(f"a picture needs at least one pixel, got {self.width} × {self.height}")
+        if self.alpha is not None and (
+            self.alpha.shape != self.rgb.shape[:2] or self.alpha.dtype != np.float32
+        ):
+            raise PictureError(
+                f"alpha must be {self.rgb.shape[:2]} float32, got {self.alpha.shape} {self.alpha.dtype}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.rgb.shape[0])

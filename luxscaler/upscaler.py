@@ -1,0 +1,194 @@
+"""One picture in, one larger picture out: device, precision and memory.
+
+Wraps a network of network.py: codes linear light into what the network wants and back, runs the network on
+pieces that fit into memory, blends them, and resizes to the scale asked for. Values above 1 and below 0
+survive (network_coding.py). It knows nothing of files, references, masters or dynamic range.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luxscaler import blending, network_coding
+from luxscaler.errors import InputError, UpscaleError
+from luxscaler.network import RECONSTRUCT_RADIUS, RRDBNet, SRVGGNetCompact
+
+MIN_SCALE, MAX_SCALE = 1.0, 8.0
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+STRIP_ROWS = 32
+"""Rows of features that RRDBNet's upsampling part does at once: bit-equal to all at once, 1/16 the memory."""
+DECODE_ROWS = 256
+"""Rows that are decoded at once, so that temporaries stay small beside the picture."""
+
+Progress = Callable[[int, int], None]
+"""Called with (source pixels done, source pixels in all)."""
+
+
+@dataclass(frozen=True)
+class UpscalerOptions:
+    """Where and how the network runs."""
+
+    device: str = "auto"
+    """"auto" takes CUDA, then Apple's MPS, then the CPU."""
+    precision: str = "auto"
+    """"auto": fp16 on CUDA, fp32 elsewhere. bf16 and fp16 cost accuracy (docs/experiments.md)."""
+    tile: int = 512
+    """Largest side, in source pixels, of what the network sees at once; halved when memory runs out."""
+    overlap: int = 64
+    """Source pixels that neighbouring tiles share; half of it is context beyond the middle of a seam."""
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(f"device is {self.device!r}; it must be one of {', '.join(DEVICES)}")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
+        if self.overlap < 0 or self.tile < 2 * self.overlap or self.tile < 1:
+            raise InputError(
+                f"tile is {self.tile} and overlap {self.overlap}; a tile must be at least twice the overlap"
+            )
+
+
+def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
+    """(width, height) of the result: each side times scale, rounded half to even.
+
+    Raises InputError when scale is not a number from 1 to 8.
+    """
+    if not MIN_SCALE <= scale <= MAX_SCALE:  # also catches NaN
+        raise InputError(f"scale is {scale}; it must be from {MIN_SCALE:g} to {MAX_SCALE:g}")
+    return round(width * scale), round(height * scale)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; InputError when this machine has none such."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    if not available[name]:
+        raise InputError(f"device is {name!r}, and this machine has none such")
+    return torch.device(name)
+
+
+class Upscaler:
+    """A network on a device. Holds no state of the pictures it has seen."""
+
+    def __init__(
+        self, network: RRDBNet | SRVGGNetCompact, options: UpscalerOptions = UpscalerOptions()
+    ) -> None:
+        """Moves the network to the device; InputError when the device or precision is not to be had."""
+        self.options = options
+        self.device = resolve_device(options.device)
+        precision = options.precision
+        if precision == "auto":
+            precision = "fp16" if self.device.type == "cuda" else "fp32"
+        if precision == "fp16" and self.device.type == "cpu":
+            raise InputError("precision is 'fp16', which the CPU does not do well: take fp32 or bf16")
+        self.precision = precision
+        self.dtype = _DTYPES[precision]
+        self.native_scale = network.config.scale
+        # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
+        self._network = network.eval().requires_grad_(False)
+        self._network.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def upscale(
+        self, rgb: Tensor, scale: float, *, peak: float | None = None, progress: Progress | None = None
+    ) -> Tensor:
+        """Upscale linear light.
+
+        rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device.
+        scale: 1 to 8. peak: the largest value of the whole master, if `rgb` is a part of one, so that all
+        parts are coded alike. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device,
+        within the range that `rgb` spans, widened to [0, 1].
+
+        Raises InputError for a scale out of range, UpscaleError when the network's output is not finite or
+        memory does not suffice even for the smallest tile.
+        """
+        height, width = rgb.shape[0], rgb.shape[1]
+        out_width, out_height = output_size(width, height, scale)
+        low, high = min(0.0, float(rgb.min())), max(1.0, float(rgb.max()))
+        headroom = network_coding.headroom_for(max(high, peak or 0.0))
+        code = network_coding.encode(rgb.to(self.device).permute(2, 0, 1)[None], headroom)
+        code = self._run(code, progress)
+        enlarge = out_width > code.shape[3] or out_height > code.shape[2]
+        if enlarge:  # in code values, where overshoot is even on both sides of an edge
+            code = _resize(code, out_height, out_width)
+        picture = _decoded(code, headroom, low, high)
+        if not enlarge and (out_height, out_width) != tuple(picture.shape[:2]):
+            # Averages of light must be taken in linear light.
+            small = _resize(picture.permute(2, 0, 1)[None], out_height, out_width)
+            picture = small.clamp_(low, high)[0].permute(1, 2, 0)
+        return picture.contiguous()
+
+    @torch.inference_mode()
+    def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
+        """Upscale coverage, (H, W) float32 in [0, 1], by the same network, so that its edges match the colour.
+
+        Returns (round(scale·H), round(scale·W)) in [0, 1]. A constant alpha stays that constant exactly.
+        """
+        out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
+        first = alpha.flatten()[0]
+        if bool((alpha == first).all()):
+            return first.to(self.device).expand(out_height, out_width).contiguous()
+        code = alpha.to(self.device)[None, None].expand(1, 3, -1, -1)
+        result = self._run(code, progress).mean(1, keepdim=True)
+        if (out_height, out_width) != tuple(result.shape[2:]):
+            result = _resize(result, out_height, out_width)
+        return result.clamp_(0.0, 1.0)[0, 0].contiguous()
+
+    def _run(self, code: Tensor, progress: Progress | None) -> Tensor:
+        """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
+        run = blending.TiledRun(
+            self._forward, self.native_scale, self.options.tile, self.options.overlap, progress
+        )
+        out = run(code)
+        if not bool(torch.isfinite(out).all()):
+            raise UpscaleError(
+                f"the network gave values that are not finite in {self.precision}; try precision fp32"
+            )
+        return out
+
+    def _forward(self, code: Tensor) -> Tensor:
+        """The network on one piece: 1×3×h×w float32 → 1×3×(n·h)×(n·w) float32."""
+        network = self._network
+        height, width = code.shape[2:]
+        unshuffle = network.config.unshuffle
+        right, bottom = -width % unshuffle, -height % unshuffle
+        if right or bottom:
+            code = F.pad(code, (0, right, 0, bottom), mode="replicate")
+        x = code.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        out = _in_strips(network, x) if isinstance(network, RRDBNet) else network(x).float()
+        return out[:, :, : height * self.native_scale, : width * self.native_scale]
+
+
+def _in_strips(network: RRDBNet, x: Tensor) -> Tensor:
+    """`network(x)`, its upsampling part strip by strip of rows."""
+    features = network.extract(x)
+    rows, columns = features.shape[2:]
+    out = x.new_empty((1, network.config.out_channels, 4 * rows, 4 * columns), dtype=torch.float32)
+    for start in range(0, rows, STRIP_ROWS):
+        stop = min(start + STRIP_ROWS, rows)
+        first, last = max(start - RECONSTRUCT_RADIUS, 0), min(stop + RECONSTRUCT_RADIUS, rows)
+        strip = features[:, :, first:last].contiguous(memory_format=torch.channels_last)
+        skip = 4 * (start - first)
+        out[:, :, 4 * start : 4 * stop] = network.reconstruct(strip)[:, :, skip : skip + 4 * (stop - start)]
+    return out
+
+
+def _resize(picture: Tensor, height: int, width: int) -> Tensor:
+    """1×C×H×W to another size by an anti-aliased cubic (Keys 1981, a = −0.5 as in Pillow)."""
+    return F.interpolate(picture, (height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
+def _decoded(code: Tensor, headroom: float, low: float, high: float) -> Tensor:
+    """1×3×H×W code → H×W×3 linear light within [low, high], a band of rows at a time."""
+    _, _, height, width = code.shape
+    out = code.new_empty((height, width, 3))
+    for start in range(0, height, DECODE_ROWS):
+        band = code[0, :, start : start + DECODE_ROWS].permute(1, 2, 0).contiguous()
+        out[start : start + DECODE_ROWS] = network_coding.decode_(band, headroom).clamp_(low, high)
+    return out

@@ -37,9 +37,9 @@ class UpscalerOptions:
     """"auto" takes CUDA, then Apple's MPS, then the CPU."""
     precision: str = "auto"
     """"auto": fp16 on CUDA, fp32 elsewhere. bf16 and fp16 cost accuracy (docs/experiments.md)."""
-    tile: int = 512
+    tile: int = 1024
     """Largest side, in source pixels, of what the network sees at once; halved when memory runs out."""
-    overlap: int = 64
+    overlap: int = 96
     """Source pixels that neighbouring tiles share; half of it is context beyond the middle of a seam."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,91 @@
+"""Fractality: the spectral slope of the detail that the network invented.
+
+Octave k above the source's Nyquist limit gets the amplitude fractality^k. As a continuous law that is a gain
+of ν^log2(fractality) at ν times the Nyquist frequency, which adds log2(fractality) to the slope of the
+amplitude spectrum there, and so moves the fractal dimension of the detail (Pentland, "Fractal-based
+description of natural scenes", IEEE PAMI 6, 1984: slope and dimension of a fractal surface are linear in each
+other). What the source determined stays: averaged back to the source's size, the picture is the same. This
+module knows no network and no file; it works on any device.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luxscaler.errors import InputError
+
+MIN_FRACTALITY, MAX_FRACTALITY = 0.0, 2.0
+MIRROR = 64
+"""Pixels mirrored around the picture, so that its opposite edges do not meet in the Fourier transform."""
+TOLERANCE = 5e-4
+"""How much a source pixel may still change, in linear light."""
+MAX_PROJECTIONS = 16
+"""Rounds of taking back what the source would notice; each leaves about a third of it."""
+
+
+def check_fractality(fractality: float) -> None:
+    """InputError unless `fractality` is a number from 0 to 2."""
+    if not MIN_FRACTALITY <= fractality <= MAX_FRACTALITY:  # also catches NaN
+        raise InputError(
+            f"fractality is {fractality}; it must be from {MIN_FRACTALITY} to {MAX_FRACTALITY}"
+        )
+
+
+@torch.inference_mode()
+def shape_detail(rgb: Tensor, source_size: tuple[int, int], fractality: float) -> Tensor:
+    """Tilt the spectrum of `rgb` above the Nyquist limit of its source.
+
+    rgb: (H, W, 3) float32, linear light. source_size: (height, width) of what it was upscaled from.
+    Returns the same shape, within the range of `rgb` widened to [0, 1]; `rgb` itself when `fractality` is 1
+    or nothing lies above the limit. Raises InputError for a fractality outside [0, 2].
+    """
+    check_fractality(fractality)
+    height, width = rgb.shape[:2]
+    if fractality == 1.0 or (height <= source_size[0] and width <= source_size[1]):
+        return rgb
+    low, high = min(0.0, float(rgb.min())), max(1.0, float(rgb.max()))
+    out = torch.empty_like(rgb)
+    for channel in range(3):  # one at a time: the transforms are the largest temporaries
+        plane = rgb[..., channel]
+        change = _filtered(plane, source_size, fractality).sub_(plane)
+        out[..., channel] = _kept_for_source(plane, change, source_size, low, high)
+    return out
+
+
+def octave_gain(frequency: Tensor, fractality: float) -> Tensor:
+    """Gain at `frequency` (in units of the source's Nyquist limit): 1 up to 1, then frequency^log2(F)."""
+    if fractality == 0.0:
+        return (frequency <= 1.0).to(frequency.dtype)
+    return frequency.clamp(min=1.0).pow_(math.log2(fractality))
+
+
+def _filtered(plane: Tensor, source_size: tuple[int, int], fractality: float) -> Tensor:
+    """H×W through the octave gains."""
+    height, width = plane.shape
+    pads = [min(MIRROR, side - 1) for side in (width, height)]
+    padded = F.pad(plane[None, None], (pads[0], pads[0], pads[1], pads[1]), mode="reflect")[0, 0]
+    spectrum = torch.fft.rfft2(padded)
+    # The source's samples determine a square of frequencies, so the distance is the larger coordinate.
+    down = torch.fft.fftfreq(padded.shape[0], device=plane.device).abs_() * (2.0 * height / source_size[0])
+    across = torch.fft.rfftfreq(padded.shape[1], device=plane.device) * (2.0 * width / source_size[1])
+    spectrum *= octave_gain(torch.maximum(down[:, None], across[None, :]), fractality)
+    result = torch.fft.irfft2(spectrum, s=padded.shape)
+    return result[pads[1] : pads[1] + height, pads[0] : pads[0] + width]
+
+
+def _kept_for_source(
+    plane: Tensor, change: Tensor, source_size: tuple[int, int], low: float, high: float
+) -> Tensor:
+    """`plane + change` within [low, high], after `change` lost what the source's pixels would notice."""
+    floor, ceiling = low - plane, high - plane
+    size = (plane.shape[0], plane.shape[1])
+    torch.clamp(change, floor, ceiling, out=change)
+    for _ in range(MAX_PROJECTIONS):
+        seen = F.interpolate(change[None, None], source_size, mode="area")
+        if float(seen.abs().max()) <= TOLERANCE:
+            break
+        change = change - F.interpolate(seen, size, mode="bicubic", align_corners=False)[0, 0]
+        torch.clamp(change, floor, ceiling, out=change)
+    return change.add_(plane)

@@ -46,7 +46,7 @@ ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR pi
 
 _PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # x, y of red, green, blue: ITU-R BT.709-6, 1.3
 _D65 = (0.3127, 0.3290)
-_WEBP_MAX_SIDE = 16383  # pixels: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)
+WEBP_MAX_SIDE = 16383  # pixels: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)
 _CLASSIC_TIFF_BYTES = 0xF000_0000  # 3.75 GiB of samples; beyond it 32-bit offsets could overflow
 _BAND_PIXELS = 1 << 15  # a band of float64 RGB is 0.75 MiB: it stays in the cache
 _THREADS = min(8, os.cpu_count() or 1)  # of the EXR and TIFF encoders
@@ -163,8 +163,8 @@ def _check_shape(name: str, rgb: FloatArray, alpha: FloatArray | None) -> None:
     if alpha is not None and (alpha.dtype != np.float32 or alpha.shape != rgb.shape[:2]):
         raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")
     height, width = rgb.shape[:2]
-    if name == "webp" and max(height, width) > _WEBP_MAX_SIDE:
-        raise ExportError(f"WebP holds at most {_WEBP_MAX_SIDE} pixels a side, got {width} × {height}")
+    if name == "webp" and max(height, width) > WEBP_MAX_SIDE:
+        raise ExportError(f"WebP holds at most {WEBP_MAX_SIDE} pixels a side, got {width} × {height}")
 
 
 def _check_metadata(metadata: Metadata) -> None:

@@ -1,0 +1,226 @@
+"""The way of a pixel: one tile in, one file out.
+
+    bytes → image → upscaler → detail → reference → dynamic_range → hdr_exporter → file
+
+`predict.py`, the command line and the tests walk this way and no other. It decides the order of the stages
+and what each needs to know of the others; how a stage works is the stage's own business. It knows nothing of
+Cog, terminals or masters.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import hdr_exporter
+from luxscaler import __version__
+from luxscaler.detail import check_fractality, shape_detail
+from luxscaler.dynamic_range import ToneStatistics, check_boost, expand
+from luxscaler.errors import ExportError, InputError, PictureTooLargeError
+from luxscaler.image import DEFAULT_MAX_PIXELS, read_header, read_picture
+from luxscaler.matte import fill_transparent
+from luxscaler.picture import Picture
+from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, TileBox, match_low_band
+from luxscaler.registration import locate
+from luxscaler.upscaler import Progress, Upscaler, output_size
+
+OUTPUT_FORMATS = hdr_exporter.FORMATS
+HDR_FORMATS = ("exr", "tiff")
+"""Formats that hold the range as it is; the others show the SDR rendering of the same scene."""
+DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
+"""Largest result unless the caller says otherwise: 4.8 GB as float32 RGB."""
+
+PictureFile = str | os.PathLike[str] | bytes
+
+
+@dataclass(frozen=True)
+class TileRequest:
+    """What is asked for; the fields are the inputs of the container (README). Checked when made."""
+
+    tile_input: PictureFile
+    global_reference: PictureFile | None = None
+    tile_box: TileBox | None = None
+    output_format: str = "webp"
+    hdr_boost: float = 1.0
+    fractality: float = 1.0
+    scale: float = 4.0
+    model: str = "photo"
+    webp_quality: int = 90
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    """Largest picture read, in pixels."""
+    max_output_pixels: int = DEFAULT_MAX_OUTPUT_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.output_format not in OUTPUT_FORMATS:
+            known = ", ".join(OUTPUT_FORMATS)
+            raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")
+        if self.tile_box is not None and self.global_reference is None:
+            raise InputError("tile_box says where the tile sits in a global_reference, and none was given")
+        check_boost(self.hdr_boost)
+        check_fractality(self.fractality)
+        output_size(1, 1, self.scale)
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """What came out."""
+
+    path: Path
+    width: int
+    height: int
+    peak: float
+    """Largest linear value written, 1.0 = SDR white."""
+    timings: dict[str, float]
+    """Seconds by stage: decode, network, detail, reference, expand, export."""
+    notices: tuple[str, ...] = ()
+    """What was decided on the user's behalf, one line each."""
+
+
+@dataclass
+class _Clock:
+    """Adds up the seconds of the stages of one request."""
+
+    device: torch.device
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # kernels run on after their call has returned
+        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - start
+
+
+def process_tile(
+    request: TileRequest,
+    upscaler_for: Callable[[str], Upscaler],
+    path: str | os.PathLike[str],
+    progress: Progress | None = None,
+) -> TileResult:
+    """Walk the whole way and write the file at `path`.
+
+    `upscaler_for` gives the upscaler of a model's name. Raises InputError (and its kin) for what the request
+    asks, WeightsError, UpscaleError or ExportError; in each case no file appears.
+    """
+    upscaler = upscaler_for(request.model)
+    clock = _Clock(upscaler.device)
+    with clock.stage("decode"):
+        tile = _read(request.tile_input, request, "tile_input")
+        reference = _read(request.global_reference, request, "global_reference")
+    assert tile is not None  # noqa: S101 - only the reference may be absent
+    _check_output_size(tile, request)
+    seen = Tensor() if reference is None else torch.from_numpy(reference.rgb).to(upscaler.device)
+    statistics = ToneStatistics.of(torch.from_numpy(tile.rgb) if reference is None else seen)
+
+    with clock.stage("network"):
+        rgb, alpha = _upscale(tile, request.scale, upscaler, statistics.peak, progress)
+    source_size = (tile.height, tile.width)
+    with clock.stage("detail"):
+        rgb = shape_detail(rgb, source_size, request.fractality)
+    notices = [*tile.source.notices]
+    with clock.stage("reference"):
+        if reference is not None:
+            rgb = _follow(rgb, tile, seen, request.tile_box, notices)
+    with clock.stage("expand"):
+        # SDR files show the picture as it was before the expansion: that is its SDR rendering.
+        boost = request.hdr_boost if request.output_format in HDR_FORMATS else 1.0
+        rgb = expand(rgb, boost, statistics)
+        peak = float(rgb.max())
+    with clock.stage("export"):
+        sdr_peak = max(statistics.peak, 1.0)
+        _export(path, rgb, alpha, request, sdr_peak)
+    return TileResult(Path(path), rgb.shape[1], rgb.shape[0], peak, clock.timings, tuple(notices))
+
+
+def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture | None:
+    if file is None:
+        return None
+    try:
+        return read_picture(file, max_pixels=request.max_pixels)
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _check_output_size(tile: Picture, request: TileRequest) -> None:
+    """Before the work: a result too large for memory or for its format is refused at once."""
+    width, height = output_size(tile.width, tile.height, request.scale)
+    if width * height > request.max_output_pixels:
+        raise PictureTooLargeError(
+            f"the result would have {width * height:,} pixels ({width} × {height}), "
+            f"the limit is {request.max_output_pixels:,}"
+        )
+    limit = hdr_exporter.WEBP_MAX_SIDE
+    if request.output_format == "webp" and max(width, height) > limit:
+        raise ExportError(
+            f"the result would be {width} × {height}, and WebP holds at most {limit} pixels a side: "
+            "choose png, tiff or exr"
+        )
+
+
+def _upscale(
+    tile: Picture, scale: float, upscaler: Upscaler, peak: float, progress: Progress | None
+) -> tuple[Tensor, Tensor | None]:
+    rgb = torch.from_numpy(tile.rgb)
+    if tile.alpha is None:
+        return upscaler.upscale(rgb, scale, peak=peak, progress=progress), None
+    alpha = torch.from_numpy(tile.alpha)
+    filled = fill_transparent(rgb, alpha)
+    colour = upscaler.upscale(filled, scale, peak=peak, progress=progress)
+    return colour, upscaler.upscale_alpha(alpha, scale)
+
+
+def _follow(
+    rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]
+) -> Tensor:
+    """The low band of the reference, where the tile's place in it is known or found."""
+    size = (tile.height, tile.width)
+    if box is not None:
+        return match_low_band(rgb, size, reference, box)
+    found = locate(torch.from_numpy(tile.rgb), reference)
+    if found is None:
+        notices.append(
+            "the tile's place in global_reference is ambiguous: only its tone statistics were used; "
+            "give tile_box for its colours"
+        )
+        return rgb
+    notices.append(f"found the tile in global_reference at tile_box {found}")
+    return match_low_band(rgb, size, reference, found, cell_pixels=FOUND_CELL_REFERENCE_PIXELS)
+
+
+def _export(
+    path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None, request: TileRequest, sdr_peak: float
+) -> None:
+    metadata = {
+        "model": Path(request.model).name,
+        "scale": float(request.scale),
+        "hdr_boost": float(request.hdr_boost),
+        "fractality": float(request.fractality),
+    }
+    if request.tile_box is not None:
+        metadata["tile_box"] = str(request.tile_box)
+    estimated = request.hdr_boost > 1.0 and request.output_format in HDR_FORMATS
+    try:
+        hdr_exporter.export(
+            path,
+            rgb.cpu().numpy(),
+            None if alpha is None else alpha.cpu().numpy(),
+            file_format=request.output_format,
+            options=hdr_exporter.ExportOptions(
+                webp_quality=request.webp_quality,
+                sdr_peak=sdr_peak,
+                estimated_range=estimated,
+                software=f"LuxScaler {__version__}",
+            ),
+            metadata=metadata,
+        )
+    except hdr_exporter.ExportError as error:
+        raise ExportError(str(error)) from error
+
+
+__all__ = ["HDR_FORMATS", "OUTPUT_FORMATS", "TileRequest", "TileResult", "process_tile", "read_header"]

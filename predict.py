@@ -1,0 +1,70 @@
+"""The container's entry: Cog inputs → luxscaler.pipeline → one file. Nothing else happens here.
+
+Every input is checked again behind this file, because a Cog server without a built schema enforces nothing.
+Defaults and limits are literals: Cog reads them from the source without running it.
+"""
+
+import tempfile
+from typing import Optional
+
+from cog import BasePredictor, Input, Path
+
+from luxscaler.models import Models
+from luxscaler.pipeline import process_tile
+from luxscaler.requests import request_from_inputs
+
+
+class Predictor(BasePredictor):  # Cog also calls this a runner; `predict` is the name of the guide
+    """One tile in, one file out."""
+
+    def setup(self) -> None:
+        """Load the default network, so that the first prediction does not wait for it."""
+        self.models = Models()
+        self.models("photo")
+        self.outputs = tempfile.TemporaryDirectory(prefix="luxscaler-")
+
+    def predict(
+        self,
+        tile_input: Path = Input(description="The tile: JPEG, PNG, WebP, TIFF, EXR or AVIF, 8 bits to float"),
+        global_reference: Optional[Path] = Input(  # noqa: UP045 - the form that Cog's schema builder documents
+            description="The whole master at any size: gives tone statistics and trusted low frequencies",
+            default=None,
+        ),
+        tile_box: str = Input(
+            description="Where the tile sits in the master: x,y,width,height as fractions. Empty: it is searched",
+            default="",
+        ),
+        output_format: str = Input(
+            description="webp: web; png: 16-bit; tiff: 32-bit float; exr: 32-bit float HDR",
+            default="webp",
+            choices=["webp", "png", "tiff", "exr"],
+        ),
+        hdr_boost: float = Input(
+            description="Multiplier of the dynamic range of EXR and TIFF; 1 is none", default=1.0, ge=1.0, le=49.0
+        ),
+        fractality: float = Input(
+            description="Detail: 1 is neutral, above is rougher, below smoother", default=1.0, ge=0.0, le=2.0
+        ),
+        scale: float = Input(description="Output size / input size", default=4.0, ge=1.0, le=8.0),
+        model: str = Input(description="Network", default="photo", choices=["photo", "anime", "fast"]),
+    ) -> Path:
+        """Upscale one tile."""
+        request = request_from_inputs(
+            tile_input=tile_input,
+            global_reference=global_reference,
+            tile_box=tile_box,
+            output_format=output_format,
+            hdr_boost=hdr_boost,
+            fractality=fractality,
+            scale=scale,
+            model=model,
+        )
+        result = process_tile(request, self.models, f"{self.outputs.name}/luxscaler.{request.output_format}")
+        for stage, seconds in result.timings.items():
+            self.record_metric(f"timing.{stage}", round(seconds, 4))
+        self.record_metric("output.width", result.width)
+        self.record_metric("output.height", result.height)
+        self.record_metric("output.peak", result.peak)
+        for notice in result.notices:
+            print(notice)  # Cog's way of logging: the prediction's `logs`
+        return Path(result.path)

@@ -15,8 +15,8 @@ from typing import Literal
 from torch import nn
 
 from luxscaler.catalogue import CHECKOUT_FOLDER, Entry, Source, load_catalogue
-from luxscaler.checkpoints import build_loaded, infer_config, read_state_dict
-from luxscaler.download import sha256_of
+from luxscaler.checkpoints import build_loaded, infer_config, read_state_dict, safetensors_bytes
+from luxscaler.download import sha256_of, write_atomically
 from luxscaler.errors import WeightsError
 from luxscaler.network import NetworkConfig
 
@@ -121,6 +121,21 @@ def _load_own(path: Path) -> LoadedNetwork:
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     return LoadedNetwork(module, config, path.stem, str(path), sha256(data).hexdigest())
+
+
+def convert_checkpoint(source: Path, target: Path) -> str:
+    """Write a checkpoint (.pth, .pt, .safetensors; BasicSR's or old ESRGAN's names) as safetensors.
+
+    float32, BasicSR's names, the digest of the source in its metadata. Returns a line that says what it is.
+    Raises `WeightsError` as `load_network` does, or if the target cannot be written.
+    """
+    network = _load_own(source)
+    arrays = {name: tensor.numpy() for name, tensor in network.module.state_dict().items()}
+    try:
+        write_atomically(target, safetensors_bytes(arrays, {"source_sha256": network.digest}))
+    except OSError as error:
+        raise WeightsError(f"cannot write {target}: {error.strerror or error}") from error
+    return f"{target}: {network.config}"
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -1,0 +1,244 @@
+"""The `luxscaler` command: a terminal around the pipeline, the weights folder and the picture reader.
+
+Parses options, draws progress, prints one line per error and sets the exit status: 0 done, 1 a LuxScaler
+error, 2 bad usage. What the options mean is the pipeline's business. PyTorch is imported only by the commands
+that need it, so that `--help` answers at once.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from luxscaler import __version__
+from luxscaler.errors import InputError, LuxScalerError
+
+if TYPE_CHECKING:
+    from luxscaler.pipeline import TileRequest, TileResult
+
+app = typer.Typer(
+    help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
+)
+weights_app = typer.Typer(help="The networks' weights: list, fetch, verify, convert.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+EXIT_INTERRUPTED = 130
+"""The shell's convention for a program that ended on Ctrl-C."""
+
+
+@app.command()
+def upscale(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture; formats are told by content.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Result: .exr, .tiff, .png or .webp.")],
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="The whole master that IN is a tile of.")
+    ] = None,
+    tile_box: Annotated[
+        str, typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.")
+    ] = "",
+    output_format: Annotated[
+        str, typer.Option("--format", help="exr, tiff, png or webp; by OUT's suffix if not given.")
+    ] = "",
+    hdr_boost: Annotated[float, typer.Option(help="Multiplier of dynamic range, 1 to 49; 1 is none.")] = 1.0,
+    fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
+    scale: Annotated[float, typer.Option(help="Output size / input size, 1 to 8.")] = 4.0,
+    model: Annotated[
+        str, typer.Option(help="photo, anime, fast, or the path of a Real-ESRGAN checkpoint.")
+    ] = "photo",
+    webp_quality: Annotated[int, typer.Option(help="0 to 100.")] = 90,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    tile: Annotated[int, typer.Option(help="Largest side that the network sees at once, in pixels.")] = 1024,
+    overlap: Annotated[int, typer.Option(help="Pixels that such pieces share.")] = 96,
+    max_pixels: Annotated[int, typer.Option(help="Largest picture read, in pixels.")] = 150_000_000,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch the model's weights if absent.")] = False,
+) -> None:
+    """Upscale IN and write OUT."""
+    with _errors():
+        from luxscaler.pipeline import TileRequest  # noqa: PLC0415 - PyTorch takes seconds to import
+        from luxscaler.reference import TileBox  # noqa: PLC0415
+        from luxscaler.upscaler import UpscalerOptions  # noqa: PLC0415
+
+        request = TileRequest(
+            tile_input=source,
+            global_reference=reference,
+            tile_box=TileBox.parse(tile_box) if tile_box else None,
+            output_format=output_format or _format_of(target),
+            hdr_boost=hdr_boost,
+            fractality=fractality,
+            scale=scale,
+            model=model,
+            webp_quality=webp_quality,
+            max_pixels=max_pixels,
+        )
+        options = UpscalerOptions(device=device, precision=precision, tile=tile, overlap=overlap)
+        if fetch:
+            _fetch_if_known(model)
+        result = _run(request, options, target)
+        for notice in result.notices:
+            err.print(f"note: {notice}", soft_wrap=True, markup=False)
+        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)
+        out.print(f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({seconds})", soft_wrap=True)
+
+
+def _run(request: "TileRequest", options: object, target: Path) -> "TileResult":
+    """The pipeline under a progress bar on the terminal."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    from luxscaler.models import Models  # noqa: PLC0415
+    from luxscaler.pipeline import process_tile  # noqa: PLC0415
+    from luxscaler.upscaler import UpscalerOptions  # noqa: PLC0415
+
+    assert isinstance(options, UpscalerOptions)  # noqa: S101
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("upscaling", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        return process_tile(request, Models(options, own_checkpoints=True), target, advance)
+
+
+def _format_of(target: Path) -> str:
+    import hdr_exporter  # noqa: PLC0415
+
+    known = hdr_exporter.SUFFIXES
+    if target.suffix.lower() not in known:
+        raise InputError(f"{str(target)!r} has no suffix of a known format; known are {' '.join(known)}")
+    return known[target.suffix.lower()]
+
+
+def _fetch_if_known(model: str) -> None:
+    from luxscaler.catalogue import load_catalogue  # noqa: PLC0415
+
+    if model in {entry.name for entry in load_catalogue()}:
+        _fetch([model], force=False, quiet=True)
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
+    """Say what a picture is: size, depth, colour space, range in stops."""
+    with _errors():
+        from luxscaler.picture_report import report  # noqa: PLC0415
+
+        for name, value in report(file):
+            out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """What weights there are, and which of them are here."""
+    with _errors():
+        from rich.table import Table  # noqa: PLC0415
+
+        from luxscaler.weights import list_weights, weights_folder  # noqa: PLC0415
+
+        table = Table("name", "state", "source", "MB", "licence", "description")
+        for status in list_weights():
+            source = status.source.kind if status.source else ""
+            megabytes = f"{status.size / 1e6:.1f}" if status.size else ""
+            entry = status.entry
+            table.add_row(entry.name, status.state, source, megabytes, entry.licence, entry.description)
+        out.print(table)
+        out.print(f"folder: {weights_folder()}", soft_wrap=True)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing about files that are there.")] = False,
+) -> None:
+    """Fetch weights that are absent, each checked by its hash."""
+    with _errors():
+        _fetch(names or None, force=force, quiet=quiet)
+
+
+def _fetch(names: list[str] | None, *, force: bool, quiet: bool) -> None:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+
+    from luxscaler.fetch import fetch  # noqa: PLC0415
+
+    tasks: dict[str, TaskID] = {}
+    columns = (TextColumn("weights {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+
+        def advance(name: str, done: int, total: int) -> None:
+            task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
+            bar.update(task, completed=done, total=total)
+
+        results = fetch(names, force=force, progress=advance)
+    for result in results:
+        if result.fresh or not quiet:
+            for failure in result.failures:
+                err.print(f"note: {failure}", soft_wrap=True, markup=False)
+            what = f"fetched from the {result.source}" if result.fresh else "is there, verified"
+            err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
+
+
+@weights_app.command("verify")
+def weights_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
+) -> None:
+    """Check that weights are here and are the ones that the catalogue pins."""
+    with _errors():
+        from luxscaler.weights import verify  # noqa: PLC0415
+
+        for status in verify(names or None):
+            out.print(f"{status.entry.name}: {status.path} SHA-256 {status.digest}", soft_wrap=True)
+
+
+@weights_app.command("convert")
+def weights_convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A checkpoint: .pth, .pt or .safetensors.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
+) -> None:
+    """Convert a Real-ESRGAN or old ESRGAN checkpoint to safetensors with BasicSR's names."""
+    with _errors():
+        from luxscaler.weights import convert_checkpoint  # noqa: PLC0415
+
+        out.print(convert_checkpoint(source, target), soft_wrap=True, markup=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"luxscaler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Upscale pictures and expand their dynamic range."""
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """One line for every error that is meant; a traceback for every one that is not."""
+    try:
+        yield
+    except LuxScalerError as error:
+        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        err.print("interrupted: nothing was written")
+        raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def main() -> None:
+    """Entry point of the `luxscaler` command."""
+    app(prog_name="luxscaler")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

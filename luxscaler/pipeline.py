@@ -119,7 +119,7 @@ def process_tile(
     statistics = ToneStatistics.of(torch.from_numpy(tile.rgb) if reference is None else seen)
 
     with clock.stage("network"):
-        rgb, alpha = _upscale(tile, request.scale, upscaler, statistics.peak, progress)
+        rgb, alpha = _upscale(tile, request.scale, upscaler, progress)
     source_size = (tile.height, tile.width)
     with clock.stage("detail"):
         rgb = shape_detail(rgb, source_size, request.fractality)
@@ -164,14 +164,14 @@ def _check_output_size(tile: Picture, request: TileRequest) -> None:
 
 
 def _upscale(
-    tile: Picture, scale: float, upscaler: Upscaler, peak: float, progress: Progress | None
+    tile: Picture, scale: float, upscaler: Upscaler, progress: Progress | None
 ) -> tuple[Tensor, Tensor | None]:
     rgb = torch.from_numpy(tile.rgb)
     if tile.alpha is None:
-        return upscaler.upscale(rgb, scale, peak=peak, progress=progress), None
+        return upscaler.upscale(rgb, scale, progress=progress), None
     alpha = torch.from_numpy(tile.alpha)
     filled = fill_transparent(rgb, alpha)
-    colour = upscaler.upscale(filled, scale, peak=peak, progress=progress)
+    colour = upscaler.upscale(filled, scale, progress=progress)
     return colour, upscaler.upscale_alpha(alpha, scale)
 
 

@@ -95,29 +95,27 @@ class Upscaler:
         self._network.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def upscale(
-        self, rgb: Tensor, scale: float, *, peak: float | None = None, progress: Progress | None = None
-    ) -> Tensor:
+    def upscale(self, rgb: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
         """Upscale linear light.
 
         rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device.
-        scale: 1 to 8. peak: the largest value of the whole master, if `rgb` is a part of one, so that all
-        parts are coded alike. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device,
-        within the range that `rgb` spans, widened to [0, 1].
+        scale: 1 to 8. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
+        the range that `rgb` spans, widened to [0, 1].
 
         Raises InputError for a scale out of range, UpscaleError when the network's output is not finite or
         memory does not suffice even for the smallest tile.
         """
-        height, width = rgb.shape[0], rgb.shape[1]
-        out_width, out_height = output_size(width, height, scale)
+        out_width, out_height = output_size(rgb.shape[1], rgb.shape[0], scale)
         low, high = min(0.0, float(rgb.min())), max(1.0, float(rgb.max()))
-        headroom = network_coding.headroom_for(max(high, peak or 0.0))
-        code = network_coding.encode(rgb.to(self.device).permute(2, 0, 1)[None], headroom)
-        code = self._run(code, progress)
-        enlarge = out_width > code.shape[3] or out_height > code.shape[2]
+        code = network_coding.encode(rgb.to(self.device).permute(2, 0, 1)[None])
+        within = code.clamp(0.0, 1.0)
+        enlarged = self._run(within, progress).clamp_(0.0, 1.0)
+        if low < 0.0 or high > 1.0:
+            _add_outside(enlarged, code.sub_(within))
+        enlarge = out_width > enlarged.shape[3] or out_height > enlarged.shape[2]
         if enlarge:  # in code values, where overshoot is even on both sides of an edge
-            code = _resize(code, out_height, out_width)
-        picture = _decoded(code, headroom, low, high)
+            enlarged = _resize(enlarged, out_height, out_width)
+        picture = _decoded(enlarged, low, high)
         if not enlarge and (out_height, out_width) != tuple(picture.shape[:2]):
             # Averages of light must be taken in linear light.
             small = _resize(picture.permute(2, 0, 1)[None], out_height, out_width)
@@ -184,11 +182,24 @@ def _resize(picture: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(picture, (height, width), mode="bicubic", antialias=True, align_corners=False)
 
 
-def _decoded(code: Tensor, headroom: float, low: float, high: float) -> Tensor:
+def _add_outside(code: Tensor, outside: Tensor) -> None:
+    """Add, enlarged by interpolation, what of the code lies above 1 and below 0 and the network never saw.
+
+    The network draws the range it was trained on at full contrast; highlights and out-of-gamut colours go
+    round it. Each side is clamped, or the interpolation would ring into the other.
+    """
+    size = (code.shape[2], code.shape[3])
+    if bool((outside > 0.0).any()):
+        code += F.interpolate(outside.clamp(min=0.0), size, mode="bicubic").clamp_(min=0.0)
+    if bool((outside < 0.0).any()):
+        code += F.interpolate(outside.clamp(max=0.0), size, mode="bicubic").clamp_(max=0.0)
+
+
+def _decoded(code: Tensor, low: float, high: float) -> Tensor:
     """1×3×H×W code → H×W×3 linear light within [low, high], a band of rows at a time."""
     _, _, height, width = code.shape
     out = code.new_empty((height, width, 3))
     for start in range(0, height, DECODE_ROWS):
         band = code[0, :, start : start + DECODE_ROWS].permute(1, 2, 0).contiguous()
-        out[start : start + DECODE_ROWS] = network_coding.decode_(band, headroom).clamp_(low, high)
+        out[start : start + DECODE_ROWS] = network_coding.decode_(band).clamp_(low, high)
     return out

@@ -21,7 +21,7 @@ class Predictor(BasePredictor):  # Cog also calls this a runner; `predict` is th
         """Load the default network, so that the first prediction does not wait for it."""
         self.models = Models()
         self.models("photo")
-        self.outputs = tempfile.TemporaryDirectory(prefix="luxscaler-")
+        self.folder = tempfile.TemporaryDirectory(prefix="luxscaler-")
 
     def predict(
         self,
@@ -59,7 +59,10 @@ class Predictor(BasePredictor):  # Cog also calls this a runner; `predict` is th
             scale=scale,
             model=model,
         )
-        result = process_tile(request, self.models, f"{self.outputs.name}/luxscaler.{request.output_format}")
+        # Cog reads the file after this function has returned: the one before is removed only now.
+        self.folder.cleanup()
+        self.folder = tempfile.TemporaryDirectory(prefix="luxscaler-")
+        result = process_tile(request, self.models, f"{self.folder.name}/luxscaler.{request.output_format}")
         for stage, seconds in result.timings.items():
             self.record_metric(f"timing.{stage}", round(seconds, 4))
         self.record_metric("output.width", result.width)

@@ -1,0 +1,159 @@
+"""Any picture file, or bytes, to a Picture under the pixel contract: the front door for pictures.
+
+    source ─ formats/sniff ─→ format ─ formats/<format>_file ─→ header, samples ─ formats/linearize ─→ Picture
+
+Formats are told by content. The number of pixels is checked against the limit before anything that grows
+with it is allocated. Everything that goes wrong is a PictureError of one line that names the file; the
+libraries' own exceptions, of which there are all kinds, are translated here and nowhere else. What the
+formats look like inside, and how colours are computed, is not known here.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+
+from luxscaler.formats import avif_file, exr_file, png_file, tiff_file, webp_file
+from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.formats.linearize import linearize, oriented, upright_size
+from luxscaler.picture import Picture
+from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo
+from luxscaler.formats.pillow_files import PillowDecoder
+from luxscaler.formats.sniff import SNIFF_BYTES, picture_format
+
+DEFAULT_MAX_PIXELS = 150_000_000
+"""Largest picture read unless the caller says otherwise: 150 megapixels, 1.8 GB as float32 RGB."""
+
+Source = str | os.PathLike[str] | bytes
+
+_DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
+    {
+        "jpeg": PillowDecoder("jpeg"),
+        "png": png_file,
+        "webp": webp_file,
+        "tiff": tiff_file,
+        "exr": exr_file,
+        "avif": avif_file,
+        "bmp": PillowDecoder("bmp"),
+        "gif": PillowDecoder("gif"),
+    }
+)
+_MAX_MESSAGE = 200
+_SHORTEST_MESSAGE = 12
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What the header of a file says, with the size after orientation."""
+
+    format: str
+    """ "jpeg", "png", "webp", "tiff", "exr", "avif", "gif" or "bmp"."""
+    width: int
+    height: int
+    bits: int
+    """Bits per channel as stored, at least 8 where the format is expanded from less."""
+    is_float: bool
+    channels: int
+    """Colour channels (1 grey, 3 RGB, 4 CMYK; palettes count as RGB), and one more for alpha."""
+    has_alpha: bool
+    color_space: str
+    """As in PictureSource.color_space."""
+    orientation: int
+    """EXIF orientation that reading applies, 1 to 8."""
+    notices: tuple[str, ...] = ()
+    """What reading decides on the user's behalf, one line each."""
+
+
+def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
+
+    source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
+    float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
+    says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
+
+    Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
+    PictureError for everything that is no whole, supported picture.
+    """
+    with _opened(source) as (name, stream), _one_line_errors(name):
+        decoder, info = _read_info(stream)
+        pixels = max(info.width * info.height, info.decoded_pixels)
+        if pixels > max_pixels:
+            raise PictureTooLargeError(
+                f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
+            )
+        samples = decoder.read_samples(stream, info)
+        if samples.shape != (info.height, info.width, info.channels):
+            raise PictureError(
+                f"is damaged: its header says {info.width} × {info.height} × {info.channels}, "
+                f"its data {samples.shape[1]} × {samples.shape[0]} × {samples.shape[2]}"
+            )
+        return linearize(oriented(samples, info.orientation), info)
+
+
+def read_header(source: Source) -> PictureHeader:
+    """Read the header of a picture, whatever its size; no pixel is decoded.
+
+    Raises PictureError where there is no usable header. That the rest is whole, only read_picture tells.
+    """
+    with _opened(source) as (name, stream), _one_line_errors(name):
+        _, info = _read_info(stream)
+    width, height = upright_size(info)
+    return PictureHeader(
+        format=info.format,
+        width=width,
+        height=height,
+        bits=info.bits,
+        is_float=info.is_float,
+        channels=info.channels,
+        has_alpha=info.alpha is not Alpha.NONE,
+        color_space=info.coding.name,
+        orientation=info.orientation,
+        notices=info.notices,
+    )
+
+
+def _read_info(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
+    decoder = _DECODERS[picture_format(stream.read(SNIFF_BYTES))]
+    return decoder, decoder.read_info(stream)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield what to call the source in messages, and a seekable stream at its beginning."""
+    if isinstance(source, bytes):
+        yield "the data", BytesIO(source)
+        return
+    path = Path(source)
+    try:
+        # A named pipe would block for ever, so only regular files are opened.
+        if not path.is_file():
+            what = "is a directory" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+            raise PictureError(f"{path} {what}")
+        stream = path.open("rb")
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{str(path)!r} cannot be opened: {_one_line(error)}") from error
+    with stream:
+        yield path.name, stream
+
+
+@contextmanager
+def _one_line_errors(name: str) -> Iterator[None]:
+    """Put the name before our own messages, and turn whatever a library raises into a PictureError."""
+    try:
+        yield
+    except PictureError as error:
+        raise type(error)(f"{name} {error}") from error.__cause__
+    # Pillow alone raises eight kinds; a damaged file must never end the program, so all are caught.
+    except Exception as error:
+        raise PictureError(f"{name} cannot be read, it may be damaged: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if len(text) < _SHORTEST_MESSAGE:  # KeyError and its like say no more than a key
+        text = f"{type(error).__name__} {text}".rstrip()
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"

@@ -1,0 +1,43 @@
+"""Fixtures that several test modules share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from luxscaler.errors import WeightsError
+from luxscaler.fetch import fetch
+from luxscaler.network import RRDBNet, RRDBNetConfig, build_network
+from luxscaler.weights import verify, weights_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "docs" / "sample"
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """A folder with the real weights of all three models, verified; ./scripts/test has fetched them."""
+    folder = weights_folder()
+    try:
+        verify(folder=folder)
+    except WeightsError:
+        fetch(folder=folder)
+    return folder
+
+
+@pytest.fixture
+def private_weights(real_weights: Path, tmp_path: Path) -> Path:
+    """A copy of the real weights that a test may damage."""
+    copy = tmp_path / "weights"
+    shutil.copytree(real_weights, copy)
+    return copy
+
+
+@pytest.fixture
+def tiny_network() -> RRDBNet:
+    """A seeded random RRDBNet, small enough for milliseconds."""
+    torch.manual_seed(7)
+    network = build_network(RRDBNetConfig(features=8, blocks=1, growth=4))
+    assert isinstance(network, RRDBNet)
+    return network.eval().requires_grad_(False)

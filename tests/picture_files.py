@@ -1,0 +1,148 @@
+"""Makes the picture files that the reading tests read: nothing binary is committed."""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import OpenEXR
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+P3 = [0.680, 0.320, 0.265, 0.690, 0.150, 0.060]
+ADOBE = [0.640, 0.330, 0.210, 0.710, 0.150, 0.060]
+PNG_HEAD = 8 + 25
+
+
+def noise(height: int = 24, width: int = 32, channels: int = 3, bits: int = 8, seed: int = 7) -> NDArray[Any]:
+    dtype = np.uint8 if bits == 8 else np.uint16
+    shape = (height, width, channels) if channels else (height, width)
+    return np.random.default_rng(seed).integers(0, 2**bits, shape, dtype)
+
+
+def srgb(values: Any) -> NDArray[np.float64]:
+    """The closed formula, written apart from luxscaler.color."""
+    v = np.asarray(values, np.float64)
+    return np.where(v <= 0.04045, v / 12.92, ((np.abs(v) + 0.055) / 1.055) ** 2.4)
+
+
+def pillow(array: NDArray[Any] | Image.Image, format: str, **options: Any) -> bytes:  # noqa: A002
+    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    file = BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(array: NDArray[Any], *chunks: tuple[bytes, bytes]) -> bytes:
+    """8- or 16-bit PNG with more chunks before the pixels."""
+    file = bytes(imagecodecs.png_encode(np.ascontiguousarray(array)))
+    return file[:PNG_HEAD] + b"".join(chunk(*c) for c in chunks) + file[PNG_HEAD:]
+
+
+def raw_png(
+    width: int, height: int, bits: int, kind: int, rows: bytes, *chunks: tuple[bytes, bytes]
+) -> bytes:
+    """A PNG from packed scanlines, each with its filter byte."""
+    head = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def iccp(profile: bytes) -> tuple[bytes, bytes]:
+    return b"iCCP", b"profile\0\0" + zlib.compress(profile)
+
+
+def tiff(array: NDArray[Any], **options: Any) -> bytes:
+    file = BytesIO()
+    tifffile.imwrite(file, array, metadata=None, **options)
+    return file.getvalue()
+
+
+def exr(channels: Mapping[str, NDArray[Any]], **header: Any) -> bytes:
+    file = BytesIO()
+    head = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, **header}
+    planes = {name: np.ascontiguousarray(plane) for name, plane in channels.items()}
+    with OpenEXR.File(head, planes) as image:
+        image.write(file)
+    return file.getvalue()
+
+
+def avif(array: NDArray[Any], bits: int = 8, **options: Any) -> bytes:
+    """Lossless AVIF."""
+    options = {"primaries": 1, "transfer": 13, "matrix": 0, **options}
+    return bytes(imagecodecs.avif_encode(array, level=100, speed=9, bitspersample=bits, **options))
+
+
+def rgb_profile(primaries: list[float], gamma: float | None = 2.2) -> bytes:
+    """A matrix profile with D65; gamma None gives it the sRGB curve."""
+    if gamma is not None:
+        return bytes(
+            imagecodecs.cms_profile("rgb", whitepoint=[0.3127, 0.3290], primaries=primaries, gamma=gamma)
+        )
+    table = np.round(srgb(np.linspace(0, 1, 4096)) * 65535).astype(np.uint16)
+    return bytes(
+        imagecodecs.cms_profile(
+            "rgb", whitepoint=[0.3127, 0.3290], primaries=primaries, transferfunction=table
+        )
+    )
+
+
+def srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def cmyk_profile() -> bytes:
+    """A made-up press, with a Lab colour for each corner of the ink cube."""
+    paper = [tuple((1 - ink) * (1 - k) for ink in (c, m, y)) for c, m, y, k in np.ndindex(2, 2, 2, 2)]
+    return _table_profile(b"prtrCMYKLab ", b"A press", 4, paper)
+
+
+def lut_profile() -> bytes:
+    """A made-up scanner: RGB through a table of Lab colours in which the channels are not additive."""
+    return _table_profile(b"scnrRGB Lab ", b"A scanner", 3, list(np.ndindex(2, 2, 2)))
+
+
+def _table_profile(kind: bytes, name: bytes, inputs: int, corners: list[tuple[int, ...]]) -> bytes:
+    """A version 2 profile with one lut8Type (ICC.1:2001-04, section 6.5.8) with two steps per channel."""
+    ramp = bytes(range(256))
+    lut = struct.pack(">4sxxxxBBBx", b"mft1", inputs, 3, 2)
+    lut += struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536) + ramp * inputs
+    for r, g, b in corners:
+        lut += bytes([round((30 * r + 50 * g + 20 * b) * 2.55), 128 + 60 * (r - g), 128 + 60 * (g - b)])
+    lut += ramp * 3
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    desc = b"desc\0\0\0\0" + struct.pack(">I", len(name) + 1) + name + b"\0" + bytes(12 + 67)
+    tags = [(b"desc", desc), (b"wtpt", b"XYZ \0\0\0\0" + white), (b"A2B0", lut)]
+    offset = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for tag, data in tags:
+        table += struct.pack(">4sII", tag, offset + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = bytearray(128)
+    head[0:4] = struct.pack(">I", offset + len(body))
+    head[8:12] = b"\x02\x40\0\0"
+    head[12:24] = kind
+    head[36:40] = b"acsp"
+    head[68:80] = white
+    return bytes(head) + table + body
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), name) + body
+
+
+def exif(orientation: int, *, adobe: bool = False) -> bytes:
+    block = Image.Exif()
+    block[274] = orientation
+    if adobe:
+        block.get_ifd(0x8769)[0xA001] = 65535
+        block.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    return block.tobytes()

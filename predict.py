@@ -14,7 +14,7 @@ from luxscaler.pipeline import process_tile
 from luxscaler.requests import request_from_inputs
 
 
-class Predictor(BasePredictor):  # Cog also calls this a runner; `predict` is the name of the guide
+class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls this a runner; `predict` is the name of the guide
     """One tile in, one file out."""
 
     def setup(self) -> None:
@@ -31,7 +31,7 @@ class Predictor(BasePredictor):  # Cog also calls this a runner; `predict` is th
             default=None,
         ),
         tile_box: str = Input(
-            description="Where the tile sits in the master: x,y,width,height as fractions. Empty: it is searched",
+            description="Where the tile sits in the master: x,y,width,height in fractions; empty: searched",
             default="",
         ),
         output_format: str = Input(
@@ -40,7 +40,10 @@ class Predictor(BasePredictor):  # Cog also calls this a runner; `predict` is th
             choices=["webp", "png", "tiff", "exr"],
         ),
         hdr_boost: float = Input(
-            description="Multiplier of the dynamic range of EXR and TIFF; 1 is none", default=1.0, ge=1.0, le=49.0
+            description="Multiplier of the dynamic range of EXR and TIFF; 1 is none",
+            default=1.0,
+            ge=1.0,
+            le=49.0,
         ),
         fractality: float = Input(
             description="Detail: 1 is neutral, above is rougher, below smoother", default=1.0, ge=0.0, le=2.0

@@ -87,7 +87,7 @@ class TiledRun:
         return self._piece(picture, report=self._total)
 
     def _piece(self, picture: Tensor, report: int) -> Tensor:
-        """Do a piece at once or in tiles; `report` is how many source pixels it stands for in the progress."""
+        """Do a piece at once or in tiles; `report`: how many source pixels it is in the progress."""
         height, width = picture.shape[2:]
         if max(height, width) <= self._tile:
             out = self._attempt(picture)

@@ -18,11 +18,11 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from luxscaler.errors import WeightsError
 from luxscaler.ncnn import Array
-from luxscaler.network import NetworkConfig, RRDBNetConfig, SRVGGConfig, build_network
+from luxscaler.network import Network, NetworkConfig, RRDBNetConfig, SRVGGConfig, build_network
 
 StateDict = dict[str, Tensor]
 
@@ -185,7 +185,7 @@ def _conv_shape(state: Mapping[str, Tensor], name: str) -> tuple[int, int]:
     return weight.shape[0], weight.shape[1]
 
 
-def build_loaded(config: NetworkConfig, state: Mapping[str, Tensor]) -> nn.Module:
+def build_loaded(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
     """The network of that size with these parameters: float32, CPU, eval mode, no gradients.
 
     Raises `WeightsError` on a missing, extra, misshapen or non-finite parameter.

@@ -5,7 +5,6 @@ error, 2 bad usage. What the options mean is the pipeline's business. PyTorch is
 that need it, so that `--help` answers at once.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,8 +82,12 @@ def upscale(
         result = _run(request, options, target)
         for notice in result.notices:
             err.print(f"note: {notice}", soft_wrap=True, markup=False)
-        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)
-        out.print(f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({seconds})", soft_wrap=True)
+        seconds = ", ".join(
+            f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05
+        )
+        out.print(
+            f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({seconds})", soft_wrap=True
+        )
 
 
 def _run(request: "TileRequest", options: object, target: Path) -> "TileResult":
@@ -241,4 +244,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -28,9 +28,7 @@ MAX_PROJECTIONS = 16
 def check_fractality(fractality: float) -> None:
     """InputError unless `fractality` is a number from 0 to 2."""
     if not MIN_FRACTALITY <= fractality <= MAX_FRACTALITY:  # also catches NaN
-        raise InputError(
-            f"fractality is {fractality}; it must be from {MIN_FRACTALITY} to {MAX_FRACTALITY}"
-        )
+        raise InputError(f"fractality is {fractality}; it must be from {MIN_FRACTALITY} to {MAX_FRACTALITY}")
 
 
 @torch.inference_mode()
@@ -71,7 +69,7 @@ def _filtered(plane: Tensor, source_size: tuple[int, int], fractality: float) ->
     down = torch.fft.fftfreq(padded.shape[0], device=plane.device).abs_() * (2.0 * height / source_size[0])
     across = torch.fft.rfftfreq(padded.shape[1], device=plane.device) * (2.0 * width / source_size[1])
     spectrum *= octave_gain(torch.maximum(down[:, None], across[None, :]), fractality)
-    result = torch.fft.irfft2(spectrum, s=padded.shape)
+    result: Tensor = torch.fft.irfft2(spectrum, s=padded.shape)
     return result[pads[1] : pads[1] + height, pads[0] : pads[0] + width]
 
 

@@ -29,9 +29,7 @@ ROWS = 256
 def check_boost(boost: float) -> None:
     """InputError unless `boost` is a number from 1 to 49."""
     if not MIN_BOOST <= boost <= MAX_BOOST:  # also catches NaN
-        raise InputError(
-            f"hdr_boost is {boost}; it must be from {MIN_BOOST} to {MAX_BOOST} (10,000 cd/m²)"
-        )
+        raise InputError(f"hdr_boost is {boost}; it must be from {MIN_BOOST} to {MAX_BOOST} (10,000 cd/m²)")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class WeightsError(LuxScalerError):
 
 
 class UpscaleError(LuxScalerError):
-    """The network gave no usable result: values that are not finite, or out of memory at the smallest tile."""
+    """The network gave no usable result: not finite, or out of memory at the smallest tile."""
 
 
 class ExportError(LuxScalerError):

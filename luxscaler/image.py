@@ -17,13 +17,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from luxscaler.formats import avif_file, exr_file, png_file, tiff_file, webp_file
 from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.formats import avif_file, exr_file, png_file, tiff_file, webp_file
 from luxscaler.formats.linearize import linearize, oriented, upright_size
-from luxscaler.picture import Picture
 from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo
 from luxscaler.formats.pillow_files import PillowDecoder
 from luxscaler.formats.sniff import SNIFF_BYTES, picture_format
+from luxscaler.picture import Picture
 
 DEFAULT_MAX_PIXELS = 150_000_000
 """Largest picture read unless the caller says otherwise: 150 megapixels, 1.8 GB as float32 RGB."""

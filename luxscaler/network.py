@@ -180,6 +180,9 @@ class SRVGGNetCompact(nn.Module):
         return detail + F.interpolate(x, scale_factor=float(self.config.scale), mode="nearest")
 
 
-def build_network(config: NetworkConfig) -> RRDBNet | SRVGGNetCompact:
+Network = RRDBNet | SRVGGNetCompact
+
+
+def build_network(config: NetworkConfig) -> Network:
     """The network of that size, with PyTorch's initial weights."""
     return RRDBNet(config) if isinstance(config, RRDBNetConfig) else SRVGGNetCompact(config)

@@ -1,9 +1,9 @@
 """The code values in which the networks see a picture, and the way back to linear light.
 
 The networks were trained on sRGB-coded pictures in [0, 1], and in that range the code is sRGB (IEC
-61966-2-1). Above 1 it goes on as a logarithm with the same slope at 1, so that equal steps are equal ratios of
-light, as in the upper half of HLG (ITU-R BT.2100); below 0 it is mirrored. Both ways are exact inverses and
-clip nothing. This module knows tensors, no networks.
+61966-2-1). Above 1 it goes on as a logarithm with the same slope at 1, so that equal steps are equal ratios
+of light, as in the upper half of HLG (ITU-R BT.2100); below 0 it is mirrored. Both ways are exact inverses
+and clip nothing. This module knows tensors, no networks.
 """
 
 import torch

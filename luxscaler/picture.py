@@ -49,7 +49,9 @@ class Picture:
 
     def __post_init__(self) -> None:
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.float32:
-            raise PictureError(f"rgb must be height × width × 3 float32, got {self.rgb.shape} {self.rgb.dtype}")
+            raise PictureError(
+                f"rgb must be height × width × 3 float32, got {self.rgb.shape} {self.rgb.dtype}"
+            )
         if 0 in self.rgb.shape:
             raise PictureError(f"a picture needs at least one pixel, got {self.width} × {self.height}")
         if self.alpha is not None and (

@@ -19,10 +19,11 @@ def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """Name and value of each fact, in the order to show. Raises PictureError."""
     header = read_header(file)
     kind = "float" if header.is_float else "integer"
+    alpha = " with alpha" if header.has_alpha else ""
     lines = [
         ("format", header.format),
         ("size", f"{header.width} × {header.height} ({header.width * header.height / 1e6:.2f} megapixels)"),
-        ("depth", f"{header.bits}-bit {kind}, {header.channels} channels{' with alpha' if header.has_alpha else ''}"),
+        ("depth", f"{header.bits}-bit {kind}, {header.channels} channels{alpha}"),
         ("colour", header.color_space),
     ]
     if header.orientation != 1:

@@ -175,9 +175,7 @@ def _upscale(
     return colour, upscaler.upscale_alpha(alpha, scale)
 
 
-def _follow(
-    rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]
-) -> Tensor:
+def _follow(rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]) -> Tensor:
     """The low band of the reference, where the tile's place in it is known or found."""
     size = (tile.height, tile.width)
     if box is not None:
@@ -196,7 +194,7 @@ def _follow(
 def _export(
     path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None, request: TileRequest, sdr_peak: float
 ) -> None:
-    metadata = {
+    metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
         "scale": float(request.scale),
         "hdr_boost": float(request.hdr_boost),

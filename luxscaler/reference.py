@@ -86,8 +86,8 @@ def match_low_band(
     rgb: (H, W, 3) float32, linear light, the upscaled tile. source_size: (height, width) of the tile before.
     reference: (h, w, 3) float32, linear light, the whole master at any size, on the same device.
     cell_pixels: least side of a cell in reference pixels.
-    Returns a new (H, W, 3) float32, no brighter than the brighter of the two. Raises InputError when the two differ by more than two stops on average,
-    which means that the box or the reference belongs to another picture.
+    Returns a new (H, W, 3) float32, no brighter than the brighter of the two. Raises InputError when
+    the two differ by more than two stops on average: the box or the reference is of another picture.
     """
     rows = _cells(box.height * reference.shape[0] / cell_pixels, source_size[0])
     columns = _cells(box.width * reference.shape[1] / cell_pixels, source_size[1])
@@ -99,8 +99,8 @@ def match_low_band(
     typical = float(gains.log2().median())
     if abs(typical) > math.log2(MAX_GAIN) - 1e-3:
         raise InputError(
-            f"tile_input and global_reference differ by {2.0**abs(typical):.1f} times or more in brightness at "
-            f"tile_box {box}; at most {MAX_GAIN:g} times is taken for drift"
+            f"tile_input and global_reference differ {2.0 ** abs(typical):.1f} times or more in brightness "
+            f"at tile_box {box}; at most {MAX_GAIN:g} times is taken for drift"
         )
     return _apply(rgb, gains).clamp_(max=max(ceiling, float(rgb.max())))
 

@@ -159,7 +159,9 @@ def _refined(tile: Tensor, reference: Tensor, found: _Match, coarse: Tensor) -> 
     bottom = min(fine.shape[0], math.ceil(top + height * COARSE_STEP) + 2 * margin)
     steps = math.ceil(math.log(COARSE_STEP) / math.log(FINE_STEP)) + 2
     widths = sorted({round(width * FINE_STEP**step) for step in range(-steps, steps + 1)})
-    best = _search(_fitted(bright, max(1, 2 * round(max(width, height)))), fine[top:bottom, left:right], widths)
+    best = _search(
+        _fitted(bright, max(1, 2 * round(max(width, height)))), fine[top:bottom, left:right], widths
+    )
     if best is None:
         best, left, top = found, 0, 0
         fine = coarse

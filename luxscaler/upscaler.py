@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from luxscaler import blending, network_coding
-from luxscaler.errors import InputError, UpscaleError
-from luxscaler.network import RECONSTRUCT_RADIUS, RRDBNet, SRVGGNetCompact
+from luxscaler.errors import InputError, UpscaleError, WeightsError
+from luxscaler.network import RECONSTRUCT_RADIUS, Network, RRDBNet
 
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -76,10 +76,16 @@ def resolve_device(name: str) -> torch.device:
 class Upscaler:
     """A network on a device. Holds no state of the pictures it has seen."""
 
-    def __init__(
-        self, network: RRDBNet | SRVGGNetCompact, options: UpscalerOptions = UpscalerOptions()
-    ) -> None:
-        """Moves the network to the device; InputError when the device or precision is not to be had."""
+    def __init__(self, network: Network, options: UpscalerOptions = UpscalerOptions()) -> None:
+        """Moves the network to the device.
+
+        Raises InputError when the device or precision is not to be had, WeightsError when it is not RGB.
+        """
+        channels = (network.config.in_channels, network.config.out_channels)
+        if channels != (3, 3):
+            raise WeightsError(
+                f"the network maps {channels[0]} channels to {channels[1]}; only 3 to 3 is RGB"
+            )
         self.options = options
         self.device = resolve_device(options.device)
         precision = options.precision
@@ -91,8 +97,8 @@ class Upscaler:
         self.dtype = _DTYPES[precision]
         self.native_scale = network.config.scale
         # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
-        self._network = network.eval().requires_grad_(False)
-        self._network.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
+        network = network.eval().requires_grad_(False).to(self.device, self.dtype)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def upscale(self, rgb: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
@@ -124,9 +130,9 @@ class Upscaler:
 
     @torch.inference_mode()
     def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
-        """Upscale coverage, (H, W) float32 in [0, 1], by the same network, so that its edges match the colour.
+        """Upscale coverage by the same network, so that its edges match those of the colour.
 
-        Returns (round(scale·H), round(scale·W)) in [0, 1]. A constant alpha stays that constant exactly.
+        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]. A constant alpha stays that constant exactly.
         """
         out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
         first = alpha.flatten()[0]

@@ -12,13 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from torch import nn
-
 from luxscaler.catalogue import CHECKOUT_FOLDER, Entry, Source, load_catalogue
 from luxscaler.checkpoints import build_loaded, infer_config, read_state_dict, safetensors_bytes
 from luxscaler.download import sha256_of, write_atomically
 from luxscaler.errors import WeightsError
-from luxscaler.network import NetworkConfig
+from luxscaler.network import Network, NetworkConfig
 
 FOLDER_VARIABLE = "LUXSCALER_WEIGHTS"
 MAX_CHECKPOINT_BYTES = 2 * 1024**3
@@ -29,7 +27,7 @@ MAX_CHECKPOINT_BYTES = 2 * 1024**3
 class LoadedNetwork:
     """A network ready for inference, on the CPU."""
 
-    module: nn.Module
+    module: Network
     """float32, eval mode, no gradients; see `network.py` for shapes and ranges."""
     config: NetworkConfig
     name: str

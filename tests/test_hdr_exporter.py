@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 import hdr_exporter
+import hdr_writers
 from hdr_exporter import FORMATS, KNEE, ExportError, ExportOptions, export, tone_map
 
 FloatArray = NDArray[np.float32]
@@ -165,7 +166,7 @@ def test_tiff_says_what_it_is(tmp_path: Path, rgb: FloatArray, alpha: FloatArray
 
 
 def test_tiff_turns_big_by_itself(tmp_path: Path, rgb: FloatArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdr_exporter, "_CLASSIC_TIFF_BYTES", rgb.nbytes - 1)
+    monkeypatch.setattr(hdr_writers, "_CLASSIC_TIFF_BYTES", rgb.nbytes - 1)
     export(tmp_path / "a.tif", rgb)
     assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
     assert same_bits(read_cv2(tmp_path / "a.tif"), rgb)

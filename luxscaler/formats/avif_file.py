@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import imagecodecs
 
-from luxscaler.formats.coding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.errors import PictureError
+from luxscaler.formats.coding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.formats.icc import profile_coding
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 

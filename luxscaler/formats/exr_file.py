@@ -13,9 +13,9 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.formats.coding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
+from luxscaler.formats.coding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples
 
 _FLAT = (OpenEXR.scanlineimage, OpenEXR.tiledimage)

@@ -15,10 +15,10 @@ import imagecodecs
 import numpy as np
 from PIL import ImageCms
 
-from luxscaler.formats.coding import ColorCoding, from_icc
 from luxscaler.color import D65, REC709, Matrix, apply_matrix, decode_srgb
-from luxscaler.picture import FloatArray
+from luxscaler.formats.coding import ColorCoding, from_icc
 from luxscaler.formats.picture_file import Samples
+from luxscaler.picture import FloatArray
 
 MAX_PROFILE_BYTES = 16 * 2**20
 """Larger profiles are treated as damaged; those of printers reach about 3 MB."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from luxscaler.formats.coding import keep_linear
 from luxscaler.color import REC709, apply_matrix, hlg_scene_to_display, rgb_to_rgb
+from luxscaler.formats.coding import keep_linear
 from luxscaler.formats.icc import apply_model, matrix_model, to_linear
-from luxscaler.picture import FloatArray, Picture, PictureSource
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples
+from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _STRIP_PIXELS = 1 << 18
 _MAX_TABLE_BITS = 16

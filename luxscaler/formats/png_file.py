@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 import imagecodecs
 
+from luxscaler.color import REC709, Floats, Primaries, decode_gamma, decode_srgb
+from luxscaler.errors import PictureError
 from luxscaler.formats.coding import (
     ADOBE_RGB_EXIF,
     SRGB_ASSUMED,
@@ -21,8 +23,6 @@ from luxscaler.formats.coding import (
     from_cicp,
     keep_linear,
 )
-from luxscaler.color import REC709, Floats, Primaries, decode_gamma, decode_srgb
-from luxscaler.errors import PictureError
 from luxscaler.formats.exif import Exif, read_exif
 from luxscaler.formats.icc import MAX_PROFILE_BYTES, profile_coding
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from luxscaler.formats.coding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.errors import PictureError
+from luxscaler.formats.coding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.icc import profile_coding
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 

@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import WebPImagePlugin
 
-from luxscaler.formats.coding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
 from luxscaler.errors import PictureError
+from luxscaler.formats.coding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.exif import Exif, read_exif
 from luxscaler.formats.icc import MAX_PROFILE_BYTES, profile_coding
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples

@@ -54,7 +54,7 @@ def upscale(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[int, typer.Option(help="Largest side that the network sees at once, in pixels.")] = 1024,
-    overlap: Annotated[int, typer.Option(help="Pixels that such pieces share.")] = 96,
+    overlap: Annotated[int | None, typer.Option(help="Pixels that such pieces share.")] = None,
     max_pixels: Annotated[int, typer.Option(help="Largest picture read, in pixels.")] = 150_000_000,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch the model's weights if absent.")] = False,
 ) -> None:

@@ -48,7 +48,7 @@ class RRDBNetConfig:
     @property
     def receptive_radius(self) -> int:
         """How far, in input pixels, one pixel can influence the output at most (not: how far it does)."""
-        return (15 * self.blocks + 3) * self.unshuffle + 1
+        return (15 * self.blocks + 4) * self.unshuffle
 
 
 @dataclass(frozen=True)

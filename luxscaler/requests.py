@@ -11,6 +11,11 @@ from luxscaler.errors import InputError
 from luxscaler.pipeline import TileRequest
 from luxscaler.reference import TileBox
 
+MAX_TEXT = 4096
+"""Longest text taken, in characters: that of a path on Linux. Error messages repeat it."""
+MAX_SHOWN = 80
+"""Longest value that a message shows, in characters."""
+
 
 def request_from_inputs(
     *,
@@ -42,25 +47,36 @@ def request_from_inputs(
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise InputError(f"{name} is {value!r}; it must be a number")
+        raise InputError(f"{name} is {_shown(value)}; it must be a number")
     try:
         number = float(value)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{name} is {value!r}; it must be a number") from error
+        raise InputError(f"{name} is {_shown(value)}; it must be a number") from error
     if not math.isfinite(number):
-        raise InputError(f"{name} is {value!r}; it must be a finite number")
+        raise InputError(f"{name} is {_shown(value)}; it must be a finite number")
     return number
 
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{name} is {value!r}; it must be text")
+        raise InputError(f"{name} is {_shown(value)}; it must be text")
+    if len(value) > MAX_TEXT:
+        raise InputError(f"{name} has {len(value)} characters; it may have {MAX_TEXT}")
     return value
 
 
 def _file(name: str, value: object) -> str | os.PathLike[str] | None:
-    if value is None or isinstance(value, os.PathLike):
-        return value
-    if isinstance(value, str) and value:
-        return value
-    raise InputError(f"{name} is {value!r}; it must be the URL or path of a picture")
+    if value is None:
+        return None
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(path, str) and path:
+        return _text(name, path)
+    raise InputError(f"{name} is {_shown(value)}; it must be the URL or path of a picture")
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"

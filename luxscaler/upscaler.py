@@ -20,6 +20,8 @@ MIN_SCALE, MAX_SCALE = 1.0, 8.0
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DEFAULT_OVERLAP = 128
+"""Source pixels: near seams at least 55 dB to the untiled pass on all pictures tried (docs/experiments.md)."""
 STRIP_ROWS = 32
 """Rows of features that RRDBNet's upsampling part does at once: bit-equal to all at once, 1/16 the memory."""
 DECODE_ROWS = 256
@@ -39,18 +41,26 @@ class UpscalerOptions:
     """"auto": fp16 on CUDA, fp32 elsewhere. bf16 and fp16 cost accuracy (docs/experiments.md)."""
     tile: int = 1024
     """Largest side, in source pixels, of what the network sees at once; halved when memory runs out."""
-    overlap: int = 96
-    """Source pixels that neighbouring tiles share; half of it is context beyond the middle of a seam."""
+    overlap: int | None = None
+    """Source pixels that neighbouring tiles share; half of it is context beyond the middle of a seam. None:
+    DEFAULT_OVERLAP, or half the tile where that is less."""
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise InputError(f"device is {self.device!r}; it must be one of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:
             raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
-        if self.overlap < 0 or self.tile < 2 * self.overlap or self.tile < 1:
+        if self.tile < 1:
+            raise InputError(f"tile is {self.tile}; it must be at least 1")
+        if not 0 <= self.shared <= self.tile // 2:
             raise InputError(
-                f"tile is {self.tile} and overlap {self.overlap}; a tile must be at least twice the overlap"
+                f"overlap is {self.shared}; it must be from 0 to half the tile, {self.tile // 2}"
             )
+
+    @property
+    def shared(self) -> int:
+        """The overlap in force, in source pixels."""
+        return min(DEFAULT_OVERLAP, self.tile // 2) if self.overlap is None else self.overlap
 
 
 def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
@@ -147,7 +157,7 @@ class Upscaler:
     def _run(self, code: Tensor, progress: Progress | None) -> Tensor:
         """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
         run = blending.TiledRun(
-            self._forward, self.native_scale, self.options.tile, self.options.overlap, progress
+            self._forward, self.native_scale, self.options.tile, self.options.shared, progress
         )
         out = run(code)
         if not bool(torch.isfinite(out).all()):

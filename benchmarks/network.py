@@ -83,7 +83,13 @@ def real_esrganer(coded: np.ndarray, device: str) -> Callable[[], np.ndarray]:
         torch.save({"params_ema": state}, path)
         network = RRDBNet(num_in_ch=3, num_out_ch=3, num_feat=64, num_block=23, num_grow_ch=32, scale=4)
         peer = RealESRGANer(
-            4, str(path), model=network, tile=0, pre_pad=10, half=device == "cuda", device=torch.device(device)
+            4,
+            str(path),
+            model=network,
+            tile=0,
+            pre_pad=10,
+            half=device == "cuda",
+            device=torch.device(device),
         )
     bgr = np.round(coded[..., ::-1] * 255.0).astype(np.uint8)
 

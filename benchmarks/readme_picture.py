@@ -1,6 +1,6 @@
-"""Makes the picture at the top of the README from the sample tile: ./.venv/bin/python benchmarks/readme_picture.py
+"""Makes the picture at the top of the README: ./.venv/bin/python benchmarks/readme_picture.py
 
-Left the tile enlarged ×4 by a cubic, middle LuxScaler, right LuxScaler with hdr_boost 4 shown two stops darker:
+Left the sample tile enlarged ×4 by a cubic, middle LuxScaler, right with hdr_boost 4, shown two stops darker:
 what an SDR picture shows as one white is lamps of different brightness there.
 """
 
@@ -41,9 +41,7 @@ def main() -> None:
 
 def upscaled(models: Models, path: Path, boost: float) -> np.ndarray:
     """The sample tile through the pipeline, as linear light."""
-    request = TileRequest(
-        SAMPLE / "tile.png", SAMPLE / "master.jpg", output_format="exr", hdr_boost=boost
-    )
+    request = TileRequest(SAMPLE / "tile.png", SAMPLE / "master.jpg", output_format="exr", hdr_boost=boost)
     process_tile(request, models, path)
     return read_picture(path).rgb
 

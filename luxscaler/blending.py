@@ -79,7 +79,7 @@ class TiledRun:
         self._tile = tile
         self._overlap = overlap
         self._progress = progress
-        self._done = self._total = 0
+        self._done = self._total = self._share = 0
 
     def __call__(self, picture: Tensor) -> Tensor:
         """1×C×H×W → 1×C'×(scale·H)×(scale·W); UpscaleError when memory does not suffice for any tile."""
@@ -90,6 +90,7 @@ class TiledRun:
         """Do a piece at once or in tiles; `report`: how many source pixels it is in the progress."""
         height, width = picture.shape[2:]
         if max(height, width) <= self._tile:
+            self._share = report
             out = self._attempt(picture)
             if out is not None:
                 self._advance(report)
@@ -134,10 +135,14 @@ class TiledRun:
         assert out is not None  # noqa: S101 - there is at least one tile
         return out
 
-    def _advance(self, pixels: int) -> None:
-        self._done += pixels
+    def within(self, fraction: float) -> None:
+        """For `function` to call: how much of the piece at hand is done, 0 to 1."""
         if self._progress is not None:
-            self._progress(self._done, self._total)
+            self._progress(self._done + int(fraction * self._share), self._total)
+
+    def _advance(self, pixels: int) -> None:
+        self.within(1.0)
+        self._done += pixels
 
 
 def _shares(total: int, count: int) -> Iterator[int]:

@@ -9,6 +9,7 @@ Both take and give N×C×H×W tensors of any floating dtype, RGB, sRGB-coded, no
 clamped; the output is `scale` times as large. This module knows no files, devices, tiles or colour.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -128,12 +129,19 @@ class RRDBNet(nn.Module):
         self.conv_hr = nn.Conv2d(features, features, 3, padding=1)
         self.conv_last = nn.Conv2d(features, config.out_channels, 3, padding=1)
 
-    def extract(self, x: Tensor) -> Tensor:
-        """N×in×H×W → N×features×(H/u)×(W/u), u = `config.unshuffle`, of which H and W must be multiples."""
+    def extract(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
+        """N×in×H×W → N×features×(H/u)×(W/u), u = `config.unshuffle`, of which H and W must be multiples.
+
+        `step` is told after each block what share of the blocks is done: nearly all time goes here.
+        """
         if self.config.unshuffle > 1:
             x = F.pixel_unshuffle(x, self.config.unshuffle)
-        first = self.conv_first(x)
-        return torch.add(first, self.conv_body(self.body(first)))
+        first = x = self.conv_first(x)
+        for index, block in enumerate(self.body):
+            x = block(x)
+            if step is not None:
+                step((index + 1) / len(self.body))
+        return torch.add(first, self.conv_body(x))
 
     def reconstruct(self, features: Tensor) -> Tensor:
         """N×features×h×w → N×out×4h×4w, in float32.

@@ -21,7 +21,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DEFAULT_OVERLAP = 128
-"""Source pixels: near seams at least 55 dB to the untiled pass on all pictures tried (docs/experiments.md)."""
+"""Source pixels: near seams above 55 dB to the untiled pass on every picture tried (docs/experiments.md)."""
 STRIP_ROWS = 32
 """Rows of features that RRDBNet's upsampling part does at once: bit-equal to all at once, 1/16 the memory."""
 DECODE_ROWS = 256
@@ -142,7 +142,8 @@ class Upscaler:
     def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
         """Upscale coverage by the same network, so that its edges match those of the colour.
 
-        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]. A constant alpha stays that constant exactly.
+        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]; a constant
+        alpha stays that constant exactly.
         """
         out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
         first = alpha.flatten()[0]
@@ -157,7 +158,11 @@ class Upscaler:
     def _run(self, code: Tensor, progress: Progress | None) -> Tensor:
         """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
         run = blending.TiledRun(
-            self._forward, self.native_scale, self.options.tile, self.options.shared, progress
+            lambda piece: self._forward(piece, run.within),
+            self.native_scale,
+            self.options.tile,
+            self.options.shared,
+            progress,
         )
         out = run(code)
         if not bool(torch.isfinite(out).all()):
@@ -166,7 +171,7 @@ class Upscaler:
             )
         return out
 
-    def _forward(self, code: Tensor) -> Tensor:
+    def _forward(self, code: Tensor, step: Callable[[float], None]) -> Tensor:
         """The network on one piece: 1×3×h×w float32 → 1×3×(n·h)×(n·w) float32."""
         network = self._network
         height, width = code.shape[2:]
@@ -175,13 +180,13 @@ class Upscaler:
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
         x = code.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        out = _in_strips(network, x) if isinstance(network, RRDBNet) else network(x).float()
+        out = _in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
         return out[:, :, : height * self.native_scale, : width * self.native_scale]
 
 
-def _in_strips(network: RRDBNet, x: Tensor) -> Tensor:
+def _in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
     """`network(x)`, its upsampling part strip by strip of rows."""
-    features = network.extract(x)
+    features = network.extract(x, step)
     rows, columns = features.shape[2:]
     out = x.new_empty((1, network.config.out_channels, 4 * rows, 4 * columns), dtype=torch.float32)
     for start in range(0, rows, STRIP_ROWS):

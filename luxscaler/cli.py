@@ -100,7 +100,7 @@ def _run(request: "TileRequest", options: object, target: Path) -> "TileResult":
 
     assert isinstance(options, UpscalerOptions)  # noqa: S101
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("upscaling", total=None)
 
         def advance(done: int, total: int) -> None:
@@ -171,7 +171,7 @@ def _fetch(names: list[str] | None, *, force: bool, quiet: bool) -> None:
 
     tasks: dict[str, TaskID] = {}
     columns = (TextColumn("weights {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
 
         def advance(name: str, done: int, total: int) -> None:
             task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])

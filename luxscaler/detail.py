@@ -81,9 +81,31 @@ def _kept_for_source(
     size = (plane.shape[0], plane.shape[1])
     torch.clamp(change, floor, ceiling, out=change)
     for _ in range(MAX_PROJECTIONS):
-        seen = F.interpolate(change[None, None], source_size, mode="area")
+        seen = _averaged(change, source_size)
         if float(seen.abs().max()) <= TOLERANCE:
-            break
+            return change.add_(plane)
         change = change - F.interpolate(seen, size, mode="bicubic", align_corners=False)[0, 0]
         torch.clamp(change, floor, ceiling, out=change)
+    if size[0] % source_size[0] == 0 and size[1] % source_size[1] == 0:
+        change = change - _towards_limits(change, source_size, floor, ceiling)
+        torch.clamp(change, floor, ceiling, out=change)  # the last bit
     return change.add_(plane)
+
+
+def _averaged(plane: Tensor, source_size: tuple[int, int]) -> Tensor:
+    """H×W → 1×1×h×w, averages over the source's pixels."""
+    return F.interpolate(plane[None, None], source_size, mode="area")
+
+
+def _towards_limits(change: Tensor, source_size: tuple[int, int], floor: Tensor, ceiling: Tensor) -> Tensor:
+    """What to take from `change` where black or white are in the way of taking the same from every pixel.
+
+    Of each pixel the same share of its way to the limit. The share is what makes the average of a source
+    pixel right; it is never above 1, since without any change the average was right. For whole scales, where
+    every pixel belongs to one pixel of the source.
+    """
+    size = (change.shape[0], change.shape[1])
+    excess = F.interpolate(_averaged(change, source_size), size, mode="nearest")[0, 0]
+    way = torch.where(excess > 0.0, change - floor, ceiling - change)
+    mean_way = F.interpolate(_averaged(way, source_size), size, mode="nearest")[0, 0]
+    return excess.div_(mean_way.clamp_(min=1e-9)).clamp_(-1.0, 1.0).mul_(way)

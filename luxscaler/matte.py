@@ -28,7 +28,7 @@ def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:
 
 def _pull(color: Tensor, weight: Tensor) -> Tensor:
     """1×3×H×W premultiplied colour and its weight → colour everywhere, from coarser levels where needed."""
-    own = color / weight.clamp(min=1e-6)
+    own = color / weight.clamp(min=1e-30)
     if bool((weight >= 1.0).all()) or max(weight.shape[2:]) == 1:
         return own
     coarse_color = F.avg_pool2d(color, 2, ceil_mode=True, count_include_pad=False)

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -142,9 +142,14 @@ def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture 
     if file is None:
         return None
     try:
-        return read_picture(file, max_pixels=request.max_pixels)
+        picture = read_picture(file, max_pixels=request.max_pixels)
     except InputError as error:
         raise type(error)(f"{name}: {error}") from error
+    if picture.alpha is None:
+        return picture
+    # Colour that nobody sees must not count: not for the statistics, the low band, nor the network.
+    filled = fill_transparent(torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha))
+    return replace(picture, rgb=filled.numpy())
 
 
 def _check_output_size(tile: Picture, request: TileRequest) -> None:
@@ -170,14 +175,15 @@ def _upscale(
     if tile.alpha is None:
         return upscaler.upscale(rgb, scale, progress=progress), None
     alpha = torch.from_numpy(tile.alpha)
-    filled = fill_transparent(rgb, alpha)
-    colour = upscaler.upscale(filled, scale, progress=progress)
+    colour = upscaler.upscale(rgb, scale, progress=progress)
     return colour, upscaler.upscale_alpha(alpha, scale)
 
 
 def _follow(rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]) -> Tensor:
     """The low band of the reference, where the tile's place in it is known or found."""
     size = (tile.height, tile.width)
+    if tile.alpha is not None and not tile.alpha.any():
+        return rgb  # there is nothing to see, so nothing to compare
     if box is not None:
         return match_low_band(rgb, size, reference, box)
     found = locate(torch.from_numpy(tile.rgb), reference)
@@ -187,8 +193,13 @@ def _follow(rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, 
             "give tile_box for its colours"
         )
         return rgb
+    try:
+        rgb = match_low_band(rgb, size, reference, found, cell_pixels=FOUND_CELL_REFERENCE_PIXELS)
+    except InputError as error:  # nobody has said that the tile is there
+        notices.append(f"only the tone statistics of global_reference were used: {error}")
+        return rgb
     notices.append(f"found the tile in global_reference at tile_box {found}")
-    return match_low_band(rgb, size, reference, found, cell_pixels=FOUND_CELL_REFERENCE_PIXELS)
+    return rgb
 
 
 def _export(

@@ -91,8 +91,8 @@ def match_low_band(
     """
     rows = _cells(box.height * reference.shape[0] / cell_pixels, source_size[0])
     columns = _cells(box.width * reference.shape[1] / cell_pixels, source_size[1])
-    # Where the reference is clipped, a brighter tile is not wrong: both are compared up to that level.
-    ceiling = float(reference.max())
+    # Where an SDR reference is clipped, a brighter tile is not wrong: both are compared up to that level.
+    ceiling = max(float(reference.max()), 1.0)
     wanted = _cell_means(reference, rows, columns, box).add_(FLOOR)
     small = _reduced(rgb, rows * SAMPLES_PER_CELL, columns * SAMPLES_PER_CELL, ceiling)
     gains = _fit(small, wanted, rows, columns)

@@ -25,8 +25,8 @@ COARSE_STEP, FINE_STEP = 1.04, 1.004
 """Ratio of neighbouring sizes in the ladders."""
 LEAST_SCORE = 0.85
 """Correlation below which the tile is taken not to be in the reference."""
-LEAST_LEAD = 0.06
-"""How much better than the best other place the found one has to fit."""
+LEAST_LEAD, LEAST_RATIO = 0.03, 3.0
+"""The best other place must fit worse by that much, and leave that many times as much unexplained."""
 LEAST_CONTRAST = 0.01
 """Standard deviation, in code values, below which a tile is flat."""
 
@@ -51,10 +51,12 @@ def locate(tile: Tensor, reference: Tensor) -> TileBox | None:
     """
     coarse = _fitted(_brightness(reference), COARSE_SIDE)
     small = _fitted(_brightness(tile), COARSE_SIDE)
-    if float(small.std()) < LEAST_CONTRAST:
+    if float(small.std(correction=0)) < LEAST_CONTRAST:
         return None
     found = _search(small, coarse, _ladder(small, coarse))
-    if found is None or found.score < LEAST_SCORE or found.score - found.rival < LEAST_LEAD:
+    if found is None or found.score < LEAST_SCORE:
+        return None
+    if 1.0 - found.rival < max(LEAST_RATIO * (1.0 - found.score), 1.0 - found.score + LEAST_LEAD):
         return None
     return _refined(tile, reference, found, coarse)
 

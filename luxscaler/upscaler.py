@@ -180,7 +180,9 @@ class Upscaler:
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
         x = code.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        out = _in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
+        # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            out = _in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
         return out[:, :, : height * self.native_scale, : width * self.native_scale]
 
 

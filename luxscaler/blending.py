@@ -105,8 +105,9 @@ class TiledRun:
             if not is_out_of_memory(error):
                 raise
             # Halved from the piece's own side: that is what did not fit.
-            smaller = max(picture.shape[2:]) // 2
-            if smaller < max(2 * self._overlap, 1):
+            side, least = max(picture.shape[2:]), max(2 * self._overlap, 1)
+            smaller = max(side // 2, least)
+            if smaller >= side:
                 raise UpscaleError(
                     f"out of memory on a tile of {picture.shape[3]} × {picture.shape[2]} source pixels, "
                     f"and tiles may not be smaller than twice the overlap ({2 * self._overlap})"

@@ -108,6 +108,7 @@ def process_tile(
     `upscaler_for` gives the upscaler of a model's name. Raises InputError (and its kin) for what the request
     asks, WeightsError, UpscaleError or ExportError; in each case no file appears.
     """
+    _check_target(Path(path))
     upscaler = upscaler_for(request.model)
     clock = _Clock(upscaler.device)
     with clock.stage("decode"):
@@ -150,6 +151,16 @@ def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture 
     # Colour that nobody sees must not count: not for the statistics, the low band, nor the network.
     filled = fill_transparent(torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha))
     return replace(picture, rgb=filled.numpy())
+
+
+def _check_target(path: Path) -> None:
+    """Before the work: minutes of it must not be lost for a folder that is not there."""
+    if path.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
+    if not path.parent.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
 
 
 def _check_output_size(tile: Picture, request: TileRequest) -> None:

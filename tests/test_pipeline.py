@@ -22,6 +22,7 @@ from luxscaler.network import RRDBNet, SRVGGConfig, SRVGGNetCompact, build_netwo
 from luxscaler.pipeline import HDR_FORMATS, OUTPUT_FORMATS, TileRequest, TileResult, process_tile
 from luxscaler.reference import TileBox
 from luxscaler.upscaler import Upscaler, UpscalerOptions
+from tests.conftest import SAMPLE
 from tests.picture_files import exr, noise, pillow, png, raw_png
 
 STAGES = ["decode", "network", "detail", "reference", "expand", "export"]
@@ -458,3 +459,13 @@ def test_progress_ends_with_the_whole_picture(tiny: Callable[[str], Upscaler], t
     tile = pillow(noise(24, 32), "PNG")
     process_tile(TileRequest(tile), tiny, tmp_path / "a.webp", lambda *step: steps.append(step))
     assert steps[-1] == (768, 768)
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    def no_work(_: str) -> Upscaler:
+        raise AssertionError("the network was asked for")
+
+    request = TileRequest(SAMPLE / "tile.png")
+    for target in (tmp_path / "missing" / "out.webp", tmp_path):
+        with pytest.raises(ExportError, match="cannot write"):
+            process_tile(request, no_work, target)

@@ -183,10 +183,11 @@ def _upscale(
     tile: Picture, scale: float, upscaler: Upscaler, progress: Progress | None
 ) -> tuple[Tensor, Tensor | None]:
     rgb = torch.from_numpy(tile.rgb)
+    # A float file holds measured or rendered light; an 8-bit one also noise and compression to be removed.
+    colour = upscaler.upscale(rgb, scale, faithful=tile.source.is_float, progress=progress)
     if tile.alpha is None:
-        return upscaler.upscale(rgb, scale, progress=progress), None
+        return colour, None
     alpha = torch.from_numpy(tile.alpha)
-    colour = upscaler.upscale(rgb, scale, progress=progress)
     return colour, upscaler.upscale_alpha(alpha, scale)
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from luxscaler import blending, network_coding
 from luxscaler.errors import InputError, UpscaleError, WeightsError
+from luxscaler.fidelity import keep_averages
 from luxscaler.network import RECONSTRUCT_RADIUS, Network, RRDBNet
 
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
@@ -111,11 +112,14 @@ class Upscaler:
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def upscale(self, rgb: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
+    def upscale(
+        self, rgb: Tensor, scale: float, *, faithful: bool = False, progress: Progress | None = None
+    ) -> Tensor:
         """Upscale linear light.
 
         rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device.
-        scale: 1 to 8. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
+        scale: 1 to 8. faithful: keep the light that every source pixel measured (fidelity.py), noise
+        included. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
         the range that `rgb` spans, widened to [0, 1].
 
         Raises InputError for a scale out of range, UpscaleError when the network's output is not finite or
@@ -128,15 +132,10 @@ class Upscaler:
         enlarged = self._run(within, progress).clamp_(0.0, 1.0)
         if low < 0.0 or high > 1.0:
             _add_outside(enlarged, code.sub_(within))
-        enlarge = out_width > enlarged.shape[3] or out_height > enlarged.shape[2]
-        if enlarge:  # in code values, where overshoot is even on both sides of an edge
-            enlarged = _resize(enlarged, out_height, out_width)
         picture = _decoded(enlarged, low, high)
-        if not enlarge and (out_height, out_width) != tuple(picture.shape[:2]):
-            # Averages of light must be taken in linear light.
-            small = _resize(picture.permute(2, 0, 1)[None], out_height, out_width)
-            picture = small.clamp_(low, high)[0].permute(1, 2, 0)
-        return picture.contiguous()
+        if faithful:
+            keep_averages(picture, rgb.to(self.device)).clamp_(low, high)
+        return _at_size(picture, out_height, out_width, low, high).contiguous()
 
     @torch.inference_mode()
     def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
@@ -198,6 +197,18 @@ def _in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None
         skip = 4 * (start - first)
         out[:, :, 4 * start : 4 * stop] = network.reconstruct(strip)[:, :, skip : skip + 4 * (stop - start)]
     return out
+
+
+def _at_size(picture: Tensor, height: int, width: int, low: float, high: float) -> Tensor:
+    """(H, W, 3) linear light to another size, within [low, high]."""
+    if (height, width) == tuple(picture.shape[:2]):
+        return picture
+    if height > picture.shape[0] or width > picture.shape[1]:
+        # In code values, where overshoot is even on both sides of an edge.
+        code = network_coding.encode(picture.permute(2, 0, 1)[None])
+        return _decoded(_resize(code, height, width), low, high)
+    # Averages of light must be taken in linear light.
+    return _resize(picture.permute(2, 0, 1)[None], height, width)[0].permute(1, 2, 0).clamp_(low, high)
 
 
 def _resize(picture: Tensor, height: int, width: int) -> Tensor:

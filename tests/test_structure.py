@@ -34,6 +34,7 @@ ORDER = (
     "fetch",
     "network_coding",
     "blending",
+    "fidelity",
     "upscaler",
     "models",
     "matte",

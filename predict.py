@@ -9,6 +9,7 @@ from typing import Optional
 
 from cog import BasePredictor, Input, Path
 
+from luxscaler.isolation import warm_up
 from luxscaler.models import Models
 from luxscaler.pipeline import process_tile
 from luxscaler.requests import request_from_inputs
@@ -19,6 +20,7 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
 
     def setup(self) -> None:
         """Load the default network, so that the first prediction does not wait for it."""
+        warm_up()
         self.models = Models()
         self.models("photo")
         self.folder = tempfile.TemporaryDirectory(prefix="luxscaler-")

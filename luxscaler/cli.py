@@ -56,10 +56,14 @@ def upscale(
     tile: Annotated[int, typer.Option(help="Largest side that the network sees at once, in pixels.")] = 1024,
     overlap: Annotated[int | None, typer.Option(help="Pixels that such pieces share.")] = None,
     max_pixels: Annotated[int, typer.Option(help="Largest picture read, in pixels.")] = 150_000_000,
+    decode_seconds: Annotated[float, typer.Option(help="Longest time to decode a picture.")] = 60.0,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch the model's weights if absent.")] = False,
 ) -> None:
     """Upscale IN and write OUT."""
     with _errors():
+        from luxscaler.isolation import DecodeLimits, warm_up  # noqa: PLC0415
+
+        warm_up()
         from luxscaler.pipeline import TileRequest  # noqa: PLC0415 - PyTorch takes seconds to import
         from luxscaler.reference import TileBox  # noqa: PLC0415
         from luxscaler.upscaler import UpscalerOptions  # noqa: PLC0415
@@ -75,6 +79,7 @@ def upscale(
             model=model,
             webp_quality=webp_quality,
             max_pixels=max_pixels,
+            decode_limits=DecodeLimits(seconds=decode_seconds),
         )
         options = UpscalerOptions(device=device, precision=precision, tile=tile, overlap=overlap)
         if fetch:

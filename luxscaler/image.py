@@ -9,7 +9,7 @@ formats look like inside, and how colours are computed, is not known here.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,8 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+import imagecodecs
+
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.formats import avif_file, exr_file, png_file, tiff_file, webp_file
+from luxscaler.formats.icc import is_srgb
 from luxscaler.formats.linearize import linearize, oriented, upright_size
 from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo
 from luxscaler.formats.pillow_files import PillowDecoder
@@ -41,6 +44,12 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "bmp": PillowDecoder("bmp"),
         "gif": PillowDecoder("gif"),
     }
+)
+_LAZY_CODECS = (
+    *("png_decode", "avif_decode", "cms_transform", "cms_profile"),
+    # What tifffile calls for the usual compressions.
+    *("deflate_decode", "zlib_decode", "lzw_decode", "packbits_decode", "packints_decode", "jpeg_decode"),
+    *("zstd_decode", "lzma_decode", "delta_decode", "floatpred_decode", "bitorder_decode"),
 )
 _MAX_MESSAGE = 200
 _SHORTEST_MESSAGE = 12
@@ -78,13 +87,27 @@ def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pic
     Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
     PictureError for everything that is no whole, supported picture.
     """
-    with _opened(source) as (name, stream), _one_line_errors(name):
+    with opened(source) as (name, stream):
+        return read_stream(stream, name, max_pixels=max_pixels)
+
+
+def read_stream(
+    stream: BinaryIO, name: str, *, max_pixels: int, on_header: Callable[[int], None] | None = None
+) -> Picture:
+    """read_picture from a seekable stream; errors begin with `name`.
+
+    on_header: called with the number of pixels to be decoded, before they are.
+    """
+    with _one_line_errors(name):
+        stream.seek(0)
         decoder, info = _read_info(stream)
         pixels = max(info.width * info.height, info.decoded_pixels)
         if pixels > max_pixels:
             raise PictureTooLargeError(
                 f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
             )
+        if on_header is not None:
+            on_header(pixels)
         samples = decoder.read_samples(stream, info)
         if samples.shape != (info.height, info.width, info.channels):
             raise PictureError(
@@ -99,7 +122,7 @@ def read_header(source: Source) -> PictureHeader:
 
     Raises PictureError where there is no usable header. That the rest is whole, only read_picture tells.
     """
-    with _opened(source) as (name, stream), _one_line_errors(name):
+    with opened(source) as (name, stream), _one_line_errors(name):
         _, info = _read_info(stream)
     width, height = upright_size(info)
     return PictureHeader(
@@ -116,14 +139,24 @@ def read_header(source: Source) -> PictureHeader:
     )
 
 
+def preload() -> None:
+    """Load what the libraries load on first use, so that forks of this process find it there."""
+    for name in _LAZY_CODECS:
+        getattr(imagecodecs, name)
+    is_srgb(imagecodecs.cms_profile("srgb"))
+
+
 def _read_info(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
     decoder = _DECODERS[picture_format(stream.read(SNIFF_BYTES))]
     return decoder, decoder.read_info(stream)
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield what to call the source in messages, and a seekable stream at its beginning."""
+def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield what to call the source in messages, and a seekable stream at its beginning.
+
+    Raises PictureError for a path that is no regular file or cannot be opened.
+    """
     if isinstance(source, bytes):
         yield "the data", BytesIO(source)
         return

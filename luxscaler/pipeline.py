@@ -23,6 +23,7 @@ from luxscaler.detail import check_fractality, shape_detail
 from luxscaler.dynamic_range import ToneStatistics, check_boost, expand
 from luxscaler.errors import ExportError, InputError, PictureTooLargeError
 from luxscaler.image import DEFAULT_MAX_PIXELS, read_header, read_picture
+from luxscaler.isolation import DecodeLimits, read_picture_isolated
 from luxscaler.matte import fill_transparent
 from luxscaler.picture import Picture
 from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, TileBox, match_low_band
@@ -54,6 +55,8 @@ class TileRequest:
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Largest picture read, in pixels."""
     max_output_pixels: int = DEFAULT_MAX_OUTPUT_PIXELS
+    decode_limits: DecodeLimits | None = field(default_factory=DecodeLimits)
+    """For the process that decodes the pictures (isolation.py); None decodes in this one, without them."""
 
     def __post_init__(self) -> None:
         if self.output_format not in OUTPUT_FORMATS:
@@ -143,7 +146,12 @@ def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture 
     if file is None:
         return None
     try:
-        picture = read_picture(file, max_pixels=request.max_pixels)
+        if request.decode_limits is None:
+            picture = read_picture(file, max_pixels=request.max_pixels)
+        else:
+            picture = read_picture_isolated(
+                file, max_pixels=request.max_pixels, limits=request.decode_limits
+            )
     except InputError as error:
         raise type(error)(f"{name}: {error}") from error
     if picture.alpha is None:

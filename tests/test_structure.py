@@ -23,6 +23,8 @@ ORDER = (
     "color",
     "formats",
     "image",
+    "decoding_process",
+    "isolation",
     "picture_report",
     "network",
     "download",

@@ -1,13 +1,14 @@
-"""Writes a finished picture into a file: float32 linear light → EXR, TIFF, PNG or WebP.
+"""Writes a finished picture into a file: float32 linear light → EXR, TIFF, PNG, WebP, AVIF, JPEG XL, JPEG.
 
-Two kinds of file come out. EXR and TIFF are masters: the linear values bit for bit, range and out-of-gamut
-negatives included. PNG (16-bit) and WebP (8-bit) are sRGB pictures of the same scene: what is brighter than
-SDR white is rolled off by `tone_map`, what lies outside Rec.709 is clipped at 0.
+Three kinds of file come out. EXR, TIFF and JPEG XL are masters: linear float, range and out-of-gamut
+negatives included. "png-pq", AVIF and JPEG (a gain map) are HDR pictures for the web: absolute luminance,
+clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bit) are sRGB pictures of the
+same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
 
 A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
 This module is a leaf. It does not know networks, tiles, inputs or LuxScaler's own types, and it computes
 nothing about the range of the picture: it only says in the file what the caller says about it. How each
-format is written is hdr_writers.py's business.
+format is written is the business of hdr_files/.
 """
 
 import math
@@ -16,77 +17,80 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
-from hdr_writers import (
-    ESTIMATED_RANGE_COMMENT,
-    KNEE,
-    WHITE_CD_M2,
-    FloatArray,
-    Job,
-    Metadata,
-    tone_map,
-    write_exr,
-    write_png,
-    write_tiff,
-    write_webp,
+from hdr_files import avif_file, jpeg_file, webp_file
+from hdr_files.avif_file import write_avif
+from hdr_files.exr_file import write_exr
+from hdr_files.job import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray, Job, Metadata
+from hdr_files.jpeg_file import write_jpeg
+from hdr_files.jxl_file import write_jxl
+from hdr_files.options import (
+    EXR_COMPRESSIONS,
+    EXR_TYPES,
+    FULL_MANTISSA_BITS,
+    ExportError,
+    ExportOptions,
 )
+from hdr_files.png_file import write_png, write_png_pq
+from hdr_files.sdr import KNEE, tone_map
+from hdr_files.tiff_file import write_tiff
+from hdr_files.webp_file import write_webp
 
 __all__ = [
     "ESTIMATED_RANGE_COMMENT",
+    "EXR_COMPRESSIONS",
+    "EXR_TYPES",
+    "FLOAT_FORMATS",
     "FORMATS",
+    "FULL_MANTISSA_BITS",
+    "HDR_FORMATS",
     "KNEE",
     "SUFFIXES",
-    "WEBP_MAX_SIDE",
     "WHITE_CD_M2",
     "ExportError",
     "ExportOptions",
+    "check_picture",
     "export",
+    "suffix_of",
     "tone_map",
 ]
 
-SUFFIXES = {".webp": "webp", ".png": "png", ".tif": "tiff", ".tiff": "tiff", ".exr": "exr"}
-"""Formats by the suffix of a path, in lower case."""
-WEBP_MAX_SIDE = 16383
-"""Pixels a side: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)."""
 _WRITERS: dict[str, Callable[[Path, Job], None]] = {
     "webp": write_webp,
     "png": write_png,
     "tiff": write_tiff,
     "exr": write_exr,
+    "png-pq": write_png_pq,
+    "avif": write_avif,
+    "jxl": write_jxl,
+    "jpg": write_jpeg,
 }
 FORMATS = tuple(_WRITERS)
-
-
-class ExportError(Exception):
-    """The picture cannot be written as asked; the text is one line: what, which value, which limit."""
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """How to write, and what the file says about its making. Raises ExportError on a bad value."""
-
-    webp_quality: int = 90
-    """0 (smallest) to 100."""
-    sdr_peak: float | None = None
-    """Linear value that PNG and WebP show as SDR white; None: the picture's own maximum. Tiles of one
-    picture need a common peak, or their highlights differ from tile to tile. Below 1 counts as 1."""
-    estimated_range: bool = False
-    """Whether the dynamic range was expanded; the file then carries ESTIMATED_RANGE_COMMENT."""
-    software: str = "LuxScaler"
-    """Name and version of the writing program, printable ASCII."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.webp_quality <= 100:
-            raise ExportError(f"webp_quality must be 0 to 100, got {self.webp_quality}")
-        if self.sdr_peak is not None and not 0 < self.sdr_peak < math.inf:
-            raise ExportError(f"sdr_peak must be above 0 and finite, got {self.sdr_peak}")
-        if not re.fullmatch(r"[ -~]+", self.software):
-            raise ExportError(f"software must be printable ASCII, got {self.software!r}")
+FLOAT_FORMATS = ("tiff", "exr", "jxl")
+"""Masters: linear float."""
+HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
+"""Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
+SUFFIXES = {
+    ".webp": "webp",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".exr": "exr",
+    ".avif": "avif",
+    ".jxl": "jxl",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+}
+"""Formats by the suffix of a path, in lower case. png-pq has none of its own: it is asked for by name."""
+_SIDES = {
+    "webp": ("WebP", 1, webp_file.MAX_SIDE),
+    "avif": ("AVIF", 1, avif_file.MAX_SIDE),
+    "jpg": ("a gain-map JPEG", jpeg_file.MIN_SIDE, jpeg_file.MAX_SIDE),
+}
 
 
 DEFAULT_OPTIONS = ExportOptions()
@@ -106,7 +110,8 @@ def export(
 
     rgb: (height, width, 3) float32, linear Rec.709, D65, 1.0 = SDR white = 203 cd/m², unbounded, finite.
     alpha: (height, width) float32 in [0, 1], or None. The colour is straight; only EXR stores it
-        premultiplied, as that format's convention asks. Neither array is changed.
+        premultiplied, as that format's convention asks. JPEG holds none: alpha below 1 is an error there.
+        Neither array is changed.
     file_format: one of FORMATS; None takes it from the suffix of `path`.
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
 
@@ -118,17 +123,33 @@ def export(
     if alpha is not None:
         _check_values("alpha", alpha, 0.0, 1.0)
     peak = _check_values("rgb", rgb)
-    job = Job(
-        rgb,
-        alpha,
-        sdr_peak=peak if options.sdr_peak is None else options.sdr_peak,
-        webp_quality=options.webp_quality,
-        estimated_range=options.estimated_range,
-        software=options.software,
-        metadata=metadata,
-    )
+    if options.mantissa_bits < FULL_MANTISSA_BITS and _is_float32(name, options):
+        metadata = {**metadata, "mantissa_bits": options.mantissa_bits}
+    job = Job(rgb, alpha, peak if options.sdr_peak is None else options.sdr_peak, options, metadata)
     with _replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, job)
+
+
+def suffix_of(file_format: str) -> str:
+    """Return the suffix of a format's files, e.g. ".png" for "png-pq"."""
+    return f".{file_format.split('-', maxsplit=1)[0]}"
+
+
+def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:
+    """Raise ExportError if the format cannot hold such a picture: to be known before the work."""
+    name, low, high = _SIDES.get(file_format, ("", 1, 2**31 - 1))
+    if max(width, height) > high:
+        raise ExportError(
+            f"{name} holds at most {high} pixels a side, got {width} × {height}: choose png, tiff or exr"
+        )
+    if min(width, height) < low:
+        raise ExportError(f"{name} needs at least {low} pixels a side, got {width} × {height}")
+    if transparent and file_format == "jpg":
+        raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
+
+
+def _is_float32(name: str, options: ExportOptions) -> bool:
+    return name == "tiff" or (name == "exr" and options.exr_type == "float")
 
 
 def _format_name(path: Path, file_format: str | None) -> str:
@@ -144,9 +165,8 @@ def _check_shape(name: str, rgb: FloatArray, alpha: FloatArray | None) -> None:
         raise ExportError(f"rgb must be height × width × 3 float32, got {rgb.shape} {rgb.dtype}")
     if alpha is not None and (alpha.dtype != np.float32 or alpha.shape != rgb.shape[:2]):
         raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")
-    height, width = rgb.shape[:2]
-    if name == "webp" and max(height, width) > WEBP_MAX_SIDE:
-        raise ExportError(f"WebP holds at most {WEBP_MAX_SIDE} pixels a side, got {width} × {height}")
+    transparent = alpha is not None and bool((alpha < 1).any())
+    check_picture(name, rgb.shape[1], rgb.shape[0], transparent=transparent)
 
 
 def _check_metadata(metadata: Metadata) -> None:

@@ -9,6 +9,7 @@ from typing import Optional
 
 from cog import BasePredictor, Input, Path
 
+from hdr_exporter import suffix_of
 from luxscaler.isolation import warm_up
 from luxscaler.models import Models
 from luxscaler.pipeline import process_tile
@@ -37,12 +38,12 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             default="",
         ),
         output_format: str = Input(
-            description="webp: web; png: 16-bit; tiff: 32-bit float; exr: 32-bit float HDR",
+            description="SDR: webp, png. Float masters: exr, tiff, jxl. HDR for the web: png-pq, avif, jpg",
             default="webp",
-            choices=["webp", "png", "tiff", "exr"],
+            choices=["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
         ),
         hdr_boost: float = Input(
-            description="Multiplier of the dynamic range of EXR and TIFF; 1 is none",
+            description="Multiplier of the dynamic range of all but webp and png; 1 is none",
             default=1.0,
             ge=1.0,
             le=49.0,
@@ -67,7 +68,8 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
         # Cog reads the file after this function has returned: the one before is removed only now.
         self.folder.cleanup()
         self.folder = tempfile.TemporaryDirectory(prefix="luxscaler-")
-        result = process_tile(request, self.models, f"{self.folder.name}/luxscaler.{request.output_format}")
+        name = f"luxscaler{suffix_of(request.output_format)}"
+        result = process_tile(request, self.models, f"{self.folder.name}/{name}")
         for stage, seconds in result.timings.items():
             self.record_metric(f"timing.{stage}", round(seconds, 4))
         self.record_metric("output.width", result.width)

@@ -34,7 +34,9 @@ EXIT_INTERRUPTED = 130
 @app.command()
 def upscale(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A picture; formats are told by content.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Result: .exr, .tiff, .png or .webp.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Result: .exr, .tiff, .png, .webp, .avif, .jxl or .jpg.")
+    ],
     reference: Annotated[
         Path | None, typer.Option("--reference", help="The whole master that IN is a tile of.")
     ] = None,
@@ -42,7 +44,10 @@ def upscale(
         str, typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.")
     ] = "",
     output_format: Annotated[
-        str, typer.Option("--format", help="exr, tiff, png or webp; by OUT's suffix if not given.")
+        str,
+        typer.Option(
+            "--format", help="exr, tiff, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix if not given."
+        ),
     ] = "",
     hdr_boost: Annotated[float, typer.Option(help="Multiplier of dynamic range, 1 to 49; 1 is none.")] = 1.0,
     fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
@@ -51,6 +56,14 @@ def upscale(
         str, typer.Option(help="photo, anime, fast, or the path of a Real-ESRGAN checkpoint.")
     ] = "photo",
     webp_quality: Annotated[int, typer.Option(help="0 to 100.")] = 90,
+    avif_quality: Annotated[int, typer.Option(help="0 to 100.")] = 90,
+    avif_bits: Annotated[int, typer.Option(help="10 or 12.")] = 10,
+    exr_type: Annotated[str, typer.Option(help="float or half.")] = "float",
+    exr_compression: Annotated[str, typer.Option(help="zip, zips, piz, pxr24, dwaa or none.")] = "zip",
+    exr_tile: Annotated[int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.")] = 0,
+    mantissa_bits: Annotated[
+        int, typer.Option(help="Bits that EXR and TIFF keep of a float's mantissa, 8 to 23 (all).")
+    ] = 12,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[int, typer.Option(help="Largest side that the network sees at once, in pixels.")] = 1024,
@@ -78,6 +91,12 @@ def upscale(
             scale=scale,
             model=model,
             webp_quality=webp_quality,
+            avif_quality=avif_quality,
+            avif_bits=avif_bits,
+            exr_type=exr_type,
+            exr_compression=exr_compression,
+            exr_tile=exr_tile,
+            mantissa_bits=mantissa_bits,
             max_pixels=max_pixels,
             decode_limits=DecodeLimits(seconds=decode_seconds),
         )

@@ -26,13 +26,16 @@ from luxscaler.image import DEFAULT_MAX_PIXELS, read_header, read_picture
 from luxscaler.isolation import DecodeLimits, read_picture_isolated
 from luxscaler.matte import fill_transparent
 from luxscaler.picture import Picture
-from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, TileBox, match_low_band
+from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, WHOLE, TileBox, match_low_band
 from luxscaler.registration import locate
 from luxscaler.upscaler import Progress, Upscaler, output_size
 
 OUTPUT_FORMATS = hdr_exporter.FORMATS
-HDR_FORMATS = ("exr", "tiff")
-"""Formats that hold the range as it is; the others show the SDR rendering of the same scene."""
+HDR_FORMATS = hdr_exporter.HDR_FORMATS
+"""Formats that hold light above SDR white; the others show the SDR rendering of the same scene."""
+DEFAULT_MANTISSA_BITS = 12
+"""4096 steps in each stop, four times those of half floats; the error is at most 0.012 %. What a network adds
+lies 25 dB and more above it (docs/experiments.md), and files become a third smaller than with all bits."""
 DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
 """Largest result unless the caller says otherwise: 4.8 GB as float32 RGB."""
 
@@ -52,6 +55,13 @@ class TileRequest:
     scale: float = 4.0
     model: str = "photo"
     webp_quality: int = 90
+    avif_quality: int = 90
+    avif_bits: int = 10
+    exr_type: str = "float"
+    exr_compression: str = "zip"
+    exr_tile: int = 0
+    mantissa_bits: int = DEFAULT_MANTISSA_BITS
+    """Of EXR (float) and TIFF; 23 keeps every bit. These seven are hdr_exporter.ExportOptions."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Largest picture read, in pixels."""
     max_output_pixels: int = DEFAULT_MAX_OUTPUT_PIXELS
@@ -67,6 +77,30 @@ class TileRequest:
         check_boost(self.hdr_boost)
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
+        with _export_errors():
+            self.export_options()
+
+    def export_options(self) -> hdr_exporter.ExportOptions:
+        """What the request says about the file; hdr_exporter's ExportError on a bad value."""
+        return hdr_exporter.ExportOptions(
+            webp_quality=self.webp_quality,
+            avif_quality=self.avif_quality,
+            avif_bits=self.avif_bits,
+            exr_type=self.exr_type,
+            exr_compression=self.exr_compression,
+            exr_tile=self.exr_tile,
+            mantissa_bits=self.mantissa_bits,
+            estimated_range=self.hdr_boost > 1.0 and self.output_format in HDR_FORMATS,
+            software=f"LuxScaler {__version__}",
+        )
+
+
+@contextmanager
+def _export_errors() -> Iterator[None]:
+    try:
+        yield
+    except hdr_exporter.ExportError as error:
+        raise ExportError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -77,7 +111,7 @@ class TileResult:
     width: int
     height: int
     peak: float
-    """Largest linear value written, 1.0 = SDR white."""
+    """Largest linear value, 1.0 = SDR white, before the file's format rounds or clips it."""
     timings: dict[str, float]
     """Seconds by stage: decode, network, detail, reference, expand, export."""
     notices: tuple[str, ...] = ()
@@ -129,12 +163,13 @@ def process_tile(
         rgb = shape_detail(rgb, source_size, request.fractality)
     notices = [*tile.source.notices]
     with clock.stage("reference"):
+        box: TileBox | None = WHOLE  # in the picture that the statistics are of
         if reference is not None:
-            rgb = _follow(rgb, tile, seen, request.tile_box, notices)
+            rgb, box = _follow(rgb, tile, seen, request.tile_box, notices)
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
         boost = request.hdr_boost if request.output_format in HDR_FORMATS else 1.0
-        rgb = expand(rgb, boost, statistics)
+        rgb = expand(rgb, boost, statistics, box)
         peak = float(rgb.max())
     with clock.stage("export"):
         sdr_peak = max(statistics.peak, 1.0)
@@ -149,9 +184,7 @@ def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture 
         if request.decode_limits is None:
             picture = read_picture(file, max_pixels=request.max_pixels)
         else:
-            picture = read_picture_isolated(
-                file, max_pixels=request.max_pixels, limits=request.decode_limits
-            )
+            picture = read_picture_isolated(file, max_pixels=request.max_pixels, limits=request.decode_limits)
     except InputError as error:
         raise type(error)(f"{name}: {error}") from error
     if picture.alpha is None:
@@ -172,19 +205,16 @@ def _check_target(path: Path) -> None:
 
 
 def _check_output_size(tile: Picture, request: TileRequest) -> None:
-    """Before the work: a result too large for memory or for its format is refused at once."""
+    """Before the work: a result that memory or its format cannot hold is refused at once."""
     width, height = output_size(tile.width, tile.height, request.scale)
     if width * height > request.max_output_pixels:
         raise PictureTooLargeError(
             f"the result would have {width * height:,} pixels ({width} × {height}), "
             f"the limit is {request.max_output_pixels:,}"
         )
-    limit = hdr_exporter.WEBP_MAX_SIDE
-    if request.output_format == "webp" and max(width, height) > limit:
-        raise ExportError(
-            f"the result would be {width} × {height}, and WebP holds at most {limit} pixels a side: "
-            "choose png, tiff or exr"
-        )
+    transparent = tile.alpha is not None and bool((tile.alpha < 1).any())
+    with _export_errors():
+        hdr_exporter.check_picture(request.output_format, width, height, transparent=transparent)
 
 
 def _upscale(
@@ -199,27 +229,29 @@ def _upscale(
     return colour, upscaler.upscale_alpha(alpha, scale)
 
 
-def _follow(rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]) -> Tensor:
-    """The low band of the reference, where the tile's place in it is known or found."""
+def _follow(
+    rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]
+) -> tuple[Tensor, TileBox | None]:
+    """The low band of the reference, and the tile's place in it, where that is known or found."""
     size = (tile.height, tile.width)
     if tile.alpha is not None and not tile.alpha.any():
-        return rgb  # there is nothing to see, so nothing to compare
+        return rgb, box  # there is nothing to see, so nothing to compare
     if box is not None:
-        return match_low_band(rgb, size, reference, box)
+        return match_low_band(rgb, size, reference, box), box
     found = locate(torch.from_numpy(tile.rgb), reference)
     if found is None:
         notices.append(
             "the tile's place in global_reference is ambiguous: only its tone statistics were used; "
             "give tile_box for its colours"
         )
-        return rgb
+        return rgb, None
     try:
         rgb = match_low_band(rgb, size, reference, found, cell_pixels=FOUND_CELL_REFERENCE_PIXELS)
     except InputError as error:  # nobody has said that the tile is there
         notices.append(f"only the tone statistics of global_reference were used: {error}")
-        return rgb
+        return rgb, None
     notices.append(f"found the tile in global_reference at tile_box {found}")
-    return rgb
+    return rgb, found
 
 
 def _export(
@@ -233,23 +265,15 @@ def _export(
     }
     if request.tile_box is not None:
         metadata["tile_box"] = str(request.tile_box)
-    estimated = request.hdr_boost > 1.0 and request.output_format in HDR_FORMATS
-    try:
+    with _export_errors():
         hdr_exporter.export(
             path,
             rgb.cpu().numpy(),
             None if alpha is None else alpha.cpu().numpy(),
             file_format=request.output_format,
-            options=hdr_exporter.ExportOptions(
-                webp_quality=request.webp_quality,
-                sdr_peak=sdr_peak,
-                estimated_range=estimated,
-                software=f"LuxScaler {__version__}",
-            ),
+            options=replace(request.export_options(), sdr_peak=sdr_peak),
             metadata=metadata,
         )
-    except hdr_exporter.ExportError as error:
-        raise ExportError(str(error)) from error
 
 
 __all__ = ["HDR_FORMATS", "OUTPUT_FORMATS", "TileRequest", "TileResult", "process_tile", "read_header"]

@@ -67,7 +67,7 @@ def _error(*arguments: str) -> str:
 
 def _size(path: Path) -> tuple[int, int]:
     """(width, height) by a reader that did not write the file."""
-    if path.suffix == ".webp":
+    if path.suffix in (".webp", ".avif", ".jpg", ".jpeg"):
         with Image.open(path) as picture:
             return picture.size
     if path.suffix == ".png":
@@ -80,7 +80,9 @@ def _size(path: Path) -> tuple[int, int]:
     return spec.width, spec.height
 
 
-@pytest.mark.parametrize("name", ["a.exr", "a.tif", "a.tiff", "a.png", "a.webp"])
+@pytest.mark.parametrize(
+    "name", ["a.exr", "a.tif", "a.tiff", "a.png", "a.webp", "a.avif", "a.jxl", "a.jpg", "a.jpeg"]
+)
 def test_the_format_follows_the_suffix(tile: str, checkpoint: str, tmp_path: Path, name: str) -> None:
     target = tmp_path / name
     result = _run("upscale", tile, str(target), "--model", checkpoint)
@@ -139,8 +141,8 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "text as input": (["{text}", "{out}.exr"], "tile_input: .*no picture.*text"),
     "too large": (["{tile}", "{out}.exr", "--max-pixels", "191"], "192 pixels .*the limit is 191"),
     "unknown suffix": (
-        ["{tile}", "{out}.jpg"],
-        r"out.jpg' has no suffix of a known format; known are .*\.exr",
+        ["{tile}", "{out}.gif"],
+        r"out.gif' has no suffix of a known format; known are .*\.exr",
     ),
     "no suffix": (["{tile}", "{out}"], "has no suffix of a known format"),
     "unknown format": (["{tile}", "{out}", "--format", "bmp"], "output_format is 'bmp'"),

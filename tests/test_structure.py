@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LEAVES = sorted(ROOT.glob("hdr_*.py"))
+LEAVES = [ROOT / "hdr_exporter.py", *sorted((ROOT / "hdr_files").glob("*.py"))]
 README = ROOT / "README.md"
 ORDER = (
     "errors",
@@ -43,6 +43,7 @@ ORDER = (
     "detail",
     "reference",
     "registration",
+    "tone_curve",
     "dynamic_range",
     "pipeline",
     "requests",
@@ -114,7 +115,7 @@ def test_imports_make_no_circle() -> None:
 
 def test_the_exporter_is_a_leaf() -> None:
     assert ROOT / "hdr_exporter.py" in LEAVES
-    own = {path.stem for path in LEAVES}
+    own = {"hdr_files"}
     for path in LEAVES:
         tops = {name.split(".")[0] for name in _imports(path, inside_functions=True)}
         assert not tops & {"torch", "luxscaler"}, path
@@ -205,5 +206,7 @@ def test_the_tree_in_the_readme_names_every_module_and_nothing_else() -> None:
     heads = [re.split(r" {2,}", line.strip())[0] for line in package.splitlines()]
     named = {name for head in heads for name in re.findall(r"\w+\.py", head)}
     assert named == {path.name for path in MODULES} - {"__init__.py"}
-    for path in (*LEAVES, ROOT / "predict.py"):
+    exporter = re.findall(r"\w+\.py", tree[tree.index("hdr_files/\n") : tree.index("\nluxscaler/")])
+    assert set(exporter) == {path.name for path in LEAVES[1:]} - {"__init__.py"}
+    for path in (LEAVES[0], ROOT / "predict.py"):
         assert re.search(rf"^{path.name} ", tree, re.MULTILINE), path.name

@@ -1,0 +1,54 @@
+"""OpenEXR: the master, linear and premultiplied as that format's convention asks."""
+
+import threading
+from pathlib import Path
+
+import OpenEXR
+
+from hdr_files.floats import round_mantissa, to_half
+from hdr_files.job import D65, ESTIMATED_RANGE_COMMENT, REC709, THREADS, WHITE_CD_M2, Job
+
+_COMPRESSIONS = {
+    "zip": OpenEXR.ZIP_COMPRESSION,
+    "zips": OpenEXR.ZIPS_COMPRESSION,
+    "piz": OpenEXR.PIZ_COMPRESSION,
+    "pxr24": OpenEXR.PXR24_COMPRESSION,
+    "dwaa": OpenEXR.DWAA_COMPRESSION,
+    "none": OpenEXR.NO_COMPRESSION,
+}
+_POOL = threading.Lock()
+
+
+def write_exr(path: Path, job: Job) -> None:
+    """Scan lines or tiles of float32 or half floats, R, G, B and, where there is one, A."""
+    options = job.options
+    header = {
+        "compression": _COMPRESSIONS[options.exr_compression],
+        "type": OpenEXR.tiledimage if options.exr_tile else OpenEXR.scanlineimage,
+        "chromaticities": REC709 + D65,
+        "whiteLuminance": WHITE_CD_M2,
+        "colorInteropID": "lin_rec709_scene",
+        "software": options.software,
+        **{f"luxscaler:{key}": _exr_value(value) for key, value in job.metadata.items()},
+    }
+    if options.exr_tile:
+        tiles = header["tiles"] = OpenEXR.TileDescription()
+        tiles.xSize = tiles.ySize = options.exr_tile
+    if options.estimated_range:
+        header["comments"] = ESTIMATED_RANGE_COMMENT
+    samples = job.interleaved()  # OpenEXR misreads strided views
+    if job.alpha is not None:
+        samples[..., :3] *= job.alpha[..., None]
+    stored = (
+        to_half(samples) if options.exr_type == "half" else round_mantissa(samples, options.mantissa_bits)
+    )
+    with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
+        if OpenEXR.global_thread_count() < THREADS:
+            OpenEXR.set_global_thread_count(THREADS)
+    with OpenEXR.File(header, {"RGB" if job.alpha is None else "RGBA": stored}) as file:
+        file.write(str(path))
+
+
+def _exr_value(value: str | float | int) -> str | float | int:
+    """EXR integers have 32 bits, and the binding wraps larger ones silently: they become text."""
+    return str(value) if isinstance(value, int) and not -(2**31) <= value < 2**31 else value

@@ -81,6 +81,17 @@ def avif(array: NDArray[Any], bits: int = 8, **options: Any) -> bytes:
     return bytes(imagecodecs.avif_encode(array, level=100, speed=9, bitspersample=bits, **options))
 
 
+def radiance(
+    array: NDArray[Any], *header: str, rle: bool = True, resolution: str = "", kind: str = "rgbe"
+) -> bytes:
+    """Radiance .hdr with more lines in its header."""
+    height, width = array.shape[:2]
+    lines = ["#?RADIANCE", "# a comment with EXPOSURE=9", f"FORMAT=32-bit_rle_{kind}", *header, ""]
+    lines.append(resolution or f"-Y {height} +X {width}")
+    pixels = imagecodecs.rgbe_encode(np.ascontiguousarray(array, np.float32), header=False, rle=rle)
+    return "".join(f"{line}\n" for line in lines).encode() + bytes(pixels)
+
+
 def rgb_profile(primaries: list[float], gamma: float | None = 2.2) -> bytes:
     """A matrix profile with D65; gamma None gives it the sRGB curve."""
     if gamma is not None:

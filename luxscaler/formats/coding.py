@@ -52,6 +52,9 @@ class ColorCoding:
 
 
 SRGB_ASSUMED = ColorCoding("sRGB (assumed)")
+CMYK_ASSUMED = ColorCoding("CMYK without a profile")
+"""By the usual formula, sRGB = (1 - ink)(1 - black): see linearize.py."""
+CMYK_NOTICE = "CMYK without a usable ICC profile: converted by formula, colours are approximate"
 LINEAR_ASSUMED = ColorCoding("linear Rec.709 (assumed)", keep_linear)
 ADOBE_RGB_EXIF = ColorCoding(
     "Adobe RGB (EXIF)", partial(decode_gamma, gamma=ADOBE_RGB_GAMMA), primaries=ADOBE_RGB

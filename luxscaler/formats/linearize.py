@@ -121,6 +121,8 @@ def _converter(info: FileInfo) -> Callable[[Samples], FloatArray]:
         return lambda strip: to_linear(
             np.ascontiguousarray(strip) if whole else np.ascontiguousarray(_unit(strip, info)), profile
         )
+    if _color_channels(info) == 4:
+        return lambda strip: np.asarray(coding.curve(_inks_to_rgb(_unit(strip, info))), np.float32)
     curve = _curve(info)
     matrix = None if coding.primaries == REC709 else rgb_to_rgb(coding.primaries)
 
@@ -132,6 +134,11 @@ def _converter(info: FileInfo) -> Callable[[Samples], FloatArray]:
         return linear if matrix is None or linear.shape[2] == 1 else apply_matrix(linear, matrix)
 
     return convert
+
+
+def _inks_to_rgb(inks: FloatArray) -> FloatArray:
+    """CMYK, 1.0 = full ink, to sRGB values: what each ink lets through, times what black does."""
+    return (1 - inks[..., :3]) * (1 - inks[..., 3:])
 
 
 def _color_channels(info: FileInfo) -> int:

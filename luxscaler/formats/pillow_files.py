@@ -12,7 +12,7 @@ import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin
 
 from luxscaler.errors import PictureError
-from luxscaler.formats.coding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
+from luxscaler.formats.coding import ADOBE_RGB_EXIF, CMYK_ASSUMED, CMYK_NOTICE, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.exif import Exif, read_exif
 from luxscaler.formats.icc import profile_coding
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
@@ -41,7 +41,7 @@ class PillowDecoder:
         self._name = name
 
     def read_info(self, stream: BinaryIO) -> FileInfo:
-        """Read the header. CMYK without a usable ICC profile is refused: it has no defined colours."""
+        """Read the header."""
         image = self._open(stream)
         target = _target_mode(image)
         exif = read_exif(image.info.get("exif"))
@@ -49,7 +49,7 @@ class PillowDecoder:
         channels = len(Image.new(target, (1, 1)).getbands())
         coding, notices = _coding(image, exif, channels - alpha)
         if target == "CMYK" and coding.icc is None:
-            raise PictureError("is CMYK without an ICC profile, which is not supported yet")
+            coding, notices = CMYK_ASSUMED, (*notices, CMYK_NOTICE)
         if getattr(image, "is_animated", False):
             notices += ("an animation: the first picture is read",)
         if self._name == "jpeg" and _has_gain_map(stream):

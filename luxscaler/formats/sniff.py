@@ -16,6 +16,8 @@ _SUPPORTED = (
     (b"II+\0\x08\0\0\0", "tiff"),
     (b"MM\0+\0\x08\0\0", "tiff"),
     (b"\x76\x2f\x31\x01", "exr"),
+    (b"#?RADIANCE", "hdr"),
+    (b"#?RGBE", "hdr"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
@@ -27,7 +29,6 @@ _UNSUPPORTED = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"8BPS", "a Photoshop document"),
-    (b"#?R", "Radiance HDR"),
     (b"SDPX", "DPX"),
     (b"XPDS", "DPX"),
     (b"%PDF", "PDF"),
@@ -39,7 +40,7 @@ _UNSUPPORTED = (
 
 
 def picture_format(head: bytes) -> str:
-    """Name the format by the first bytes: "jpeg", "png", "webp", "tiff", "exr", "avif", "gif" or "bmp".
+    """Name the format by the first bytes: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "gif", "bmp".
 
     head: the first SNIFF_BYTES bytes (fewer for a smaller file). Raises PictureError, the rest of a
     sentence that begins with the name of the file, for anything else.

@@ -1,6 +1,6 @@
 """TIFF through tifffile, which keeps every bit depth and float; the first page only.
 
-Photometric interpretations other than grey, RGB, palette, CMYK with a profile, and YCbCr inside JPEG are
+Photometric interpretations other than grey, RGB, palette, CMYK and YCbCr inside JPEG are
 refused by name. Baseline: TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only
 as far as it is asked to, so a file whose chain is a loop does no harm.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 
 from luxscaler.errors import PictureError
-from luxscaler.formats.coding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
+from luxscaler.formats.coding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.icc import profile_coding
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 
@@ -51,7 +51,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         bits, is_float = _depth(page)
         coding, more = _coding(page, color, is_float=is_float)
         if page.photometric == _PHOTOMETRIC.SEPARATED and coding.icc is None:
-            raise PictureError("is CMYK without an ICC profile, which is not supported yet")
+            coding, more = CMYK_ASSUMED, (*more, CMYK_NOTICE)
         if more_pages:
             notices += ("the first of several pages is read",)
         tag = page.tags.get(_ORIENTATION)

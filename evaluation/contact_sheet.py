@@ -1,0 +1,54 @@
+"""A sheet to look at: one row a picture; reference, SDR, ours and the best baseline, each at two exposures.
+
+The second exposure shows what lies above SDR white: where the sheet is flat there, nothing was expanded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from luxscaler.color import encode_srgb
+from luxscaler.picture import FloatArray
+
+STOPS = (0.0, -2.3)
+"""−2.3 brings 1000 cd/m², the cap of the reference, to SDR white."""
+CELL_WIDTH = 240
+GAP = 4
+LABEL = 18
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture of the sheet."""
+
+    name: str
+    cells: tuple[FloatArray, ...]
+    """(H, W, 3) float32 linear, one a column; all of one size."""
+
+
+def sheet(title: str, columns: tuple[str, ...], rows: list[Row]) -> Image.Image:
+    """Draw the rows below one another, each column at every exposure, with labels."""
+    tables = [[_cell(cell, stop) for cell in row.cells for stop in STOPS] for row in rows]
+    width = GAP + (CELL_WIDTH + GAP) * len(columns) * len(STOPS)
+    height = 2 * LABEL + sum(LABEL + GAP + cells[0].height for cells in tables)
+    canvas = Image.new("RGB", (width, height), (40, 40, 40))
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(13)
+    draw.text((GAP, 2), title, font=font)
+    for index, (column, stop) in enumerate((column, stop) for column in columns for stop in STOPS):
+        draw.text((GAP + index * (CELL_WIDTH + GAP), LABEL), f"{column}, {stop:+g} EV", font=font)
+    top = 2 * LABEL
+    for row, cells in zip(rows, tables, strict=True):
+        draw.text((GAP, top), row.name, font=font)
+        for index, cell in enumerate(cells):
+            canvas.paste(cell, (GAP + index * (CELL_WIDTH + GAP), top + LABEL))
+        top += LABEL + GAP + cells[0].height
+    return canvas
+
+
+def _cell(linear: FloatArray, stop: float) -> Image.Image:
+    coded = encode_srgb(np.clip(linear * np.float32(2.0**stop), 0, 1))
+    picture = Image.fromarray(np.round(coded * 255).astype(np.uint8))
+    height = max(1, round(CELL_WIDTH * picture.height / picture.width))
+    return picture.resize((CELL_WIDTH, height), Image.Resampling.BOX)

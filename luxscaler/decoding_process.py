@@ -9,6 +9,7 @@ The answer is one packet of JSON. The result, if there is one, holds the pixels 
 float32, and JSON that describes both, with the length of that in its last 8 bytes.
 """
 
+import base64
 import ctypes
 import gc
 import importlib
@@ -178,6 +179,8 @@ def _write(result: int, picture: Picture) -> None:
     for piece in pieces:
         _write_all(result, np.ascontiguousarray(piece).data.cast("B"))
     source = asdict(picture.source)
+    if source["exif"] is not None:
+        source["exif"] = base64.b64encode(source["exif"]).decode()
     _describe(
         result,
         {

@@ -11,6 +11,7 @@ Linux only, for its memory files. Elsewhere pictures are read in the calling pro
 """
 
 import atexit
+import base64
 import json
 import mmap
 import os
@@ -267,8 +268,17 @@ def _mapped(result: BinaryIO, description: dict[str, Any]) -> Picture:
     alpha = None
     if description["alpha"]:
         alpha = pixels[3 * count : 4 * count].view(np.float32).reshape(height, width)
-    source = description["source"]
-    return Picture(rgb, alpha, PictureSource(**{**source, "notices": tuple(source["notices"])}))
+    return Picture(rgb, alpha, _source(description["source"]))
+
+
+def _source(values: dict[str, Any]) -> PictureSource:
+    """From what JSON made of it."""
+    exif, dpi = values.pop("exif"), values.pop("resolution_dpi")
+    return PictureSource(
+        **{**values, "notices": tuple(values["notices"])},
+        exif=None if exif is None else base64.b64decode(exif),
+        resolution_dpi=None if dpi is None else (dpi[0], dpi[1]),
+    )
 
 
 _pool = DecoderPool()

@@ -34,6 +34,11 @@ class PictureSource:
     """The coding that was converted from, e.g. "sRGB (assumed)", "ICC: Display P3", "cICP 9/16"."""
     notices: tuple[str, ...] = ()
     """What the reader decided on the user's behalf, one line each (e.g. "first of 3 pages")."""
+    exif: bytes | None = None
+    """What a result may inherit: camera, place, dates, author and copyright; nothing about size, colour or
+    orientation. A TIFF structure ("II*\\0" or "MM\\0*"; JPEG puts "Exif\\0\\0" before it), at most 64 KiB."""
+    resolution_dpi: tuple[float, float] | None = None
+    """Horizontal and vertical pixels per inch of the upright picture."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,17 @@ def linearize(samples: Samples, info: FileInfo) -> Picture:
 
 
 def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
-    return PictureSource(info.format, info.bits, info.is_float, info.coding.name, notices)
+    metadata = info.metadata
+    dpi = metadata.resolution_dpi
+    return PictureSource(
+        format=info.format,
+        bits=info.bits,
+        is_float=info.is_float,
+        color_space=info.coding.name,
+        notices=notices + metadata.notices,
+        exif=metadata.exif,
+        resolution_dpi=dpi[::-1] if dpi is not None and info.orientation in _EXIF_TRANSPOSED else dpi,
+    )
 
 
 def _is_contract(samples: Samples, info: FileInfo) -> bool:

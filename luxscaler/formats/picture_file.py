@@ -7,7 +7,7 @@ What they raise as PictureError is the rest of a sentence ("is truncated: ..."),
 with the name of the file; it also translates what their libraries raise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, BinaryIO, Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.formats.coding import ColorCoding
+from luxscaler.formats.metadata import Metadata
 
 Samples = NDArray[Any]
 """(height, width, channels): unsigned integers from 0 to 2^bits - 1, or float32."""
@@ -49,6 +50,7 @@ class FileInfo:
     decoded_pixels: int = 0
     """Pixels that the decoder allocates where that is more than width × height."""
     notices: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 class Decoder(Protocol):

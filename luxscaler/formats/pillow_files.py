@@ -15,6 +15,7 @@ from luxscaler.errors import PictureError
 from luxscaler.formats.coding import ADOBE_RGB_EXIF, CMYK_ASSUMED, CMYK_NOTICE, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.exif import Exif, read_exif
 from luxscaler.formats.icc import profile_coding
+from luxscaler.formats.metadata import Resolution, from_exif, resolution
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 
 
@@ -64,6 +65,7 @@ class PillowDecoder:
             alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
             orientation=exif.orientation,
             notices=notices,
+            metadata=from_exif(image.info.get("exif"), _resolution(image)),
         )
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG002 (Decoder)
@@ -99,6 +101,12 @@ def _coding(image: Image.Image, exif: Exif, channels: int) -> tuple[ColorCoding,
         if coding is not None:
             return coding, notices
     return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+
+
+def _resolution(image: Image.Image) -> Resolution | None:
+    """Of JFIF, where it has a unit, and of BMP."""
+    x, y = image.info.get("dpi", (0, 0))
+    return resolution(float(x), float(y))
 
 
 def _has_gain_map(stream: BinaryIO) -> bool:

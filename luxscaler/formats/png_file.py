@@ -25,10 +25,11 @@ from luxscaler.formats.coding import (
 )
 from luxscaler.formats.exif import Exif, read_exif
 from luxscaler.formats.icc import MAX_PROFILE_BYTES, profile_coding
+from luxscaler.formats.metadata import Resolution, from_exif, resolution
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 
 _SIGNATURE_BYTES = 8
-_KEPT_CHUNKS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"tRNS", b"acTL"}
+_KEPT_CHUNKS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"tRNS", b"acTL", b"pHYs"}
 # Chunks that are kept are small; a larger one is damaged, or an attack.
 _MAX_CHUNK = MAX_PROFILE_BYTES
 _COLOR_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
@@ -65,6 +66,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=exif.orientation,
         notices=notices,
+        metadata=from_exif(chunks.get(b"eXIf"), _resolution(chunks.get(b"pHYs", b""))),
     )
 
 
@@ -142,6 +144,13 @@ def _coding(
         coding, more = _gamma_coding(chunks)
         return coding, notices + more
     return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+
+
+def _resolution(chunk: bytes) -> Resolution | None:
+    if len(chunk) != 9 or chunk[8] != 1:  # 1: per metre; otherwise only the shape of pixels is given
+        return None
+    x, y = struct.unpack(">II", chunk[:8])
+    return resolution(x, y, 0.0254)
 
 
 def _unpacked_profile(chunk: bytes) -> bytes:

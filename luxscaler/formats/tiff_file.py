@@ -16,6 +16,7 @@ import tifffile
 from luxscaler.errors import PictureError
 from luxscaler.formats.coding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.icc import profile_coding
+from luxscaler.formats.metadata import from_tiff
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 
 # tifffile logs what it mends; without a handler of the application that would end on standard error.
@@ -69,6 +70,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
             inverted=page.photometric == _PHOTOMETRIC.MINISWHITE,
             decoded_pixels=_decoded_pixels(page),
             notices=notices + more,
+            metadata=from_tiff(stream),
         )
 
 

@@ -15,6 +15,7 @@ from luxscaler.errors import PictureError
 from luxscaler.formats.coding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
 from luxscaler.formats.exif import Exif, read_exif
 from luxscaler.formats.icc import MAX_PROFILE_BYTES, profile_coding
+from luxscaler.formats.metadata import from_exif
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples
 
 _RIFF_BYTES = 12
@@ -41,6 +42,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=exif.orientation,
         notices=notices,
+        metadata=from_exif(chunks.get(b"EXIF")),
     )
 
 

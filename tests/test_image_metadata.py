@@ -1,0 +1,168 @@
+"""What pictures hand on besides pixels: EXIF that is true of another picture too, and resolution."""
+
+import struct
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from luxscaler.formats.metadata import MAX_EXIF_BYTES
+from luxscaler.image import read_header, read_picture
+from luxscaler.isolation import read_picture_isolated
+from luxscaler.picture import PictureSource
+from tests.picture_files import noise, pillow, png, tiff
+
+RGB8 = noise()
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+MAIN = {271: "Maker", 272: "Model", 306: "2026:11:21 10:00:00", 315: "Ansel Adams", 33432: "(c) me"}
+
+
+def block(order: str = "<", **more: Any) -> bytes:
+    """EXIF as cameras write it, through Pillow; `order` is that of its bytes."""
+    image_exif = Image.Exif()
+    image_exif.endian = order
+    for tag, value in MAIN.items():
+        image_exif[tag] = value
+    image_exif[274] = more.get("orientation", 6)
+    image_exif[282], image_exif[283], image_exif[296] = 300.0, 200.0, more.get("unit", 2)
+    sub = image_exif.get_ifd(EXIF_IFD)
+    sub[0x829A], sub[0x8827], sub[0xA434] = 0.004, 400, "A lens"
+    sub[0xA001], sub[0xA002], sub[0xA003] = 1, 32, 24
+    sub[0x927C] = b"notes" * more.get("notes", 20)
+    sub[0x9286] = b"ASCII\0\0\0" + b"x" * more.get("comment", 10)
+    image_exif.get_ifd(GPS_IFD)[1] = "N"
+    image_exif.get_ifd(GPS_IFD)[2] = (48.0, 8.0, 30.5)
+    return image_exif.tobytes()
+
+
+def source(data: bytes) -> PictureSource:
+    found = read_picture(data).source
+    assert read_picture_isolated(data).source == found
+    return found
+
+
+def parsed(found: PictureSource) -> Image.Exif:
+    assert found.exif is not None
+    read = Image.Exif()
+    read.load(b"Exif\0\0" + found.exif)
+    return read
+
+
+def expect_kept(found: PictureSource) -> None:
+    read = parsed(found)
+    assert {tag: read[tag] for tag in MAIN} == MAIN
+    assert set(read) == {*MAIN, EXIF_IFD, GPS_IFD}
+    sub = read.get_ifd(EXIF_IFD)
+    assert set(sub) == {0x829A, 0x8827, 0xA434, 0x9286}
+    assert (float(sub[0x829A]), sub[0x8827], sub[0xA434]) == (0.004, 400, "A lens")
+    gps = read.get_ifd(GPS_IFD)
+    assert gps[1] == "N"
+    assert [float(part) for part in gps[2]] == [48.0, 8.0, 30.5]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda exif: pillow(RGB8, "JPEG", exif=exif),
+        lambda exif: pillow(RGB8, "WEBP", exif=exif),
+        lambda exif: png(RGB8, (b"eXIf", exif[6:])),
+    ],
+    ids=["jpeg", "webp", "png"],
+)
+def test_exif_is_handed_on(write: Any, order: str) -> None:
+    found = source(write(block(order)))
+    expect_kept(found)
+    assert found.resolution_dpi == (200.0, 300.0)  # turned with the picture
+    assert found.notices == ()
+
+
+def test_exif_of_tiff() -> None:
+    file = BytesIO()
+    exif = Image.Exif()
+    exif.load(block())
+    Image.fromarray(RGB8).save(file, "TIFF", exif=exif)
+    found = source(file.getvalue())
+    read = parsed(found)
+    assert {tag: read[tag] for tag in MAIN} == MAIN
+    assert not set(read) - {*MAIN, EXIF_IFD, GPS_IFD}
+    assert read.get_ifd(EXIF_IFD)[0xA434] == "A lens"
+
+
+def test_tags_of_a_plain_tiff_are_handed_on() -> None:
+    data = tiff(
+        RGB8, photometric="rgb", extratags=[(33432, 2, 0, "me", True)], resolution=(100, 50), resolutionunit=3
+    )
+    found = source(data)
+    assert parsed(found)[33432] == "me"
+    assert found.resolution_dpi == pytest.approx((254.0, 127.0))
+    big = tiff(RGB8, photometric="rgb", bigtiff=True, extratags=[(33432, 2, 0, "me", True)])
+    assert source(big).exif is None
+
+
+def test_the_thumbnail_goes() -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(RGB8, photometric="rgb", metadata=None, extratags=[(33432, 2, 0, "me", True)])
+        writer.write(RGB8, photometric="rgb", metadata=None)
+    found = source(pillow(RGB8, "JPEG", exif=b"Exif\0\0" + file.getvalue()))
+    assert found.exif is not None
+    assert len(found.exif) < 100
+    assert parsed(found)[33432] == "me"
+
+
+def test_large_blocks_are_left_out() -> None:
+    kept = source(png(RGB8, (b"eXIf", block(notes=20_000)[6:])))
+    expect_kept(kept)
+    large = source(png(RGB8, (b"eXIf", block(comment=MAX_EXIF_BYTES)[6:])))
+    assert large.exif is None
+    assert large.notices == ("the EXIF data is over 65536 bytes and was not kept",)
+
+
+def test_damaged_blocks_are_left_out() -> None:
+    whole = block()[6:]
+    for length in range(1, len(whole)):
+        data = png(RGB8, (b"eXIf", whole[:length]))
+        found = read_picture(data).source
+        if found.exif is None:
+            assert found.notices == ("the EXIF data is malformed and was not kept",)
+        assert read_header(data).notices == ()
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(0, len(whole))] = rng.integers(0, 256)
+        exif = read_picture(png(RGB8, (b"eXIf", bytes(damaged)))).source.exif
+        assert exif is None or len(exif) <= MAX_EXIF_BYTES
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (pillow(RGB8, "JPEG", dpi=(300, 150)), (300, 150)),
+        (pillow(RGB8, "JPEG"), None),
+        (pillow(RGB8, "JPEG", dpi=(72, 72), exif=block(orientation=1)), (72, 72)),
+        (pillow(RGB8, "JPEG", exif=block(orientation=1)), (300, 200)),
+        (pillow(RGB8, "WEBP", exif=block(orientation=1, unit=3)), (762, 508)),
+        (pillow(RGB8, "WEBP", exif=block(orientation=1, unit=1)), None),
+        (png(RGB8, (b"pHYs", struct.pack(">IIB", 11811, 5906, 1))), (300, 150)),
+        (png(RGB8, (b"pHYs", struct.pack(">IIB", 1, 2, 0))), None),
+        (png(RGB8, (b"pHYs", struct.pack(">IIB", 0, 0, 1))), None),
+        (png(RGB8, (b"pHYs", b"short")), None),
+        (tiff(RGB8, photometric="rgb", resolution=(300, 150), resolutionunit=2), (300, 150)),
+        (pillow(RGB8, "BMP", dpi=(96, 96)), (96, 96)),
+        (pillow(RGB8, "GIF"), None),
+    ],
+)
+def test_resolution(data: bytes, expected: tuple[float, float] | None) -> None:
+    found = source(data).resolution_dpi
+    assert found is None if expected is None else found == pytest.approx(expected, abs=0.02)
+
+
+def test_nothing_is_made_up() -> None:
+    assert source(png(RGB8)).exif is None
+    only_turned = Image.Exif()
+    only_turned[274] = 6
+    assert source(pillow(RGB8, "JPEG", exif=only_turned.tobytes())).exif is None

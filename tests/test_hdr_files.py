@@ -152,16 +152,23 @@ def test_avif_decodes_back_to_the_scene(tmp_path: Path, scene: FloatArray, bits:
     assert 20 * np.log10((2**bits - 1) / np.sqrt(np.mean(errors[90] ** 2))) > 45
 
 
-def test_avif_says_what_it_is(tmp_path: Path, scene: FloatArray) -> None:
+@pytest.mark.parametrize("with_alpha", [False, True])
+def test_avif_says_what_it_is(tmp_path: Path, scene: FloatArray, with_alpha: bool) -> None:
     path = tmp_path / "a.avif"
-    export(path, scene)
+    alpha = np.linspace(0, 1, 96 * 128, dtype=np.float32).reshape(96, 128) if with_alpha else None
+    export(path, scene, alpha, options=EXPANDED)
     data = path.read_bytes()
     assert data[4:12] == b"ftypavif"
     at = data.index(b"colrnclx") + 8
     assert data[at : at + 7] == struct.pack(">3HB", 9, 16, 9, 0x80)  # full range
+    brightest = np.clip(scene.astype(np.float64) @ TO_REC2020.T * 203, 0, 10_000).max(axis=2)
+    at = data.index(b"clli") + 4
+    assert struct.unpack_from(">2H", data, at) == (round(brightest.max()), round(brightest.mean()))
     with Image.open(path) as image:
-        assert (image.size, image.mode) == ((128, 96), "RGB")
-        shown = np.asarray(image).astype(float)
+        assert (image.size, image.mode) == ((128, 96), "RGBA" if with_alpha else "RGB")
+        assert image.getexif()[0x0131] == "LuxScaler 0.1.0"
+        assert "estimated" in image.getexif()[0x010E]
+        shown = np.asarray(image)[..., :3].astype(float)
     expected = pq(np.clip(scene.astype(np.float64) @ TO_REC2020.T * 203 / 10_000, 0, 1)) * 255
     assert np.abs(shown - expected).mean() < 1.5  # Pillow's libavif reads 8 of the 10 bits
 

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import imagecodecs
 
 from luxscaler.errors import PictureError, PictureTooLargeError
-from luxscaler.formats import avif_file, exr_file, png_file, radiance_file, tiff_file, webp_file
+from luxscaler.formats import avif_file, exr_file, jxl_file, png_file, radiance_file, tiff_file, webp_file
 from luxscaler.formats.icc import is_srgb
 from luxscaler.formats.linearize import linearize, oriented, upright_size
 from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo
@@ -42,12 +42,13 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "exr": exr_file,
         "hdr": radiance_file,
         "avif": avif_file,
+        "jxl": jxl_file,
         "bmp": PillowDecoder("bmp"),
         "gif": PillowDecoder("gif"),
     }
 )
 _LAZY_CODECS = (
-    *("png_decode", "avif_decode", "rgbe_decode", "cms_transform", "cms_profile"),
+    *("png_decode", "avif_decode", "jpegxl_decode", "rgbe_decode", "cms_transform", "cms_profile"),
     # What tifffile calls for the usual compressions.
     *("deflate_decode", "zlib_decode", "lzw_decode", "packbits_decode", "packints_decode", "jpeg_decode"),
     *("zstd_decode", "lzma_decode", "delta_decode", "floatpred_decode", "bitorder_decode"),
@@ -61,7 +62,7 @@ class PictureHeader:
     """What the header of a file says, with the size after orientation."""
 
     format: str
-    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "gif" or "bmp"."""
+    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "jxl", "gif" or "bmp"."""
     width: int
     height: int
     bits: int

@@ -92,6 +92,10 @@ def radiance(
     return "".join(f"{line}\n" for line in lines).encode() + bytes(pixels)
 
 
+def jxl(array: NDArray[Any], **options: Any) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode(np.ascontiguousarray(array), **options))
+
+
 def rgb_profile(primaries: list[float], gamma: float | None = 2.2) -> bytes:
     """A matrix profile with D65; gamma None gives it the sRGB curve."""
     if gamma is not None:

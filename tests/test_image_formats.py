@@ -1,4 +1,4 @@
-"""Radiance .hdr, and CMYK without a profile."""
+"""Radiance .hdr, JPEG XL, and CMYK without a profile."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from PIL import Image
 from luxscaler.color import REC709, REC2020, bradford, rgb_to_rgb, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.image import read_header, read_picture
-from tests.picture_files import noise, pillow, radiance, srgb, tiff
+from tests.picture_files import jxl, noise, pillow, radiance, srgb, tiff
 
 # Shared exponents keep these exactly.
 LIGHT = (noise(20, 40) / np.float32(64)).astype(np.float32)
@@ -119,3 +119,93 @@ def test_cmyk_without_a_profile_is_converted_by_the_usual_formula(kind: str) -> 
         "CMYK without a usable ICC profile: converted by formula, colours are approximate",
     )
     assert read_header(data).channels == 4
+
+
+@pytest.mark.parametrize("container", [False, True])
+@pytest.mark.parametrize("channels", [0, 2, 3, 4])
+def test_jpeg_xl_of_8_bits(channels: int, container: bool) -> None:
+    stored = noise(channels=channels)
+    data = jxl(stored, lossless=True, usecontainer=container)
+    picture, header = read_picture(data), read_header(data)
+    alpha = channels in (2, 4)
+    color = stored[..., None] if channels == 0 else stored[..., :-1] if alpha else stored
+    np.testing.assert_allclose(picture.rgb, np.broadcast_to(srgb(color / 255), picture.rgb.shape), rtol=3e-7)
+    assert header.channels == max(channels, 1)
+    assert (picture.alpha is not None) == header.has_alpha == alpha
+    if picture.alpha is not None:
+        np.testing.assert_allclose(picture.alpha, stored[..., -1] / 255, rtol=1e-6)
+    assert (header.format, header.bits, header.color_space) == ("jxl", 8, "JPEG XL 1/13")
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_jpeg_xl_of_more_bits(bits: int) -> None:
+    stored = noise(bits=16) >> (16 - bits)
+    picture = read_picture(jxl(stored, lossless=True, bitspersample=bits))  # imagecodecs marks it as linear
+    np.testing.assert_allclose(picture.rgb, stored / (2**bits - 1), rtol=1e-6)
+    assert (picture.source.bits, picture.source.is_float) == (bits, False)
+    assert picture.source.color_space == "JPEG XL 1/8"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_jpeg_xl_of_float(dtype: Any) -> None:
+    light = (np.random.default_rng(1).random((24, 32, 3)) * 5 - 0.5).astype(dtype)
+    picture = read_picture(jxl(light, lossless=True))
+    np.testing.assert_array_equal(picture.rgb, light.astype(np.float32))
+    assert picture.source.is_float
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_lossy_jpeg_xl_has_the_colours_of_the_lossless_one(kind: str) -> None:
+    stored = np.full((32, 32, 3), (200, 120, 40), np.uint8)
+    array = stored if kind == "uint8" else srgb(stored / 255).astype(np.float32)
+    picture = read_picture(jxl(array, distance=0.5))
+    np.testing.assert_allclose(picture.rgb, srgb(stored / 255), atol=0.02)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (8, 24), (256, 256), (300, 400), (512, 1024), (9000, 8)])
+def test_the_size_of_jpeg_xl(size: tuple[int, int]) -> None:
+    header = read_header(jxl(np.zeros((*size, 3), np.uint8), lossless=True))
+    assert (header.height, header.width) == size
+
+
+def test_an_animated_jpeg_xl() -> None:
+    frames = np.stack([noise(seed=seed) for seed in range(3)])
+    picture = read_picture(jxl(frames, lossless=True))
+    np.testing.assert_allclose(picture.rgb, srgb(frames[0] / 255), rtol=3e-7)
+    assert picture.source.notices == ("an animation: the first picture is read",)
+
+
+@pytest.mark.parametrize(
+    ("space", "name", "white"),
+    [
+        ("pq_rec2020_display", "JPEG XL 9/16", 0.5806888),
+        ("hlg_rec2020_display", "JPEG XL 9/18", 0.75),
+        ("pq_p3d65_display", "JPEG XL 11/16", 0.5806888),
+        ("lin_rec2020_scene", "JPEG XL 9/8", 1.0),
+        ("srgb_p3d65_scene", "JPEG XL 11/13", 1.0),
+    ],
+)
+def test_the_colours_of_jpeg_xl(space: str, name: str, white: float, tmp_path: Path) -> None:
+    """Written by OpenImageIO, which puts the code points into the codestream."""
+    path = tmp_path / "picture.jxl"
+    spec = OpenImageIO.ImageSpec(40, 24, 3, "float")
+    spec.attribute("oiio:ColorSpace", space)
+    pixels = np.full((24, 40, 3), white, np.float32)
+    pixels[:, :20] = [0.5, 0, 0]
+    output = OpenImageIO.ImageOutput.create(str(path))
+    assert output is not None
+    assert output.open(str(path), spec)
+    assert output.write_image(pixels)
+    output.close()
+    picture = read_picture(path)
+    assert picture.source.color_space == name
+    np.testing.assert_allclose(picture.rgb[12, 35], 1, atol=0.02)
+    assert picture.rgb[12, 5].min() < 0  # red of a gamut that is wider than Rec.709's
+
+
+def test_jpeg_xl_with_an_icc_profile_is_refused() -> None:
+    # By hand: 8 × 8, not all default, no extra fields, 8 bits, no extra channels, not XYB, an ICC profile.
+    bits = "1" + "00000" + "100" + "0" + "0" + "0" + "00" + "1" + "00" + "0" + "0" + "1" + "00"
+    header = int(bits[::-1], 2).to_bytes(8, "little")
+    with pytest.raises(PictureError, match="colours are in an ICC profile"):
+        read_picture(b"\xff\x0a" + header)

@@ -21,11 +21,11 @@ _SUPPORTED = (
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
+    (b"\xff\x0a", "jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
 )
 _AVIF_BRANDS = {b"avif", b"avis"}
 _UNSUPPORTED = (
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"8BPS", "a Photoshop document"),
@@ -40,7 +40,7 @@ _UNSUPPORTED = (
 
 
 def picture_format(head: bytes) -> str:
-    """Name the format by the first bytes: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "gif", "bmp".
+    """Name the format by the first bytes, as in PictureSource.format.
 
     head: the first SNIFF_BYTES bytes (fewer for a smaller file). Raises PictureError, the rest of a
     sentence that begins with the name of the file, for anything else.

@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 
 EXR_TYPES = ("float", "half")
-EXR_COMPRESSIONS = ("zip", "zips", "piz", "pxr24", "dwaa", "none")
-"""Codecs that every reader knows. pxr24 (which keeps 15 bits of a float's mantissa) and dwaa lose bits."""
+EXR_COMPRESSIONS = ("auto", "zip", "zips", "piz", "pxr24", "dwaa", "none")
+"""Codecs that every reader knows; pxr24 (which keeps 15 bits of a float's mantissa) and dwaa lose bits. auto:
+piz for half floats and mantissas of at most 16 bits, where it is faster and smaller than zip; else zip."""
 AVIF_BITS = (10, 12)
 MIN_MANTISSA_BITS = 8
 FULL_MANTISSA_BITS = 23
@@ -30,7 +31,7 @@ class ExportOptions:
     """10 or 12."""
     exr_type: str = "float"
     """One of EXR_TYPES; half clips at ±65504."""
-    exr_compression: str = "zip"
+    exr_compression: str = "auto"
     """One of EXR_COMPRESSIONS."""
     exr_tile: int = 0
     """Side of EXR's tiles in pixels, 16 to 4096; 0 for scan lines."""

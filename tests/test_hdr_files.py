@@ -287,7 +287,7 @@ def test_rounding_takes_ties_to_even_and_saturates() -> None:
 def test_masters_with_a_rounded_mantissa_are_smaller_and_say_so(
     tmp_path: Path, scene: FloatArray, name: str
 ) -> None:
-    options = ExportOptions(mantissa_bits=12)
+    options = ExportOptions(mantissa_bits=12, exr_compression="zip")
     export(tmp_path / f"full.{name}", scene, metadata=METADATA)
     export(tmp_path / f"less.{name}", scene, options=options, metadata=METADATA)
     assert (tmp_path / f"less.{name}").stat().st_size < 0.8 * (tmp_path / f"full.{name}").stat().st_size
@@ -318,6 +318,22 @@ def test_exr_half_is_clipped_not_infinite(tmp_path: Path, scene: FloatArray) -> 
     spec = oiio.ImageBuf(str(tmp_path / "b.exr")).spec()
     assert str(spec.format) == "half"
     assert spec.channelnames == ("R", "G", "B", "A")
+
+
+@pytest.mark.parametrize(
+    ("options", "codec"),
+    [
+        (ExportOptions(), "zip"),
+        (ExportOptions(mantissa_bits=12), "piz"),
+        (ExportOptions(exr_type="half"), "piz"),
+        (ExportOptions(mantissa_bits=12, exr_compression="zip"), "zip"),
+    ],
+)
+def test_exr_chooses_its_codec_by_the_values(
+    tmp_path: Path, scene: FloatArray, options: ExportOptions, codec: str
+) -> None:
+    export(tmp_path / "a.exr", scene, options=options)
+    assert oiio.ImageBuf(str(tmp_path / "a.exr")).spec().getattribute("compression") == codec
 
 
 @pytest.mark.parametrize("codec", ["zip", "zips", "piz", "pxr24", "dwaa", "none"])

@@ -8,7 +8,7 @@ import OpenEXR
 import pytest
 from PIL import Image
 
-from evaluation.__main__ import METHODS, main
+from evaluation.__main__ import DOCUMENTED, METHODS, main
 from evaluation.baselines import BASELINES
 from evaluation.renderings import RENDERINGS
 from evaluation.report import BEGIN, END, OURS, Results
@@ -115,3 +115,11 @@ def test_with_color_video_vdp(folder: Path, tmp_path: Path) -> None:
 
 def test_the_container_holds_no_evaluation() -> None:
     assert "evaluation" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_document_has_a_place_for_the_results_and_names_everything() -> None:
+    text = (ROOT / "docs" / "hdr.md").read_text(encoding="utf-8")
+    results = text.split(BEGIN)[1].split(END)[0]
+    assert all(name in results for name in (*METHODS, *RENDERINGS))
+    assert all(f"\n| {name} | " in text.split(END)[1] for name in RENDERINGS)
+    assert all((ROOT / "docs" / f"{name}.webp").is_file() for name in DOCUMENTED)

@@ -21,7 +21,7 @@ import imagecodecs
 
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.formats import avif_file, exr_file, jxl_file, png_file, radiance_file, tiff_file, webp_file
-from luxscaler.formats.icc import is_srgb
+from luxscaler.formats.icc import is_srgb, matrix_model
 from luxscaler.formats.linearize import linearize, oriented, upright_size
 from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo
 from luxscaler.formats.pillow_files import PillowDecoder
@@ -145,7 +145,9 @@ def preload() -> None:
     """Load what the libraries load on first use, so that forks of this process find it there."""
     for name in _LAZY_CODECS:
         getattr(imagecodecs, name)
-    is_srgb(imagecodecs.cms_profile("srgb"))
+    profile = bytes(imagecodecs.cms_profile("srgb"))
+    is_srgb(profile)
+    matrix_model(profile, 16)
 
 
 def _read_info(stream: BinaryIO) -> tuple[Decoder, FileInfo]:

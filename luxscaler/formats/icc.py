@@ -13,6 +13,7 @@ from io import BytesIO
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageCms
 
 from luxscaler.color import D65, REC709, Matrix, apply_matrix, decode_srgb
@@ -100,21 +101,26 @@ def matrix_model(profile: bytes, bits: int) -> MatrixModel | None:
     tables of colours), or is not black at 0.
     """
     dtype = np.uint8 if bits == 8 else np.uint16
-    ramp = np.arange(2**bits, dtype=dtype)
-    tables, columns = [], []
-    for channel in range(3):
-        pure = np.zeros((1, 2**bits, 3), dtype)
-        pure[0, :, channel] = ramp
-        light = to_linear(pure, profile)[0]
-        strongest = int(np.abs(light[-1]).argmax())
-        if light[-1, strongest] <= 0:
-            return None
-        tables.append(light[:, strongest] / light[-1, strongest])
-        columns.append(light[-1])
-    model = MatrixModel((tables[0], tables[1], tables[2]), np.stack(columns, axis=1).astype(np.float64))
-    sample = np.random.default_rng(0).integers(0, 2**bits, (1, _MODEL_CHECKS, 3), dtype)
+    # One ramp of grey instead of three of pure colours: most of the time is LittleCMS's.
+    corners = np.diag([2**bits - 1] * 3).astype(dtype)[None]
+    columns = to_linear(corners, profile)[0].T.astype(np.float64)
+    grey = np.arange(2**bits, dtype=dtype)[None, :, None].repeat(3, axis=2)
+    try:
+        tables = np.linalg.solve(columns, to_linear(grey, profile)[0].T).astype(np.float32)
+    except np.linalg.LinAlgError:
+        return None
+    model = MatrixModel((tables[0], tables[1], tables[2]), columns)
+    sample = _scattered(3 * _MODEL_CHECKS).astype(dtype).reshape(1, _MODEL_CHECKS, 3)
     fits = np.abs(apply_model(sample, model) - to_linear(sample, profile)).max() < _MODEL_TOLERANCE
     return model if fits else None
+
+
+def _scattered(count: int) -> NDArray[np.uint32]:
+    """Numbers without a pattern, by a hash of their index: the first use of numpy.random costs 20 ms."""
+    numbers = np.arange(count, dtype=np.uint32)
+    for _ in range(2):
+        numbers = (numbers ^ numbers >> np.uint32(16)) * np.uint32(0x45D9F3B)
+    return numbers ^ numbers >> np.uint32(16)
 
 
 def apply_model(samples: Samples, model: MatrixModel) -> FloatArray:

@@ -24,6 +24,7 @@ import numpy as np
 
 from hdr_files import avif_file, jpeg_file, webp_file
 from hdr_files.avif_file import write_avif
+from hdr_files.exif import check_exif
 from hdr_files.exr_file import write_exr
 from hdr_files.job import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray, Job, Metadata
 from hdr_files.jpeg_file import write_jpeg
@@ -53,6 +54,7 @@ __all__ = [
     "WHITE_CD_M2",
     "ExportError",
     "ExportOptions",
+    "check_exif",
     "check_picture",
     "export",
     "suffix_of",
@@ -94,6 +96,7 @@ _SIDES = {
 
 
 DEFAULT_OPTIONS = ExportOptions()
+_MIN_DPI, _MAX_DPI = 1, 100_000
 _NO_METADATA: Metadata = MappingProxyType({})
 
 
@@ -105,6 +108,8 @@ def export(
     file_format: str | None = None,
     options: ExportOptions = DEFAULT_OPTIONS,
     metadata: Metadata = _NO_METADATA,
+    resolution_dpi: tuple[float, float] | None = None,
+    exif: bytes | None = None,
 ) -> None:
     """Write a picture to `path`; a file that was there is replaced once the new one is complete.
 
@@ -114,18 +119,33 @@ def export(
         Neither array is changed.
     file_format: one of FORMATS; None takes it from the suffix of `path`.
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
+    resolution_dpi: horizontal and vertical pixels per inch.
+    exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
+        JPEG carry all of it; TIFF make, model, date, artist and copyright; EXR owner and capDate.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
     """
     name = _format_name(Path(path), file_format)
     _check_shape(name, rgb, alpha)
     _check_metadata(metadata)
+    if resolution_dpi is not None and not all(_MIN_DPI <= value <= _MAX_DPI for value in resolution_dpi):
+        raise ExportError(f"resolution_dpi must be {_MIN_DPI} to {_MAX_DPI}, got {resolution_dpi}")
+    if exif is not None:
+        check_exif(exif)
     if alpha is not None:
         _check_values("alpha", alpha, 0.0, 1.0)
     peak = _check_values("rgb", rgb)
     if options.mantissa_bits < FULL_MANTISSA_BITS and _is_float32(name, options):
         metadata = {**metadata, "mantissa_bits": options.mantissa_bits}
-    job = Job(rgb, alpha, peak if options.sdr_peak is None else options.sdr_peak, options, metadata)
+    job = Job(
+        rgb,
+        alpha,
+        peak if options.sdr_peak is None else options.sdr_peak,
+        options,
+        metadata,
+        resolution_dpi,
+        exif,
+    )
     with _replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, job)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import OpenEXR
 
+from hdr_files.exif import owner_and_date
 from hdr_files.floats import round_mantissa, to_half
 from hdr_files.job import D65, ESTIMATED_RANGE_COMMENT, REC709, THREADS, WHITE_CD_M2, Job
 from hdr_files.options import ExportOptions
@@ -38,6 +39,10 @@ def write_exr(path: Path, job: Job) -> None:
         tiles.xSize = tiles.ySize = options.exr_tile
     if options.estimated_range:
         header["comments"] = ESTIMATED_RANGE_COMMENT
+    if job.resolution_dpi:
+        header["xDensity"] = float(job.resolution_dpi[0])
+    owner, taken = owner_and_date(job)
+    header |= {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
     samples = job.interleaved()  # OpenEXR misreads strided views
     if job.alpha is not None:
         samples[..., :3] *= job.alpha[..., None]

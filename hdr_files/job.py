@@ -40,6 +40,8 @@ class Job:
     """Linear value that PNG and WebP show as SDR white."""
     options: ExportOptions
     metadata: Metadata
+    resolution_dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
 
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""

@@ -16,6 +16,7 @@ from hdr_files.pq import CICP, encode_pq
 from hdr_files.sdr import encode_sdr
 
 _SIGNATURE_AND_HEADER = 8 + 25
+_INCH_IN_METRES = 0.0254
 _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
@@ -41,6 +42,11 @@ def _write(path: Path, coded: NDArray[np.uint8 | np.uint16], chunks: bytes, job:
     with path.open("wb") as file:
         file.write(encoded[:_SIGNATURE_AND_HEADER])
         file.write(chunks)
+        if job.resolution_dpi:
+            per_metre = (round(value / _INCH_IN_METRES) for value in job.resolution_dpi)
+            file.write(_chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1)))
+        if job.exif is not None:
+            file.write(_chunk(b"eXIf", job.exif))
         file.write(_chunk(b"tEXt", b"Software\0" + job.options.software.encode()))
         file.write(_chunk(b"tEXt", b"Comment\0" + job.notes().encode()))
         file.write(encoded[_SIGNATURE_AND_HEADER:])

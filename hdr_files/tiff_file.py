@@ -1,13 +1,13 @@
 """TIFF: the master in 32-bit float, for programs that read no EXR."""
 
-import struct
 from pathlib import Path
 
-import imagecodecs
 import tifffile
 
+from hdr_files.exif import baseline_tags
 from hdr_files.floats import round_mantissa
-from hdr_files.job import D65, REC709, THREADS, Job
+from hdr_files.icc import linear_profile
+from hdr_files.job import THREADS, Job
 
 CLASSIC_BYTES = 0xF000_0000
 """3.75 GiB of samples; beyond it 32-bit offsets could overflow."""
@@ -29,18 +29,13 @@ def write_tiff(path: Path, job: Job) -> None:
         compression="zlib",
         compressionargs={"level": 1},
         predictor=3,
-        iccprofile=_linear_profile(),
+        iccprofile=linear_profile(),
         software=job.options.software,
         description=job.notes(),
+        resolution=job.resolution_dpi,
+        resolutionunit=None if job.resolution_dpi is None else "INCH",
+        extratags=[(tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(job).items()],
         metadata=None,  # or tifffile writes a description of its own
         maxworkers=THREADS,
         buffersize=1 << 24,  # bytes of strips in flight
     )
-
-
-def _linear_profile() -> bytes:
-    """Return an ICC profile: Rec.709 primaries, gamma 1. The same picture has to give the same bytes, so the
-    time of creation (ICC.1:2022, 7.2: six big-endian uint16 at byte 24) is a fixed one.
-    """
-    profile = bytes(imagecodecs.cms_profile("rgb", whitepoint=D65, primaries=REC709, gamma=1.0))
-    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]

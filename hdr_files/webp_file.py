@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from hdr_files.exif import describe
+from hdr_files.icc import srgb_profile
 from hdr_files.job import Job
 from hdr_files.sdr import encode_sdr
 
@@ -14,6 +15,6 @@ MAX_SIDE = 16383
 
 
 def write_webp(path: Path, job: Job) -> None:
-    """Write lossy 8-bit sRGB, alpha lossless."""
+    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
     image = Image.fromarray(encode_sdr(job, np.dtype(np.uint8)))
-    image.save(path, "WEBP", quality=job.options.webp_quality, exif=describe(job))
+    image.save(path, "WEBP", quality=job.options.webp_quality, exif=describe(job), icc_profile=srgb_profile())

@@ -25,7 +25,7 @@ from luxscaler.errors import ExportError, InputError, PictureTooLargeError
 from luxscaler.image import DEFAULT_MAX_PIXELS, read_header, read_picture
 from luxscaler.isolation import DecodeLimits, read_picture_isolated
 from luxscaler.matte import fill_transparent
-from luxscaler.picture import Picture
+from luxscaler.picture import Picture, PictureSource
 from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, WHOLE, TileBox, match_low_band
 from luxscaler.registration import locate
 from luxscaler.upscaler import Progress, Upscaler, output_size
@@ -162,6 +162,7 @@ def process_tile(
     with clock.stage("detail"):
         rgb = shape_detail(rgb, source_size, request.fractality)
     notices = [*tile.source.notices]
+    source = _with_usable_exif(tile.source, notices)
     with clock.stage("reference"):
         box: TileBox | None = WHOLE  # in the picture that the statistics are of
         if reference is not None:
@@ -173,7 +174,7 @@ def process_tile(
         peak = float(rgb.max())
     with clock.stage("export"):
         sdr_peak = max(statistics.peak, 1.0)
-        _export(path, rgb, alpha, request, sdr_peak)
+        _export(path, rgb, alpha, request, sdr_peak, source)
     return TileResult(Path(path), rgb.shape[1], rgb.shape[0], peak, clock.timings, tuple(notices))
 
 
@@ -202,6 +203,18 @@ def _check_target(path: Path) -> None:
         raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
     if not os.access(path.parent, os.W_OK):
         raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
+
+
+def _with_usable_exif(source: PictureSource, notices: list[str]) -> PictureSource:
+    """A picture must not be lost for words that stood beside it."""
+    if source.exif is None:
+        return source
+    try:
+        hdr_exporter.check_exif(source.exif)
+    except hdr_exporter.ExportError as error:
+        notices.append(f"EXIF is left out: {error}")
+        return replace(source, exif=None)
+    return source
 
 
 def _check_output_size(tile: Picture, request: TileRequest) -> None:
@@ -255,7 +268,12 @@ def _follow(
 
 
 def _export(
-    path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None, request: TileRequest, sdr_peak: float
+    path: str | os.PathLike[str],
+    rgb: Tensor,
+    alpha: Tensor | None,
+    request: TileRequest,
+    sdr_peak: float,
+    source: PictureSource,
 ) -> None:
     metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
@@ -273,6 +291,8 @@ def _export(
             file_format=request.output_format,
             options=replace(request.export_options(), sdr_peak=sdr_peak),
             metadata=metadata,
+            resolution_dpi=source.resolution_dpi,
+            exif=source.exif,
         )
 
 

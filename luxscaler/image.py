@@ -20,7 +20,16 @@ from typing import BinaryIO
 import imagecodecs
 
 from luxscaler.errors import PictureError, PictureTooLargeError
-from luxscaler.formats import avif_file, exr_file, jxl_file, png_file, radiance_file, tiff_file, webp_file
+from luxscaler.formats import (
+    avif_file,
+    exr_file,
+    jxl_file,
+    png_file,
+    radiance_file,
+    raw_file,
+    tiff_file,
+    webp_file,
+)
 from luxscaler.formats.icc import is_srgb, matrix_model
 from luxscaler.formats.linearize import linearize, oriented, upright_size
 from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo
@@ -43,6 +52,7 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "hdr": radiance_file,
         "avif": avif_file,
         "jxl": jxl_file,
+        "raw": raw_file,
         "bmp": PillowDecoder("bmp"),
         "gif": PillowDecoder("gif"),
     }
@@ -62,7 +72,7 @@ class PictureHeader:
     """What the header of a file says, with the size after orientation."""
 
     format: str
-    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "jxl", "gif" or "bmp"."""
+    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "jxl", "raw", "gif" or "bmp"."""
     width: int
     height: int
     bits: int
@@ -151,7 +161,8 @@ def preload() -> None:
 
 
 def _read_info(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
-    decoder = _DECODERS[picture_format(stream.read(SNIFF_BYTES))]
+    name = picture_format(stream.read(SNIFF_BYTES))
+    decoder = _DECODERS["raw" if name == "tiff" and raw_file.is_raw_tiff(stream) else name]
     return decoder, decoder.read_info(stream)
 
 

@@ -96,6 +96,32 @@ def jxl(array: NDArray[Any], **options: Any) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(np.ascontiguousarray(array), **options))
 
 
+def dng(
+    mosaic: NDArray[Any], *, white: tuple[float, float, float] = (1, 1, 1), orientation: int = 1
+) -> bytes:
+    """A camera's raw file: red at (0, 0), blue at (1, 1), Rec.709 primaries; `white` as it sees it."""
+    to_rgb = np.array([[3.2404542, -1.5371385, -0.4985314], [-0.969266, 1.8760108, 0.041556]])
+    to_rgb = np.vstack([to_rgb, [0.0556434, -0.2040259, 1.0572252]])
+
+    def rationals(values: Any) -> tuple[int, ...]:
+        return tuple(part for value in values for part in (round(float(value) * 10000), 10000))
+
+    tags = [
+        (271, 2, 0, "Acme", True),
+        (274, 3, 1, orientation, True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes([0, 1, 1, 2]), True),
+        (50706, 1, 4, bytes([1, 4, 0, 0]), True),
+        (50707, 1, 4, bytes([1, 1, 0, 0]), True),
+        (50708, 2, 0, "Acme Box", True),
+        (50717, 3, 1, 65535, True),
+        (50721, 10, 9, rationals(to_rgb.ravel()), True),
+        (50728, 5, 3, rationals(white), True),
+        (50778, 3, 1, 21, True),
+    ]
+    return tiff(mosaic, photometric="cfa", extratags=tags)
+
+
 def rgb_profile(primaries: list[float], gamma: float | None = 2.2) -> bytes:
     """A matrix profile with D65; gamma None gives it the sRGB curve."""
     if gamma is not None:

@@ -81,7 +81,6 @@ def message(source: Any, **options: Any) -> str:
         (b"8BPS" + bytes(50), "is a Photoshop document"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41isom", "a video"),
-        (b"II*\0\x10\0\0\0CR\x02\0", "camera raw"),
     ],
 )
 def test_what_is_no_picture_is_named(data: bytes, expected: str) -> None:

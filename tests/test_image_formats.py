@@ -1,17 +1,21 @@
-"""Radiance .hdr, JPEG XL, and CMYK without a profile."""
+"""Radiance .hdr, JPEG XL, camera raw, and CMYK without a profile."""
 
+import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import OpenImageIO
 import pytest
+import tifffile
 from PIL import Image
 
 from luxscaler.color import REC709, REC2020, bradford, rgb_to_rgb, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.image import read_header, read_picture
-from tests.picture_files import jxl, noise, pillow, radiance, srgb, tiff
+from luxscaler.isolation import read_picture_isolated
+from tests.picture_files import dng, jxl, noise, pillow, radiance, srgb, tiff
 
 # Shared exponents keep these exactly.
 LIGHT = (noise(20, 40) / np.float32(64)).astype(np.float32)
@@ -209,3 +213,83 @@ def test_jpeg_xl_with_an_icc_profile_is_refused() -> None:
     header = int(bits[::-1], 2).to_bytes(8, "little")
     with pytest.raises(PictureError, match="colours are in an ICC profile"):
         read_picture(b"\xff\x0a" + header)
+
+
+def mosaic(red: int, green: int, blue: int) -> Any:
+    sensor = np.full((64, 96), green, np.uint16)
+    sensor[::2, ::2], sensor[1::2, 1::2] = red, blue
+    return sensor
+
+
+def test_camera_raw_is_linear_light() -> None:
+    pytest.importorskip("rawpy")
+    sensor = mosaic(50000, 30000, 10000)
+    sensor[:, 48:] //= 10
+    data = dng(sensor)
+    picture, header = read_picture(data), read_header(data)
+    expected = np.array([50000, 30000, 10000]) / 65535
+    np.testing.assert_allclose(picture.rgb[10:50, 10:40], np.broadcast_to(expected, (40, 30, 3)), atol=2e-3)
+    np.testing.assert_allclose(
+        picture.rgb[10:50, 60:90], np.broadcast_to(expected / 10, (40, 30, 3)), atol=2e-3
+    )
+    assert (header.format, header.width, header.height, header.bits) == ("raw", 96, 64, 16)
+    assert picture.source.color_space == "camera raw, linear Rec.2020"
+    assert "camera's white balance" in picture.source.notices[0]
+    assert b"Acme" in (picture.source.exif or b"")
+    isolated = read_picture_isolated(data)
+    np.testing.assert_array_equal(isolated.rgb, picture.rgb)
+
+
+def test_camera_raw_has_the_white_balance_of_the_camera() -> None:
+    pytest.importorskip("rawpy")
+    picture = read_picture(dng(mosaic(40000, 20000, 10000), white=(1, 0.5, 0.25)))
+    np.testing.assert_allclose(picture.rgb[20:40, 20:60], 40000 / 65535, atol=2e-3)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_camera_raw_is_upright(orientation: int) -> None:
+    pytest.importorskip("rawpy")
+    sensor = mosaic(50000, 50000, 50000)
+    sensor[:, 48:] = 1000
+    header = read_header(dng(sensor, orientation=orientation))
+    rgb = read_picture(dng(sensor, orientation=orientation)).rgb
+    turns = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+    assert header.orientation == orientation
+    assert rgb.shape == ((64, 96, 3) if turns % 2 == 0 else (96, 64, 3))
+    stored = np.rot90(rgb, -turns)
+    assert stored[32, 10].min() > 0.5
+    assert stored[32, 86].max() < 0.1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        dng(mosaic(1, 1, 1)),
+        b"II*\0\x10\0\0\0CR\x02\0" + bytes(100),
+        b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
+        b"FUJIFILMCCD-RAW 0201" + bytes(100),
+    ],
+    ids=["DNG", "CR2", "CR3", "RAF"],
+)
+def test_camera_raw_without_the_extra_names_it(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    with pytest.raises(
+        PictureError, match=r"is a camera raw file; reading those needs .* 'luxscaler\[raw\]'"
+    ):
+        read_picture(data)
+
+
+def test_damaged_camera_raw() -> None:
+    pytest.importorskip("rawpy")
+    data = dng(mosaic(9, 9, 9))
+    for length in range(16, len(data), 500):
+        with pytest.raises(PictureError):
+            read_picture(data[:length])
+
+
+def test_a_tiff_with_other_resolutions_is_no_camera_raw() -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(noise(), photometric="rgb", subifds=1, metadata=None)
+        writer.write(noise(12, 16), photometric="rgb", subfiletype=1, metadata=None)
+    assert read_picture(file.getvalue()).source.format == "tiff"

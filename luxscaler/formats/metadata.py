@@ -30,9 +30,9 @@ _MAX_ENTRIES = 1000
 _UNITS_PER_INCH = {2: 1.0, 3: 2.54}
 _DPI_LIMITS = (1.0, 100_000.0)
 
-_Read = Callable[[int, int], bytes]
+Read = Callable[[int, int], bytes]
 """(offset, size) to bytes of a TIFF structure."""
-_Entries = dict[int, tuple[int, int, bytes]]
+Entries = dict[int, tuple[int, int, bytes]]
 """Tag to type, count and value."""
 
 
@@ -70,11 +70,11 @@ def resolution(x: float, y: float, per_inch: float = 1.0) -> Resolution | None:
     return dpi if all(math.isfinite(v) and low <= v <= high for v in dpi) else None
 
 
-def _metadata(read: _Read, known: Resolution | None) -> Metadata:
+def _metadata(read: Read, known: Resolution | None) -> Metadata:
     try:
         order = {b"II": "<", b"MM": ">"}[read(0, 2)]
         start = _long(order, read(4, 4))
-        main = _entries(read, order, start, {*_KEPT_OF_MAIN, *_RESOLUTION_TAGS, _EXIF_IFD, _GPS_IFD})
+        main = directory(read, order, start, {*_KEPT_OF_MAIN, *_RESOLUTION_TAGS, _EXIF_IFD, _GPS_IFD})
         known = known or _exif_resolution(order, main)
         exif = _sub_entries(read, order, main.pop(_EXIF_IFD, None))
         gps = _sub_entries(read, order, main.pop(_GPS_IFD, None))
@@ -90,13 +90,13 @@ def _metadata(read: _Read, known: Resolution | None) -> Metadata:
     return Metadata(block, known)
 
 
-def _entries(read: _Read, order: str, offset: int, wanted: Collection[int] | None = None) -> _Entries:
+def directory(read: Read, order: str, offset: int, wanted: Collection[int] | None = None) -> Entries:
     """The directory at `offset`. Raises struct.error or ValueError where it is damaged."""
     (count,) = struct.unpack(order + "H", read(offset, 2))
     if count > _MAX_ENTRIES:
         raise ValueError("too many entries")
     table = read(offset + 2, 12 * count)
-    entries: _Entries = {}
+    entries: Entries = {}
     for index in range(count):
         tag, kind, number = struct.unpack_from(order + "HHI", table, 12 * index)
         if (wanted is not None and tag not in wanted) or kind not in _TYPE_BYTES:
@@ -113,15 +113,15 @@ def _entries(read: _Read, order: str, offset: int, wanted: Collection[int] | Non
     return entries
 
 
-def _sub_entries(read: _Read, order: str, pointer: tuple[int, int, bytes] | None) -> _Entries:
-    return {} if pointer is None else _entries(read, order, _long(order, pointer[2]))
+def _sub_entries(read: Read, order: str, pointer: tuple[int, int, bytes] | None) -> Entries:
+    return {} if pointer is None else directory(read, order, _long(order, pointer[2]))
 
 
 def _long(order: str, data: bytes) -> int:
     return int(struct.unpack(order + "I", data)[0])
 
 
-def _exif_resolution(order: str, main: _Entries) -> Resolution | None:
+def _exif_resolution(order: str, main: Entries) -> Resolution | None:
     try:
         x, y = (struct.unpack(order + "2I", main[tag][2]) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
         unit = struct.unpack(order + "H", main[_UNIT][2])[0] if _UNIT in main else 2
@@ -130,7 +130,7 @@ def _exif_resolution(order: str, main: _Entries) -> Resolution | None:
         return None
 
 
-def _block(order: str, main: _Entries, exif: _Entries, gps: _Entries) -> bytes:
+def _block(order: str, main: Entries, exif: Entries, gps: Entries) -> bytes:
     """A TIFF structure of these directories, without the prefix that JPEG puts before it."""
     head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8)
     pointers = {tag: 0 for tag, entries in ((_EXIF_IFD, exif), (_GPS_IFD, gps)) if entries}
@@ -149,7 +149,7 @@ def _block(order: str, main: _Entries, exif: _Entries, gps: _Entries) -> bytes:
     return head + first() + b"".join(parts)
 
 
-def _directory(order: str, entries: _Entries, offset: int) -> bytes:
+def _directory(order: str, entries: Entries, offset: int) -> bytes:
     """A directory that is to stand at `offset`, with the values that do not fit into it behind it."""
     table, values = struct.pack(order + "H", len(entries)), b""
     after = offset + 2 + 12 * len(entries) + 4

@@ -18,6 +18,11 @@ _SUPPORTED = (
     (b"\x76\x2f\x31\x01", "exr"),
     (b"#?RADIANCE", "hdr"),
     (b"#?RGBE", "hdr"),
+    (b"FUJIFILMCCD-RAW", "raw"),
+    (b"IIRO", "raw"),
+    (b"IIRS", "raw"),
+    (b"MMOR", "raw"),
+    (b"IIU\0", "raw"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
@@ -49,10 +54,10 @@ def picture_format(head: bytes) -> str:
         raise PictureError("is empty")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if (head[:2] == b"II" and head[8:10] == b"CR") or head[4:12] == b"ftypcrx ":
+        return "raw"  # CR2, CR3
     if head[4:8] == b"ftyp":
         return _iso_brand(head)
-    if head[:2] == b"II" and head[8:10] == b"CR":
-        raise PictureError("is a camera raw file (CR2), which is not supported")
     for magic, name in _SUPPORTED:
         if head.startswith(magic):
             return name

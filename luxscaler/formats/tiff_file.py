@@ -36,7 +36,7 @@ _ALPHAS: dict[int | None, Alpha] = {
     tifffile.EXTRASAMPLE.UNASSALPHA: Alpha.STRAIGHT,
 }
 _JPEG = {6, 7, 34892}
-_ORIENTATION, _ICC_PROFILE, _DNG_VERSION = 274, 34675, 50706
+_ORIENTATION, _ICC_PROFILE = 274, 34675
 # More channels than any picture has; a damaged header asks for up to 65535, each of which takes memory.
 _MAX_CHANNELS = 16
 _USUAL_CHANNELS = 5
@@ -110,8 +110,6 @@ def _first_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, bool]]:
 
 
 def _check_layout(page: tifffile.TiffPage) -> None:
-    if _DNG_VERSION in page.tags:
-        raise PictureError("is a camera raw file (DNG), which is not supported")
     if page.photometric not in _COLOR_CHANNELS:
         raise PictureError(f"has the TIFF colour type {page.photometric!r}, which is not supported")
     if page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG:

@@ -89,9 +89,9 @@ SUFFIXES = {
 }
 """Formats by the suffix of a path, in lower case. png-pq has none of its own: it is asked for by name."""
 _SIDES = {
-    "webp": ("WebP", 1, webp_file.MAX_SIDE),
-    "avif": ("AVIF", 1, avif_file.MAX_SIDE),
-    "jpg": ("a gain-map JPEG", jpeg_file.MIN_SIDE, jpeg_file.MAX_SIDE),
+    "webp": ("WebP", webp_file.MAX_SIDE),
+    "avif": ("AVIF", avif_file.MAX_SIDE),
+    "jpg": ("JPEG", jpeg_file.MAX_SIDE),
 }
 
 
@@ -110,6 +110,7 @@ def export(
     metadata: Metadata = _NO_METADATA,
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    sdr: FloatArray | None = None,
 ) -> None:
     """Write a picture to `path`; a file that was there is replaced once the new one is complete.
 
@@ -121,13 +122,17 @@ def export(
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
     exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
-        JPEG carry all of it; TIFF make, model, date, artist and copyright; EXR owner and capDate.
+        JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
+    sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
+        and for values above 1 in it, `tone_map` decides.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
     """
     name = _format_name(Path(path), file_format)
     _check_shape(name, rgb, alpha)
     _check_metadata(metadata)
+    if sdr is not None and (sdr.shape != rgb.shape or sdr.dtype != np.float32):
+        raise ExportError(f"sdr must be {rgb.shape} float32 like rgb, got {sdr.shape} {sdr.dtype}")
     if resolution_dpi is not None and not all(_MIN_DPI <= value <= _MAX_DPI for value in resolution_dpi):
         raise ExportError(f"resolution_dpi must be {_MIN_DPI} to {_MAX_DPI}, got {resolution_dpi}")
     if exif is not None:
@@ -135,6 +140,8 @@ def export(
     if alpha is not None:
         _check_values("alpha", alpha, 0.0, 1.0)
     peak = _check_values("rgb", rgb)
+    if sdr is not None:
+        peak = _check_values("sdr", sdr)
     if options.mantissa_bits < FULL_MANTISSA_BITS and _is_float32(name, options):
         metadata = {**metadata, "mantissa_bits": options.mantissa_bits}
     job = Job(
@@ -145,6 +152,7 @@ def export(
         metadata,
         resolution_dpi,
         exif,
+        sdr,
     )
     with _replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, job)
@@ -157,13 +165,11 @@ def suffix_of(file_format: str) -> str:
 
 def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:
     """Raise ExportError if the format cannot hold such a picture: to be known before the work."""
-    name, low, high = _SIDES.get(file_format, ("", 1, 2**31 - 1))
+    name, high = _SIDES.get(file_format, ("", 2**31 - 1))
     if max(width, height) > high:
         raise ExportError(
             f"{name} holds at most {high} pixels a side, got {width} × {height}: choose png, tiff or exr"
         )
-    if min(width, height) < low:
-        raise ExportError(f"{name} needs at least {low} pixels a side, got {width} × {height}")
     if transparent and file_format == "jpg":
         raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
 

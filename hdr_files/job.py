@@ -42,6 +42,8 @@ class Job:
     metadata: Metadata
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    sdr: FloatArray | None = None
+    """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
 
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""

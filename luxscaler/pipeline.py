@@ -170,11 +170,12 @@ def process_tile(
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
         boost = request.hdr_boost if request.output_format in HDR_FORMATS else 1.0
+        sdr = rgb if request.output_format == "jpg" else None
         rgb = expand(rgb, boost, statistics, box)
         peak = float(rgb.max())
     with clock.stage("export"):
         sdr_peak = max(statistics.peak, 1.0)
-        _export(path, rgb, alpha, request, sdr_peak, source)
+        _export(path, rgb, alpha, request, sdr_peak, source, sdr)
     return TileResult(Path(path), rgb.shape[1], rgb.shape[0], peak, clock.timings, tuple(notices))
 
 
@@ -274,6 +275,7 @@ def _export(
     request: TileRequest,
     sdr_peak: float,
     source: PictureSource,
+    sdr: Tensor | None,
 ) -> None:
     metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
@@ -293,6 +295,7 @@ def _export(
             metadata=metadata,
             resolution_dpi=source.resolution_dpi,
             exif=source.exif,
+            sdr=None if sdr is None else sdr.cpu().numpy(),
         )
 
 

@@ -67,7 +67,7 @@ def _shown(scene: NDArray[np.float32], name: str, folder: Path) -> NDArray[np.fl
     return shot[:height, :width]
 
 
-@pytest.mark.parametrize(("name", "mean_error"), [("png-pq", 0.5), ("avif", 3.0)])
+@pytest.mark.parametrize(("name", "mean_error"), [("png-pq", 0.5), ("avif", 3.0), ("jpg", 3.0)])
 def test_an_hdr_file_of_an_sdr_scene_looks_like_the_sdr_png(
     scene: NDArray[np.float32], tmp_path: Path, name: str, mean_error: float
 ) -> None:

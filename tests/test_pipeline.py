@@ -125,6 +125,20 @@ def test_hdr_boost_does_not_change_an_sdr_picture(
     np.testing.assert_array_equal(pictures[0], pictures[2])
 
 
+def test_the_base_of_a_jpeg_is_the_picture_before_the_expansion(
+    faithful: Callable[[str], Upscaler], tmp_path: Path
+) -> None:
+    tile = pillow(np.linspace(0, 255, 16 * 24 * 3).astype(np.uint8).reshape(16, 24, 3), "PNG")
+    for boost in (1.0, 8.0):
+        request = TileRequest(tile, output_format="jpg", hdr_boost=boost)
+        process_tile(request, faithful, tmp_path / f"{boost}.jpg")
+    np.testing.assert_array_equal(_pixels(tmp_path / "1.0.jpg"), _pixels(tmp_path / "8.0.jpg"))
+    hdr = [
+        imagecodecs.ultrahdr_decode((tmp_path / f"{boost}.jpg").read_bytes())[..., :3] for boost in (1.0, 8.0)
+    ]
+    assert hdr[1].max() > 2 * hdr[0].max()
+
+
 def test_only_an_expanded_master_says_that_its_range_is_estimated(
     tiny: Callable[[str], Upscaler], tmp_path: Path
 ) -> None:

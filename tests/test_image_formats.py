@@ -1,4 +1,4 @@
-"""Radiance .hdr, JPEG XL, camera raw, and CMYK without a profile."""
+"""Radiance .hdr, JPEG XL, camera raw, CMYK without a profile, rarer EXR and TIFF, PQ."""
 
 import sys
 from io import BytesIO
@@ -15,7 +15,7 @@ from luxscaler.color import REC709, REC2020, bradford, rgb_to_rgb, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.image import read_header, read_picture
 from luxscaler.isolation import read_picture_isolated
-from tests.picture_files import dng, jxl, noise, pillow, radiance, srgb, tiff
+from tests.picture_files import dng, jxl, noise, pillow, png, radiance, srgb, tiff
 
 # Shared exponents keep these exactly.
 LIGHT = (noise(20, 40) / np.float32(64)).astype(np.float32)
@@ -293,3 +293,53 @@ def test_a_tiff_with_other_resolutions_is_no_camera_raw() -> None:
         writer.write(noise(), photometric="rgb", subifds=1, metadata=None)
         writer.write(noise(12, 16), photometric="rgb", subfiletype=1, metadata=None)
     assert read_picture(file.getvalue()).source.format == "tiff"
+
+
+def test_an_exr_with_smaller_copies_of_itself(tmp_path: Path) -> None:
+    light = noise(64, 48).astype(np.float32)
+    path = str(tmp_path / "mip.exr")
+    spec = OpenImageIO.ImageSpec(48, 64, 3, "float")
+    source = OpenImageIO.ImageBuf(light)
+    assert OpenImageIO.ImageBufAlgo.make_texture(OpenImageIO.MakeTxTexture, source, path, spec)
+    np.testing.assert_array_equal(read_picture(path).rgb, light)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_tiff_of_packed_bits(bits: int, byteorder: Any) -> None:
+    stored = noise(bits=16) >> (16 - bits)
+    planes = (stored.reshape(24, -1, 1) >> np.arange(bits)[::-1] & 1).astype(np.uint8)
+    packed = np.packbits(planes.reshape(24, -1), axis=1).tobytes()
+    file = BytesIO()
+    with tifffile.TiffWriter(file, byteorder=byteorder) as writer:
+        writer.write(
+            iter([packed]),
+            shape=stored.shape,
+            dtype=np.uint16,
+            photometric="rgb",
+            bitspersample=bits,
+            rowsperstrip=24,
+            metadata=None,
+        )
+    picture = read_picture(file.getvalue())
+    np.testing.assert_allclose(picture.rgb, srgb(stored / (2**bits - 1)), rtol=3e-7, atol=1e-9)
+    assert picture.source.bits == bits
+
+
+@pytest.mark.parametrize(
+    ("light", "code"),
+    [
+        (0, 0.0),
+        (1, 0.149946),
+        (100, 0.508078),
+        (203, 0.580689),
+        (1000, 0.751827),
+        (4000, 0.902572),
+        (10000, 1.0),
+    ],
+)
+def test_a_pq_png_is_linear_light_with_203_cd_m2_as_1(light: float, code: float) -> None:
+    """Codes of SMPTE ST 2084, computed apart."""
+    coded = np.full((2, 2, 3), round(code * 65535), np.uint16)
+    rgb = read_picture(png(coded, (b"cICP", bytes([9, 16, 0, 1])))).rgb
+    np.testing.assert_allclose(rgb * 203, light, rtol=1e-3, atol=1e-3)

@@ -273,6 +273,22 @@ def test_alpha_is_straight_in_tiff_png_and_webp_and_premultiplied_in_exr(
     np.testing.assert_allclose(_pixels(tmp_path / "a.webp")[..., 3] / 255, straight[..., 3], atol=0.01)
 
 
+@pytest.mark.parametrize(("name", "tolerance"), [("png-pq", 1e-3), ("avif", 0.05), ("jxl", 1e-4)])
+def test_a_disc_on_transparent_black_has_no_fringe_in_hdr_files(
+    faithful: Callable[[str], Upscaler], tmp_path: Path, name: str, tolerance: float
+) -> None:
+    """Straight alpha: wherever the disc shows at all it has its own colour."""
+    disc, colour = _disc()
+    path = tmp_path / f"a{suffix_of(name)}"
+    process_tile(TileRequest(disc, output_format=name, avif_quality=100), faithful, path)
+    picture = read_picture(path)
+    assert picture.alpha is not None
+    assert picture.alpha.min() == 0
+    assert picture.alpha.max() == 1
+    visible = picture.rgb[picture.alpha > 0.05]
+    np.testing.assert_allclose(visible, np.broadcast_to(colour, visible.shape), rtol=tolerance, atol=0.002)
+
+
 @pytest.mark.parametrize("box", [TileBox(0, 0, 1, 1), None])
 def test_a_transparent_part_of_the_reference_darkens_nothing(
     faithful: Callable[[str], Upscaler], tmp_path: Path, box: TileBox | None

@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from luxscaler.errors import InputError, PictureError, PictureTooLargeError
 from luxscaler.image import DEFAULT_MAX_PIXELS, read_picture
 from luxscaler.isolation import IS_AVAILABLE, DecodeLimits, DecoderPool, read_picture_isolated, warm_up
 from luxscaler.picture import Picture
+from luxscaler.pipeline import TileRequest, process_tile
 from tests.conftest import ROOT
 from tests.picture_files import noise, png, raw_png, tiff
 from tests.test_image import INTEGER_FILES
@@ -332,3 +335,18 @@ def test_a_decoder_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> No
     thread.join(20)
     assert [str(error) for error in failures] == ["the data cannot be read: the decoding process ended"]
     assert family(os.getpid()) <= before
+
+
+def test_the_pipeline_decodes_within_its_limits(tmp_path: Path) -> None:
+    def upscaler_for(name: str) -> Any:
+        return SimpleNamespace(device=torch.device("cpu"))
+
+    tight = DecodeLimits(memory_bytes=1_000_000)
+    large = png(noise(1000, 1000))
+    for name, request in (
+        ("tile_input", TileRequest(large, decode_limits=tight)),
+        ("global_reference", TileRequest(PICTURE, large, decode_limits=tight)),
+    ):
+        with pytest.raises(PictureError, match=f"^{name}: the data .* needed more than 1 MB$"):
+            process_tile(request, upscaler_for, tmp_path / "result.webp")
+        assert list(tmp_path.iterdir()) == []

@@ -93,10 +93,10 @@ def jpeg(hdr: FloatArray) -> Rendering:
     """hard_clip, stored as a JPEG of quality 85 with Pillow's 4:2:0 subsampling."""
     scene = _exposed(hdr)
     file = io.BytesIO()
-    Image.fromarray(_codes(scene)).save(file, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(codes_of(scene)).save(file, "JPEG", quality=JPEG_QUALITY)
     with Image.open(file) as picture:
         codes = np.asarray(picture)
-    return Rendering(_decoded(codes), capped(scene))
+    return Rendering(decoded(codes), capped(scene))
 
 
 def aces(hdr: FloatArray) -> Rendering:
@@ -138,13 +138,15 @@ def _median_anchored(scene: FloatArray, rendered: FloatArray) -> Rendering:
     return Rendering(sdr, capped(scene * np.float32(scale)))
 
 
-def _codes(linear: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def codes_of(linear: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """8-bit sRGB codes of linear light, clipped to [0, 1]."""
     return np.round(encode_srgb(np.clip(linear, 0, 1)) * 255).astype(np.uint8)
 
 
-def _decoded(codes: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> FloatArray:
+def decoded(codes: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> FloatArray:
+    """Linear light of 8-bit sRGB codes."""
     return decode_srgb(np.arange(256) / 255).astype(np.float32)[codes]
 
 
 def _quantized(linear: FloatArray) -> FloatArray:
-    return _decoded(_codes(linear))
+    return decoded(codes_of(linear))

@@ -28,7 +28,9 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
 
     def predict(
         self,
-        tile_input: Path = Input(description="The tile: JPEG, PNG, WebP, TIFF, EXR, HDR, AVIF or JPEG XL, 8 bits to float"),
+        tile_input: Path = Input(
+            description="The tile: JPEG, PNG, WebP, TIFF, EXR, HDR, AVIF or JPEG XL, 8 bits to float"
+        ),
         global_reference: Optional[Path] = Input(  # noqa: UP045 - the form that Cog's schema builder documents
             description="The whole master at any size: gives tone statistics and trusted low frequencies",
             default=None,

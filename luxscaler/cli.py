@@ -59,7 +59,7 @@ def upscale(
     avif_quality: Annotated[int, typer.Option(help="0 to 100.")] = 90,
     avif_bits: Annotated[int, typer.Option(help="10 or 12.")] = 10,
     exr_type: Annotated[str, typer.Option(help="float or half.")] = "float",
-    exr_compression: Annotated[str, typer.Option(help="auto, zip, zips, piz, pxr24, dwaa or none.")] = "auto",
+    exr_compression: Annotated[str, typer.Option(help="zip, zips, piz, pxr24, dwaa, none or auto.")] = "zip",
     exr_tile: Annotated[int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.")] = 0,
     mantissa_bits: Annotated[
         int, typer.Option(help="Bits that EXR and TIFF keep of a float's mantissa, 8 to 23 (all).")

@@ -58,7 +58,7 @@ class TileRequest:
     avif_quality: int = 90
     avif_bits: int = 10
     exr_type: str = "float"
-    exr_compression: str = "auto"
+    exr_compression: str = "zip"
     exr_tile: int = 0
     mantissa_bits: int = DEFAULT_MANTISSA_BITS
     """Of EXR (float) and TIFF; 23 keeps every bit. These seven are hdr_exporter.ExportOptions."""

@@ -80,7 +80,10 @@ def gains(coefficients: Tensor, inputs: Tensor, few: Tensor) -> Tensor:
         limited = torch.maximum(column, knots[-1]).clamp(max=CEILING)
         knots.append(limited + 0.01 * (column - column.detach()))  # a little gradient where it is limited
     knots[-1] = knots[-1] + (CEILING - knots[-1]) * few
-    y, width = torch.stack(knots, 1), KNOTS.diff()
+    width = KNOTS.diff()
+    for i in range(len(knots) - 2, 0, -1):
+        knots[i] = torch.maximum(knots[i], knots[i + 1] - tone_curve.MAX_STEEPNESS * width[i])
+    y = torch.stack(knots, 1)
     secant = y.diff(dim=1) / width
     rising = (secant[:, :-1] > 1e-9) & (secant[:, 1:] > 1e-9)
     harmonic = 2 / (1 / secant[:, :-1].clamp(min=1e-9) + 1 / secant[:, 1:].clamp(min=1e-9))

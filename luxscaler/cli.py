@@ -63,7 +63,7 @@ def upscale(
     exr_tile: Annotated[int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.")] = 0,
     mantissa_bits: Annotated[
         int, typer.Option(help="Bits that EXR and TIFF keep of a float's mantissa, 8 to 23 (all).")
-    ] = 12,
+    ] = 23,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[int, typer.Option(help="Largest side that the network sees at once, in pixels.")] = 1024,

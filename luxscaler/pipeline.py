@@ -33,9 +33,8 @@ from luxscaler.upscaler import Progress, Upscaler, output_size
 OUTPUT_FORMATS = hdr_exporter.FORMATS
 HDR_FORMATS = hdr_exporter.HDR_FORMATS
 """Formats that hold light above SDR white; the others show the SDR rendering of the same scene."""
-DEFAULT_MANTISSA_BITS = 12
-"""4096 steps in each stop, four times those of half floats; the error is at most 0.012 %. What a network adds
-lies 32 dB and more above it (docs/experiments.md), and files become a third smaller than with all bits."""
+DEFAULT_MANTISSA_BITS = 23
+"""Every bit: 16-bit and float sources have more than the 12 with which files become a third smaller."""
 DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
 """Largest result unless the caller says otherwise: 4.8 GB as float32 RGB."""
 

@@ -27,6 +27,9 @@ CLIPPED_SHARE = 0.038
 CLIPPED_STEEPNESS = 4.0
 USUAL_SHARE = 0.05
 """Shares are counted from this one, in logarithms."""
+MAX_STEEPNESS = 0.035 * 255
+"""Most that the log gain may rise per code, of 1: 3.5 % per 8-bit code. Steeper fits better, and shows the
+steps of 8 bits and their noise."""
 SMALL_SHARE = 0.004
 """Where clipped areas cover less than about this, what is at white are lights, and they reach the ceiling."""
 
@@ -80,7 +83,15 @@ def estimate(shares: tuple[float, ...], area_share: float) -> ToneCurve:
         gains.append(min(max(value, gains[-1]), ceiling))
     few = math.exp(-area_share / SMALL_SHARE)
     gains[-1] += (ceiling - gains[-1]) * few
-    return ToneCurve(tuple(gains))
+    return ToneCurve(_eased(gains))
+
+
+def _eased(gains: list[float]) -> tuple[float, ...]:
+    """Lower knots raised until no stretch is steeper than MAX_STEEPNESS; the knee stays."""
+    eased = list(gains)
+    for i in range(len(eased) - 2, 0, -1):
+        eased[i] = max(eased[i], eased[i + 1] - MAX_STEEPNESS * (KNOT_CODES[i + 1] - KNOT_CODES[i]))
+    return tuple(eased)
 
 
 def regressors(shares: tuple[float, ...]) -> tuple[float, ...]:

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp"))  # noqa: S108 - a default to write timings to
     arguments = parser.parse_args()
     rgb = picture(arguments.side)
-    rounded = ExportOptions(mantissa_bits=12)
+    rounded = ExportOptions(mantissa_bits=12, exr_compression="auto")
     rounded_zip = ExportOptions(mantissa_bits=12, exr_compression="zip")
     writers: dict[str, tuple[str, Callable[[Path, Picture], None]]] = {
         "EXR ZIP, OpenImageIO": ("exr", by_oiio),

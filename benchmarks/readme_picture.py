@@ -13,7 +13,8 @@ from PIL import Image
 from luxscaler.color import encode_srgb
 from luxscaler.image import read_picture
 from luxscaler.models import Models
-from luxscaler.pipeline import TileRequest, process_tile
+from luxscaler.pipeline import process_tile
+from luxscaler.tile import TileRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

@@ -31,7 +31,7 @@ class ExportOptions:
     """10 or 12."""
     exr_type: str = "float"
     """One of EXR_TYPES; half clips at ±65504."""
-    exr_compression: str = "auto"
+    exr_compression: str = "zip"
     """One of EXR_COMPRESSIONS."""
     exr_tile: int = 0
     """Side of EXR's tiles in pixels, 16 to 4096; 0 for scan lines."""

@@ -17,7 +17,7 @@ from luxscaler import __version__
 from luxscaler.errors import InputError, LuxScalerError
 
 if TYPE_CHECKING:
-    from luxscaler.pipeline import TileRequest, TileResult
+    from luxscaler.tile import TileRequest, TileResult
 
 app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
@@ -77,10 +77,21 @@ def upscale(
         from luxscaler.isolation import DecodeLimits, warm_up  # noqa: PLC0415
 
         warm_up()
-        from luxscaler.pipeline import TileRequest  # noqa: PLC0415 - PyTorch takes seconds to import
+        from hdr_exporter import ExportOptions  # noqa: PLC0415 - these and PyTorch take seconds to import
         from luxscaler.reference import TileBox  # noqa: PLC0415
+        from luxscaler.tile import TileRequest, export_errors  # noqa: PLC0415
         from luxscaler.upscaler import UpscalerOptions  # noqa: PLC0415
 
+        with export_errors():
+            export = ExportOptions(
+                webp_quality=webp_quality,
+                avif_quality=avif_quality,
+                avif_bits=avif_bits,
+                exr_type=exr_type,
+                exr_compression=exr_compression,
+                exr_tile=exr_tile,
+                mantissa_bits=mantissa_bits,
+            )
         request = TileRequest(
             tile_input=source,
             global_reference=reference,
@@ -90,13 +101,7 @@ def upscale(
             fractality=fractality,
             scale=scale,
             model=model,
-            webp_quality=webp_quality,
-            avif_quality=avif_quality,
-            avif_bits=avif_bits,
-            exr_type=exr_type,
-            exr_compression=exr_compression,
-            exr_tile=exr_tile,
-            mantissa_bits=mantissa_bits,
+            export=export,
             max_pixels=max_pixels,
             decode_limits=DecodeLimits(seconds=decode_seconds),
         )

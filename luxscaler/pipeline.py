@@ -19,102 +19,17 @@ from torch import Tensor
 
 import hdr_exporter
 from luxscaler import __version__
-from luxscaler.detail import check_fractality, shape_detail
-from luxscaler.dynamic_range import ToneStatistics, check_boost, expand
+from luxscaler.detail import shape_detail
+from luxscaler.dynamic_range import ToneStatistics, expand
 from luxscaler.errors import ExportError, InputError, PictureTooLargeError
-from luxscaler.image import DEFAULT_MAX_PIXELS, read_header, read_picture
-from luxscaler.isolation import DecodeLimits, read_picture_isolated
+from luxscaler.image import read_picture
+from luxscaler.isolation import read_picture_isolated
 from luxscaler.matte import fill_transparent
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, WHOLE, TileBox, match_low_band
 from luxscaler.registration import locate
+from luxscaler.tile import PictureFile, TileRequest, TileResult, export_errors
 from luxscaler.upscaler import Progress, Upscaler, output_size
-
-OUTPUT_FORMATS = hdr_exporter.FORMATS
-HDR_FORMATS = hdr_exporter.HDR_FORMATS
-"""Formats that hold light above SDR white; the others show the SDR rendering of the same scene."""
-DEFAULT_MANTISSA_BITS = 23
-"""Every bit: 16-bit and float sources have more than the 12 with which files become a third smaller."""
-DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
-"""Largest result unless the caller says otherwise: 4.8 GB as float32 RGB."""
-
-PictureFile = str | os.PathLike[str] | bytes
-
-
-@dataclass(frozen=True)
-class TileRequest:
-    """What is asked for; the fields are the inputs of the container (README). Checked when made."""
-
-    tile_input: PictureFile
-    global_reference: PictureFile | None = None
-    tile_box: TileBox | None = None
-    output_format: str = "webp"
-    hdr_boost: float = 1.0
-    fractality: float = 1.0
-    scale: float = 4.0
-    model: str = "photo"
-    webp_quality: int = 90
-    avif_quality: int = 90
-    avif_bits: int = 10
-    exr_type: str = "float"
-    exr_compression: str = "zip"
-    exr_tile: int = 0
-    mantissa_bits: int = DEFAULT_MANTISSA_BITS
-    """Of EXR (float) and TIFF; 23 keeps every bit. These seven are hdr_exporter.ExportOptions."""
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    """Largest picture read, in pixels."""
-    max_output_pixels: int = DEFAULT_MAX_OUTPUT_PIXELS
-    decode_limits: DecodeLimits | None = field(default_factory=DecodeLimits)
-    """For the process that decodes the pictures (isolation.py); None decodes in this one, without them."""
-
-    def __post_init__(self) -> None:
-        if self.output_format not in OUTPUT_FORMATS:
-            known = ", ".join(OUTPUT_FORMATS)
-            raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")
-        if self.tile_box is not None and self.global_reference is None:
-            raise InputError("tile_box says where the tile sits in a global_reference, and none was given")
-        check_boost(self.hdr_boost)
-        check_fractality(self.fractality)
-        output_size(1, 1, self.scale)
-        with _export_errors():
-            self.export_options()
-
-    def export_options(self) -> hdr_exporter.ExportOptions:
-        """What the request says about the file; hdr_exporter's ExportError on a bad value."""
-        return hdr_exporter.ExportOptions(
-            webp_quality=self.webp_quality,
-            avif_quality=self.avif_quality,
-            avif_bits=self.avif_bits,
-            exr_type=self.exr_type,
-            exr_compression=self.exr_compression,
-            exr_tile=self.exr_tile,
-            mantissa_bits=self.mantissa_bits,
-            estimated_range=self.hdr_boost > 1.0 and self.output_format in HDR_FORMATS,
-            software=f"LuxScaler {__version__}",
-        )
-
-
-@contextmanager
-def _export_errors() -> Iterator[None]:
-    try:
-        yield
-    except hdr_exporter.ExportError as error:
-        raise ExportError(str(error)) from error
-
-
-@dataclass(frozen=True)
-class TileResult:
-    """What came out."""
-
-    path: Path
-    width: int
-    height: int
-    peak: float
-    """Largest linear value, 1.0 = SDR white, before the file's format rounds or clips it."""
-    timings: dict[str, float]
-    """Seconds by stage: decode, network, detail, reference, expand, export."""
-    notices: tuple[str, ...] = ()
-    """What was decided on the user's behalf, one line each."""
 
 
 @dataclass
@@ -168,7 +83,7 @@ def process_tile(
             rgb, box = _follow(rgb, tile, seen, request.tile_box, notices)
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
-        boost = request.hdr_boost if request.output_format in HDR_FORMATS else 1.0
+        boost = request.hdr_boost if request.expands else 1.0
         sdr = rgb if request.output_format == "jpg" else None
         rgb = expand(rgb, boost, statistics, box)
         peak = float(rgb.max())
@@ -226,7 +141,7 @@ def _check_output_size(tile: Picture, request: TileRequest) -> None:
             f"the limit is {request.max_output_pixels:,}"
         )
     transparent = tile.alpha is not None and bool((tile.alpha < 1).any())
-    with _export_errors():
+    with export_errors():
         hdr_exporter.check_picture(request.output_format, width, height, transparent=transparent)
 
 
@@ -284,18 +199,20 @@ def _export(
     }
     if request.tile_box is not None:
         metadata["tile_box"] = str(request.tile_box)
-    with _export_errors():
+    with export_errors():
         hdr_exporter.export(
             path,
             rgb.cpu().numpy(),
             None if alpha is None else alpha.cpu().numpy(),
             file_format=request.output_format,
-            options=replace(request.export_options(), sdr_peak=sdr_peak),
+            options=replace(
+                request.export,
+                sdr_peak=sdr_peak,
+                estimated_range=request.expands,
+                software=f"LuxScaler {__version__}",
+            ),
             metadata=metadata,
             resolution_dpi=source.resolution_dpi,
             exif=source.exif,
             sdr=None if sdr is None else sdr.cpu().numpy(),
         )
-
-
-__all__ = ["HDR_FORMATS", "OUTPUT_FORMATS", "TileRequest", "TileResult", "process_tile", "read_header"]

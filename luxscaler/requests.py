@@ -8,8 +8,8 @@ import math
 import os
 
 from luxscaler.errors import InputError
-from luxscaler.pipeline import TileRequest
 from luxscaler.reference import TileBox
+from luxscaler.tile import TileRequest
 
 MAX_TEXT = 4096
 """Longest text taken, in characters: that of a path on Linux. Error messages repeat it."""

@@ -18,7 +18,8 @@ from hdr_exporter import FORMATS, ExportError, export
 from luxscaler import pipeline
 from luxscaler.network import RRDBNet
 from luxscaler.picture import Picture, PictureSource
-from luxscaler.pipeline import TileRequest, process_tile
+from luxscaler.pipeline import process_tile
+from luxscaler.tile import TileRequest
 from luxscaler.upscaler import Upscaler, UpscalerOptions
 from tests.picture_files import noise, pillow
 

@@ -22,7 +22,8 @@ from luxscaler.errors import InputError, PictureError, PictureTooLargeError
 from luxscaler.image import DEFAULT_MAX_PIXELS, read_picture
 from luxscaler.isolation import IS_AVAILABLE, DecodeLimits, DecoderPool, read_picture_isolated, warm_up
 from luxscaler.picture import Picture
-from luxscaler.pipeline import TileRequest, process_tile
+from luxscaler.pipeline import process_tile
+from luxscaler.tile import TileRequest
 from tests.conftest import ROOT
 from tests.picture_files import noise, png, raw_png, tiff
 from tests.test_image import INTEGER_FILES

@@ -15,8 +15,8 @@ from luxscaler.detail import MAX_FRACTALITY, MIN_FRACTALITY
 from luxscaler.dynamic_range import MAX_BOOST, MIN_BOOST
 from luxscaler.errors import InputError
 from luxscaler.network import RRDBNet
-from luxscaler.pipeline import OUTPUT_FORMATS, TileRequest
 from luxscaler.requests import request_from_inputs
+from luxscaler.tile import OUTPUT_FORMATS, TileRequest
 from luxscaler.upscaler import MAX_SCALE, MIN_SCALE, Upscaler
 from predict import Predictor
 from tests.conftest import ROOT

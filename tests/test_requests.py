@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luxscaler.errors import InputError
-from luxscaler.pipeline import TileRequest
 from luxscaler.reference import TileBox
 from luxscaler.requests import request_from_inputs
+from luxscaler.tile import TileRequest
 
 ANYTHING = st.one_of(
     st.none(),

@@ -45,6 +45,7 @@ ORDER = (
     "registration",
     "tone_curve",
     "dynamic_range",
+    "tile",
     "pipeline",
     "requests",
     "cli",

@@ -1,20 +1,19 @@
-"""The `luxscaler` command: a terminal around the pipeline, the weights folder and the picture reader.
+"""The `luxscaler` command: a terminal around the pipeline and the picture reader.
 
-Parses options, draws progress, prints one line per error and sets the exit status: 0 done, 1 a LuxScaler
-error, 2 bad usage. What the options mean is the pipeline's business. PyTorch is imported only by the commands
-that need it, so that `--help` answers at once.
+Parses options, draws progress and sets the exit status: 0 done, 1 a LuxScaler error, 2 bad usage. What the
+options mean is the pipeline's business. PyTorch is imported only by the commands that need it, so that
+`--help` answers at once.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from luxscaler import __version__
-from luxscaler.errors import InputError, LuxScalerError
+from luxscaler import __version__, weights_cli
+from luxscaler.errors import InputError
+from luxscaler.terminal import err, one_line_errors, out
+from luxscaler.weights_cli import fetch_weights
 
 if TYPE_CHECKING:
     from luxscaler.tile import TileRequest, TileResult
@@ -22,13 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
 )
-weights_app = typer.Typer(help="The networks' weights: list, fetch, verify, convert.", no_args_is_help=True)
-app.add_typer(weights_app, name="weights")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-EXIT_INTERRUPTED = 130
-"""The shell's convention for a program that ended on Ctrl-C."""
+app.add_typer(weights_cli.app, name="weights")
 
 
 @app.command()
@@ -73,7 +66,7 @@ def upscale(
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch the model's weights if absent.")] = False,
 ) -> None:
     """Upscale IN and write OUT."""
-    with _errors():
+    with one_line_errors():
         from luxscaler.isolation import DecodeLimits, warm_up  # noqa: PLC0415
 
         warm_up()
@@ -151,92 +144,17 @@ def _fetch_if_known(model: str) -> None:
     from luxscaler.catalogue import load_catalogue  # noqa: PLC0415
 
     if model in {entry.name for entry in load_catalogue()}:
-        _fetch([model], force=False, quiet=True)
+        fetch_weights([model], force=False, quiet=True)
 
 
 @app.command()
 def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
     """Say what a picture is: size, depth, colour space, range in stops."""
-    with _errors():
+    with one_line_errors():
         from luxscaler.picture_report import report  # noqa: PLC0415
 
         for name, value in report(file):
             out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
-
-
-@weights_app.command("list")
-def weights_list() -> None:
-    """What weights there are, and which of them are here."""
-    with _errors():
-        from rich.table import Table  # noqa: PLC0415
-
-        from luxscaler.weights import list_weights, weights_folder  # noqa: PLC0415
-
-        table = Table("name", "state", "source", "MB", "licence", "description")
-        for status in list_weights():
-            source = status.source.kind if status.source else ""
-            megabytes = f"{status.size / 1e6:.1f}" if status.size else ""
-            entry = status.entry
-            table.add_row(entry.name, status.state, source, megabytes, entry.licence, entry.description)
-        out.print(table)
-        out.print(f"folder: {weights_folder()}", soft_wrap=True)
-
-
-@weights_app.command("fetch")
-def weights_fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing about files that are there.")] = False,
-) -> None:
-    """Fetch weights that are absent, each checked by its hash."""
-    with _errors():
-        _fetch(names or None, force=force, quiet=quiet)
-
-
-def _fetch(names: list[str] | None, *, force: bool, quiet: bool) -> None:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn  # noqa: PLC0415
-
-    from luxscaler.fetch import fetch  # noqa: PLC0415
-
-    tasks: dict[str, TaskID] = {}
-    columns = (TextColumn("weights {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-
-        def advance(name: str, done: int, total: int) -> None:
-            task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
-            bar.update(task, completed=done, total=total)
-
-        results = fetch(names, force=force, progress=advance)
-    for result in results:
-        if result.fresh or not quiet:
-            for failure in result.failures:
-                err.print(f"note: {failure}", soft_wrap=True, markup=False)
-            what = f"fetched from the {result.source}" if result.fresh else "is there, verified"
-            err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
-
-
-@weights_app.command("verify")
-def weights_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
-) -> None:
-    """Check that weights are here and are the ones that the catalogue pins."""
-    with _errors():
-        from luxscaler.weights import verify  # noqa: PLC0415
-
-        for status in verify(names or None):
-            out.print(f"{status.entry.name}: {status.path} SHA-256 {status.digest}", soft_wrap=True)
-
-
-@weights_app.command("convert")
-def weights_convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A checkpoint: .pth, .pt or .safetensors.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
-) -> None:
-    """Convert a Real-ESRGAN or old ESRGAN checkpoint to safetensors with BasicSR's names."""
-    with _errors():
-        from luxscaler.weights import convert_checkpoint  # noqa: PLC0415
-
-        out.print(convert_checkpoint(source, target), soft_wrap=True, markup=False)
 
 
 def _version(wanted: bool) -> None:
@@ -252,19 +170,6 @@ def _root(
     ] = False,
 ) -> None:
     """Upscale pictures and expand their dynamic range."""
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """One line for every error that is meant; a traceback for every one that is not."""
-    try:
-        yield
-    except LuxScalerError as error:
-        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        err.print("interrupted: nothing was written")
-        raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ been: in highlights and deep shadows. Here the enlarged picture is corrected, sm
 are the source's again (iterative back-projection: Irani and Peleg, "Improving resolution by image
 registration", CVGIP 53, 1991), by gains rather than offsets, so that no light turns negative and edges of
 highlights do not ring. Noise of the source comes back with it, so it is for sources without compression:
-float pictures. This module knows no network and no device.
+float and HDR pictures. This module knows no network and no device.
 """
 
 import torch

@@ -20,7 +20,7 @@ from torch import Tensor
 import hdr_exporter
 from luxscaler import __version__
 from luxscaler.detail import shape_detail
-from luxscaler.dynamic_range import ToneStatistics, expand
+from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics, expand
 from luxscaler.errors import ExportError, InputError, PictureTooLargeError
 from luxscaler.image import read_picture
 from luxscaler.isolation import read_picture_isolated
@@ -71,7 +71,9 @@ def process_tile(
     statistics = ToneStatistics.of(torch.from_numpy(tile.rgb) if reference is None else seen)
 
     with clock.stage("network"):
-        rgb, alpha = _upscale(tile, request.scale, upscaler, progress)
+        # A float or HDR file holds measured or rendered light; an SDR one also noise and compression to lose.
+        faithful = tile.source.is_float or statistics.peak >= SDR_PEAK
+        rgb, alpha = _upscale(tile, request.scale, upscaler, faithful, progress)
     source_size = (tile.height, tile.width)
     with clock.stage("detail"):
         rgb = shape_detail(rgb, source_size, request.fractality)
@@ -146,11 +148,10 @@ def _check_output_size(tile: Picture, request: TileRequest) -> None:
 
 
 def _upscale(
-    tile: Picture, scale: float, upscaler: Upscaler, progress: Progress | None
+    tile: Picture, scale: float, upscaler: Upscaler, faithful: bool, progress: Progress | None
 ) -> tuple[Tensor, Tensor | None]:
     rgb = torch.from_numpy(tile.rgb)
-    # A float file holds measured or rendered light; an 8-bit one also noise and compression to be removed.
-    colour = upscaler.upscale(rgb, scale, faithful=tile.source.is_float, progress=progress)
+    colour = upscaler.upscale(rgb, scale, faithful=faithful, progress=progress)
     if tile.alpha is None:
         return colour, None
     alpha = torch.from_numpy(tile.alpha)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hdr_exporter import FLOAT_FORMATS, ExportOptions, suffix_of
+from luxscaler.color import encode_pq, encode_srgb
 from luxscaler.errors import ExportError, InputError, LuxScalerError, PictureError, PictureTooLargeError
 from luxscaler.image import read_picture
 from luxscaler.network import RRDBNet, SRVGGConfig, SRVGGNetCompact, build_network
@@ -506,3 +507,21 @@ def test_a_target_that_cannot_be_written_is_refused_before_the_work(tmp_path: Pa
     for target in (tmp_path / "missing" / "out.webp", tmp_path):
         with pytest.raises(ExportError, match="cannot write"):
             process_tile(request, no_work, target)
+
+
+def test_hdr_files_keep_the_light_of_their_pixels_and_sdr_files_may_lose_noise(
+    tiny: Callable[[str], Upscaler], tmp_path: Path
+) -> None:
+    """The tiny network is random, so that only back-projection can bring the averages back."""
+    scene = np.random.default_rng(4).uniform(0.3, 0.9, (12, 16, 3)).astype(np.float32)
+    scene[4:7, 5:9] = 4.0
+    drift = {}
+    for name, rgb in (("hdr", scene), ("sdr", np.minimum(scene, 1.0))):
+        codes = encode_pq(rgb) if name == "hdr" else encode_srgb(rgb)
+        coded = np.round(codes * 65535).astype(np.uint16)
+        cicp = b"\x01\x10\x00\x01" if name == "hdr" else b"\x01\x0d\x00\x01"
+        path = tmp_path / f"{name}.exr"
+        process_tile(TileRequest(png(coded, (b"cICP", cicp)), output_format="exr"), tiny, path)
+        found = _pixels(path)[..., :3].reshape(12, 4, 16, 4, 3).mean((1, 3))
+        drift[name] = float(np.abs(found - rgb).mean() / rgb.mean())
+    assert drift["hdr"] < drift["sdr"] / 3

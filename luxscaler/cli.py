@@ -17,6 +17,7 @@ from luxscaler.weights_cli import fetch_weights
 
 if TYPE_CHECKING:
     from luxscaler.tile import TileRequest, TileResult
+    from luxscaler.upscaler import UpscalerOptions
 
 app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
@@ -112,15 +113,13 @@ def upscale(
         )
 
 
-def _run(request: "TileRequest", options: object, target: Path) -> "TileResult":
+def _run(request: "TileRequest", options: "UpscalerOptions", target: Path) -> "TileResult":
     """The pipeline under a progress bar on the terminal."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     from luxscaler.models import Models  # noqa: PLC0415
     from luxscaler.pipeline import process_tile  # noqa: PLC0415
-    from luxscaler.upscaler import UpscalerOptions  # noqa: PLC0415
 
-    assert isinstance(options, UpscalerOptions)  # noqa: S101
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("upscaling", total=None)

@@ -157,11 +157,12 @@ def expand(rgb: Tensor, boost: float, statistics: ToneStatistics, box: TileBox |
     out = torch.empty_like(rgb)
     height, width = rgb.shape[:2]
     knee = _linear(KNEE, statistics.peak)
+    domes = None if statistics.dome is None or box is None else statistics.dome.to(rgb)
     for start in range(0, height, ROWS):
         band = rgb[start : start + ROWS]
         dome = None
-        if statistics.dome is not None and box is not None:
-            dome = _sampled(statistics.dome.to(rgb), box, (start, start + band.shape[0]), height, width)
+        if domes is not None and box is not None:
+            dome = _sampled(domes, box, (start, start + band.shape[0]), height, width)
         brightest = band.amax(dim=2)
         lit = brightest > knee  # seldom more than a third of a picture
         factors = torch.ones_like(brightest)

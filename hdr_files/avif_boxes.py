@@ -1,19 +1,20 @@
-"""Adds to an AVIF file what its encoder here cannot be told: light levels and EXIF.
+"""Adds to an AVIF file what its encoder here cannot be told: properties of the picture, and EXIF.
 
 A file is a row of boxes: ftyp, meta (what there is and where), mdat (the coded data). The meta box grows,
 EXIF gets an mdat of its own behind it, and the places of the picture's data move by as much. See
-ISO/IEC 14496-12 for boxes and clli, 23008-12 for items and properties.
+ISO/IEC 14496-12 for boxes, 23008-12 for items and properties. What a property says is not known here.
 """
 
 import struct
+from collections.abc import Sequence
 
 _PLACE = struct.Struct(">3H2I")  # item, data reference, extents, offset, length
 
 
-def annotate(avif: bytes, max_cll: float, max_fall: float, exif: bytes) -> bytes:
-    """Return the file with a clli property of its main picture and an Exif item that describes it.
+def annotate(avif: bytes, properties: Sequence[tuple[bytes, bytes]], exif: bytes) -> bytes:
+    """Return the file with more properties of its main picture and an Exif item that describes it.
 
-    max_cll, max_fall: in cd/m², whole numbers in the file. exif: from the TIFF header on.
+    properties: kind and body of each box. exif: from the TIFF header on.
     Raises ValueError for a file that libavif would not have written.
     """
     top = _boxes(avif)
@@ -23,8 +24,8 @@ def annotate(avif: bytes, max_cll: float, max_fall: float, exif: bytes) -> bytes
     (primary,) = struct.unpack(">H", meta[b"pitm"][4:])
     exif_item = 1 + max(item for item, *_ in _places(meta[b"iloc"]))
 
-    levels = struct.pack(">2H", round(max_cll), round(max_fall))
-    meta[b"iprp"] = _with_property(meta[b"iprp"], primary, _box(b"clli", levels))
+    for added in properties:
+        meta[b"iprp"] = _with_property(meta[b"iprp"], primary, _box(*added))
     entry = _box(b"infe", struct.pack(">I2H4sB", 2 << 24, exif_item, 0, b"Exif", 0))
     (entries,) = struct.unpack(">H", meta[b"iinf"][4:6])
     meta[b"iinf"] = meta[b"iinf"][:4] + struct.pack(">H", entries + 1) + meta[b"iinf"][6:] + entry

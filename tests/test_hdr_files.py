@@ -6,7 +6,10 @@ OpenImageIO, the gain map of a JPEG by libultrahdr and by the formula of ISO 214
 
 import io
 import json
+import shutil
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from PIL import Image, ImageCms
 
 from hdr_exporter import ExportError, ExportOptions, export
 from hdr_files.floats import round_mantissa
+from hdr_files.jxl_luminance import with_luminance
 from hdr_files.pq import TO_REC2020, pq
 from luxscaler.color import REC709, REC2020, decode_pq, rgb_to_rgb
 
@@ -174,6 +178,21 @@ def test_avif_says_what_it_is(tmp_path: Path, scene: FloatArray, with_alpha: boo
     assert np.abs(shown - expected).mean() < 1.5  # Pillow's libavif reads 8 of the 10 bits
 
 
+def test_avif_light_levels_equal_bytes_computed_by_hand(tmp_path: Path) -> None:
+    """Grey of 1.0 and 4.0, as for PNG above; mdcv has the numbers of mDCV, but green, blue, red."""
+    grey = np.repeat(np.array([[1, 4]], np.float32)[..., None], 3, axis=2)
+    export(tmp_path / "a.avif", grey)
+    data = (tmp_path / "a.avif").read_bytes()
+    at = data.index(b"clli") - 4
+    assert data[at : at + 12].hex(" ", 4) == "0000000c 636c6c69 032c01fc"  # 812 and 507.5, to even
+    at = data.index(b"mdcv") - 4
+    assert data[at : at + 8] == b"\0\0\0\x20mdcv"
+    body = data[at + 8 : at + 32]
+    assert body.hex(" ", 2) == "2134 9baa 1996 08fc 8a48 3908 3d13 4042 0098 9680 0000 0001"
+    for codes in (opencv(tmp_path / "a.avif"), imagecodecs.avif_decode(data)):
+        assert np.abs(codes[0, :, 0] - np.array([0.5806889, 0.7291450]) * 1023).max() < 3
+
+
 # JPEG XL.
 
 
@@ -209,6 +228,73 @@ def test_jxl_carries_exif(tmp_path: Path, scene: FloatArray) -> None:
     exif.load(b"Exif\0\0" + boxes[b"Exif"][4:])
     assert exif[0x0131] == "LuxScaler 0.1.0"
     assert json.loads(exif[0x010E])["luxscaler"] == METADATA
+
+
+def test_the_header_of_a_jxl_equals_bits_computed_by_hand(tmp_path: Path) -> None:
+    """ISO/IEC 18181-1, annexes A and D, least significant bit first; intensity_target: 203 as a half."""
+    export(tmp_path / "a.jxl", np.ones((1, 1, 3), np.float32))
+    data = (tmp_path / "a.jxl").read_bytes()
+    at = data.index(b"jxlc\xff\x0a") + 6
+    bits = "".join(f"{byte:08b}"[::-1] for byte in data[at : at + 20])
+    size = "0" + "00" + "000000000" + "100"  # not in eighths, height 1, as wide as high
+    fields = (
+        "0" + "1" + "000" + "000"
+    )  # not all default, extra fields, upright, three things that there are not
+    channels = (
+        "1" + "00" + "1110" + "0" + "00" + "0"
+    )  # float32, exponent of 8 bits; no extra channels, not XYB
+    color = "0" + "0" + "00" + "10" + "10" + "0" + "010110" + "10"  # RGB, D65, sRGB, linear, relative
+    half = "0001101001" + "01101" + "0"  # 203 = (1 + 600 / 1024) · 2^(22 - 15)
+    tone = "0" + half + "0" * 16 + "0" + "0" * 16
+    assert bits.startswith(size + fields + channels + color + tone + "00" + "1")
+    end = 8 * -(-len(size + fields + channels + color + tone + "001") // 8)
+    assert "1" not in bits[len(size + fields + channels + color + tone + "001") : end]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("shape", [(8, 8), (16, 24), (100, 9000)])
+def test_jxls_of_all_sizes_keep_their_pixels_behind_the_longer_header(
+    tmp_path: Path, shape: tuple[int, int], channels: int
+) -> None:
+    rng = np.random.default_rng(5)
+    rgb = rng.random((*shape, 3), np.float32) * 40 - 1
+    alpha = rng.random(shape, np.float32) if channels == 4 else None
+    export(tmp_path / "a.jxl", rgb, alpha)
+    decoded = imagecodecs.jpegxl_decode((tmp_path / "a.jxl").read_bytes())
+    assert (decoded == (rgb if alpha is None else np.dstack([rgb, alpha]))).all()
+
+
+def test_a_jxl_larger_than_32_bits_count_is_extended_too() -> None:
+    picture = np.full((8, 8, 3), 0.5, np.float32)
+    container = bytes(imagecodecs.jpegxl_encode(picture, lossless=True, effort=1, usecontainer=True))
+    at = container.index(b"jxlc") - 4
+    wide = container[:at] + b"\0\0\0\1jxlc" + struct.pack(">Q", len(container) - at + 8) + container[at + 8 :]
+    for old, header in ((container, 8), (wide, 16)):
+        head, rest = with_luminance(old, 203.0)
+        new = head + old[rest:]
+        grown = len(new) - len(old)
+        assert grown > 0
+        layout, place = (">I", at) if header == 8 else (">Q", at + 8)
+        assert struct.unpack_from(layout, new, place)[0] == len(new) - at
+        assert (imagecodecs.jpegxl_decode(new) == picture).all()
+
+
+@pytest.mark.parametrize("change", [lambda c: c[:40], lambda c: c + b"\0", lambda c: c[:-1]])
+def test_only_the_jxls_that_the_encoder_writes_are_extended(change: Callable[[bytes], bytes]) -> None:
+    picture = np.full((8, 8, 3), 0.5, np.float32)
+    container = bytes(imagecodecs.jpegxl_encode(picture, lossless=True, effort=1, usecontainer=True))
+    with pytest.raises(ValueError, match="unexpected"):
+        with_luminance(change(container), 203.0)
+    of_bytes = imagecodecs.jpegxl_encode((picture * 255).astype(np.uint8), lossless=True, usecontainer=True)
+    with pytest.raises(ValueError, match="unexpected"):
+        with_luminance(bytes(of_bytes), 203.0)
+
+
+@pytest.mark.skipif(shutil.which("jxlinfo") is None, reason="needs jxlinfo (Debian: libjxl-tools)")
+def test_libjxl_reads_the_luminance(tmp_path: Path, scene: FloatArray) -> None:
+    export(tmp_path / "a.jxl", scene)
+    said = subprocess.run(["jxlinfo", "-v", tmp_path / "a.jxl"], check=True, capture_output=True, text=True)
+    assert "intensity_target: 203.0" in said.stdout
 
 
 # JPEG with a gain map.

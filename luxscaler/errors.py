@@ -6,7 +6,12 @@
     │       └── PictureTooLargeError   more pixels than the stated limit
     ├── WeightsError             a weights file is absent, damaged or of an unknown architecture
     ├── UpscaleError             the network gave no usable result (not finite, out of memory)
-    └── ExportError              the result cannot be written in the format asked for
+    ├── ExportError              the result cannot be written in the format asked for
+    ├── JobError                 the job folder of a master is in use, damaged, or of another picture
+    ├── BackendError             a place that runs tiles cannot be used, or gave no usable result
+    │   └── CostError            the next call could cost more than the user allowed
+    ├── TileError                one attempt at a tile failed; another may succeed
+    └── StoppedError             the user stopped the work
 
 Messages name what was wrong, the value that was given and the limit. Errors of libraries are translated
 where they are called, with the cause kept (`raise ... from error`); nothing here knows about those
@@ -40,3 +45,30 @@ class UpscaleError(LuxScalerError):
 
 class ExportError(LuxScalerError):
     """The result cannot be written in the format, or to the place, that was asked for."""
+
+
+class JobError(LuxScalerError):
+    """The job folder of a master is in use, damaged, or belongs to another picture or other options."""
+
+
+class BackendError(LuxScalerError):
+    """A place that runs tiles cannot be used, or gave no usable result however often it was asked."""
+
+
+class CostError(BackendError):
+    """The next call could cost more than the user allowed; it was not made."""
+
+
+class TileError(LuxScalerError):
+    """One attempt at a tile failed; another may succeed."""
+
+    def __init__(self, message: str, *, delay: float = 0.0, counts: bool = True) -> None:
+        """`delay`: seconds to wait before the next attempt, at least. `counts`: whether the attempt is
+        one of the tile's budget; a container that was merely busy or lost costs the tile nothing."""
+        super().__init__(message)
+        self.delay = delay
+        self.counts = counts
+
+
+class StoppedError(LuxScalerError):
+    """The user stopped the work; what is done is kept."""

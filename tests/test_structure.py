@@ -48,6 +48,8 @@ ORDER = (
     "tile",
     "pipeline",
     "requests",
+    "backends",
+    "mosaic",
     "terminal",
     "weights_cli",
     "cli",
@@ -94,7 +96,7 @@ def _rank(name: str) -> int:
 
 
 def test_every_module_has_its_place_in_the_order() -> None:
-    places = {path.stem if path.parent == PACKAGE else "formats" for path in MODULES} - {"__init__"}
+    places = {path.stem if path.parent == PACKAGE else path.parent.name for path in MODULES} - {"__init__"}
     assert places == set(ORDER)
     assert len(set(ORDER)) == len(ORDER)
 

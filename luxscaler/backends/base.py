@@ -1,0 +1,145 @@
+"""What every place that upscales tiles offers, and what it is given: one small interface.
+
+A backend gets a tile with its context and gives the upscaled tile back; it blocks until it has it. The
+caller runs as many tiles at once as `workers` says, each in a thread of its own. Backends know nothing of
+plans, seams or masters; what they must remember across a crash (an intent to pay) they write into the
+Ledger. This module imports no backend.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from luxscaler.errors import StoppedError
+from luxscaler.picture import FloatArray, Picture
+from luxscaler.reference import TileBox
+
+
+@dataclass(frozen=True)
+class TileSettings:
+    """How every tile of a master is upscaled; ranges as in TileRequest. The dynamic range stays as it is:
+    it is expanded once the tiles are put together."""
+
+    scale: float = 4.0
+    model: str = "photo"
+    fractality: float = 1.0
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile to upscale."""
+
+    index: int
+    """Its number in the plan."""
+    attempt: int
+    """1 for the first try."""
+    picture: Picture
+    """The tile with its context, under the pixel contract."""
+    box: TileBox | None
+    """Where it sits in the reference; None when there is no reference."""
+    output_size: tuple[int, int]
+    """(height, width) that the result must have."""
+
+
+@dataclass(frozen=True)
+class TileOutput:
+    """An upscaled tile.
+
+    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = SDR white, as the container gives it for
+    hdr_boost 1. alpha: (height, width) float32 in [0, 1] or None.
+    """
+
+    rgb: FloatArray
+    alpha: FloatArray | None = None
+    seconds: float = 0.0
+    """Seconds that the place computed (Replicate: predict_time, which is billed)."""
+    dollars: float = 0.0
+    """What it cost; 0 where nothing is paid."""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One paid call as the ledger knows it: announced, and perhaps made."""
+
+    number: int
+    tile: int
+    marker: str
+    """What identifies the call at the other side, e.g. the address of the uploaded tile."""
+    prediction: str | None
+    """Its id, once the other side has said it."""
+    announced_at: float
+    """Seconds since 1970."""
+
+
+class Ledger(Protocol):
+    """What must survive a crash. Every call returns once its words are on disk."""
+
+    def announce(self, tile: int, marker: str) -> int:
+        """Before a paid call: its number."""
+
+    def created(self, number: int, prediction: str) -> None:
+        """The other side has the call, under this id."""
+
+    def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
+        """How it ended ("succeeded", "failed", "canceled", "not created", ...), and what it cost."""
+
+    def open_intents(self, tile: int | None = None) -> Sequence[Intent]:
+        """Calls that were announced and not settled, of one tile or of all."""
+
+    def spent(self) -> float:
+        """Dollars of all calls that were settled."""
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a short text, e.g. the address of an upload."""
+
+    def recall(self, key: str) -> str | None:
+        """The text kept under `key`."""
+
+
+@dataclass(frozen=True)
+class MasterContext:
+    """What is the same for all tiles of a master."""
+
+    settings: TileSettings
+    reference: Picture | None
+    """The whole master, small; None for a master of one tile."""
+    tiles: int
+    """How many tiles the master has."""
+    ledger: Ledger
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the user wants to stop: a backend then cancels what it has under way and raises."""
+
+    def raise_if_stopped(self) -> None:
+        """StoppedError when the user wants to stop."""
+        if self.stop.is_set():
+            raise StoppedError("stopped")
+
+
+class Backend(Protocol):
+    """A place that upscales tiles."""
+
+    @property
+    def name(self) -> str:
+        """For messages and reports."""
+
+    @property
+    def workers(self) -> int:
+        """How many tiles it can have under way at once; known after `start`."""
+
+    def start(self, context: MasterContext) -> None:
+        """Make ready: load the network, check the containers, upload the reference. Before any `run`.
+
+        Raises BackendError (nothing was paid) or InputError.
+        """
+
+    def run(self, tile: Tile) -> TileOutput:
+        """Upscale one tile; called from several threads at once.
+
+        Raises TileError when this attempt failed and another may succeed, BackendError when none can,
+        StoppedError once `context.stop` is set.
+        """
+
+    def close(self) -> None:
+        """Free what `start` took. Also after an error; may be called twice."""

@@ -1,8 +1,9 @@
 """JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for those that know HDR.
 
 Two JPEGs in one file (CIPA DC-007, "multi-picture format"): the base, sRGB, and a map of log2(HDR / SDR) of
-each channel with its metadata (ISO 21496-1:2025, annex C). The base is the SDR picture as it is known, and so
-this is written here: libultrahdr, behind imagecodecs, makes a base of its own from the HDR picture.
+each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. The
+base is the SDR picture as it is known, and so this is written here: libultrahdr, behind imagecodecs, makes a
+base of its own from the HDR picture.
 """
 
 import io
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hdr_files.exif import describe
+from hdr_files.gain_map_xmp import base_xmp, map_xmp
 from hdr_files.icc import srgb_profile
 from hdr_files.job import WHITE_CD_M2, FloatArray, Job, in_bands
 from hdr_files.pq import PEAK_CD_M2
@@ -38,11 +40,14 @@ def write_jpeg(path: Path, job: Job) -> None:
     codes, low, high = _gain_map(job.rgb, base)
     headroom = math.log2(np.clip(job.rgb.max(), _MIN_PEAK, PEAK_CD_M2 / WHITE_CD_M2))
     gain = _jpeg(codes)
-    gain = _START + _segment(0xE2, _ISO + _metadata(low, high, headroom)) + gain[2:]
+    said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
+    said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
+    gain = _START + said + gain[2:]
 
     exif = describe(job).tobytes()
     picture = _jpeg(base, srgb_profile())
     head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
+    head += _segment(0xE1, base_xmp(len(gain)))
     head += _segment(0xE2, _ISO + bytes(4))  # versions alone: there is a gain map, and it says the rest
     size = len(head) + 4 + 4 + _INDEX_BYTES + len(picture) - 2
     index_at = len(head) + 4 + 4  # behind marker, length and "MPF"

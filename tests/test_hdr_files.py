@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import cv2
 import imagecodecs
@@ -300,6 +301,15 @@ def test_libjxl_reads_the_luminance(tmp_path: Path, scene: FloatArray) -> None:
 # JPEG with a gain map.
 
 
+def second_picture(jpeg: bytes) -> bytes:
+    """By the multi-picture index, which Pillow parses (it opens none but the first of an Ultra HDR file)."""
+    with Image.open(io.BytesIO(jpeg)) as image:
+        first, second = image._getmp()[0xB002]  # type: ignore[attr-defined]
+    assert first["Size"] + second["Size"] == len(jpeg)
+    assert jpeg.index(b"MPF\0") + 4 + second["DataOffset"] == first["Size"]
+    return jpeg[first["Size"] :]
+
+
 def gain_map_metadata(app2: bytes) -> dict[str, float]:
     """ISO 21496-1:2025, annex C: one channel's values."""
     body = app2.split(b"urn:iso:std:iso:ts:21496:-1\0", 1)[1]
@@ -318,11 +328,11 @@ def test_gain_map_decodes_back_to_the_scene(tmp_path: Path, scene: FloatArray) -
     export(path, scene)
     data = path.read_bytes()
     with Image.open(path) as image:
-        assert (image.format, image.size) == ("MPO", (128, 96))
+        assert (image.format, image.size) == ("JPEG", (128, 96))
         base = np.asarray(image.convert("RGB")).astype(np.float64) / 255
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
         assert "sRGB" in ImageCms.getProfileDescription(profile)
-        image.seek(1)
+    with Image.open(io.BytesIO(second_picture(data))) as image:
         gain = np.asarray(image.convert("RGB")).astype(np.float64) / 255
     values = gain_map_metadata(data[data.index(b"\xff\xd8\xff", 2) :])
     assert values["headroom"] == pytest.approx(np.log2(scene.max()), abs=1e-3)
@@ -334,6 +344,96 @@ def test_gain_map_decodes_back_to_the_scene(tmp_path: Path, scene: FloatArray) -
         error = np.abs(hdr - scene).max(axis=2) / scene.max(axis=2)
         assert np.median(error) < 0.02
         assert np.quantile(error, 0.95) < 0.06
+
+
+def segments(jpeg: bytes) -> list[tuple[int, bytes]]:
+    """Markers and data up to the coded picture (ITU-T T.81, annex B)."""
+    found, at = [], 2
+    while (marker := jpeg[at + 1]) != 0xDA:
+        (size,) = struct.unpack_from(">H", jpeg, at + 2)
+        found.append((marker, jpeg[at + 4 : at + 2 + size]))
+        at += 2 + size
+    return found
+
+
+def xmp_of(jpeg: bytes) -> ElementTree.Element:
+    """The rdf:Description of the only XMP packet."""
+    marker = b"http://ns.adobe.com/xap/1.0/\0"
+    (packet,) = (data[len(marker) :] for kind, data in segments(jpeg) if data.startswith(marker))
+    found = ElementTree.fromstring(packet).find(f"{RDF}RDF/{RDF}Description")
+    assert found is not None
+    return found
+
+
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+HDRGM = "{http://ns.adobe.com/hdr-gain-map/1.0/}"
+CONTAINER = "{http://ns.google.com/photos/1.0/container/}"
+ITEM = "{http://ns.google.com/photos/1.0/container/item/}"
+
+
+def test_the_xmp_of_a_jpeg_names_both_pictures_and_says_what_iso_21496_says(
+    tmp_path: Path, scene: FloatArray
+) -> None:
+    export(tmp_path / "a.jpg", scene, exif=None)
+    data = (tmp_path / "a.jpg").read_bytes()
+    base = xmp_of(data)
+    assert base.attrib[f"{HDRGM}Version"] == "1.0"
+    items = [
+        dict(item.attrib) for item in base.iterfind(f"{CONTAINER}Directory/{RDF}Seq/{RDF}li/{CONTAINER}Item")
+    ]
+    length = items[1].pop(f"{ITEM}Length")
+    assert items == [
+        {f"{ITEM}Semantic": "Primary", f"{ITEM}Mime": "image/jpeg"},
+        {f"{ITEM}Semantic": "GainMap", f"{ITEM}Mime": "image/jpeg"},
+    ]
+    gain = data[-int(length) :]
+    assert gain == second_picture(data)
+    assert gain.startswith(b"\xff\xd8\xff")
+    assert data[-int(length) - 2 : -int(length)] == b"\xff\xd9"  # where the base ends
+    values, said = gain_map_metadata(gain), xmp_of(gain).attrib
+    assert said[f"{HDRGM}Version"] == "1.0"
+    assert said[f"{HDRGM}BaseRenditionIsHDR"] == "False"
+    names = {
+        "GainMapMin": "low",
+        "GainMapMax": "high",
+        "Gamma": "gamma",
+        "OffsetSDR": "base_offset",
+        "OffsetHDR": "offset",
+        "HDRCapacityMin": "base_headroom",
+        "HDRCapacityMax": "headroom",
+    }
+    for xmp_name, iso_name in names.items():
+        assert float(said[HDRGM + xmp_name]) == pytest.approx(values[iso_name], abs=1e-6), xmp_name
+
+
+def without(jpeg: bytes, begins: bytes) -> bytes:
+    """The JPEG without the segments whose data begins so."""
+    result = jpeg[:2]
+    kept = [(kind, data) for kind, data in segments(jpeg) if not data.startswith(begins)]
+    for kind, data in kept:
+        result += struct.pack(">BBH", 0xFF, kind, 2 + len(data)) + data
+    return result + jpeg[2 + sum(4 + len(data) for _, data in segments(jpeg)) :]
+
+
+@pytest.mark.parametrize("kept", ["XMP", "ISO"])
+def test_libultrahdr_decodes_the_gain_map_by_either_metadata_alone(
+    tmp_path: Path, scene: FloatArray, kept: str
+) -> None:
+    export(tmp_path / "a.jpg", scene)
+    data = (tmp_path / "a.jpg").read_bytes()
+    length = int(data.split(b'Item:Length="')[1].split(b'"')[0])
+    dropped = b"urn:iso:std:iso:ts:21496:-1\0" if kept == "XMP" else b"http://ns.adobe.com/xap/1.0/\0"
+    parts = [without(part, dropped) for part in (data[:-length], data[-length:])]
+    assert sum(map(len, parts)) < len(data) - 40
+    assert not any(dropped in part for part in parts)
+    hdr = imagecodecs.ultrahdr_decode(b"".join(parts))[..., :3].astype(np.float64)
+    error = np.abs(hdr - scene).max(axis=2) / scene.max(axis=2)
+    assert np.median(error) < 0.02
+    assert np.quantile(error, 0.95) < 0.06
+    with pytest.raises(imagecodecs.UltrahdrError):
+        imagecodecs.ultrahdr_decode(
+            b"".join(without(without(part, b"urn:iso"), b"http://ns.adobe") for part in parts)
+        )
 
 
 def test_the_base_of_a_jpeg_is_the_sdr_picture(tmp_path: Path, scene: FloatArray) -> None:
@@ -357,7 +457,7 @@ def test_jpegs_of_odd_sizes(tmp_path: Path, shape: tuple[int, int]) -> None:
     export(tmp_path / "a.jpg", picture)
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.size == shape[::-1]
-        image.seek(1)
+    with Image.open(io.BytesIO(second_picture((tmp_path / "a.jpg").read_bytes()))) as image:
         assert image.size == shape[::-1]
 
 

@@ -110,9 +110,9 @@ def read_stream(
 
     on_header: called with the number of pixels to be decoded, before they are.
     """
-    with _one_line_errors(name):
+    with one_line_errors(name):
         stream.seek(0)
-        decoder, info = _read_info(stream)
+        decoder, info = header_of(stream)
         pixels = max(info.width * info.height, info.decoded_pixels)
         if pixels > max_pixels:
             raise PictureTooLargeError(
@@ -134,8 +134,8 @@ def read_header(source: Source) -> PictureHeader:
 
     Raises PictureError where there is no usable header. That the rest is whole, only read_picture tells.
     """
-    with opened(source) as (name, stream), _one_line_errors(name):
-        _, info = _read_info(stream)
+    with opened(source) as (name, stream), one_line_errors(name):
+        _, info = header_of(stream)
     width, height = upright_size(info)
     return PictureHeader(
         format=info.format,
@@ -160,7 +160,8 @@ def preload() -> None:
     matrix_model(profile, 16)
 
 
-def _read_info(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
+def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
+    """The decoder of the format that the stream holds, and what the header says. Inside one_line_errors."""
     name = picture_format(stream.read(SNIFF_BYTES))
     decoder = _DECODERS["raw" if name == "tiff" and raw_file.is_raw_tiff(stream) else name]
     return decoder, decoder.read_info(stream)
@@ -189,7 +190,7 @@ def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
 
 
 @contextmanager
-def _one_line_errors(name: str) -> Iterator[None]:
+def one_line_errors(name: str) -> Iterator[None]:
     """Put the name before our own messages, and turn whatever a library raises into a PictureError."""
     try:
         yield

@@ -8,10 +8,8 @@ Cog, terminals or masters.
 """
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,33 +17,14 @@ from torch import Tensor
 
 import hdr_exporter
 from luxscaler import __version__
-from luxscaler.detail import shape_detail
 from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics, expand
 from luxscaler.errors import ExportError, InputError, PictureTooLargeError
 from luxscaler.image import read_picture
 from luxscaler.isolation import read_picture_isolated
-from luxscaler.matte import fill_transparent
 from luxscaler.picture import Picture, PictureSource
-from luxscaler.reference import FOUND_CELL_REFERENCE_PIXELS, WHOLE, TileBox, match_low_band
-from luxscaler.registration import locate
+from luxscaler.rendering import Clock, render, visible
 from luxscaler.tile import PictureFile, TileRequest, TileResult, export_errors
 from luxscaler.upscaler import Progress, Upscaler, output_size
-
-
-@dataclass
-class _Clock:
-    """Adds up the seconds of the stages of one request."""
-
-    device: torch.device
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # kernels run on after their call has returned
-        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - start
 
 
 def process_tile(
@@ -61,33 +40,33 @@ def process_tile(
     """
     _check_target(Path(path))
     upscaler = upscaler_for(request.model)
-    clock = _Clock(upscaler.device)
+    clock = Clock(upscaler.device)
     with clock.stage("decode"):
         tile = _read(request.tile_input, request, "tile_input")
         reference = _read(request.global_reference, request, "global_reference")
     assert tile is not None  # noqa: S101 - only the reference may be absent
     _check_output_size(tile, request)
-    seen = Tensor() if reference is None else torch.from_numpy(reference.rgb).to(upscaler.device)
-    statistics = ToneStatistics.of(torch.from_numpy(tile.rgb) if reference is None else seen)
-
-    with clock.stage("network"):
-        # A float or HDR file holds measured or rendered light; an SDR one also noise and compression to lose.
-        faithful = tile.source.is_float or statistics.peak >= SDR_PEAK
-        rgb, alpha = _upscale(tile, request.scale, upscaler, faithful, progress)
-    source_size = (tile.height, tile.width)
-    with clock.stage("detail"):
-        rgb = shape_detail(rgb, source_size, request.fractality)
-    notices = [*tile.source.notices]
+    seen = None if reference is None else torch.from_numpy(reference.rgb).to(upscaler.device)
+    statistics = ToneStatistics.of(torch.from_numpy(tile.rgb) if seen is None else seen)
+    rendered = render(
+        tile,
+        upscaler,
+        scale=request.scale,
+        fractality=request.fractality,
+        is_hdr=statistics.peak >= SDR_PEAK,
+        reference=seen,
+        box=request.tile_box,
+        clock=clock,
+        progress=progress,
+    )
+    rgb, alpha = rendered.rgb, rendered.alpha
+    notices = [*tile.source.notices, *rendered.notices]
     source = _with_usable_exif(tile.source, notices)
-    with clock.stage("reference"):
-        box: TileBox | None = WHOLE  # in the picture that the statistics are of
-        if reference is not None:
-            rgb, box = _follow(rgb, tile, seen, request.tile_box, notices)
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
         boost = request.hdr_boost if request.expands else 1.0
         sdr = rgb if request.output_format == "jpg" else None
-        rgb = expand(rgb, boost, statistics, box)
+        rgb = expand(rgb, boost, statistics, rendered.box)
         peak = float(rgb.max())
     with clock.stage("export"):
         sdr_peak = max(statistics.peak, 1.0)
@@ -105,11 +84,7 @@ def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture 
             picture = read_picture_isolated(file, max_pixels=request.max_pixels, limits=request.decode_limits)
     except InputError as error:
         raise type(error)(f"{name}: {error}") from error
-    if picture.alpha is None:
-        return picture
-    # Colour that nobody sees must not count: not for the statistics, the low band, nor the network.
-    filled = fill_transparent(torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha))
-    return replace(picture, rgb=filled.numpy())
+    return visible(picture)
 
 
 def _check_target(path: Path) -> None:
@@ -145,42 +120,6 @@ def _check_output_size(tile: Picture, request: TileRequest) -> None:
     transparent = tile.alpha is not None and bool((tile.alpha < 1).any())
     with export_errors():
         hdr_exporter.check_picture(request.output_format, width, height, transparent=transparent)
-
-
-def _upscale(
-    tile: Picture, scale: float, upscaler: Upscaler, faithful: bool, progress: Progress | None
-) -> tuple[Tensor, Tensor | None]:
-    rgb = torch.from_numpy(tile.rgb)
-    colour = upscaler.upscale(rgb, scale, faithful=faithful, progress=progress)
-    if tile.alpha is None:
-        return colour, None
-    alpha = torch.from_numpy(tile.alpha)
-    return colour, upscaler.upscale_alpha(alpha, scale)
-
-
-def _follow(
-    rgb: Tensor, tile: Picture, reference: Tensor, box: TileBox | None, notices: list[str]
-) -> tuple[Tensor, TileBox | None]:
-    """The low band of the reference, and the tile's place in it, where that is known or found."""
-    size = (tile.height, tile.width)
-    if tile.alpha is not None and not tile.alpha.any():
-        return rgb, box  # there is nothing to see, so nothing to compare
-    if box is not None:
-        return match_low_band(rgb, size, reference, box), box
-    found = locate(torch.from_numpy(tile.rgb), reference)
-    if found is None:
-        notices.append(
-            "the tile's place in global_reference is ambiguous: only its tone statistics were used; "
-            "give tile_box for its colours"
-        )
-        return rgb, None
-    try:
-        rgb = match_low_band(rgb, size, reference, found, cell_pixels=FOUND_CELL_REFERENCE_PIXELS)
-    except InputError as error:  # nobody has said that the tile is there
-        notices.append(f"only the tone statistics of global_reference were used: {error}")
-        return rgb, None
-    notices.append(f"found the tile in global_reference at tile_box {found}")
-    return rgb, found
 
 
 def _export(

@@ -45,6 +45,7 @@ ORDER = (
     "registration",
     "tone_curve",
     "dynamic_range",
+    "rendering",
     "tile",
     "pipeline",
     "requests",

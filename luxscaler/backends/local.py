@@ -1,0 +1,99 @@
+"""Tiles upscaled in this process, on its GPU or CPU.
+
+The network takes one tile at a time; the second worker has its tile cut and its result checked and stored
+meanwhile. How a tile is upscaled is rendering.py's business.
+"""
+
+import threading
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics
+from luxscaler.picture import Picture
+from luxscaler.rendering import Clock, render, visible
+from luxscaler.upscaler import Progress, Upscaler
+
+_WORKERS = 2
+
+
+class TileRenderer:
+    """Upscales the tiles of one master with one network; what all tiles share is computed once."""
+
+    def __init__(self, upscaler: Upscaler, settings: TileSettings, reference: Picture | None) -> None:
+        """reference: the whole master, small; None for a master of one tile."""
+        self._upscaler = upscaler
+        self._settings = settings
+        self._reference: Tensor | None = None
+        self._is_hdr = False
+        if reference is not None:
+            self._reference = torch.from_numpy(visible(reference).rgb).to(upscaler.device)
+            self._is_hdr = ToneStatistics.of(self._reference).peak >= SDR_PEAK
+
+    def __call__(self, tile: Tile, progress: Progress | None = None) -> TileOutput:
+        """The tile upscaled. Raises InputError and UpscaleError."""
+        picture = visible(tile.picture)
+        is_hdr = self._is_hdr
+        if self._reference is None:
+            is_hdr = ToneStatistics.of(torch.from_numpy(picture.rgb)).peak >= SDR_PEAK
+        clock = Clock(self._upscaler.device)
+        result = render(
+            picture,
+            self._upscaler,
+            scale=self._settings.scale,
+            fractality=self._settings.fractality,
+            is_hdr=is_hdr,
+            reference=self._reference,
+            box=tile.box,
+            clock=clock,
+            progress=progress,
+        )
+        alpha = None if result.alpha is None else result.alpha.cpu().numpy()
+        seconds = sum(clock.timings.values())
+        return TileOutput(result.rgb.cpu().numpy(), alpha, seconds, notices=result.notices)
+
+
+class LocalBackend:
+    """This process. `upscaler_for` gives the upscaler of a model's name."""
+
+    name = "local"
+    workers = _WORKERS
+
+    def __init__(
+        self,
+        upscaler_for: Callable[[str], Upscaler],
+        progress: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """progress: told a tile's number and what share of it is done, 0 to 1."""
+        self._upscaler_for = upscaler_for
+        self._progress = progress
+        self._network = threading.Lock()
+        self._renderer: TileRenderer | None = None
+        self._context: MasterContext | None = None
+
+    def start(self, context: MasterContext) -> None:
+        """Load the network. Raises InputError or WeightsError."""
+        upscaler = self._upscaler_for(context.settings.model)
+        self._renderer = TileRenderer(upscaler, context.settings, context.reference)
+        self._context = context
+
+    def run(self, tile: Tile) -> TileOutput:
+        """Upscale one tile. Raises InputError, UpscaleError and StoppedError."""
+        assert self._renderer is not None  # noqa: S101 - start comes first
+        assert self._context is not None  # noqa: S101
+        stopped = self._context.raise_if_stopped
+
+        def advance(done: int, total: int) -> None:
+            stopped()
+            if self._progress is not None:
+                self._progress(tile.index, done / max(total, 1))
+
+        with self._network:
+            stopped()
+            return self._renderer(tile, advance)
+
+    def close(self) -> None:
+        """Forget the network."""
+        self._renderer = None

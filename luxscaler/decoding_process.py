@@ -26,13 +26,14 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.image import preload, read_stream
-from luxscaler.picture import Picture
+from luxscaler.picture import Picture, PictureSource
+from luxscaler.spooling import spool_bytes, write_spool
 
 MAX_PACKET = 1 << 16
 LENGTH = struct.Struct("<Q")
@@ -54,6 +55,8 @@ class Job:
     max_pixels: int
     seconds: float
     memory_bytes: int
+    in_bands: bool = False
+    """Whether the result is a file on disk, written band by band (spooling.py)."""
 
 
 def main() -> None:
@@ -118,8 +121,11 @@ def _decode(job: Job, source: int, result: int) -> int:
         raw = io.FileIO(source)
         raw.name = job.name  # tifffile wants a name, and a file of a number has none
         with io.BufferedReader(raw) as stream:
-            picture = read_stream(stream, job.name, max_pixels=job.max_pixels, on_header=memory.allow)
-        _write(result, picture)
+            if job.in_bands:
+                _spool(job, stream, result, memory)
+            else:
+                picture = read_stream(stream, job.name, max_pixels=job.max_pixels, on_header=memory.allow)
+                _write(result, picture)
     except PictureError as error:
         lack = _is_memory(error)
         memory.lift()
@@ -127,9 +133,13 @@ def _decode(job: Job, source: int, result: int) -> int:
             _restart(result, {"error": "memory", "allowed": memory.allowed})
         else:
             _restart(result, {"error": type(error).__name__, "text": str(error)})
-    except (MemoryError, OSError):  # OSError: there is no room for the result
+    except (MemoryError, OSError) as error:  # OSError: there is no room for the result
         memory.lift()
-        _restart(result, {"error": "memory", "allowed": memory.allowed})
+        if job.in_bands and isinstance(error, OSError):
+            text = f"{job.name} cannot be laid on disk: {error.strerror}"
+            _restart(result, {"error": "PictureError", "text": text})
+        else:
+            _restart(result, {"error": "memory", "allowed": memory.allowed})
     return 0
 
 
@@ -141,7 +151,7 @@ def _limit(job: Job) -> None:
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         # The waiting process keeps the deadline; this is for the case that it cannot.
         (resource.RLIMIT_CPU, int(job.seconds) + 2),
-        (resource.RLIMIT_FSIZE, job.memory_bytes),
+        (resource.RLIMIT_FSIZE, spool_bytes(job.max_pixels, 1, True) if job.in_bands else job.memory_bytes),
     ):
         _, hard = resource.getrlimit(kind)
         lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -174,22 +184,27 @@ class _Memory:
         resource.setrlimit(resource.RLIMIT_DATA, (self._hard, self._hard))
 
 
+def _spool(job: Job, stream: BinaryIO, result: int, memory: _Memory) -> None:
+    width, height, has_alpha, source = write_spool(
+        stream, job.name, result, max_pixels=job.max_pixels, on_header=memory.allow
+    )
+    os.lseek(result, spool_bytes(width, height, has_alpha), os.SEEK_SET)
+    _describe(result, {**_described(source), "height": height, "width": width, "alpha": has_alpha})
+
+
 def _write(result: int, picture: Picture) -> None:
     pieces = [picture.rgb] if picture.alpha is None else [picture.rgb, picture.alpha]
     for piece in pieces:
         _write_all(result, np.ascontiguousarray(piece).data.cast("B"))
-    source = asdict(picture.source)
-    if source["exif"] is not None:
-        source["exif"] = base64.b64encode(source["exif"]).decode()
-    _describe(
-        result,
-        {
-            "height": picture.height,
-            "width": picture.width,
-            "alpha": picture.alpha is not None,
-            "source": source,
-        },
-    )
+    size = {"height": picture.height, "width": picture.width, "alpha": picture.alpha is not None}
+    _describe(result, {**_described(picture.source), **size})
+
+
+def _described(source: PictureSource) -> dict[str, Any]:
+    values = asdict(source)
+    if values["exif"] is not None:
+        values["exif"] = base64.b64encode(values["exif"]).decode()
+    return {"source": values}
 
 
 def _describe(result: int, description: dict[str, Any]) -> None:

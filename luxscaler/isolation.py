@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -29,6 +30,7 @@ from luxscaler.decoding_process import LENGTH, MAX_PACKET, Job
 from luxscaler.errors import InputError, PictureError, PictureTooLargeError
 from luxscaler.image import DEFAULT_MAX_PIXELS, Source, opened, read_picture
 from luxscaler.picture import Picture, PictureSource
+from luxscaler.spooling import Spool, write_spool
 
 IS_AVAILABLE = sys.platform == "linux"
 _MAX_IDLE = 2
@@ -65,6 +67,23 @@ def read_picture_isolated(
     the decoder crashed, took longer than `limits` allow, or needed more memory.
     """
     return _pool.read(source, max_pixels, limits or DecodeLimits())
+
+
+def spool_isolated(
+    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None
+) -> Spool:
+    """Decode a picture into a new file at `path`, band by band, in another process; raises as above.
+
+    The file appears whole or not at all.
+    """
+    temporary = path.with_name(f"{path.name}.partial")
+    try:
+        description = _pool.spool(source, temporary, max_pixels, limits or DecodeLimits())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    size = description["width"], description["height"]
+    return Spool(path, *size, description["alpha"], _source(description["source"]))
 
 
 def warm_up() -> None:
@@ -144,6 +163,16 @@ class DecoderPool:
             job = Job(name, max_pixels, limits.seconds, limits.memory_bytes)
             with _as_file(source, stream) as file:
                 answer = self._ask(job, [file.fileno(), result.fileno()])
+            return _mapped(result, _outcome(job, answer, result))
+
+    def spool(self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits) -> dict[str, Any]:
+        """As spool_isolated; what the decoder says about the picture."""
+        with opened(source) as (name, stream), _new_file(target) as result:
+            if not IS_AVAILABLE:
+                return _spool_here(stream, name, result, max_pixels)
+            job = Job(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True)
+            with _as_file(source, stream) as file:
+                answer = self._ask(job, [file.fileno(), result.fileno()])
             return _outcome(job, answer, result)
 
     def warm_up(self) -> None:
@@ -215,6 +244,27 @@ class DecoderPool:
         process.end()
 
 
+def _new_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("w+b", buffering=0)
+    except OSError as error:
+        raise PictureError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+
+
+def _spool_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int) -> dict[str, Any]:
+    """Without isolation."""
+    try:
+        width, height, alpha, source = write_spool(
+            stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None
+        )
+    except OSError as error:
+        raise PictureError(f"{name} cannot be laid on disk: {error.strerror}") from error
+    values = asdict(source)
+    if source.exif is not None:
+        values["exif"] = base64.b64encode(source.exif)
+    return {"width": width, "height": height, "alpha": alpha, "source": values}
+
+
 def _memory_file(name: str) -> BinaryIO:
     return os.fdopen(os.memfd_create(name), "r+b", buffering=0)
 
@@ -230,8 +280,8 @@ def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
     return file
 
 
-def _outcome(job: Job, answer: dict[str, Any], result: BinaryIO) -> Picture:
-    """The picture, or the error, that the decoder left."""
+def _outcome(job: Job, answer: dict[str, Any], result: BinaryIO) -> dict[str, Any]:
+    """The description of the picture, or the error, that the decoder left."""
     if answer["timed_out"] or answer["exit"] == -signal.SIGXCPU:
         raise PictureError(f"{job.name} cannot be read: decoding it took longer than {job.seconds:g} s")
     if answer["exit"] == -signal.SIGKILL:
@@ -244,10 +294,10 @@ def _outcome(job: Job, answer: dict[str, Any], result: BinaryIO) -> Picture:
         raise PictureError(f"{job.name} cannot be read: its decoder ended with status {answer['exit']}")
     size = os.fstat(result.fileno()).st_size
     (length,) = LENGTH.unpack(os.pread(result.fileno(), LENGTH.size, size - LENGTH.size))
-    description = json.loads(os.pread(result.fileno(), length, size - LENGTH.size - length))
+    description: dict[str, Any] = json.loads(os.pread(result.fileno(), length, size - LENGTH.size - length))
     if "error" in description:
         raise _error(job, description)
-    return _mapped(result, description)
+    return description
 
 
 def _error(job: Job, description: dict[str, Any]) -> PictureError:

@@ -23,6 +23,7 @@ ORDER = (
     "color",
     "formats",
     "image",
+    "spooling",
     "decoding_process",
     "isolation",
     "picture_report",

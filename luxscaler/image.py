@@ -58,7 +58,8 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
     }
 )
 _LAZY_CODECS = (
-    *("png_decode", "avif_decode", "jpegxl_decode", "rgbe_decode", "cms_transform", "cms_profile"),
+    *("png_decode", "avif_decode", "jpegxl_decode", "rgbe_decode", "brotli_decode"),
+    *("cms_transform", "cms_profile"),
     # What tifffile calls for the usual compressions.
     *("deflate_decode", "zlib_decode", "lzw_decode", "packbits_decode", "packints_decode", "jpeg_decode"),
     *("zstd_decode", "lzma_decode", "delta_decode", "floatpred_decode", "bitorder_decode"),

@@ -99,13 +99,12 @@ def test_a_jpeg_with_exif_keeps_its_gain_map(tmp_path: Path, rgb: NDArray[np.flo
     assert (imagecodecs.ultrahdr_decode(data) == plain).all()
     with Image.open(tmp_path / "b.jpg") as image:
         assert isinstance(image.info["mp"], bytes)
-        assert getattr(image, "n_frames", 1) == 2
-        image.seek(1)
-        image.load()
-        assert image.size == (60, 40)
     at = data.index(b"MPF\0") + 4
     order = ">" if data[at : at + 2] == b"MM" else "<"
     second = data.rindex(b"\xff\xd8\xff")
+    with Image.open(io.BytesIO(data[second:])) as image:
+        image.load()
+        assert image.size == (60, 40)
     assert struct.pack(f"{order}I", second) in data[at : at + 100]  # the first picture's size reaches to it
     assert struct.pack(f"{order}I", second - at) in data[at : at + 100]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.formats.coding import ColorCoding, from_chromaticities, keep_linear
+from luxscaler.formats.metadata import Metadata, from_texts, resolution
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples
 
 _FLAT = (OpenEXR.scanlineimage, OpenEXR.tiledimage)
@@ -56,6 +57,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.ASSOCIATED if alpha else Alpha.NONE,
         decoded_pixels=max((data[2] - data[0] + 1) * (data[3] - data[1] + 1), _tile_pixels(header)),
         notices=notices + more,
+        metadata=_metadata(header),
     )
 
 
@@ -133,6 +135,15 @@ def _coding(header: dict[str, Any]) -> tuple[ColorCoding, tuple[str, ...]]:
         return ColorCoding(_LINEAR, keep_linear), ()
     red, green, blue, white = zip(values[0::2], values[1::2], strict=True)
     return from_chromaticities("linear, EXR chromaticities", keep_linear, Primaries(red, green, blue, white))
+
+
+def _metadata(header: dict[str, Any]) -> Metadata:
+    """Who owns the picture, when it was taken, how many pixels an inch has: OpenEXR's standard attributes."""
+    across, aspect = header.get("xDensity"), header.get("pixelAspectRatio", 1.0)
+    # Of the vertical density the format says that it is xDensity × pixelAspectRatio.
+    known = resolution(float(across), float(across * aspect)) if isinstance(across, float) else None
+    owner, taken = (header.get(name, "") for name in ("owner", "capDate"))
+    return from_texts(owner if isinstance(owner, str) else "", taken if isinstance(taken, str) else "", known)
 
 
 def _bits(stream: BinaryIO, names: tuple[str, ...]) -> int:

@@ -2,10 +2,9 @@
 
 Pictures whose colours are in an ICC profile are refused: the profile is compressed within the codestream,
 and neither imagecodecs nor this module unpacks it. The orientation is that of the codestream; that of EXIF
-is void in this format (ISO/IEC 18181-2, annex A).
+is void in this format. EXIF is in a box of the container, which may be compressed (ISO/IEC 18181-2).
 """
 
-import struct
 from functools import partial
 from typing import BinaryIO
 
@@ -15,7 +14,9 @@ import numpy as np
 from luxscaler.color import D65, DCI_P3, DISPLAY_P3, REC709, REC2020, Point, Primaries, decode_gamma
 from luxscaler.errors import PictureError
 from luxscaler.formats.coding import ColorCoding, from_chromaticities, from_cicp
+from luxscaler.formats.heif_boxes import top_boxes
 from luxscaler.formats.jxl_header import Color, read_jxl_header
+from luxscaler.formats.metadata import MAX_ITEM_BYTES, from_exif_item
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples, with_channels
 
 _CODESTREAM = b"\xff\x0a"
@@ -52,6 +53,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=alpha if header.has_alpha else Alpha.NONE,
         orientation=header.orientation,
         notices=notices,
+        metadata=from_exif_item(_exif_box(stream)),
     )
 
 
@@ -65,29 +67,39 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 def _codestream_head(stream: BinaryIO) -> bytes:
     """The first bytes of the codestream, which may lie in a box, or in several, of a container."""
-    end = stream.seek(0, 2)
     stream.seek(0)
     head = stream.read(_HEAD_BYTES)
     if head.startswith(_CODESTREAM):
         return head
-    position = 0
-    while position + 8 <= end:
-        stream.seek(position)
-        size, name = struct.unpack(">I4s", stream.read(8))
-        header = 8
-        if size == 1:
-            size, header = int.from_bytes(stream.read(8), "big"), 16
-        size = size or end - position
-        if size < header:
-            break
+    for name, start, size in top_boxes(stream):
         if name in (b"jxlc", b"jxlp"):
-            stream.seek(position + header + (4 if name == b"jxlp" else 0))
-            head = stream.read(min(size - header, _HEAD_BYTES))
+            count = 4 if name == b"jxlp" else 0
+            stream.seek(start + count)
+            head = stream.read(min(size, _HEAD_BYTES))
             if head.startswith(_CODESTREAM):
                 return head
             break
-        position += size
     raise PictureError("is truncated: there is no JPEG XL codestream")
+
+
+def _exif_box(stream: BinaryIO) -> bytes | None:
+    """The body of the first EXIF box, at most MAX_ITEM_BYTES and 1 of it; empty where it is damaged."""
+    stream.seek(0)
+    if stream.read(2) == _CODESTREAM:
+        return None
+    for name, start, size in top_boxes(stream):
+        if name not in (b"Exif", b"brob"):
+            continue
+        stream.seek(start)
+        body = stream.read(min(size, MAX_ITEM_BYTES + 1))
+        if name == b"Exif":
+            return body
+        if body.startswith(b"Exif"):
+            try:
+                return bytes(imagecodecs.brotli_decode(body[4:], out=MAX_ITEM_BYTES))
+            except imagecodecs.BrotliError:
+                return b""
+    return None
 
 
 def _coding(color: Color) -> tuple[ColorCoding, tuple[str, ...]]:

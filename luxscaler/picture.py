@@ -29,7 +29,8 @@ class PictureSource:
     bits: int = 32
     """Bits per channel as stored, from 1 (bilevel TIFF) to 32; PNG with fewer than 8 counts as 8."""
     is_float: bool = True
-    """Whether the samples were stored as floating point."""
+    """Whether the samples were stored as floating point, and not as integers before that (a tile that travels
+    to a container is an EXR whatever it was cut from)."""
     color_space: str = "linear Rec.709"
     """The coding that was converted from, e.g. "sRGB (assumed)", "ICC: Display P3", "cICP 9/16"."""
     notices: tuple[str, ...] = ()

@@ -24,6 +24,8 @@ _LAYOUTS = (("R", "G", "B", "A"), ("R", "G", "B"), ("Y", "A"), ("Y",))
 _CHROMATICITY_TOLERANCE = 1e-4
 _LINEAR = "linear Rec.709"
 _MAX_SIDE = 2**24
+_SOURCE_BITS = "luxscaler:source_bits"
+_MAX_SOURCE_BITS = 32
 _TYPES: dict[str, np.dtype[Any]] = {
     "HALF": np.dtype(np.float16),
     "FLOAT": np.dtype(np.float32),
@@ -54,6 +56,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=len(names),
         coding=coding,
         is_float=True,
+        source_bits=_source_bits(header),
         alpha=Alpha.ASSOCIATED if alpha else Alpha.NONE,
         decoded_pixels=max((data[2] - data[0] + 1) * (data[3] - data[1] + 1), _tile_pixels(header)),
         notices=notices + more,
@@ -144,6 +147,13 @@ def _metadata(header: dict[str, Any]) -> Metadata:
     known = resolution(float(across), float(across * aspect)) if isinstance(across, float) else None
     owner, taken = (header.get(name, "") for name in ("owner", "capDate"))
     return from_texts(owner if isinstance(owner, str) else "", taken if isinstance(taken, str) else "", known)
+
+
+def _source_bits(header: dict[str, Any]) -> int | None:
+    """What a tile on its way to a container says (backends/parcels.py): it was cut from a photo, and is no
+    measured light."""
+    bits = header.get(_SOURCE_BITS)
+    return bits if isinstance(bits, int) and 1 <= bits <= _MAX_SOURCE_BITS else None
 
 
 def _bits(stream: BinaryIO, names: tuple[str, ...]) -> int:

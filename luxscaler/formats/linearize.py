@@ -83,8 +83,8 @@ def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
     dpi = metadata.resolution_dpi
     return PictureSource(
         format=info.format,
-        bits=info.bits,
-        is_float=info.is_float,
+        bits=info.source_bits or info.bits,
+        is_float=info.is_float and info.source_bits is None,
         color_space=info.coding.name,
         notices=notices + metadata.notices,
         exif=metadata.exif,

@@ -42,6 +42,8 @@ class FileInfo:
     """Channels that read_samples returns: 1 grey, 3 RGB or 4 CMYK, and one more for alpha."""
     coding: ColorCoding
     is_float: bool = False
+    source_bits: int | None = None
+    """Depth of the integer picture whose floats these are, where a file of ours says so."""
     alpha: Alpha = Alpha.NONE
     orientation: int = 1
     """EXIF orientation, 1 to 8, still to be applied (for AVIF: what irot and imir amount to)."""

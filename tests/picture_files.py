@@ -75,6 +75,53 @@ def exr(channels: Mapping[str, NDArray[Any]], **header: Any) -> bytes:
     return file.getvalue()
 
 
+def exr_of_chroma(
+    y: NDArray[Any],
+    ry: NDArray[Any],
+    by: NDArray[Any],
+    alpha: NDArray[Any] | None = None,
+    *,
+    data: tuple[int, int] = (0, 0),
+    display: tuple[int, int, int, int] | None = None,
+    chromaticities: list[float] | None = None,
+) -> bytes:
+    """An uncompressed luminance/chroma EXR, byte by byte: OpenEXR's Python binding writes no such file right.
+
+    data: left and top of the data window, even. display: left, top, right, bottom.
+    """
+    (left, top), (height, width) = data, y.shape
+    window = (left, top, left + width - 1, top + height - 1)
+    planes = [("A", alpha, 1)] if alpha is not None else []
+    planes += [("BY", by, 2), ("RY", ry, 2), ("Y", y, 1)]
+    kinds = {np.dtype(np.float16): 1, np.dtype(np.float32): 2}
+    channels = [
+        name.encode() + b"\0" + struct.pack("<iBxxxii", kinds[plane.dtype], 0, step, step)
+        for name, plane, step in planes
+    ]
+    attributes = [
+        ("channels", "chlist", b"".join(channels) + b"\0"),
+        ("compression", "compression", b"\0"),
+        ("dataWindow", "box2i", struct.pack("<4i", *window)),
+        ("displayWindow", "box2i", struct.pack("<4i", *(display or window))),
+        ("lineOrder", "lineOrder", b"\0"),
+        ("pixelAspectRatio", "float", struct.pack("<f", 1)),
+        ("screenWindowCenter", "v2f", bytes(8)),
+        ("screenWindowWidth", "float", struct.pack("<f", 1)),
+    ]
+    if chromaticities:
+        attributes.append(("chromaticities", "chromaticities", struct.pack("<8f", *chromaticities)))
+    head = b"\x76\x2f\x31\x01\2\0\0\0"
+    for name, kind, value in attributes:
+        head += name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<I", len(value)) + value
+    head += b"\0"
+    lines, places = b"", b""
+    for row in range(height):
+        samples = b"".join(plane[row // step].tobytes() for _, plane, step in planes if row % step == 0)
+        places += struct.pack("<Q", len(head) + 8 * height + len(lines))
+        lines += struct.pack("<iI", top + row, len(samples)) + samples
+    return head + places + lines
+
+
 def avif(array: NDArray[Any], bits: int = 8, **options: Any) -> bytes:
     """Lossless AVIF."""
     options = {"primaries": 1, "transfer": 13, "matrix": 0, **options}

@@ -1,8 +1,8 @@
-"""OpenEXR: R, G, B, A or Y, A of a single flat part, as float32.
+"""OpenEXR: R, G, B, A or Y, A or Y, RY, BY, A of a single flat part, as float32.
 
 The picture is the display window; the data window is laid into it, and what it does not cover is black
-(transparent, if there is alpha), as the format defines. Other layouts (deep, several parts, layers only,
-subsampled chroma) are refused by name. OpenEXR prints what it finds wrong with a damaged file on standard
+(transparent, if there is alpha), as the format defines. Other layouts (deep, several parts, layers only) are
+refused by name. OpenEXR prints what it finds wrong with a damaged file on standard
 error before it raises; its Python binding has no switch for that.
 """
 
@@ -16,11 +16,17 @@ from numpy.typing import NDArray
 from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.formats.coding import ColorCoding, from_chromaticities, keep_linear
+from luxscaler.formats.exr_chroma import CHROMA_STEP, to_rgb
 from luxscaler.formats.metadata import Metadata, from_texts, resolution
 from luxscaler.formats.picture_file import Alpha, FileInfo, Samples
 
 _FLAT = (OpenEXR.scanlineimage, OpenEXR.tiledimage)
-_LAYOUTS = (("R", "G", "B", "A"), ("R", "G", "B"), ("Y", "A"), ("Y",))
+_CHROMA = ("RY", "BY")
+_LAYOUTS = (
+    *(("R", "G", "B", "A"), ("R", "G", "B")),
+    *(("Y", *_CHROMA, "A"), ("Y", *_CHROMA)),
+    *(("Y", "A"), ("Y",)),
+)
 _CHROMATICITY_TOLERANCE = 1e-4
 _LINEAR = "linear Rec.709"
 _MAX_SIDE = 2**24
@@ -70,7 +76,10 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     names, _ = _layout(header)
     display, data = _window(header, "displayWindow"), _window(header, "dataWindow")
     width, height = data[2] - data[0] + 1, data[3] - data[1] + 1
-    planes = _planes(stream, names)
+    planes = _planes(stream, names, (height, width))
+    if set(_CHROMA) <= set(names):
+        y, ry, by = (np.asarray(plane, np.float32) for plane in planes[:3])
+        planes = [*np.moveaxis(to_rgb(y, ry, by, info.coding.primaries), -1, 0), *planes[3:]]
     samples = np.zeros((info.height, info.width, info.channels), np.float32)
     left, top = max(display[0], data[0]), max(display[1], data[1])
     right, bottom = min(display[2], data[2]) + 1, min(display[3], data[3]) + 1
@@ -78,7 +87,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
         inside = np.s_[top - data[1] : bottom - data[1], left - data[0] : right - data[0]]
         target = np.s_[top - display[1] : bottom - display[1], left - display[0] : right - display[0]]
         for index, plane in enumerate(planes):
-            samples[(*target, index)] = plane.reshape(height, width)[inside]
+            samples[(*target, index)] = plane[inside]
     return samples
 
 
@@ -107,10 +116,12 @@ def _layout(header: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
             break
     else:
         raise PictureError(f"has the EXR channels {', '.join(channels)}; R, G, B or Y are needed")
-    if {"RY", "BY"} & channels.keys() and names[0] == "Y":
-        raise PictureError("is an EXR of luminance and chroma (Y, RY, BY), which is not supported")
-    if any((channels[name].xSampling, channels[name].ySampling) != (1, 1) for name in names):
-        raise PictureError("has subsampled EXR channels, which are not supported")
+    for name in names:
+        sampling = (channels[name].xSampling, channels[name].ySampling)
+        if sampling != ((CHROMA_STEP, CHROMA_STEP) if name in _CHROMA else (1, 1)):
+            raise PictureError(
+                f"has the EXR channel {name} at every {sampling} pixels, which is not supported"
+            )
     return names, tuple(name for name in channels if name not in names)
 
 
@@ -162,14 +173,19 @@ def _bits(stream: BinaryIO, names: tuple[str, ...]) -> int:
         return max(_types(file)[name].itemsize * 8 for name in names)
 
 
-def _planes(stream: BinaryIO, names: tuple[str, ...]) -> list[NDArray[Any]]:
-    """The channels of the data window, flat."""
+def _planes(stream: BinaryIO, names: tuple[str, ...], size: tuple[int, int]) -> list[NDArray[Any]]:
+    """The channels of the data window, of `size` (height, width); chroma is half as high and wide."""
     with _input_file(stream) as file:
         types = _types(file)
-        return [
-            np.frombuffer(plane, types[name])
-            for name, plane in zip(names, file.channels(list(names)), strict=True)
-        ]
+        if set(_CHROMA) <= set(names):  # one by one: the interface takes none together whose sampling differs
+            stored = [file.channel(name) for name in names]
+        else:
+            stored = file.channels(list(names))
+    shapes = [tuple(-(-side // (CHROMA_STEP if name in _CHROMA else 1)) for side in size) for name in names]
+    return [
+        np.frombuffer(plane, types[name]).reshape(shape)
+        for name, plane, shape in zip(names, stored, shapes, strict=True)
+    ]
 
 
 def _types(file: Any) -> dict[str, np.dtype[Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luxscaler import __version__, weights_cli
+from luxscaler import __version__, gateway_cli, weights_cli
 from luxscaler.errors import InputError
 from luxscaler.terminal import err, one_line_errors, out
 from luxscaler.weights_cli import fetch_weights
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(weights_cli.app, name="weights")
+app.command()(gateway_cli.gateway)
 
 
 @app.command()

@@ -11,7 +11,8 @@
     ├── BackendError             a place that runs tiles cannot be used, or gave no usable result
     │   └── CostError            the next call could cost more than the user allowed
     ├── TileError                one attempt at a tile failed; another may succeed
-    └── StoppedError             the user stopped the work
+    ├── StoppedError             the user stopped the work
+    └── GatewayError             the gateway cannot start with these settings, or use its data folder
 
 Messages name what was wrong, the value that was given and the limit. Errors of libraries are translated
 where they are called, with the cause kept (`raise ... from error`); nothing here knows about those
@@ -72,3 +73,7 @@ class TileError(LuxScalerError):
 
 class StoppedError(LuxScalerError):
     """The user stopped the work; what is done is kept."""
+
+
+class GatewayError(LuxScalerError):
+    """The gateway cannot start with these settings, or its data folder cannot be used."""

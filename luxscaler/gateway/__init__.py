@@ -1,0 +1,1 @@
+"""A Replicate-compatible /v1 in front of running Cog containers, for development and tests offline."""

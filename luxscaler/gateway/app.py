@@ -1,0 +1,80 @@
+"""The ASGI application, built from settings: who may call, how often, how much. Routes are in routes_*.py."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from luxscaler.gateway import routes_cog, routes_files, routes_models, routes_predictions
+from luxscaler.gateway.clock import Clock, SystemClock
+from luxscaler.gateway.context import gateway_of, running_gateway
+from luxscaler.gateway.keys import Keys
+from luxscaler.gateway.limits import MULTIPART_BYTES, BodyLimit, throttled
+from luxscaler.gateway.problems import Problem, not_found, unauthenticated
+from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.signing import same
+
+_log = logging.getLogger(__name__)
+
+
+def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> FastAPI:
+    """The application of one gateway; it works while its lifespan lasts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_gateway(settings, keys, clock or SystemClock()) as gateway:
+            app.state.gateway = gateway
+            yield
+
+    app = FastAPI(title="LuxScaler gateway", lifespan=lifespan, openapi_url=None)
+    for router in (routes_predictions.router, routes_files.router, routes_models.router):
+        app.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
+    app.include_router(routes_files.signed)
+    app.include_router(routes_cog.router)
+    app.add_middleware(BodyLimit, limit_for=lambda path: _body_limit(path, settings))
+    app.exception_handler(Problem)(_on_problem)
+    app.exception_handler(HTTPException)(_on_http_error)
+    app.exception_handler(Exception)(_on_bug)
+    return app
+
+
+def _admit(request: Request, response: Response) -> None:
+    """Only who has the token, and not too often."""
+    gateway = gateway_of(request)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in ("bearer", "token") or not same(token.strip(), gateway.keys.token):
+        raise unauthenticated()
+    if gateway.settings.rate_limits:
+        creates = request.method == "POST" and request.url.path.endswith("/predictions")
+        verdict = (gateway.creates if creates else gateway.calls).ask(gateway.now())
+        if not verdict.allowed:
+            raise throttled(verdict)
+        response.headers.update(verdict.headers())
+
+
+def _body_limit(path: str, settings: Settings) -> int:
+    if path.rstrip("/") == "/v1/files":
+        return settings.max_file_bytes + MULTIPART_BYTES
+    return settings.max_body_bytes
+
+
+def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for it
+    return error.response()
+
+
+def _on_http_error(_request: Request, error: Exception) -> Response:
+    """The framework's own: no such address, or no such method there."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if error.status_code == 404:
+        return not_found().response()
+    return Problem(error.status_code, str(error.detail), headers=error.headers).response()
+
+
+def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    """What nobody expected; the query is left out of the log, as signatures are in it."""
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return Problem(500, "The gateway has a fault; its log says more").response()

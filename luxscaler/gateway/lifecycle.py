@@ -1,0 +1,100 @@
+"""The one place where predictions change: each change is kept, told to webhooks and to who waits for it.
+
+    created ─ starting ─ processing ─┬─ succeeded | failed
+                 │            └──────┴─ canceled     by the client, or its deadline
+                 └─ canceled | aborted
+
+A change that comes too late, of a prediction that is over, changes nothing. Who runs predictions is not known
+here, nor what HTTP is.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import Any
+
+from luxscaler.gateway.clock import Clock
+from luxscaler.gateway.prediction import Json, Prediction, Status
+from luxscaler.gateway.store import Store
+from luxscaler.gateway.webhooks import Notifier
+
+_log = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """Changes the predictions of one gateway."""
+
+    def __init__(self, store: Store, clock: Clock, notifier: Notifier) -> None:
+        self._store, self._clock, self._notifier = store, clock, notifier
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.created = asyncio.Event()
+        """Set when there is something new to run; the runner clears it."""
+
+    def create(self, prediction: Prediction) -> Prediction:
+        """A new one, to be run."""
+        kept = self._store.add(prediction)
+        _log.info("prediction %s: created", kept.id)
+        self.created.set()
+        return kept
+
+    def begun(self, name: str) -> None:
+        """A container works on it."""
+        if self._store.change(name, "status = 'starting'", status="processing", started_at=self._clock.now()):
+            _log.info("prediction %s: processing", name)
+            self._tell(name, "start")
+
+    def put_back(self, name: str) -> None:
+        """The container did not take it: it waits again."""
+        self._store.change(name, status="starting", started_at=None, container="")
+        self.created.set()
+
+    def logs(self, name: str, logs: str) -> None:
+        """All that it has printed so far."""
+        found = self._store.prediction(name)
+        # Reports overtake one another: a shorter one is an older one.
+        if found and len(logs) > len(found.logs) and self._store.change(name, logs=logs):
+            self._tell(name, "logs")
+
+    def output(self, name: str, output: Any) -> None:
+        """What it made, before it is over."""
+        if output is not None and self._store.change(name, output=output):
+            self._tell(name, "output")
+
+    def finish(
+        self, name: str, status: Status, error: str | None = None, metrics: Json | None = None
+    ) -> bool:
+        """It is over; False if it already was."""
+        now = self._clock.now()
+        values: Json = {"status": status, "error": error, "completed_at": now}
+        if metrics:
+            values["metrics"] = metrics
+        if status != "succeeded":
+            values["output"] = None
+        if not self._store.change(name, **values):
+            return False
+        _log.info("prediction %s: %s", name, status)
+        self._tell(name, "completed")
+        for event in self._waiting.pop(name, ()):
+            event.set()
+        return True
+
+    async def wait(self, name: str, seconds: float) -> None:
+        """Until it is over, or the time is."""
+        event = asyncio.Event()
+        self._waiting[name].add(event)
+        found = self._store.prediction(name)
+        try:
+            if found is not None and not found.is_over:
+                async with asyncio.timeout(seconds):
+                    await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting[name].discard(event)
+            if not self._waiting[name]:
+                del self._waiting[name]
+
+    def _tell(self, name: str, event: Any) -> None:
+        found = self._store.prediction(name)
+        if found is not None:
+            self._notifier.notify(found, event)

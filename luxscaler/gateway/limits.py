@@ -1,0 +1,109 @@
+"""Limits of what clients may send: requests a minute, and bytes a request. Pure but for the ASGI wrapper.
+
+Bytes are counted as they arrive; a Content-Length is believed only when it is already too large.
+"""
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from luxscaler.gateway.problems import Problem, too_large
+
+WINDOW_SECONDS = 60.0
+MULTIPART_BYTES = 1024 * 1024
+"""What a multipart body may hold beside the file itself."""
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a call is let through, and what the client is told about the next ones."""
+
+    allowed: bool
+    remaining: int
+    reset_seconds: int
+    """Until the oldest call that counts no longer does."""
+
+    def headers(self) -> dict[str, str]:
+        """The reply's headers."""
+        return {"ratelimit-remaining": str(self.remaining), "ratelimit-reset": str(self.reset_seconds)}
+
+
+class RateLimit:
+    """At most so many calls in any 60 seconds; calls that are refused do not count."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls = calls
+        self._times: deque[float] = deque()
+
+    def ask(self, now: float) -> Verdict:
+        """Count a call, or refuse it."""
+        while self._times and self._times[0] <= now - WINDOW_SECONDS:
+            self._times.popleft()
+        allowed = len(self._times) < self._calls
+        if allowed:
+            self._times.append(now)
+        first = self._times[0] if self._times else now
+        reset = max(1, math.ceil(first + WINDOW_SECONDS - now))
+        return Verdict(allowed, self._calls - len(self._times), reset)
+
+
+def throttled(verdict: Verdict) -> Problem:
+    """The reply to a call that is refused."""
+    seconds = verdict.reset_seconds
+    return Problem(
+        429,
+        f"Request was throttled. Expected available in {seconds} second{'' if seconds == 1 else 's'}.",
+        headers=verdict.headers(),
+        retry_after=seconds,
+    )
+
+
+class BodyLimit:
+    """ASGI: a body that grows too large ends its request with 413."""
+
+    def __init__(self, app: AsgiApp, limit_for: Callable[[str], int]) -> None:
+        self._app, self._limit_for = app, limit_for
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count while the app reads."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit, taken, begun = self._limit_for(str(scope["path"])), 0, False
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                raise too_large(limit)
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            if _announced(scope) > limit:
+                raise too_large(limit)
+            await self._app(scope, counted, noted)
+        except Problem as problem:
+            if begun:
+                raise
+            response = problem.response()
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+
+
+def _announced(scope: Scope) -> int:
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(length) if length.isdigit() else 0

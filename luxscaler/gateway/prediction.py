@@ -1,0 +1,47 @@
+"""A prediction as the gateway keeps it. How it is stored, run or shown is the business of other modules."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
+Event = Literal["start", "output", "logs", "completed"]
+
+EVENTS: tuple[Event, ...] = ("start", "output", "logs", "completed")
+TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+"""canceled: after it had begun; aborted: its deadline came before it began."""
+FILE_KEY = "luxscaler_gateway_file"
+"""An output's file is kept as {FILE_KEY: its name}, an address only when it is shown: addresses expire."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One prediction at one moment."""
+
+    id: str
+    model: str
+    version: str
+    input: Json
+    created_at: float
+    """All times are seconds since 1970."""
+    status: Status = "starting"
+    output: Any = None
+    error: str | None = None
+    logs: str = ""
+    metrics: Json = field(default_factory=dict)
+    """What Cog measured; total_time is computed when it is shown."""
+    started_at: float | None = None
+    completed_at: float | None = None
+    deadline: float | None = None
+    webhook: str = ""
+    events: tuple[Event, ...] = EVENTS
+    container: str = ""
+    """The Cog container that it was given to; empty while it waits."""
+    data_removed: bool = False
+    sequence: int = 0
+    """Its place in the order of creation, from 1."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing about it will change any more."""
+        return self.status in TERMINAL

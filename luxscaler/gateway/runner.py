@@ -1,0 +1,214 @@
+"""Gives waiting predictions to containers: one worker a container, one prediction at a time each.
+
+The queue is the database: the oldest `starting` prediction without a container. What a container surely did
+not start goes back to it; what may have started and has no result fails and says so, because to run it again
+would be to pay again. After a restart the same holds: what was with a container then has failed (Cog cancels
+when the connection breaks), what waited still waits. HTTP and files are the clients' business.
+"""
+
+import asyncio
+import base64
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from luxscaler.gateway.addresses import Addresses
+from luxscaler.gateway.clock import Clock
+from luxscaler.gateway.cog_client import CogClient, Lost, NotTaken, Outcome
+from luxscaler.gateway.data_urls import map_strings
+from luxscaler.gateway.lifecycle import Lifecycle
+from luxscaler.gateway.prediction import Json, Prediction, Status
+from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.store import Store
+from luxscaler.gateway.tasks import Tasks
+from luxscaler.gateway.vault import Vault
+
+ACCEPTED_SECONDS = 1.0
+"""A container that has neither refused nor reported for so long has begun: its report was lost."""
+REFUSED_SECONDS = 0.2
+"""Pause after a refusal: Cog's slot is free a moment after its reply."""
+CANCEL_SECONDS = 10.0
+"""A container that does not end a canceled prediction in this time loses the connection."""
+_log = logging.getLogger(__name__)
+
+
+class MissingUploadError(Exception):
+    """An input names an upload that is not here any more."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a runner works with."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    vault: Vault
+    addresses: Addresses
+    lifecycle: Lifecycle
+
+
+class Runner:
+    """Runs the predictions of one gateway."""
+
+    def __init__(self, parts: Parts, cogs: tuple[CogClient, ...]) -> None:
+        self._parts, self.cogs = parts, cogs
+        self.health: dict[str, str] = {cog.url: "UNKNOWN" for cog in cogs}
+        self._tasks = Tasks()
+        self._running: dict[str, tuple[CogClient, asyncio.Task[Outcome]]] = {}
+
+    def start(self) -> None:
+        """Clear up after a former run, then work."""
+        self.recover()
+        for cog in self.cogs:
+            self._tasks.add(self._work(cog))
+
+    async def stop(self) -> None:
+        """Let go of everything; what a container works on has failed then."""
+        await self._tasks.stop()
+        self.recover()
+
+    def recover(self) -> None:
+        """Predictions that a container had, and that nobody waits for any more, have no result."""
+        for found in self._parts.store.with_status("starting", "processing"):
+            if found.container and found.id not in self._running:
+                self._parts.lifecycle.finish(
+                    found.id,
+                    "failed",
+                    f"The gateway stopped while {found.container} worked on this prediction; "
+                    "the container cancels it then, and it was not run again",
+                )
+
+    def cancel(self, name: str, *, overdue: bool = False) -> None:
+        """End it now; a container that works on it is told, and given a moment to stop.
+
+        overdue: its deadline did it; one that had not begun is `aborted` then.
+        """
+        found = self._parts.store.prediction(name)
+        if found is None or found.is_over:
+            return
+        metrics = None
+        if found.started_at is not None:
+            metrics = {"predict_time": round(self._parts.clock.now() - found.started_at, 6)}
+        status: Status = "aborted" if overdue and found.started_at is None else "canceled"
+        self._parts.lifecycle.finish(name, status, metrics=metrics)
+        if name in self._running:
+            self._tasks.add(self._end(name, *self._running[name]))
+
+    async def _end(self, name: str, cog: CogClient, task: asyncio.Task[Outcome]) -> None:
+        """Have the container stop; if it does not, cut the connection, which cancels too."""
+        end = asyncio.get_running_loop().time() + CANCEL_SECONDS
+        while not task.done() and asyncio.get_running_loop().time() < end:
+            # It may not have arrived yet: then Cog does not know it.
+            told = await cog.cancel(name)
+            await asyncio.wait({task}, timeout=CANCEL_SECONDS if told else REFUSED_SECONDS)
+        task.cancel()
+
+    async def _work(self, cog: CogClient) -> None:
+        """One container's worker; no error of one prediction ends it."""
+        while True:
+            try:
+                await self._parts.clock.sleep(await self._step(cog))
+            except Exception:  # noqa: PERF203 - each step is a prediction
+                _log.exception("the worker of %s", cog.url)
+                await self._parts.clock.sleep(self._parts.settings.health_seconds)
+
+    async def _step(self, cog: CogClient) -> float:
+        """Run the next prediction, or wait a while for one; seconds to pause."""
+        self.health[cog.url] = await cog.health()
+        if self.health[cog.url] == "BUSY":
+            return REFUSED_SECONDS
+        if self.health[cog.url] != "READY":
+            return self._parts.settings.health_seconds
+        self._parts.lifecycle.created.clear()
+        found = self._parts.store.claim(cog.url)
+        if found is not None:
+            return 0.0 if await self._run(cog, found) else REFUSED_SECONDS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._parts.settings.health_seconds):
+                await self._parts.lifecycle.created.wait()
+        return 0.0
+
+    async def _run(self, cog: CogClient, prediction: Prediction) -> bool:
+        """See one prediction to its end; False if the container did not take it."""
+        name, vault = prediction.id, self._parts.vault
+        reply = vault.work / f"{name}.json"
+        try:
+            inputs = self._inputs(prediction)
+        except MissingUploadError as error:
+            self._parts.lifecycle.finish(name, "failed", str(error))
+            return True
+        progress = self._parts.addresses.progress(name)
+        task = asyncio.create_task(cog.predict(name, inputs, progress, reply, vault.outputs(name)))
+        self._running[name] = cog, task
+        try:
+            _, waiting = await asyncio.wait({task}, timeout=ACCEPTED_SECONDS)
+            if waiting:
+                self._parts.lifecycle.begun(name)
+                await asyncio.wait({task})
+            if task.cancelled():  # by _end
+                return True
+            return self._conclude(cog, name, _outcome(task))
+        finally:
+            task.cancel()
+            del self._running[name]
+            reply.unlink(missing_ok=True)
+
+    def _conclude(self, cog: CogClient, name: str, outcome: Outcome) -> bool:
+        """Keep what came out; False if it has to be tried elsewhere."""
+        if isinstance(outcome, NotTaken):
+            _log.info("prediction %s: %s did not take it: %s", name, cog.url, outcome.reason)
+            self._parts.lifecycle.put_back(name)
+            return False
+        if isinstance(outcome, Lost):
+            error = (
+                f"The container {cog.url} was lost while it worked on this prediction ({outcome.reason}); "
+                "it was not run again"
+            )
+            self._parts.lifecycle.finish(name, "failed", error)
+        elif self._keep(name, outcome.document):
+            return True
+        self._parts.vault.remove_outputs(name)
+        return True
+
+    def _keep(self, name: str, document: Json) -> bool:
+        """A container's last word; whether the result's files are of use."""
+        lifecycle, status = self._parts.lifecycle, document["status"]
+        lifecycle.begun(name)
+        metrics = document.get("metrics")
+        metrics = metrics if isinstance(metrics, dict) else {}
+        lifecycle.logs(name, str(document.get("logs") or ""))
+        if status == "succeeded":
+            lifecycle.output(name, document.get("output"))
+            return lifecycle.finish(name, "succeeded", metrics=metrics)
+        error = str(document.get("error") or "The model failed and did not say why")
+        lifecycle.finish(name, status, error if status == "failed" else None, metrics)
+        return False
+
+    def _inputs(self, prediction: Prediction) -> Json:
+        """The input as the container can use it."""
+        replaced = map_strings(
+            prediction.input, lambda text: self._parts.addresses.for_cog(text, self._upload)
+        )
+        assert isinstance(replaced, dict)  # noqa: S101 - a copy of a dict
+        return replaced
+
+    def _upload(self, name: str) -> str:
+        """What stands for an upload: an address, or its bytes."""
+        parts: Any = self._parts
+        file, path = parts.store.file(name), parts.vault.file(name)
+        if file is None or path is None or file.expires_at <= parts.clock.now():
+            raise MissingUploadError(f"The input names the upload {name}, which does not exist (any more)")
+        if parts.settings.inputs == "url":
+            until: float = parts.clock.now() + parts.settings.prediction_seconds
+            return str(parts.addresses.download(name, until))
+        return f"data:{file.content_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
+    """What came of it; a full disk is an outcome too."""
+    try:
+        return task.result()
+    except OSError as error:
+        return Lost(f"its reply cannot be written: {error.strerror}")

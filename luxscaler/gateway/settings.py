@@ -1,0 +1,106 @@
+"""Everything about a gateway that can be chosen, in one frozen value; the numbers are Replicate's own.
+
+The environment and files are not read here: luxscaler/gateway_cli.py and keys.py do that.
+"""
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from luxscaler.errors import GatewayError
+
+MIB = 1024 * 1024
+HOUR = 3600.0
+DEFAULT_MODEL = "josfer/luxscaler-v32"
+DEFAULT_PORT = 5100
+_MODEL = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
+_VERSION = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one gateway behaves. Raises GatewayError for what cannot be."""
+
+    cogs: tuple[str, ...]
+    """Addresses of the Cog containers, all of the same model, e.g. http://127.0.0.1:5000."""
+    data: Path
+    """Folder of the database, the files and the keys."""
+    model: str = DEFAULT_MODEL
+    """owner/name under which the containers are offered."""
+    version: str = ""
+    """64 hexadecimal digits; empty: derived from the model's name, so that it is known before Cog is."""
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    public_url: str = ""
+    """Address that replies name, without /v1; empty: http://host:port."""
+    cog_facing_url: str = ""
+    """Address at which the containers reach this gateway; empty: http://127.0.0.1:port."""
+    inputs: Literal["url", "data"] = "url"
+    """How a container gets an uploaded file: a signed URL on this gateway, or a data URL."""
+    outputs: Literal["url", "data"] = "url"
+    """How a client gets a result's file: a signed URL on this gateway, or a data URL."""
+    rate_limits: bool = False
+    creates_per_minute: int = 600
+    calls_per_minute: int = 3000
+    retention_seconds: float = HOUR
+    """After its end a prediction loses input, output, logs and files."""
+    file_seconds: float = 24 * HOUR
+    """An upload is removed after so long."""
+    max_file_bytes: int = 100 * MIB
+    max_body_bytes: int = 32 * MIB
+    """Of every request that is no upload."""
+    page_size: int = 100
+    health_seconds: float = 2.0
+    """Between two looks at an idle container."""
+    prediction_seconds: float = HOUR
+    """Longest time that a container may take for one prediction."""
+    webhook_seconds: float = 10.0
+    """Longest time that a webhook's receiver may take."""
+    webhook_interval_seconds: float = 0.5
+    """Shortest time between two output or logs webhooks of a prediction."""
+    webhook_retry_seconds: float = 60.0
+    """A terminal webhook that is not taken is sent again for so long."""
+
+    def __post_init__(self) -> None:
+        if not self.cogs:
+            raise GatewayError("at least one Cog container is needed, e.g. --cog http://127.0.0.1:5000")
+        for url in (*self.cogs, self.base_url, self.address_for_cog):
+            _check_url(url)
+        if not _MODEL.fullmatch(self.model):
+            raise GatewayError(f"model must be owner/name in lower case, got {self.model!r}")
+        if self.version and not _VERSION.fullmatch(self.version):
+            raise GatewayError(f"version must be 64 hexadecimal digits, got {self.version!r}")
+        if not 0 < self.port < 65536:
+            raise GatewayError(f"port must be 1 to 65535, got {self.port}")
+        if self.retention_seconds <= 0 or self.page_size < 1:
+            raise GatewayError("retention and page size must be above 0")
+
+    @property
+    def version_id(self) -> str:
+        """64 hexadecimal digits."""
+        return self.version or sha256(self.model.encode()).hexdigest()
+
+    @property
+    def base_url(self) -> str:
+        """What every address in a reply begins with."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
+    def address_for_cog(self) -> str:
+        """What every address that a container is given begins with."""
+        return self.cog_facing_url.rstrip("/") or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return self.host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", self.host))
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise GatewayError(f"not an http address: {url!r}")

@@ -1,0 +1,224 @@
+"""Predictions and uploads in SQLite: what a restart has to find again.
+
+    predictions   one row each, JSON in text columns; `sequence` is the order of creation and of pages
+    files         uploads; their bytes lie beside the database, vault.py's business
+    deliveries    terminal webhooks that nobody has taken yet
+
+One connection, used by the event loop's thread alone; each call is one short transaction. Every change of a
+prediction's status goes through a condition in SQL, so that a cancel and a result that arrive together cannot
+both win. What the columns mean to a client is not known here.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from luxscaler.errors import GatewayError
+from luxscaler.gateway.prediction import TERMINAL, Json, Prediction, Status
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS predictions (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL,
+    version TEXT NOT NULL, input TEXT NOT NULL, created_at REAL NOT NULL, status TEXT NOT NULL,
+    output TEXT NOT NULL, error TEXT, logs TEXT NOT NULL, metrics TEXT NOT NULL, started_at REAL,
+    completed_at REAL, deadline REAL, webhook TEXT NOT NULL, events TEXT NOT NULL, container TEXT NOT NULL,
+    data_removed INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS predictions_status ON predictions (status, sequence);
+CREATE INDEX IF NOT EXISTS predictions_completed ON predictions (data_removed, completed_at);
+CREATE TABLE IF NOT EXISTS files (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+    content_type TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, md5 TEXT NOT NULL,
+    metadata TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS deliveries (
+    prediction TEXT PRIMARY KEY, message_id TEXT NOT NULL, first_at REAL NOT NULL);
+"""
+_JSON_COLUMNS = ("input", "output", "metrics", "events", "metadata")
+_OVER = ", ".join(f"'{status}'" for status in sorted(TERMINAL))
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An upload."""
+
+    id: str
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    md5: str
+    created_at: float
+    expires_at: float
+    metadata: Json = field(default_factory=dict)
+    sequence: int = 0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A terminal webhook on its way."""
+
+    prediction: str
+    message_id: str
+    first_at: float
+
+
+class Store:
+    """The database of one gateway."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise GatewayError(f"cannot use the database {str(path)!r}: {error}") from error
+
+    def close(self) -> None:
+        """Nothing may be asked afterwards."""
+        self._connection.close()
+
+    # Predictions
+
+    def add(self, prediction: Prediction) -> Prediction:
+        """Keep a new one; the answer knows its place in the order."""
+        values = {**vars(prediction)}
+        del values["sequence"]
+        self._insert("predictions", values)
+        return self.prediction(prediction.id) or prediction
+
+    def prediction(self, name: str) -> Prediction | None:
+        """By id."""
+        return next(self._predictions("WHERE id = ?", (name,)), None)
+
+    def change(self, name: str, only: str = "1", **values: Any) -> bool:
+        """Set columns of one that is not over, if the condition `only` holds; whether it did."""
+        columns = ", ".join(f"{column} = ?" for column in values)
+        cursor = self._connection.execute(
+            f"UPDATE predictions SET {columns} WHERE id = ? AND status NOT IN ({_OVER}) AND ({only})",  # noqa: S608 - names from this package
+            (*_encoded(values).values(), name),
+        )
+        return cursor.rowcount == 1
+
+    def claim(self, container: str) -> Prediction | None:
+        """Give the oldest that waits to a container."""
+        with self._transaction():
+            waiting = "WHERE status = 'starting' AND container = '' ORDER BY sequence LIMIT 1"
+            found = next(self._predictions(waiting), None)
+            if found is not None:
+                self.change(found.id, container=container)
+        return found and self.prediction(found.id)
+
+    def with_status(self, *statuses: Status) -> list[Prediction]:
+        """Oldest first."""
+        marks = ", ".join("?" for _ in statuses)
+        return list(self._predictions(f"WHERE status IN ({marks}) ORDER BY sequence", statuses))
+
+    def overdue(self, now: float) -> list[Prediction]:
+        """Those whose deadline has come."""
+        return list(self._predictions(f"WHERE status NOT IN ({_OVER}) AND deadline <= ?", (now,)))
+
+    def to_forget(self, completed_before: float) -> list[Prediction]:
+        """Those that ended before then and still have their data."""
+        return list(self._predictions("WHERE data_removed = 0 AND completed_at <= ?", (completed_before,)))
+
+    def forget(self, name: str) -> None:
+        """Remove input, output and logs."""
+        self._connection.execute(
+            "UPDATE predictions SET input = '{}', output = 'null', logs = '', data_removed = 1 WHERE id = ?",
+            (name,),
+        )
+
+    def predictions_before(self, sequence: int, count: int) -> list[Prediction]:
+        """A page of those that are older, newest first."""
+        return list(self._predictions("WHERE sequence < ? ORDER BY sequence DESC LIMIT ?", (sequence, count)))
+
+    def predictions_after(self, sequence: int, count: int) -> list[Prediction]:
+        """A page of those that are just newer, newest first."""
+        page = self._predictions("WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, count))
+        return list(page)[::-1]
+
+    # Uploads
+
+    def add_file(self, file: StoredFile) -> None:
+        """Keep a new one."""
+        values = {**vars(file)}
+        del values["sequence"]
+        self._insert("files", values)
+
+    def file(self, name: str) -> StoredFile | None:
+        """By id."""
+        return next(self._files("WHERE id = ?", (name,)), None)
+
+    def files_before(self, sequence: int, count: int) -> list[StoredFile]:
+        """A page of those that are older, newest first."""
+        return list(self._files("WHERE sequence < ? ORDER BY sequence DESC LIMIT ?", (sequence, count)))
+
+    def files_after(self, sequence: int, count: int) -> list[StoredFile]:
+        """A page of those that are just newer, newest first."""
+        return list(self._files("WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, count)))[::-1]
+
+    def expired_files(self, now: float) -> list[StoredFile]:
+        """Those whose time is over."""
+        return list(self._files("WHERE expires_at <= ?", (now,)))
+
+    def remove_file(self, name: str) -> None:
+        """Forget an upload."""
+        self._connection.execute("DELETE FROM files WHERE id = ?", (name,))
+
+    # Terminal webhooks
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        """Remember a webhook that has to be sent."""
+        self._insert("deliveries", vars(delivery))
+
+    def deliveries(self) -> list[Delivery]:
+        """Those that nobody has taken yet."""
+        return [Delivery(**dict(row)) for row in self._connection.execute("SELECT * FROM deliveries")]
+
+    def remove_delivery(self, prediction: str) -> None:
+        """It was taken, or given up."""
+        self._connection.execute("DELETE FROM deliveries WHERE prediction = ?", (prediction,))
+
+    # Below: SQL
+
+    def _insert(self, table: str, values: Json) -> None:
+        columns, marks = ", ".join(values), ", ".join("?" for _ in values)
+        self._connection.execute(
+            f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - names from this package
+            tuple(_encoded(values).values()),
+        )
+
+    def _predictions(self, rest: str, values: Sequence[Any] = ()) -> Iterator[Prediction]:
+        for row in self._connection.execute(f"SELECT * FROM predictions {rest}", values):  # noqa: S608
+            yield Prediction(**_decoded(row))
+
+    def _files(self, rest: str, values: Sequence[Any] = ()) -> Iterator[StoredFile]:
+        for row in self._connection.execute(f"SELECT * FROM files {rest}", values):  # noqa: S608
+            yield StoredFile(**_decoded(row))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+
+def _encoded(values: Json) -> Json:
+    return {key: json.dumps(value) if key in _JSON_COLUMNS else value for key, value in values.items()}
+
+
+def _decoded(row: sqlite3.Row) -> Json:
+    values = {key: json.loads(row[key]) if key in _JSON_COLUMNS else row[key] for key in row.keys()}  # noqa: SIM118
+    if "events" in values:
+        values["events"] = tuple(values["events"])
+        values["data_removed"] = bool(values["data_removed"])
+    return values

@@ -1,0 +1,126 @@
+"""Tells the clients' addresses what happens: signed, filtered, throttled, the last word repeated until taken.
+
+As Replicate does: `output` and `logs` at most every 500 ms a prediction, the last state always; only
+`completed` is sent again, for about a minute, under the same webhook-id. It survives a restart.
+What a prediction's JSON looks like and when something happens is not known here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+import httpx
+
+from luxscaler.gateway.clock import Clock
+from luxscaler.gateway.keys import Keys
+from luxscaler.gateway.prediction import Event, Prediction
+from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.signing import new_id, webhook_headers
+from luxscaler.gateway.store import Delivery, Store
+from luxscaler.gateway.tasks import Tasks
+
+FIRST_RETRY_SECONDS = 1.0
+"""Each further one comes after twice the time."""
+_log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Sends the webhooks of one gateway."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        clock: Clock,
+        store: Store,
+        http: httpx.AsyncClient,
+        body: Callable[[Prediction], bytes],
+    ) -> None:
+        self._settings, self._keys, self._clock = settings, keys, clock
+        self._store, self._http, self._body = store, http, body
+        self._tasks = Tasks()
+        # A lock goes when nobody holds or waits for it.
+        self._order: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._last: dict[str, float] = {}
+        self._delayed: set[str] = set()
+
+    def resume(self) -> None:
+        """Send what a former run of the gateway did not get rid of."""
+        for delivery in self._store.deliveries():
+            self._tasks.add(self._deliver(delivery))
+
+    def notify(self, prediction: Prediction, event: Event) -> None:
+        """Send, now or soon, if the client asked for it."""
+        if event == "completed":
+            self._last.pop(prediction.id, None)
+        if not prediction.webhook or event not in prediction.events:
+            return
+        if event == "completed":
+            delivery = Delivery(prediction.id, new_message_id(), self._clock.now())
+            self._store.add_delivery(delivery)
+            self._tasks.add(self._deliver(delivery))
+        elif event == "start":
+            self._tasks.add(self._send(prediction.id, prediction.webhook, self._body(prediction)))
+        else:
+            self._throttled(prediction)
+
+    async def stop(self) -> None:
+        """Drop what is under way; terminal webhooks are found again by resume()."""
+        await self._tasks.stop()
+
+    def _throttled(self, prediction: Prediction) -> None:
+        """At once if the last one is long ago; else one later, with the state of then."""
+        now, name = self._clock.now(), prediction.id
+        wait = self._last.get(name, float("-inf")) + self._settings.webhook_interval_seconds - now
+        if wait <= 0:
+            self._last[name] = now
+            self._tasks.add(self._send(name, prediction.webhook, self._body(prediction)))
+        elif name not in self._delayed:
+            self._delayed.add(name)
+            self._tasks.add(self._later(name, wait))
+
+    async def _later(self, name: str, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._delayed.discard(name)
+        found = self._store.prediction(name)
+        if found is not None and not found.is_over:  # `completed` says it all
+            self._last[name] = self._clock.now()
+            await self._send(name, found.webhook, self._body(found))
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Send a terminal webhook until it is taken, for about a minute."""
+        pause = FIRST_RETRY_SECONDS
+        found = self._store.prediction(delivery.prediction)
+        while found is not None:
+            if await self._send(found.id, found.webhook, self._body(found), delivery.message_id):
+                break
+            left = delivery.first_at + self._settings.webhook_retry_seconds - self._clock.now()
+            if left <= 0:
+                _log.warning("prediction %s: nobody took its last webhook", found.id)
+                break
+            await self._clock.sleep(min(pause, left))
+            pause *= 2
+        self._store.remove_delivery(delivery.prediction)
+
+    async def _send(self, name: str, url: str, body: bytes, message_id: str = "") -> bool:
+        """One try, after those before it of the same prediction; whether it was taken."""
+        async with self._order.setdefault(name, asyncio.Lock()):
+            seconds = int(self._clock.now())
+            headers = webhook_headers(
+                self._keys.webhook_secret, message_id or new_message_id(), seconds, body
+            )
+            try:
+                async with asyncio.timeout(self._settings.webhook_seconds):
+                    answer = await self._http.post(
+                        url, content=body, headers={"Content-Type": "application/json", **headers}
+                    )
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+                _log.info("prediction %s: a webhook was not taken: %s", name, type(error).__name__)
+                return False
+        return answer.is_success
+
+
+def new_message_id() -> str:
+    """A webhook's id."""
+    return "msg_" + new_id()

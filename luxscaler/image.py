@@ -23,6 +23,7 @@ from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.formats import (
     avif_file,
     exr_file,
+    heic_file,
     jxl_file,
     png_file,
     radiance_file,
@@ -51,6 +52,7 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "exr": exr_file,
         "hdr": radiance_file,
         "avif": avif_file,
+        "heic": heic_file,
         "jxl": jxl_file,
         "raw": raw_file,
         "bmp": PillowDecoder("bmp"),
@@ -73,7 +75,7 @@ class PictureHeader:
     """What the header of a file says, with the size after orientation."""
 
     format: str
-    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "jxl", "raw", "gif" or "bmp"."""
+    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw", "gif" or "bmp"."""
     width: int
     height: int
     bits: int

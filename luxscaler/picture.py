@@ -24,8 +24,8 @@ class PictureSource:
     """What the file said about itself: for reports; no later stage computes with it."""
 
     format: str = "array"
-    """Name of the file format: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "jxl", "raw", "bmp",
-    "gif"."""
+    """Name of the file format: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw",
+    "bmp", "gif"."""
     bits: int = 32
     """Bits per channel as stored, from 1 (bilevel TIFF) to 32; PNG with fewer than 8 counts as 8."""
     is_float: bool = True

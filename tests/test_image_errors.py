@@ -79,7 +79,6 @@ def message(source: Any, **options: Any) -> str:
         (b"\xff\x0a", "is truncated: there is no whole JPEG XL header"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "there is no JPEG XL codestream"),
         (b"8BPS" + bytes(50), "is a Photoshop document"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41isom", "a video"),
     ],
 )

@@ -30,6 +30,7 @@ _SUPPORTED = (
     (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
 )
 _AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _UNSUPPORTED = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -73,8 +74,8 @@ def _iso_brand(head: bytes) -> str:
     brands = {listed[i : i + 4] for i in range(0, len(listed), 4) if i != 4}  # 4: the minor version
     if brands & _AVIF_BRANDS:
         return "avif"
-    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1"}:
-        raise PictureError("is HEIC, which is not supported")
+    if brands & _HEIF_BRANDS:
+        return "heic"
     brand = listed[:4].decode("latin-1").strip()
     raise PictureError(f"is an ISO media file of brand {brand!r} (a video?), which is not supported")
 

@@ -6,24 +6,25 @@ clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bi
 same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
 
 A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
+`export` takes a whole picture, `open_stream` one that comes row by row because it fits into no memory.
+
 This module is a leaf. It does not know networks, tiles, inputs or LuxScaler's own types, and it computes
 nothing about the range of the picture: it only says in the file what the caller says about it. How each
 format is written is the business of hdr_files/.
 """
 
-import math
 import os
-import re
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from hdr_files import avif_file, jpeg_file, webp_file
+from hdr_files.atomic import replacing
 from hdr_files.avif_file import write_avif
+from hdr_files.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from hdr_files.exif import check_exif
 from hdr_files.exr_file import write_exr
 from hdr_files.job import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray, Job, Metadata
@@ -38,6 +39,8 @@ from hdr_files.options import (
 )
 from hdr_files.png_file import write_png, write_png_pq
 from hdr_files.sdr import KNEE, tone_map
+from hdr_files.stream import FORMATS as _STREAMED
+from hdr_files.stream import StreamWriter, streaming
 from hdr_files.tiff_file import write_tiff
 from hdr_files.webp_file import write_webp
 
@@ -50,13 +53,16 @@ __all__ = [
     "FULL_MANTISSA_BITS",
     "HDR_FORMATS",
     "KNEE",
+    "STREAM_FORMATS",
     "SUFFIXES",
     "WHITE_CD_M2",
     "ExportError",
     "ExportOptions",
+    "StreamWriter",
     "check_exif",
     "check_picture",
     "export",
+    "open_stream",
     "suffix_of",
     "tone_map",
 ]
@@ -76,6 +82,8 @@ FLOAT_FORMATS = ("tiff", "exr", "jxl")
 """Masters: linear float."""
 HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
 """Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
+STREAM_FORMATS = tuple(_STREAMED)
+"""Formats that `open_stream` writes."""
 SUFFIXES = {
     ".webp": "webp",
     ".png": "png",
@@ -96,7 +104,6 @@ _SIDES = {
 
 
 DEFAULT_OPTIONS = ExportOptions()
-_MIN_DPI, _MAX_DPI = 1, 100_000
 _NO_METADATA: Metadata = MappingProxyType({})
 
 
@@ -130,32 +137,83 @@ def export(
     """
     name = _format_name(Path(path), file_format)
     _check_shape(name, rgb, alpha)
-    _check_metadata(metadata)
+    check_metadata(metadata)
     if sdr is not None and (sdr.shape != rgb.shape or sdr.dtype != np.float32):
         raise ExportError(f"sdr must be {rgb.shape} float32 like rgb, got {sdr.shape} {sdr.dtype}")
-    if resolution_dpi is not None and not all(_MIN_DPI <= value <= _MAX_DPI for value in resolution_dpi):
-        raise ExportError(f"resolution_dpi must be {_MIN_DPI} to {_MAX_DPI}, got {resolution_dpi}")
+    check_resolution(resolution_dpi)
     if exif is not None:
         check_exif(exif)
     if alpha is not None:
-        _check_values("alpha", alpha, 0.0, 1.0)
-    peak = _check_values("rgb", rgb)
+        check_values("alpha", alpha, 0.0, 1.0)
+    peak = check_values("rgb", rgb)
     if sdr is not None:
-        peak = _check_values("sdr", sdr)
-    if options.mantissa_bits < FULL_MANTISSA_BITS and _is_float32(name, options):
-        metadata = {**metadata, "mantissa_bits": options.mantissa_bits}
+        peak = check_values("sdr", sdr)
     job = Job(
         rgb,
         alpha,
         peak if options.sdr_peak is None else options.sdr_peak,
         options,
-        metadata,
+        with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
         sdr,
     )
-    with _replacing(Path(path)) as temporary:
+    with replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, job)
+
+
+def open_stream(
+    path: str | os.PathLike[str],
+    width: int,
+    height: int,
+    *,
+    has_alpha: bool = False,
+    file_format: str | None = None,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    metadata: Metadata = _NO_METADATA,
+    resolution_dpi: tuple[float, float] | None = None,
+    exif: bytes | None = None,
+) -> AbstractContextManager[StreamWriter]:
+    """Write a picture that need not fit into memory, row by row: what `export` writes of the same array.
+
+        with open_stream("master.exr", 32768, 32768) as writer:
+            writer.write(rows)  # see StreamWriter; any number at once, from the top
+
+    The file is there once the block has ended with all rows written; before, and after any error, what was
+    there stays. Until then `.NAME.partial` lies beside it. In memory are a few bands: of 256 rows for TIFF,
+    one row of tiles for tiled EXR, about 32 MiB for other EXR, less for PNG.
+
+    width, height: in pixels. has_alpha: whether rows come with alpha.
+    file_format: one of STREAM_FORMATS; None takes it from the suffix of `path`. png needs options.sdr_peak,
+        since the picture's maximum is not known when its first row is written.
+    The other arguments are those of `export`.
+
+    Raises ExportError: here for a wrong argument, from `write` and at the end of the block for the rest.
+    """
+    name = _format_name(Path(path), file_format)
+    if name not in STREAM_FORMATS:
+        raise ExportError(f"{name} cannot be written row by row; {', '.join(STREAM_FORMATS)} can")
+    if min(width, height) < 1:
+        raise ExportError(f"width and height must be at least 1, got {width} × {height}")
+    check_picture(name, width, height, transparent=has_alpha)
+    check_metadata(metadata)
+    check_resolution(resolution_dpi)
+    if exif is not None:
+        check_exif(exif)
+    if name == "png" and options.sdr_peak is None:
+        raise ExportError(
+            "png row by row needs sdr_peak, as the maximum of the picture is not known beforehand"
+        )
+    head = Job(
+        np.empty((0, width, 3), np.float32),
+        np.empty((0, width), np.float32) if has_alpha else None,
+        1.0 if options.sdr_peak is None else options.sdr_peak,
+        options,
+        with_mantissa_bits(name, options, metadata),
+        resolution_dpi,
+        exif,
+    )
+    return streaming(Path(path), name, head, height)
 
 
 def suffix_of(file_format: str) -> str:
@@ -174,10 +232,6 @@ def check_picture(file_format: str, width: int, height: int, *, transparent: boo
         raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
 
 
-def _is_float32(name: str, options: ExportOptions) -> bool:
-    return name == "tiff" or (name == "exr" and options.exr_type == "float")
-
-
 def _format_name(path: Path, file_format: str | None) -> str:
     name = SUFFIXES.get(path.suffix.lower(), "") if file_format is None else file_format
     if name not in FORMATS:
@@ -193,43 +247,3 @@ def _check_shape(name: str, rgb: FloatArray, alpha: FloatArray | None) -> None:
         raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")
     transparent = alpha is not None and bool((alpha < 1).any())
     check_picture(name, rgb.shape[1], rgb.shape[0], transparent=transparent)
-
-
-def _check_metadata(metadata: Metadata) -> None:
-    for key, value in metadata.items():
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", key):
-            raise ExportError(f"metadata name must be 1 to 64 of A–Z a–z 0–9 _ . -, got {key!r}")
-        # EXR stores numbers as float32: 1e39 would silently become infinity.
-        if not isinstance(value, str) and not abs(value) <= float(np.finfo(np.float32).max):
-            raise ExportError(f"metadata {key} must be text or a finite float32, got {value!r}")
-
-
-def _check_values(what: str, values: FloatArray, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return the maximum. Minimum and maximum show NaN and infinity without a temporary as large as rgb."""
-    smallest, largest = float(values.min()), float(values.max())
-    if not (math.isfinite(smallest) and math.isfinite(largest)):
-        bad = values.size - int(np.count_nonzero(np.isfinite(values)))
-        raise ExportError(f"{what} must be finite, got {bad} NaN or infinite of {values.size} values")
-    if smallest < low or largest > high:
-        raise ExportError(f"{what} must be {low:g} to {high:g}, got {smallest:g} to {largest:g}")
-    return largest
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path` and rename it on success; translate what the encoders raise."""
-    name = f".{secrets.token_hex(8)}.partial"
-    try:
-        target = Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
-        if target.is_dir():
-            raise IsADirectoryError("it is a directory")
-        temporary = target.with_name(name)
-        temporary.open("xb").close()  # before any work: a folder that is missing or not writable
-        try:
-            yield temporary
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: OpenEXR, imagecodecs
-        reason = getattr(error, "strerror", None) or str(error).replace(name, path.name)
-        raise ExportError(f"cannot write {str(path)!r}: {' '.join(reason.split())}") from error

@@ -60,12 +60,17 @@ class Job:
         return rgba
 
 
+def rows_of_a_band(width: int) -> int:
+    """Return how many rows of that many pixels `in_bands` works on at once."""
+    return max(1, _BAND_PIXELS // width)
+
+
 def in_bands(height: int, width: int, work: Callable[[slice], None]) -> None:
     """Call `work` for bands of rows, on several threads: NumPy computes without Python's lock.
 
     Bands keep float64 temporaries small; which thread takes which band does not show in the result.
     """
-    rows = max(1, _BAND_PIXELS // width)
+    rows = rows_of_a_band(width)
     bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
     if len(bands) == 1 or THREADS == 1:
         for band in bands:

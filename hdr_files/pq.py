@@ -4,12 +4,13 @@ PQ stands for absolute luminance up to 10,000 cd/m² and for nothing below 0: bo
 channel. A colour outside BT.2020, which is the only one negative in it, is thereby brought to its border.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdr_files.job import D65, WHITE_CD_M2, Job, in_bands
+from hdr_files.job import D65, WHITE_CD_M2, FloatArray, Job, in_bands
 
 PEAK_CD_M2 = 10_000.0
 """SMPTE ST 2084:2014, 5.1."""
@@ -65,23 +66,38 @@ def encode_pq(job: Job, bits: int) -> tuple[NDArray[np.uint16], LightLevels]:
     Alpha is linear and the colour straight. In float64: PQ's exponent of 79 would show float32's rounding in
     the last of 16 bits.
     """
-    top = 2**bits - 1
     height, width = job.rgb.shape[:2]
     coded = np.empty((height, width, 3 if job.alpha is None else 4), np.uint16)
     levels: dict[int, tuple[float, float]] = {}  # by band, so that the sum has one order
 
     def encode(band: slice) -> None:
-        light = np.clip(job.rgb[band] @ TO_REC2020.T * (WHITE_CD_M2 / PEAK_CD_M2), 0, 1)
-        brightest = light.max(axis=2)
-        levels[band.start] = float(brightest.max()), float(brightest.sum())
-        coded[band, :, :3] = np.rint(pq(light) * top)
-        if job.alpha is not None:
-            coded[band, :, 3] = np.rint(np.multiply(job.alpha[band], top, dtype=np.float64))
+        alpha = None if job.alpha is None else job.alpha[band]
+        levels[band.start] = code_band(job.rgb[band], alpha, bits, coded[band])
 
     in_bands(height, width, encode)
-    total = sum(levels[start][1] for start in sorted(levels))
-    peak = max(largest for largest, _ in levels.values())
-    return coded, LightLevels(peak * PEAK_CD_M2, total / (height * width) * PEAK_CD_M2)
+    return coded, light_levels([levels[start] for start in sorted(levels)], height * width)
+
+
+def code_band(
+    rgb: FloatArray, alpha: FloatArray | None, bits: int, coded: NDArray[np.uint16]
+) -> tuple[float, float]:
+    """Write the codes of `encode_pq` into `coded`; return the largest max(R, G, B) and the sum of all.
+
+    rgb, alpha: a band of the picture, as in Job. The two light levels: 1 = 10,000 cd/m², as coded.
+    """
+    top = 2**bits - 1
+    light = np.clip(rgb @ TO_REC2020.T * (WHITE_CD_M2 / PEAK_CD_M2), 0, 1)
+    brightest = light.max(axis=2)
+    coded[..., :3] = np.rint(pq(light) * top)
+    if alpha is not None:
+        coded[..., 3] = np.rint(np.multiply(alpha, top, dtype=np.float64))
+    return float(brightest.max()), float(brightest.sum())
+
+
+def light_levels(bands: Sequence[tuple[float, float]], pixels: int) -> LightLevels:
+    """Return the picture's levels from what `code_band` said of its bands, in their order from the top."""
+    peak = max(largest for largest, _ in bands)
+    return LightLevels(peak * PEAK_CD_M2, sum(total for _, total in bands) / pixels * PEAK_CD_M2)
 
 
 def pq(light: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """TIFF: the master in 32-bit float, for programs that read no EXR."""
 
 from pathlib import Path
+from typing import Any
 
 import tifffile
 
@@ -23,19 +24,28 @@ def write_tiff(path: Path, job: Job) -> None:
         path,
         samples,
         bigtiff=samples.nbytes > CLASSIC_BYTES,  # tifffile decides so for uncompressed files only
-        photometric="rgb",
-        planarconfig="contig",
-        extrasamples=None if job.alpha is None else ["unassalpha"],
-        compression="zlib",
-        compressionargs={"level": 1},
-        predictor=3,
-        iccprofile=linear_profile(),
-        software=job.options.software,
-        description=job.notes(),
-        resolution=job.resolution_dpi,
-        resolutionunit=None if job.resolution_dpi is None else "INCH",
-        extratags=[(tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(job).items()],
-        metadata=None,  # or tifffile writes a description of its own
-        maxworkers=THREADS,
-        buffersize=1 << 24,  # bytes of strips in flight
+        **settings(job),
     )
+
+
+def settings(job: Job) -> dict[str, Any]:
+    """Return tifffile's arguments: the coding, and what the file says about itself."""
+    return {
+        "photometric": "rgb",
+        "planarconfig": "contig",
+        "extrasamples": None if job.alpha is None else ["unassalpha"],
+        "compression": "zlib",
+        "compressionargs": {"level": 1},
+        "predictor": 3,
+        "iccprofile": linear_profile(),
+        "software": job.options.software,
+        "description": job.notes(),
+        "resolution": job.resolution_dpi,
+        "resolutionunit": None if job.resolution_dpi is None else "INCH",
+        "extratags": [
+            (tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(job).items()
+        ],
+        "metadata": None,  # or tifffile writes a description of its own
+        "maxworkers": THREADS,
+        "buffersize": 1 << 24,  # bytes of strips or tiles in flight
+    }

@@ -12,7 +12,7 @@ from luxscaler.gateway import routes_cog, routes_files, routes_models, routes_pr
 from luxscaler.gateway.clock import Clock, SystemClock
 from luxscaler.gateway.context import gateway_of, running_gateway
 from luxscaler.gateway.keys import Keys
-from luxscaler.gateway.limits import MULTIPART_BYTES, BodyLimit, throttled
+from luxscaler.gateway.limits import MULTIPART_BYTES, Envelope, throttled
 from luxscaler.gateway.problems import Problem, not_found, unauthenticated
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.signing import same
@@ -34,14 +34,14 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
         app.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
     app.include_router(routes_files.signed)
     app.include_router(routes_cog.router)
-    app.add_middleware(BodyLimit, limit_for=lambda path: _body_limit(path, settings))
+    app.add_middleware(Envelope, limit_for=lambda path: _body_limit(path, settings))
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_error)
     app.exception_handler(Exception)(_on_bug)
     return app
 
 
-def _admit(request: Request, response: Response) -> None:
+def _admit(request: Request) -> None:
     """Only who has the token, and not too often."""
     gateway = gateway_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -52,7 +52,7 @@ def _admit(request: Request, response: Response) -> None:
         verdict = (gateway.creates if creates else gateway.calls).ask(gateway.now())
         if not verdict.allowed:
             raise throttled(verdict)
-        response.headers.update(verdict.headers())
+        request.state.reply_headers = verdict.headers()
 
 
 def _body_limit(path: str, settings: Settings) -> int:

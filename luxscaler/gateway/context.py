@@ -16,6 +16,7 @@ from luxscaler.gateway.lifecycle import Lifecycle
 from luxscaler.gateway.limits import RateLimit
 from luxscaler.gateway.present import Presenter
 from luxscaler.gateway.runner import Parts, Runner
+from luxscaler.gateway.schemas import Schemas
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.tasks import Tasks
@@ -33,7 +34,7 @@ class Gateway:
     keys: Keys
     presenter: Presenter
     runner: Runner
-    notifier: Notifier
+    schemas: Schemas
     creates: RateLimit
     calls: RateLimit
 
@@ -67,7 +68,7 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
             runner.start()
             tasks.add(keep_time(parts, runner))
             creates, calls = RateLimit(settings.creates_per_minute), RateLimit(settings.calls_per_minute)
-            yield Gateway(parts, keys, presenter, runner, notifier, creates, calls)
+            yield Gateway(parts, keys, presenter, runner, Schemas(cogs, clock), creates, calls)
         finally:
             await tasks.stop()
             await runner.stop()

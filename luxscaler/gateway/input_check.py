@@ -60,6 +60,8 @@ def _wrong(value: Any, field: Json) -> str:
     kinds = _TYPES.get(str(field.get("type")), (object,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds not in ((bool,), (object,))):
         return f"Invalid type. Expected: {field['type']}, given: {type(value).__name__}"
+    if field.get("format") == "uri" and not str(value).startswith(("http://", "https://", "data:")):
+        return "Does not match format 'uri'"
     if "enum" in field and value not in field["enum"]:
         return f"Must be one of {', '.join(map(str, field['enum']))}"
     if isinstance(value, int | float) and value < field.get("minimum", value):

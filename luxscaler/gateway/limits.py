@@ -66,8 +66,8 @@ def throttled(verdict: Verdict) -> Problem:
     )
 
 
-class BodyLimit:
-    """ASGI: a body that grows too large ends its request with 413."""
+class Envelope:
+    """ASGI: a body that grows too large ends its request with 413; replies get state.reply_headers."""
 
     def __init__(self, app: AsgiApp, limit_for: Callable[[str], int]) -> None:
         self._app, self._limit_for = app, limit_for
@@ -78,6 +78,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit, taken, begun = self._limit_for(str(scope["path"])), 0, False
+        scope.setdefault("state", {})
 
         async def counted() -> Message:
             nonlocal taken
@@ -90,6 +91,10 @@ class BodyLimit:
         async def noted(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start":
+                more = scope["state"].get("reply_headers", {}).items()
+                headers = [*message["headers"], *((name.encode(), value.encode()) for name, value in more)]
+                message = {**message, "headers": headers}
             await send(message)
 
         try:

@@ -30,7 +30,8 @@ Here = Annotated[Gateway, Depends(gateway_of)]
 async def upload(request: Request, gateway: Here) -> Response:
     """Multipart: `content`, and optionally `metadata` (JSON), `filename` and `type`."""
     try:
-        form = await request.form(max_files=1, max_fields=8)
+        # Two files: the JavaScript client sends the metadata as a file too.
+        form = await request.form(max_files=2, max_fields=8)
     except HTTPException as error:  # the parser's: no multipart
         raise Problem(400, str(error.detail)) from error
     try:

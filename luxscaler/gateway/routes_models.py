@@ -9,7 +9,7 @@ from luxscaler.gateway.clock import iso
 from luxscaler.gateway.context import Gateway, gateway_of
 from luxscaler.gateway.prediction import Json
 from luxscaler.gateway.problems import not_found
-from luxscaler.gateway.schemas import UNKNOWN, container_cog_version, container_schema
+from luxscaler.gateway.schemas import UNKNOWN
 
 VERSION_CREATED = 0.0
 """When the version was built is not known; a fixed time, so that replies do not differ between runs."""
@@ -81,12 +81,11 @@ async def version_of(owner: str, name: str, version: str, gateway: Here) -> Json
 
 
 async def _version(gateway: Gateway) -> dict[str, Any]:
-    cogs = gateway.runner.cogs
     return {
         "id": gateway.settings.version_id,
         "created_at": iso(VERSION_CREATED),
-        "cog_version": await container_cog_version(cogs),
-        "openapi_schema": await container_schema(cogs) or UNKNOWN,
+        "cog_version": await gateway.schemas.cog_version(),
+        "openapi_schema": await gateway.schemas.schema() or UNKNOWN,
     }
 
 

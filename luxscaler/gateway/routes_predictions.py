@@ -11,7 +11,6 @@ from luxscaler.gateway.orders import check_version, read_json, read_order
 from luxscaler.gateway.pages import page
 from luxscaler.gateway.prediction import Json, Prediction
 from luxscaler.gateway.problems import not_found
-from luxscaler.gateway.schemas import container_schema
 from luxscaler.gateway.signing import new_id
 
 router = APIRouter()
@@ -65,7 +64,7 @@ async def cancel(name: str, gateway: Here) -> Response:
 
 async def _create(request: Request, gateway: Gateway, body: Json) -> Response:
     order = read_order(body, request.headers)
-    schema = await container_schema(gateway.runner.cogs)
+    schema = await gateway.schemas.schema()
     if schema is not None:
         check_input(order.input, schema)
     now, settings = gateway.now(), gateway.settings

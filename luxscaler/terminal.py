@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from luxscaler.errors import LuxScalerError
+from luxscaler.errors import LuxScalerError, StoppedError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -20,6 +20,9 @@ def one_line_errors() -> Iterator[None]:
     """One line for every error that is meant; a traceback for every one that is not."""
     try:
         yield
+    except StoppedError as error:
+        err.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from error
     except LuxScalerError as error:
         err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error

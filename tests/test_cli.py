@@ -15,11 +15,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from luxscaler import __version__, cli
+from luxscaler import __version__
 from luxscaler.cli import app
 from luxscaler.dynamic_range import MAX_BOOST
-from luxscaler.image import DEFAULT_MAX_PIXELS
-from luxscaler.upscaler import UpscalerOptions
+from luxscaler.mosaic.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE
 from tests.conftest import ROOT, SAMPLE
 from tests.picture_files import exr, noise, pillow, raw_png
 from tests.small_weights import make_small_weights
@@ -136,9 +135,9 @@ def test_notices_go_to_the_standard_error(checkpoint: str, tmp_path: Path) -> No
 
 
 BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
-    "absent input": (["{folder}/absent.png", "{out}.exr"], "tile_input: .*absent.png does not exist"),
-    "folder as input": (["{folder}", "{out}.exr"], "tile_input: .* is a directory"),
-    "text as input": (["{text}", "{out}.exr"], "tile_input: .*no picture.*text"),
+    "absent input": (["{folder}/absent.png", "{out}.exr"], "error: .*absent.png does not exist"),
+    "folder as input": (["{folder}", "{out}.exr"], "error: .* is a directory"),
+    "text as input": (["{text}", "{out}.exr"], "error: text.png is no picture.*text"),
     "too large": (["{tile}", "{out}.exr", "--max-pixels", "191"], "192 pixels .*the limit is 191"),
     "unknown suffix": (
         ["{tile}", "{out}.gif"],
@@ -163,10 +162,10 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
         ["{tile}", "{out}.exr", "--device", "cpu", "--precision", "fp16"],
         "precision is 'fp16'",
     ),
-    "no tile": (["{tile}", "{out}.exr", "--tile", "0"], "tile is 0; it must be at least 1"),
+    "no tile": (["{tile}", "{out}.exr", "--tile", "0"], "tile is 0; it must be from 64 to 8192"),
     "wide overlap": (
-        ["{tile}", "{out}.exr", "--tile", "10", "--overlap", "6"],
-        "overlap is 6; .*the tile, 5",
+        ["{tile}", "{out}.exr", "--tile", "64", "--overlap", "17"],
+        "overlap is 17; .*the tile, 16",
     ),
     "quality": (["{tile}", "{out}.webp", "--webp-quality", "101"], "webp_quality .*101"),
     "unknown model": (["{tile}", "{out}.exr", "--model", "nope"], "no weights called 'nope'"),
@@ -220,8 +219,8 @@ def test_an_error_that_is_not_meant_is_not_hidden(monkeypatch: pytest.MonkeyPatc
 
 def test_the_defaults_are_those_of_the_stages() -> None:
     help_text = re.sub(r"[\s│]+", " ", _run("upscale", "--help").output)
-    assert f"default: {UpscalerOptions().tile}]" in help_text
-    assert f"default: {DEFAULT_MAX_PIXELS}]" in help_text
+    assert f"default: {DEFAULT_TILE}]" in help_text
+    assert f"default: {DEFAULT_MAX_MASTER_PIXELS}]" in help_text
     assert f"1 to {MAX_BOOST:g}" in help_text
 
 
@@ -320,7 +319,7 @@ def test_an_interrupt_in_process_has_status_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.setattr("luxscaler.upscale_cli._make", interrupted)
     result = _run("upscale", tile, str(tmp_path / "a.exr"), "--model", checkpoint)
     assert result.exit_code == 130
     assert result.stderr == "interrupted: nothing was written\n"
@@ -332,9 +331,11 @@ def test_ctrl_c_ends_a_running_upscale_and_leaves_no_file(tile: str, checkpoint:
     code = (
         "import time\n"
         "from luxscaler import cli, upscaler\n"
-        "def slow(*_, **__):\n"
+        "def slow(*_, progress, **__):\n"
         "    print('running', flush=True)\n"
-        "    time.sleep(30)\n"
+        "    for done in range(300):\n"
+        "        time.sleep(0.1)\n"
+        "        progress(done, 300)\n"
         "upscaler.Upscaler.upscale = slow\n"
         "cli.main()"
     )
@@ -346,9 +347,9 @@ def test_ctrl_c_ends_a_running_upscale_and_leaves_no_file(tile: str, checkpoint:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert stderr == "interrupted: nothing was written\n"
+    assert stderr == "stopped\n"
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -400,7 +401,7 @@ def test_an_error_in_a_process_of_its_own(
     result = command("upscale", str(tmp_path / "absent.png"), str(tmp_path / "a.exr"), "--model", "fast")
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr == f"error: tile_input: {tmp_path / 'absent.png'} does not exist\n"
+    assert result.stderr == f"error: {tmp_path / 'absent.png'} does not exist\n"
 
 
 @pytest.mark.slow

@@ -57,6 +57,9 @@ class TileOutput:
     dollars: float = 0.0
     """What it cost; 0 where nothing is paid."""
     notices: tuple[str, ...] = ()
+    trusted: bool = False
+    """Whether a network that this program loaded made it of this very tile: then it is what it is, even if
+    a checkpoint of one's own makes another picture of it."""
 
 
 @dataclass(frozen=True)

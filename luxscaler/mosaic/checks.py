@@ -1,0 +1,71 @@
+"""Is what came back the tile that was asked for? Size, numbers, and whether it shows the same picture.
+
+A place far away can give back a black picture, half of one, or another one. What passes here goes into the
+master. It knows no backend and no network.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from luxscaler import network_coding
+from luxscaler.backends.base import Tile, TileOutput
+from luxscaler.errors import TileError
+from luxscaler.picture import FloatArray
+
+CELL = 4
+"""Source pixels a side whose averages are compared: what networks invent is finer."""
+TOLERANCE = 0.03
+"""Difference of averages, in sRGB code values of 1, that is never an error."""
+TOLERANCE_OF_CONTRAST = 0.5
+"""The same as a share of the tile's own contrast: another picture differs by more than all of it."""
+
+
+def check_output(tile: Tile, output: TileOutput) -> None:
+    """TileError when `output` cannot be the upscaled `tile`."""
+    what = f"tile {tile.index}"
+    if output.rgb.dtype != np.float32 or output.rgb.ndim != 3 or output.rgb.shape[2] != 3:
+        raise TileError(f"{what} came back as {output.rgb.shape} {output.rgb.dtype}, not as float32 RGB")
+    if output.rgb.shape[:2] != tile.output_size:
+        got, wanted = output.rgb.shape, tile.output_size
+        raise TileError(
+            f"{what} came back with {got[1]} × {got[0]} pixels; asked for were {wanted[1]} × {wanted[0]}"
+        )
+    low, high = float(output.rgb.min()), float(output.rgb.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise TileError(f"{what} came back with values that are not finite")
+    if (tile.picture.alpha is None) != (output.alpha is None):
+        raise TileError(f"{what} came back {'without' if output.alpha is None else 'with'} alpha")
+    if output.alpha is not None and output.alpha.shape != tile.output_size:
+        raise TileError(f"{what} came back with an alpha of another size, {output.alpha.shape}")
+    if not output.trusted:
+        _check_resemblance(what, tile, output)
+
+
+@torch.inference_mode()
+def _check_resemblance(what: str, tile: Tile, output: TileOutput) -> None:
+    height, width = tile.picture.height, tile.picture.width
+    cells = (math.ceil(height / CELL), math.ceil(width / CELL))
+    wanted, got = _averages(tile.picture.rgb, cells), _averages(output.rgb, cells)
+    if tile.picture.alpha is not None:
+        # Colour under transparent pixels is nobody's business.
+        shown = _averages(tile.picture.alpha[..., None], cells, coded=False)
+        wanted, got = wanted * shown, got * shown
+    if float(got.max()) <= 0.0 and float(wanted.max()) > TOLERANCE:
+        raise TileError(f"{what} came back black")
+    difference = float((got - wanted).square().mean().sqrt())
+    contrast = float((wanted - wanted.mean((1, 2), keepdim=True)).square().mean().sqrt())
+    limit = max(TOLERANCE, TOLERANCE_OF_CONTRAST * contrast)
+    if difference > limit:
+        raise TileError(
+            f"{what} came back as another picture: its averages are off by {difference:.3f} "
+            f"of white in sRGB, and {limit:.3f} is allowed"
+        )
+
+
+def _averages(rgb: FloatArray, cells: tuple[int, int], *, coded: bool = True) -> torch.Tensor:
+    """(H, W, C) linear light → (C, *cells) averages over cells, in the network's code values."""
+    small = F.adaptive_avg_pool2d(torch.from_numpy(rgb).permute(2, 0, 1)[None], cells)
+    return (network_coding.encode(small) if coded else small)[0]

@@ -1,0 +1,148 @@
+"""Keeps every worker of a backend busy with tiles, and tries again what failed, within a budget.
+
+Tiles are begun in the order given (row by row, so that the result can be written meanwhile), one more as
+soon as one is done: nothing waits in memory. The first error that no retry mends ends the work; tiles that
+are under way are then finished and kept, since they may be paid. Where tiles come from and go to is the
+caller's business.
+"""
+
+import heapq
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from luxscaler.backends.base import Backend, Tile, TileOutput
+from luxscaler.errors import BackendError, StoppedError, TileError
+
+_POLL_SECONDS = 0.2
+"""How often a waiting thread looks whether the user has stopped the work."""
+MAX_FREE_RETRIES = 1000
+"""Attempts at one tile that did not count (busy or lost containers); more is a fault of ours or theirs."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the scheduler calls. `cut` and `keep` run in the workers' threads."""
+
+    cut: Callable[[int, int], Tile]
+    """Tile number and attempt (from 1) → the tile."""
+    check: Callable[[Tile, TileOutput], None]
+    """Raises TileError when the output cannot be right."""
+    keep: Callable[[Tile, TileOutput], None]
+    """The tile is done."""
+    retried: Callable[[int, TileError], None] = lambda _number, _error: None
+    """An attempt failed and another follows."""
+
+
+@dataclass
+class _State:
+    """What the threads share, under one lock."""
+
+    ready: list[int]
+    """Tile numbers: a heap."""
+    delayed: list[tuple[float, int]] = field(default_factory=list)
+    """(not before, tile number): a heap."""
+    attempts: dict[int, int] = field(default_factory=dict)
+    free: dict[int, int] = field(default_factory=dict)
+    under_way: int = 0
+    error: BaseException | None = None
+
+
+class Scheduler:
+    """Runs tiles on a backend."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        work: Work,
+        *,
+        jobs: int | None = None,
+        attempts: int = 3,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """jobs: tiles at once, the backend's number of workers if not given. attempts: tries for a tile."""
+        self._backend = backend
+        self._work = work
+        self._workers = min(jobs, backend.workers) if jobs else backend.workers
+        self._budget = attempts
+        self._stop = stop or threading.Event()
+        self._changed = threading.Condition()
+        self._state = _State([])
+
+    def run(self, tiles: Sequence[int]) -> None:
+        """Until all are done. Raises BackendError or what else ended the work, StoppedError on `stop`."""
+        self._state = _State(sorted(tiles))
+        threads = [
+            threading.Thread(target=self._worker, name=f"tiles-{i}", daemon=True)
+            for i in range(min(self._workers, len(tiles)))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(_POLL_SECONDS)  # with a time-out, so that Ctrl-C gets through
+        except KeyboardInterrupt:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+            raise StoppedError("stopped") from None
+        if self._state.error is not None:
+            raise self._state.error
+        if self._stop.is_set():
+            raise StoppedError("stopped")
+
+    def _worker(self) -> None:
+        while (number := self._take()) is not None:
+            error: BaseException | None = None
+            try:
+                self._attempt(number)
+            except TileError as failure:
+                error = self._put_back(number, failure)
+            except BaseException as failure:  # raised again in the caller's thread
+                error = failure
+            with self._changed:
+                self._state.under_way -= 1
+                if error is not None and self._state.error is None:
+                    self._state.error = error
+                self._changed.notify_all()
+
+    def _attempt(self, number: int) -> None:
+        tile = self._work.cut(number, self._state.attempts.get(number, 0) + 1)
+        output = self._backend.run(tile)
+        self._work.check(tile, output)
+        self._work.keep(tile, output)
+
+    def _take(self) -> int | None:
+        """The next tile; None when there is nothing more to begin."""
+        state = self._state
+        with self._changed:
+            while not self._stop.is_set() and state.error is None:
+                now = time.monotonic()
+                while state.delayed and state.delayed[0][0] <= now:
+                    heapq.heappush(state.ready, heapq.heappop(state.delayed)[1])
+                if state.ready:
+                    state.under_way += 1
+                    return heapq.heappop(state.ready)
+                if not state.delayed and not state.under_way:
+                    break
+                # Tiles that are under way may come back to be done again.
+                self._changed.wait(_POLL_SECONDS)
+        return None
+
+    def _put_back(self, number: int, failure: TileError) -> BackendError | None:
+        """Have the tile tried again, or say why not."""
+        with self._changed:
+            counts = self._state.attempts if failure.counts else self._state.free
+            counts[number] = counts.get(number, 0) + 1
+            most = self._budget if failure.counts else MAX_FREE_RETRIES
+            if counts[number] >= most:
+                error = BackendError(
+                    f"{self._backend.name}: tile {number} failed {counts[number]} times; the last: {failure}"
+                )
+                error.__cause__ = failure
+                return error
+            heapq.heappush(self._state.delayed, (time.monotonic() + failure.delay, number))
+        self._work.retried(number, failure)
+        return None

@@ -1,0 +1,72 @@
+"""A backend without a network: it repeats pixels, and does on request what real ones do on bad days."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from luxscaler.backends.base import MasterContext, Tile, TileOutput
+
+Mishap = Callable[[Tile, TileOutput], TileOutput]
+"""Changes what comes back, or raises."""
+
+
+def nearest(tile: Tile) -> TileOutput:
+    """The tile with its pixels repeated to the size asked for."""
+    rows, columns = (
+        np.arange(size) * length // size
+        for size, length in zip(tile.output_size, (tile.picture.height, tile.picture.width), strict=True)
+    )
+    alpha = tile.picture.alpha
+    return TileOutput(
+        np.ascontiguousarray(tile.picture.rgb[rows][:, columns]),
+        None if alpha is None else np.ascontiguousarray(alpha[rows][:, columns]),
+    )
+
+
+@dataclass
+class FakeBackend:
+    """Upscales by repetition. `mishaps`: what happens to an attempt at a tile, by (tile, attempt)."""
+
+    workers: int = 2
+    seconds: float = 0.0
+    """How long a tile takes."""
+    mishaps: Mapping[tuple[int, int], Mishap] = field(default_factory=dict)
+    name: str = "fake"
+    calls: list[tuple[int, int]] = field(default_factory=list)
+    """(tile, attempt) of every call."""
+    started: int = 0
+    closed: int = 0
+    most_at_once: int = 0
+    context: MasterContext | None = None
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = 0
+
+    def start(self, context: MasterContext) -> None:
+        self.context = context
+        self.started += 1
+
+    def run(self, tile: Tile) -> TileOutput:
+        assert self.context is not None
+        with self._lock:
+            self.calls.append((tile.index, tile.attempt))
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            until = time.monotonic() + self.seconds
+            while (left := until - time.monotonic()) > 0:
+                self.context.raise_if_stopped()
+                time.sleep(min(left, 0.05))
+            output = nearest(tile)
+            mishap = self.mishaps.get((tile.index, tile.attempt))
+            return output if mishap is None else mishap(tile, output)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+    def close(self) -> None:
+        self.closed += 1

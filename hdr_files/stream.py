@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hdr_files import exr_stream
+from hdr_files import exr_stream, png_stream, tiff_stream
 from hdr_files.atomic import Partial, translated
 from hdr_files.checks import check_rows
 from hdr_files.job import FloatArray, Job
@@ -33,7 +33,10 @@ class StreamFormat:
 
 
 FORMATS = {
+    "tiff": StreamFormat(tiff_stream.write_tiff_bands, tiff_stream.band_rows),
     "exr": StreamFormat(exr_stream.write_exr_bands, exr_stream.band_rows),
+    "png": StreamFormat(png_stream.write_png_bands, png_stream.band_rows),
+    "png-pq": StreamFormat(png_stream.write_png_pq_bands, png_stream.band_rows),
 }
 
 

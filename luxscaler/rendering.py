@@ -91,10 +91,11 @@ def render(
             alpha = upscaler.upscale_alpha(torch.from_numpy(tile.alpha), scale)
     with clock.stage("detail"):
         rgb = shape_detail(rgb, (tile.height, tile.width), fractality)
-    if reference is None:
-        return Rendered(rgb, alpha, WHOLE)
+    place: TileBox | None = WHOLE
+    notices: tuple[str, ...] = ()
     with clock.stage("reference"):
-        rgb, place, notices = _follow(rgb, tile, reference, box)
+        if reference is not None:
+            rgb, place, notices = _follow(rgb, tile, reference, box)
     return Rendered(rgb, alpha, place, notices)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -29,3 +30,17 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         err.print("interrupted: nothing was written")
         raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def progress_bar() -> Any:
+    """A progress bar, silent where there is no terminal."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def say(notices: tuple[str, ...]) -> None:
+    """What was decided on the user's behalf, on standard error."""
+    for notice in notices:
+        err.print(f"note: {notice}", soft_wrap=True, markup=False)

@@ -18,14 +18,13 @@ import typer
 
 from luxscaler.backend_cli import BACKENDS, BackendChoice, make_backend
 from luxscaler.errors import InputError
-from luxscaler.terminal import err, one_line_errors, out
+from luxscaler.terminal import one_line_errors, out, progress_bar, say
+from luxscaler.tile_cli import upscale_tile
 from luxscaler.weights_cli import fetch_weights
 
 if TYPE_CHECKING:
     from hdr_exporter import ExportOptions
     from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
-    from luxscaler.tile import TileRequest, TileResult
-    from luxscaler.upscaler import UpscalerOptions
 
 _FILE, _WHERE = "The file", "Where tiles run"
 
@@ -169,7 +168,7 @@ def upscale(
         if fetch and backend == "local":
             _fetch_if_known(model)
         if reference is not None or tile_box:
-            _one_tile(source, target, reference, tile_box, choice, common)
+            upscale_tile(source, target, reference, tile_box, choice, common)
         else:
             _master(
                 source,
@@ -185,46 +184,6 @@ def upscale(
             )
 
 
-def _one_tile(
-    source: Path,
-    target: Path,
-    reference: Path | None,
-    tile_box: str,
-    choice: BackendChoice,
-    common: dict[str, Any],
-) -> None:
-    from luxscaler.reference import TileBox  # noqa: PLC0415
-    from luxscaler.tile import TileRequest  # noqa: PLC0415
-
-    if choice.name != "local":
-        raise InputError("--reference and --tile-box are for one tile on this machine; a master has its own")
-    request = TileRequest(
-        tile_input=source,
-        global_reference=reference,
-        tile_box=TileBox.parse(tile_box) if tile_box else None,
-        **common,
-    )
-    result = _process(request, choice.upscaler, target)
-    _say(result.notices)
-    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)
-    out.print(
-        f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({seconds})", soft_wrap=True
-    )
-
-
-def _process(request: "TileRequest", options: "UpscalerOptions", target: Path) -> "TileResult":
-    from luxscaler.models import Models  # noqa: PLC0415
-    from luxscaler.pipeline import process_tile  # noqa: PLC0415
-
-    with _bar() as bar:
-        task = bar.add_task("upscaling", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        return process_tile(request, Models(options, own_checkpoints=True), target, advance)
-
-
 def _master(
     source: Path, target: Path, choice: BackendChoice, common: dict[str, Any], **options: Any
 ) -> None:
@@ -233,7 +192,7 @@ def _master(
     facts = {"precision": choice.upscaler.precision} if choice.name == "local" else {}
     request = MasterRequest(source, target, tile_facts=facts, **common, **options)
     result = _make(request, choice)
-    _say(result.notices)
+    say(result.notices)
     progress = result.progress
     work = f"{progress.seconds:.1f} s"
     if progress.total > 1:
@@ -251,7 +210,7 @@ def _make(request: "MasterRequest", choice: BackendChoice) -> "MasterResult":
     from luxscaler.mosaic.master import upscale_master  # noqa: PLC0415
 
     stop = threading.Event()
-    with _bar() as bar, _terminated_as_interrupted():
+    with progress_bar() as bar, _terminated_as_interrupted():
         task = bar.add_task("preparing", total=None)
         shares: dict[int, float] = {}
         done = 0
@@ -283,19 +242,6 @@ def _terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _bar() -> Any:
-    """A progress bar, silent where there is no terminal."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-
-
-def _say(notices: tuple[str, ...]) -> None:
-    for notice in notices:
-        err.print(f"note: {notice}", soft_wrap=True, markup=False)
 
 
 def _export_options(**values: Any) -> "ExportOptions":

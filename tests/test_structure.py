@@ -56,6 +56,7 @@ ORDER = (
     "terminal",
     "weights_cli",
     "backend_cli",
+    "tile_cli",
     "upscale_cli",
     "gateway_cli",
     "cli",

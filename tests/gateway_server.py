@@ -139,7 +139,7 @@ def gateway_server(
     try:
         _wait(settings, lambda: not thread.is_alive())
         with _client(settings, keys) as http:
-            yield GatewayServer(settings.base_url, settings, keys, http)
+            yield GatewayServer(_url(settings), settings, keys, http)
     finally:
         server.should_exit = True
         thread.join(STOP_SECONDS)
@@ -158,7 +158,7 @@ def gateway_process(folder: Path, *cogs: str, port: int = 0, **options: str) -> 
     try:
         _wait(settings, lambda: process.poll() is not None)
         with _client(settings, keys) as http:
-            yield GatewayServer(settings.base_url, settings, keys, http, process)
+            yield GatewayServer(_url(settings), settings, keys, http, process)
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -181,9 +181,14 @@ def _settings(folder: Path, cogs: tuple[str, ...], options: JsonObject) -> tuple
     return settings, load_keys(settings.data)
 
 
+def _url(settings: Settings) -> str:
+    """Where it listens, whatever it calls itself."""
+    return f"http://127.0.0.1:{settings.port}"
+
+
 def _client(settings: Settings, keys: Keys) -> httpx.Client:
     headers = {"Authorization": f"Bearer {keys.token}"}
-    return httpx.Client(base_url=settings.base_url, headers=headers, timeout=90.0, trust_env=False)
+    return httpx.Client(base_url=_url(settings), headers=headers, timeout=90.0, trust_env=False)
 
 
 def _wait(settings: Settings, has_ended: Callable[[], bool]) -> None:

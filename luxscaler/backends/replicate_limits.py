@@ -1,0 +1,71 @@
+"""Time and its limits: a clock that tests replace, and how many calls a minute may be made.
+
+It knows no HTTP; what a server says about its limits is told to `Limiter.hold`.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from luxscaler.errors import StoppedError
+
+_LONGEST_HOLD = 300.0
+"""Seconds. A server that asks for more is asked again then."""
+
+
+class Clock:
+    """Seconds since 1970, and ways to let them pass."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Let time pass until the event; whether it came."""
+        return event.wait(seconds)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The clock of a work that may be stopped."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    clock: Clock = field(default_factory=Clock)
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.clock.now()
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass; StoppedError when the user wants to stop."""
+        if self.clock.wait(self.stop, max(seconds, 0.0)):
+            raise StoppedError("stopped")
+
+
+class Limiter:
+    """Spreads calls evenly over a minute. Shared by all threads."""
+
+    def __init__(self, per_minute: float, clock: Clock) -> None:
+        self._interval = 60.0 / per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self, pace: Pace) -> None:
+        """Until this caller's turn; StoppedError when the user wants to stop."""
+        with self._lock:
+            now = self._clock.now()
+            turn = max(now, self._next)
+            self._next = turn + self._interval
+        if turn > now:
+            pace.pause(turn - now)
+
+    def hold(self, seconds: float) -> None:
+        """The server wants no more calls for so long."""
+        with self._lock:
+            until = self._clock.now() + min(max(seconds, 0.0), _LONGEST_HOLD)
+            self._next = max(self._next, until)

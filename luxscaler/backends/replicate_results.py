@@ -1,0 +1,111 @@
+"""From a prediction that was created to its pixels: polling, cancel, download, decoding.
+
+Nothing here pays, and nothing is written into the ledger: each of these steps may be repeated.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from luxscaler.backends import parcels
+from luxscaler.backends.base import Tile
+from luxscaler.backends.replicate_answers import BusyError, NoAnswerError
+from luxscaler.backends.replicate_api import ReplicateApi
+from luxscaler.backends.replicate_download import GoneError, fetch
+from luxscaler.backends.replicate_prediction import Prediction
+from luxscaler.errors import BackendError, TileError
+from luxscaler.picture import FloatArray
+
+_FIRST_POLL, _LONGEST_POLL = 0.5, 5.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+_DOWNLOADS = 5
+_CANCEL_LOOKS = 20
+_OVERDUE_SECONDS = 60.0
+"""So long after its deadline a prediction is canceled from here, and so long it is waited for then."""
+
+
+class UnusableError(Exception):
+    """The result arrived in full, twice the same, and is not what was asked for."""
+
+
+class Results:
+    """Results of one account's predictions."""
+
+    def __init__(self, api: ReplicateApi, folder: Path, cancel_after: float, download_seconds: float) -> None:
+        self._api = api
+        self._folder = folder
+        self._cancel_after = cancel_after
+        self._download_seconds = download_seconds
+
+    def ended(self, prediction: str) -> Prediction | None:
+        """Wait for its end; None if Replicate knows it no more.
+
+        Raises StoppedError, NoAnswerError, TileError when it does not end.
+        """
+        pace, delay = self._api.pace, _FIRST_POLL
+        overdue_at = pace.now() + self._cancel_after + _OVERDUE_SECONDS
+        canceled = False
+        while True:
+            found = self._api.get(prediction)
+            if found is None or found.is_over:
+                return found
+            if pace.now() > overdue_at and canceled:
+                raise TileError(f"prediction {prediction} does not end, nor can it be canceled")
+            if pace.now() > overdue_at:
+                self._try_cancel(prediction)
+                canceled, overdue_at = True, pace.now() + _OVERDUE_SECONDS
+            pace.pause(delay)
+            delay = min(1.5 * delay, _LONGEST_POLL)
+
+    def canceled(self, prediction: str) -> Prediction | None:
+        """Cancel it although the work has stopped; how it ended, or None if that cannot be known now."""
+        self._try_cancel(prediction)
+        for _ in range(_CANCEL_LOOKS):
+            try:
+                found = self._api.get_once(prediction)
+            except (NoAnswerError, BusyError, BackendError):
+                return None
+            if found is None or found.is_over:
+                return found
+            self._api.pace.clock.sleep(_FIRST_POLL)
+        return None
+
+    def pixels(self, prediction: Prediction, tile: Tile) -> tuple[FloatArray, FloatArray | None]:
+        """Fetch and decode a result.
+
+        A file that cannot be decoded is fetched again: only one that comes twice the same is to blame.
+        Raises GoneError, UnusableError, TileError when the download fails again and again, StoppedError.
+        """
+        path = self._folder / f"{prediction.id}{parcels.SUFFIX}"
+        delay, seen = _FIRST_WAIT, ""
+        for left in reversed(range(_DOWNLOADS)):
+            digest = ""
+            try:
+                digest = self._fetched(prediction, path, tile.output_size)
+                return parcels.unpack(path, tile.output_size, tile.box)
+            except TileError as error:
+                if digest and digest == seen:
+                    raise UnusableError(str(error)) from error
+                if not left:
+                    raise
+            finally:
+                path.unlink(missing_ok=True)
+            seen = digest or seen
+            self._api.pace.pause(delay)
+            delay = min(2 * delay, _LONGEST_WAIT)
+        raise AssertionError("unreachable")
+
+    def _fetched(self, prediction: Prediction, path: Path, size: tuple[int, int]) -> str:
+        output, most = prediction.output or "", parcels.most_bytes(size)
+        now = self._api.pace.now
+        try:
+            return fetch(self._api.plain, output, path, most, self._download_seconds, now)
+        except GoneError:
+            # The signature in an address may have run out before the file did.
+            fresh = self._api.get(prediction.id)
+            if fresh is None or fresh.output is None or fresh.output == output:
+                raise
+            return fetch(self._api.plain, fresh.output, path, most, self._download_seconds, now)
+
+    def _try_cancel(self, prediction: str) -> None:
+        with suppress(NoAnswerError, BusyError, BackendError):
+            self._api.cancel(prediction)

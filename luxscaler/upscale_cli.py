@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from luxscaler.backend_cli import BACKENDS, BackendChoice, make_backend
+from luxscaler.backend_cli import BACKENDS, BackendChoice, estimate_of, make_backend
 from luxscaler.errors import InputError
-from luxscaler.terminal import one_line_errors, out, progress_bar, say
+from luxscaler.terminal import err, one_line_errors, out, progress_bar, say
 from luxscaler.tile_cli import upscale_tile
 from luxscaler.weights_cli import fetch_weights
 
 if TYPE_CHECKING:
     from hdr_exporter import ExportOptions
+    from luxscaler.mosaic.plan import Plan
     from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
 
 _FILE, _WHERE = "The file", "Where tiles run"
@@ -164,6 +165,7 @@ def upscale(
             max_cost=max_cost,
             pay_again=pay_again,
             ray_address=ray_address,
+            jobs=jobs,
         )
         if fetch and backend == "local":
             _fetch_if_known(model)
@@ -227,7 +229,13 @@ def _make(request: "MasterRequest", choice: BackendChoice) -> "MasterResult":
             shares[number] = share if share < 1.0 else 0.0
             bar.update(task, completed=done + sum(shares.values()))
 
-        return upscale_master(request, make_backend(choice, within), progress=advance, stop=stop)
+        backend = make_backend(choice, within)
+
+        def planned(cuts: "Plan") -> None:
+            if (guess := estimate_of(choice, cuts)) is not None:
+                err.print(f"note: {guess}", soft_wrap=True, markup=False)
+
+        return upscale_master(request, backend, planned=planned, progress=advance, stop=stop)
 
 
 @contextmanager

@@ -38,10 +38,13 @@ def upscale_master(
     request: MasterRequest,
     backend: Backend,
     *,
+    planned: Callable[[Plan], None] = lambda _plan: None,
     progress: Callable[[MasterProgress], None] = lambda _progress: None,
     stop: threading.Event | None = None,
 ) -> MasterResult:
     """Make the master and write it.
+
+    `planned` is told what will be done before anything is; what it raises ends the work.
 
     Setting `stop`, or Ctrl-C, ends the work cleanly: StoppedError says what is kept. Raises InputError and
     its kin for what is asked, JobError, BackendError and what the backend raises, ExportError; in each case
@@ -50,6 +53,7 @@ def upscale_master(
     stop = stop or threading.Event()
     with ExitStack() as stack:
         cuts = _plan(request)
+        planned(cuts)
         job = stack.enter_context(_job(request, cuts, backend))
         spool = lay_out(
             request.source,

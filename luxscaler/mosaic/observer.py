@@ -6,6 +6,7 @@ finished rows only; how they were made is not known here.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +17,8 @@ from luxscaler.mosaic.assembly import Strip
 from luxscaler.mosaic.plan import Plan
 from luxscaler.picture import FloatArray, Picture
 
+Box = tuple[float, float, float, float]
+"""x, y, width, height in fractions of the picture."""
 PREVIEW_PIXELS = 1_500_000
 LOWEST_STOP, HIGHEST_STOP = -12, 6
 """Of the histogram: stops from SDR white, the lowest with all that is darker."""
@@ -61,10 +64,38 @@ class SeamFigure:
         return self.at_seams / self.beside if self.beside > 0.0 else 0.0
 
 
+class _Detail:
+    """One place of the result, as it is."""
+
+    def __init__(self, box: Box, height: int, width: int, *, has_alpha: bool) -> None:
+        self.box = box
+        self._top, self._left = round(box[1] * height), round(box[0] * width)
+        size = (max(1, round(box[3] * height)), max(1, round(box[2] * width)))
+        self._rgb = np.zeros((*size, 3), np.float32)
+        self._alpha = np.zeros(size, np.float32) if has_alpha else None
+
+    def see(self, strip: Strip) -> None:
+        first = max(strip.top, self._top)
+        last = min(strip.top + strip.rgb.shape[0], self._top + self._rgb.shape[0])
+        if first >= last:
+            return
+        ours, theirs = slice(first - self._top, last - self._top), slice(first - strip.top, last - strip.top)
+        columns = slice(self._left, self._left + self._rgb.shape[1])
+        self._rgb[ours] = strip.rgb[theirs, columns]
+        if self._alpha is not None and strip.alpha is not None:
+            self._alpha[ours] = strip.alpha[theirs, columns]
+
+    @property
+    def picture(self) -> Picture:
+        """The pixels."""
+        return Picture(self._rgb, self._alpha)
+
+
 class Observer:
     """Watches the strips of one master."""
 
-    def __init__(self, plan: Plan, *, has_alpha: bool) -> None:
+    def __init__(self, plan: Plan, *, has_alpha: bool, details: Sequence[Box] = ()) -> None:
+        """details: places of the result to be kept as they are, in fractions."""
         height, width = plan.output_height, plan.output_width
         self._plan = plan
         self._has_alpha = has_alpha
@@ -75,9 +106,13 @@ class Observer:
         self._luma = Reducer((height, width), cells, 1)
         self.histogram = np.zeros(HIGHEST_STOP - LOWEST_STOP, np.int64)
         """Pixels by stop of their largest channel: LOWEST_STOP and darker, …, HIGHEST_STOP − 1 and up."""
+        self.details = [_Detail(box, height, width, has_alpha=has_alpha) for box in details]
+        """Those places, filled once all strips were seen."""
 
     def see(self, strip: Strip) -> None:
         """To be called with every strip, in order."""
+        for detail in self.details:
+            detail.see(strip)
         if strip.alpha is None:
             self._preview.add(strip.top, strip.rgb)
         else:

@@ -20,9 +20,11 @@ from luxscaler.mosaic.job import JobFolder
 from luxscaler.mosaic.memory_job import MemoryJob
 from luxscaler.mosaic.observer import Observer
 from luxscaler.mosaic.plan import Plan
+from luxscaler.mosaic.report import write_report
 from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
 from luxscaler.mosaic.scheduler import Scheduler, Work
 from luxscaler.mosaic.sinks import Sink, Target, open_sink
+from luxscaler.mosaic.summary import places, summary
 from luxscaler.mosaic.writer import Writer
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.reference import WHOLE
@@ -109,7 +111,10 @@ class Run:
     def to_file(self) -> MasterResult:
         """Everything that is left to do; nothing appears unless all of it succeeds."""
         master, request = self._master, self._master.request
-        observer = Observer(master.plan, has_alpha=master.spool.has_alpha) if request.report else None
+        observer = None
+        if request.report is not None:
+            details = places(master.spool, master.plan)
+            observer = Observer(master.plan, has_alpha=master.spool.has_alpha, details=details)
         source = self._with_usable_exif(master.spool.source)
         target = target_of(
             request,
@@ -128,8 +133,9 @@ class Run:
             sink.discard()
             raise
         result = self._result(assembler, observer)
-        if observer is not None:
-            self._write_report(result, observer)
+        if observer is not None and request.report is not None:
+            page = summary(request, master.plan, master.spool, self._backend, self._job, observer, result)
+            write_report(request.report, page)
         return result
 
     def _assembler(self, sink: Sink, observer: Observer | None) -> Assembler:
@@ -208,6 +214,3 @@ class Run:
             None if observer is None else observer.seams(),
             tuple(self._notices),
         )
-
-    def _write_report(self, result: MasterResult, observer: Observer) -> None:
-        raise NotImplementedError

@@ -141,7 +141,7 @@ function draw() {
   pen.clearRect(0, 0, border, at.down);
   drawSide(pictures.before, at);
   pen.restore();
-  if (view.grid) data.tiles.forEach((tile) => drawTile(tile, at));
+  if (view.grid) [...data.tiles].sort((a, b) => weight(a) - weight(b)).forEach((tile) => drawTile(tile, at));
   handle.style.left = `${border}px`;
   const end = seen.first + seen.length;
   $("side-before").style.left = `${seen.first + 12}px`;
@@ -154,6 +154,9 @@ function outline(tile, at) {
   const [x, y, width, height] = tile.box;
   return [at.left + x * at.width, at.top + y * at.height, width * at.width, height * at.height];
 }
+
+/** What is drawn last, on top of its neighbours: the chosen tile, then those that took more than one attempt. */
+const weight = (tile) => tile.number === view.tile ? Infinity : tile.attempts;
 
 function drawTile(tile, at) {
   const box = outline(tile, at), chosen = tile.number === view.tile;

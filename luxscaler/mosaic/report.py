@@ -105,8 +105,7 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
 def render_page(report: Report) -> str:
     """The page as text."""
     pictures = {"before": reduce_picture(report.before), "after": reduce_picture(report.after)}
-    main = dict(pictures)
-    details = report.details[:DETAILS]
+    main, details = dict(pictures), report.details[:DETAILS]
     for number, detail in enumerate(details):
         pictures[f"detail-{number}-before"], pictures[f"detail-{number}-after"] = detail.before, detail.after
     page, style, script = ((_FOLDER / f"report.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
@@ -150,20 +149,15 @@ def _data(report: Report, pictures: Mapping[str, Picture], main: Mapping[str, Pi
         "codeBits": CODE_BITS,
         "mantissaBits": MANTISSA_BITS,
         "pictures": [
-            {
-                "id": name,
-                "width": picture.width,
-                "height": picture.height,
-                "channels": 3 if picture.alpha is None else 4,
-            }
-            for name, picture in pictures.items()
+            {"id": name, "width": one.width, "height": one.height, "channels": 3 if one.alpha is None else 4}
+            for name, one in pictures.items()
         ],
         "details": [detail.box for detail in report.details[:DETAILS]],
         "tiles": [
             {"number": tile.index + 1, "box": tile.box, "attempts": tile.attempts, "text": _tile_text(tile)}
             for tile in report.tiles
         ],
-        "peak": _stops(_peak(main["after"])),
+        "peak": _peak(main["after"]),
         "histogram": _histogram(main),
     }
 
@@ -188,8 +182,9 @@ def _visible(picture: Picture, values: FloatArray) -> FloatArray:
 
 
 def _peak(picture: Picture) -> float:
+    """The brightest light, in stops."""
     largest = _visible(picture, picture.rgb.max(axis=2))
-    return float(np.percentile(largest, PEAK_PERCENTILE)) if largest.size else 0.0
+    return _stops(float(np.percentile(largest, PEAK_PERCENTILE)) if largest.size else 0.0)
 
 
 def _stops(light: float) -> float:
@@ -202,10 +197,9 @@ def _summary(pictures: Mapping[str, Picture]) -> str:
     for name, picture in pictures.items():
         largest = _visible(picture, picture.rgb.max(axis=2))
         share = float((largest > 1.0005).mean()) if largest.size else 0.0
-        above = "nothing above SDR white" if share == 0 else f"{share:.2%} of the pixels above SDR white"
-        words.append(
-            f"{name.capitalize()}: {above}, brightest light {_signed(_stops(_peak(picture)))} stops."
-        )
+        above = f"{100 * share:.2f} % of the pixels" if share else "nothing"
+        brightest = f"brightest light {_signed(_peak(picture))} stops"
+        words.append(f"{name.capitalize()}: {above} above SDR white, {brightest}.")
     return " ".join(words)
 
 

@@ -273,7 +273,7 @@ const spot = (event) => {
 
 stage.addEventListener("pointerdown", (event) => {
   if (event.button) return;
-  pointers.set(event.pointerId, { at: spot(event), onHandle: event.target === handle });
+  pointers.set(event.pointerId, { at: spot(event), from: spot(event), onHandle: event.target === handle });
   stage.setPointerCapture(event.pointerId);
   stage.classList.add("moving");
 });
@@ -296,6 +296,9 @@ stage.addEventListener("pointermove", (event) => {
 });
 for (const name of ["pointerup", "pointercancel"]) {
   stage.addEventListener(name, (event) => {
+    const { at, from, onHandle } = pointers.get(event.pointerId) ?? { onHandle: true };
+    const tapped = !onHandle && name === "pointerup" && Math.hypot(at[0] - from[0], at[1] - from[1]) < 5;
+    if (tapped && view.grid) update({ tile: tileAt(...at)?.number ?? 0 });
     pointers.delete(event.pointerId);
     stage.classList.remove("moving");
   });

@@ -13,8 +13,9 @@
 It behaves as coglet 0.23.1 was seen to: POST /predictions and PUT /predictions/{id}, waiting or with
 `Prefer: respond-async`; one prediction at a time, 409 for the second; a PUT of the id that runs answers 202;
 a model's failure is a 200 with `status: failed`; a dropped connection cancels; cancel answers 200, or 404 for
-an unknown id; `webhook` and `webhook_events_filter`, unsigned; outputs as data URLs, of EXR as
-application/octet-stream. What it leaves out: --upload-url, concurrency above 1, training, input checks.
+an unknown id; `webhook` and `webhook_events_filter`, unsigned, logs at most every half second; outputs as
+data URLs, of EXR as application/octet-stream. tests/test_fake_cog.py compares the two. Half-way it prints
+a line. Left out: --upload-url, concurrency above 1, training, input checks.
 """
 
 import base64
@@ -45,10 +46,13 @@ from hdr_exporter import export, suffix_of
 from luxscaler.image import read_picture
 
 Json = dict[str, Any]
-Fault = Literal["fail", "500", "cut", "html", "truncate", "refuse"]
+Fault = Literal["fail", "500", "cut", "html", "truncate", "refuse", "deaf"]
 """fail: the model fails; 500: a server's error; cut: the connection breaks when the prediction would be done;
-html: no JSON; truncate: half of the reply; refuse: 409 although the health check says READY."""
+html: no JSON; truncate: half of the reply; refuse: 409 although the health check says READY; deaf: a cancel is
+acknowledged, and only a dropped connection ends the prediction."""
 
+WEBHOOK_INTERVAL_SECONDS = 0.5
+"""Cog drops the webhooks of logs that come sooner after another one."""
 INPUTS: Json = {
     "tile_input": {"type": "string", "format": "uri", "x-order": 0},
     "global_reference": {"type": "string", "format": "uri", "nullable": True, "x-order": 1},
@@ -149,12 +153,12 @@ class FakeCog:
         """Run it to its end; a connection that its client dropped cancels it."""
         try:
             _notify(prediction, "start")
-            prediction.logs += "fake: upsampling\n"
-            _notify(prediction, "logs")
-            end = time.monotonic() + self.seconds
-            while (left := end - time.monotonic()) > 0 and not prediction.canceled.wait(min(left, 0.02)):
-                if connection is not None and _dropped(connection):
-                    prediction.canceled.set()
+            self._sleep(prediction, connection)
+            if not prediction.canceled.is_set():
+                prediction.logs += "fake: upsampling\n"
+                if self.seconds / 2 >= WEBHOOK_INTERVAL_SECONDS:
+                    _notify(prediction, "logs")
+                self._sleep(prediction, connection)
             if prediction.canceled.is_set():
                 prediction.status = "canceled"
             elif self.fault == "fail":
@@ -169,6 +173,13 @@ class FakeCog:
             with self.lock:
                 self.running = None
         _notify(prediction, "completed")
+
+    def _sleep(self, prediction: FakePrediction, connection: socket.socket | None) -> None:
+        """Half of its time, or until it is canceled."""
+        end = time.monotonic() + self.seconds / 2
+        while (left := end - time.monotonic()) > 0 and not prediction.canceled.wait(min(left, 0.02)):
+            if connection is not None and _dropped(connection):
+                prediction.canceled.set()
 
 
 @contextmanager
@@ -269,7 +280,14 @@ class _Handler(BaseHTTPRequestHandler):
         cog.calls[f"GET {self.path}"] += 1
         if self.path == "/health-check":
             busy = cog.health == "READY" and cog.running is not None
-            self._send(200, {"status": "BUSY" if busy else cog.health, "setup": {"status": "succeeded"}})
+            self._send(
+                200,
+                {
+                    "status": "BUSY" if busy else cog.health,
+                    "setup": {"status": "succeeded"},
+                    "version": {"coglet": "0.23.1"},
+                },
+            )
         elif self.path == "/openapi.json" and cog.schema is not None:
             self._send(200, cog.schema)
         elif self.path == "/openapi.json":
@@ -284,7 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
             cog.calls["POST /predictions/{id}/cancel"] += 1
             running = cog.running
             found = running is not None and running.id == urllib.parse.unquote(parts[1])
-            if running is not None and found:
+            if running is not None and found and cog.fault != "deaf":
                 running.canceled.set()
             self._body()
             self._send(200 if found else 404, {})

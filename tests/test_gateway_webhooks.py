@@ -219,7 +219,7 @@ def test_one_prediction_gets_its_webhooks_in_order() -> None:
 
 def test_signatures_on_the_wire_and_the_body_is_what_a_get_gives(tmp_path: Path) -> None:
     with (
-        fake_cog(seconds=0.6) as cog,
+        fake_cog(seconds=1.2) as cog,
         webhook_receiver() as receiver,
         gateway_server(tmp_path, cog.url) as gateway,
     ):

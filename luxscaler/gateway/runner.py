@@ -28,6 +28,8 @@ ACCEPTED_SECONDS = 1.0
 """A container that has neither refused nor reported for so long has begun: its report was lost."""
 REFUSED_SECONDS = 0.2
 """Pause after a refusal: Cog's slot is free a moment after its reply."""
+REPEAT_SECONDS = 1.0
+"""Between two requests to stop."""
 CANCEL_SECONDS = 10.0
 """A container that does not end a canceled prediction in this time loses the connection."""
 _log = logging.getLogger(__name__)
@@ -100,9 +102,9 @@ class Runner:
         """Have the container stop; if it does not, cut the connection, which cancels too."""
         end = asyncio.get_running_loop().time() + CANCEL_SECONDS
         while not task.done() and asyncio.get_running_loop().time() < end:
-            # It may not have arrived yet: then Cog does not know it.
+            # Once may not do: the prediction may not have arrived, or the model may be where it cannot hear.
             told = await cog.cancel(name)
-            await asyncio.wait({task}, timeout=CANCEL_SECONDS if told else REFUSED_SECONDS)
+            await asyncio.wait({task}, timeout=REPEAT_SECONDS if told else REFUSED_SECONDS)
         task.cancel()
 
     async def _work(self, cog: CogClient) -> None:

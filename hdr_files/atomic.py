@@ -56,8 +56,11 @@ class Partial:
     def discard(self) -> None:
         """Remove the file, unless it was kept."""
         if self._open:
-            self.path.unlink(missing_ok=True)
-            self._close()
+            with translated(self._path, self.path.name):
+                try:
+                    self.path.unlink(missing_ok=True)
+                finally:
+                    self._close()
 
     def _close(self) -> None:
         self._open = False

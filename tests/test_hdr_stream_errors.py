@@ -225,6 +225,35 @@ CHILD = textwrap.dedent("""
 """)
 
 
+MEMORY = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    import numpy as np
+    import OpenImageIO
+    from hdr_exporter import ExportOptions, open_stream
+    path, name = sys.argv[1:]
+    def peak():
+        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    rows = np.full((100, 4096, 3), 0.5, np.float32)
+    before = peak()
+    with open_stream(path, 4096, 8000, file_format=name, options=ExportOptions(sdr_peak=4)) as writer:
+        for _ in range(80):
+            writer.write(rows)
+    print(peak() - before)
+""")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", STREAM_FORMATS)
+def test_memory_is_that_of_a_few_bands(tmp_path: Path, name: str) -> None:
+    """Of a picture of 375 MiB."""
+    path = tmp_path / f"a{SUFFIX[name]}"
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, path, name], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 0 < int(done.stdout) < 180 * 1024
+
+
 def child(path: Path, name: str, what: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, path, name, what],

@@ -48,8 +48,8 @@ from luxscaler.image import read_picture
 Json = dict[str, Any]
 Fault = Literal["fail", "500", "cut", "html", "truncate", "refuse", "deaf"]
 """fail: the model fails; 500: a server's error; cut: the connection breaks when the prediction would be done;
-html: no JSON; truncate: half of the reply; refuse: 409 although the health check says READY; deaf: a cancel is
-acknowledged, and only a dropped connection ends the prediction."""
+html: no JSON; truncate: half of the reply; refuse: 409 although the health check says READY; deaf: a cancel
+is acknowledged, and only a dropped connection ends the prediction."""
 
 WEBHOOK_INTERVAL_SECONDS = 0.5
 """Cog drops the webhooks of logs that come sooner after another one."""

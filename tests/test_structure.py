@@ -208,14 +208,14 @@ def test_the_scripts_that_the_readme_names_can_be_run() -> None:
 def test_the_commands_that_the_readme_names_exist() -> None:
     text = README.read_text(encoding="utf-8")
     named = {part for words in re.findall(r"luxscaler weights ([\w|]+)", text) for part in words.split("|")}
-    named |= set(re.findall(r"luxscaler (?!weights\b)(\w+)(?= (?:IN|FILE)\b)", text))
+    named |= set(re.findall(r"luxscaler (?!weights\b)(\w+)(?= (?:IN\b|FILE\b|--cog\b))", text))
     commands = {
         node.name.removeprefix("weights_")
-        for name in ("cli.py", "weights_cli.py")
-        for node in ast.parse((PACKAGE / name).read_text(encoding="utf-8")).body
+        for path in PACKAGE.glob("*cli.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef)
     }
-    assert named >= {"upscale", "info", "list", "fetch", "verify", "convert"}
+    assert named >= {"upscale", "info", "gateway", "list", "fetch", "verify", "convert"}
     assert named <= commands
 
 

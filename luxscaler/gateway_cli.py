@@ -4,6 +4,7 @@ What a gateway does is luxscaler/gateway's business; its libraries, the extra `g
 when it runs.
 """
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -72,5 +73,15 @@ def gateway(
             soft_wrap=True,
             markup=False,
         )
+        _show_log()
         server.serve(chosen, secrets)
         err.print("the gateway has stopped")
+
+
+def _show_log() -> None:
+    """Its own log on stderr, a line a change; its libraries' would show signed addresses."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("luxscaler.gateway")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)

@@ -161,6 +161,7 @@ def test_results_are_read_by_signed_address_without_the_token(gateway: GatewaySe
     address = gateway.create(inputs())["output"]
     assert httpx.get(address).is_success
     assert httpx.get(address, headers={"Authorization": "Bearer anything"}).is_success
+    assert httpx.head(address).headers["content-length"] == str(len(httpx.get(address).content))
     part = httpx.get(address, headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, b"v/1\x01")
     problem(httpx.get(address.replace("signature=", "signature=0")), 403)

@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -289,3 +290,26 @@ def test_uploads_reach_the_container_by_address_or_as_data(cog: FakeCog, tmp_pat
             gateway.http.delete(f"/v1/files/{file['id']}")
             missing = gateway.create({"tile_input": file["urls"]["get"]})
             assert file["id"] in missing["error"]
+
+
+@pytest.mark.slow
+def test_random_kills_run_nothing_twice_and_forget_nothing(tmp_path: Path) -> None:
+    chance, port = random.Random(11), free_port()
+    made: list[str] = []
+    with fake_cog(seconds=0.05) as one, fake_cog(seconds=0.15) as two:
+        for _ in range(12):
+            with gateway_process(tmp_path, one.url, two.url, port=port) as gateway:
+                assert gateway.process is not None
+                made += [gateway.create(inputs(), wait=None)["id"] for _ in range(4)]
+                time.sleep(chance.uniform(0.0, 0.4))
+                gateway.process.send_signal(signal.SIGKILL)
+                gateway.process.wait()
+        with gateway_process(tmp_path, one.url, two.url, port=port) as gateway:
+            found = {name: gateway.until(name, "succeeded", "failed") for name in made}
+            assert len(gateway.predictions()) == len(made)
+            ran = [item.id for cog in (one, two) for item in cog.predictions]
+    assert sorted(ran) == sorted(set(ran))
+    assert {name for name, item in found.items() if item["status"] == "succeeded"} <= set(ran)
+    assert all(
+        "The gateway stopped" in item["error"] for item in found.values() if item["status"] == "failed"
+    )

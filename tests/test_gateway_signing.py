@@ -150,6 +150,7 @@ def test_times_are_written_as_the_api_does() -> None:
     [
         ({"cogs": ()}, "at least one"),
         ({"cogs": ("ftp://x",)}, "not an http address"),
+        ({"cogs": ("http://x", "http://x")}, "named twice"),
         ({"model": "NoOwner"}, "owner/name"),
         ({"version": "abc"}, "64 hexadecimal"),
         ({"port": 70000}, "1 to 65535"),
@@ -167,3 +168,12 @@ def test_settings_that_cannot_be(wrong: dict[str, object], says: str, tmp_path: 
 )
 def test_which_hosts_are_loopback(host: str, loopback: bool, tmp_path: Path) -> None:
     assert Settings(("http://127.0.0.1:1",), tmp_path, host=host).is_loopback == loopback
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:7"), ("0.0.0.0", "http://127.0.0.1:7"), ("::1", "http://[::1]:7")],
+)
+def test_addresses_of_its_own(host: str, url: str, tmp_path: Path) -> None:
+    settings = Settings(("http://127.0.0.1:1",), tmp_path, host=host, port=7)
+    assert (settings.base_url, settings.address_for_cog) == (url, url)

@@ -76,7 +76,7 @@ async def delete(name: str, gateway: Here) -> Response:
     return Response(status_code=204)
 
 
-@signed.get("/v1/files/{name}/download")
+@signed.api_route("/v1/files/{name}/download", methods=["GET", "HEAD"])
 async def download(
     name: str, gateway: Here, expiry: str = "", owner: str = "", signature: str = ""
 ) -> Response:
@@ -88,7 +88,7 @@ async def download(
     return FileResponse(path, media_type=file.content_type, filename=file.name, headers=_HEADERS)
 
 
-@signed.get("/outputs/{prediction}/{name}")
+@signed.api_route("/outputs/{prediction}/{name}", methods=["GET", "HEAD"])
 async def output(
     prediction: str, name: str, gateway: Here, expiry: str = "", signature: str = ""
 ) -> Response:

@@ -37,7 +37,7 @@ class Settings:
     public_url: str = ""
     """Address that replies name, without /v1; empty: http://host:port."""
     cog_facing_url: str = ""
-    """Address at which the containers reach this gateway; empty: http://127.0.0.1:port."""
+    """Address at which the containers reach this gateway; empty: http://host:port."""
     inputs: Literal["url", "data"] = "url"
     """How a container gets an uploaded file: a signed URL on this gateway, or a data URL."""
     outputs: Literal["url", "data"] = "url"
@@ -67,6 +67,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.cogs:
             raise GatewayError("at least one Cog container is needed, e.g. --cog http://127.0.0.1:5000")
+        if len(set(self.cogs)) < len(self.cogs):
+            raise GatewayError(f"a container is named twice: {' '.join(self.cogs)}")
         for url in (*self.cogs, self.base_url, self.address_for_cog):
             _check_url(url)
         if not _MODEL.fullmatch(self.model):
@@ -86,13 +88,18 @@ class Settings:
     @property
     def base_url(self) -> str:
         """What every address in a reply begins with."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+        return self.public_url.rstrip("/") or self._own_url
 
     @property
     def address_for_cog(self) -> str:
         """What every address that a container is given begins with."""
-        return self.cog_facing_url.rstrip("/") or f"http://127.0.0.1:{self.port}"
+        return self.cog_facing_url.rstrip("/") or self._own_url
+
+    @property
+    def _own_url(self) -> str:
+        """Where this machine reaches it; one that listens everywhere listens here too."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound here
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:

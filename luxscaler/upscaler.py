@@ -7,6 +7,7 @@ survive (network_coding.py). It knows nothing of files, references, masters or d
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -65,13 +66,15 @@ class UpscalerOptions:
 
 
 def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
-    """(width, height) of the result: each side times scale, rounded half to even.
+    """(width, height) of the result: each side times scale (as written in decimals), rounded half to even.
 
     Raises InputError when scale is not a number from 1 to 8.
     """
     if not MIN_SCALE <= scale <= MAX_SCALE:  # also catches NaN
         raise InputError(f"scale is {scale}; it must be from {MIN_SCALE:g} to {MAX_SCALE:g}")
-    return round(width * scale), round(height * scale)
+    # Exactly, or tiles would not fit: 4015 × 1.1 is 4416.5, and in floats a little more.
+    exact = Fraction(str(float(scale)))
+    return round(width * exact), round(height * exact)
 
 
 def resolve_device(name: str) -> torch.device:

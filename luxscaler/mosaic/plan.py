@@ -21,6 +21,8 @@ EXTRA_PIXELS = 1.25
 MIN_OVERLAP = 16
 NETWORK_STEP = 4
 """Source pixels that a network folds into one, at most (the ×1 variant of RRDBNet)."""
+LEAST_STEPS = 5
+"""Places per tile where tiles may begin: with fewer, three tiles could meet in one place."""
 MAX_DENOMINATOR = 16
 """Scales of several tiles are fractions with denominators up to this: 1.5, 2.25, 3.2, …"""
 
@@ -131,10 +133,10 @@ def _step(scale: float, tile: int) -> int:
     """
     exact = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
     step = NETWORK_STEP * exact.denominator
-    if abs(float(exact) - scale) > 1e-9 or 4 * step > tile:
+    if abs(float(exact) - scale) > 1e-9 or LEAST_STEPS * step > tile:
         raise InputError(
             f"scale is {scale}; a picture of several tiles of {tile} pixels needs a scale that is a fraction "
-            f"with a denominator up to {min(MAX_DENOMINATOR, tile // (4 * NETWORK_STEP))}, "
+            f"with a denominator up to {min(MAX_DENOMINATOR, tile // (LEAST_STEPS * NETWORK_STEP))}, "
             "or its tiles would not meet on whole pixels"
         )
     return step
@@ -144,19 +146,20 @@ def _spans(length: int, tile: int, overlap: int, step: int) -> list[Span]:
     """Spans of at most `tile` that begin and end at multiples of `step` (the last ends with the picture)."""
     if length <= tile:
         return [Span(0, length)]
-    cuts = spans(length, tile - 2 * (step - 1), overlap)
-    return [Span(cut.start // step * step, min(-(-cut.stop // step) * step, length)) for cut in cuts]
+    cuts = spans(-(-length // step), tile // step, -(-overlap // step))
+    return [Span(cut.start * step, min(cut.stop * step, length)) for cut in cuts]
 
 
 def _affordable_overlap(width: int, height: int, tile: int, step: int) -> int:
-    """The largest overlap, even, that costs no more than EXTRA_PIXELS."""
-    for overlap in range(min(MAX_OVERLAP, tile // 4), MIN_OVERLAP, -2):
+    """The largest overlap, a multiple of `step`, that costs no more than EXTRA_PIXELS."""
+    least = -(-MIN_OVERLAP // step) * step
+    for overlap in range(min(MAX_OVERLAP, tile // 4) // step * step, least, -step):
         cost = 1.0
         for length in (width, height):
             cost *= sum(cut.stop - cut.start for cut in _spans(length, tile, overlap, step)) / length
         if cost <= EXTRA_PIXELS:
             return overlap
-    return MIN_OVERLAP
+    return least
 
 
 def _scaled(cuts: list[Span], scale: float, length: int) -> list[Span]:

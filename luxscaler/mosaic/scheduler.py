@@ -77,16 +77,17 @@ class Scheduler:
             threading.Thread(target=self._worker, name=f"tiles-{i}", daemon=True)
             for i in range(min(self._workers, len(tiles)))
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 while thread.is_alive():
                     thread.join(_POLL_SECONDS)  # with a time-out, so that Ctrl-C gets through
         except KeyboardInterrupt:
             self._stop.set()
             for thread in threads:
-                thread.join()
+                if thread.ident is not None:
+                    thread.join()
             raise StoppedError("stopped") from None
         if self._state.error is not None:
             raise self._state.error
@@ -97,9 +98,10 @@ class Scheduler:
         while (number := self._take()) is not None:
             error: BaseException | None = None
             try:
-                self._attempt(number)
-            except TileError as failure:
-                error = self._put_back(number, failure)
+                try:
+                    self._attempt(number)
+                except TileError as failure:
+                    error = self._put_back(number, failure)
             except BaseException as failure:  # raised again in the caller's thread
                 error = failure
             with self._changed:

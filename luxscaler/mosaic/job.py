@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -84,12 +84,16 @@ class JobFolder:
             self._database = sqlite3.connect(
                 folder / "job.sqlite3", timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
+        except sqlite3.Error as error:
+            self._held.close()
+            raise self._error(error) from error
+        try:
             # FULL: a call is announced on disk, not in a cache, before it is made.
             self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
             self._agree({"version": str(_VERSION), **facts})
         except sqlite3.Error as error:
-            self._held.close()
-            raise JobError(f"the job folder {str(folder)!r} is damaged ({error}): remove it") from error
+            self.close()
+            raise self._error(error) from error
         except JobError:
             self.close()
             raise
@@ -130,8 +134,7 @@ class JobFolder:
 
     def records(self) -> dict[int, TileRecord]:
         """Tiles that are done, by number; their files are not looked at."""
-        with self._lock:
-            rows = self._database.execute("SELECT * FROM tiles ORDER BY number").fetchall()
+        rows = self._rows("SELECT * FROM tiles ORDER BY number")
         return {row[0]: TileRecord(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows}
 
     def intact(self) -> set[int]:
@@ -169,10 +172,7 @@ class JobFolder:
 
     def tile(self, number: int) -> Spool:
         """A tile that is done, to be read in parts."""
-        with self._lock:
-            row = self._database.execute(
-                "SELECT width, height, alpha FROM tiles WHERE number = ?", (number,)
-            ).fetchone()
+        (row,) = self._rows("SELECT width, height, alpha FROM tiles WHERE number = ?", (number,))
         return Spool(self._tile_path(number), row[0], row[1], bool(row[2]), PictureSource())
 
     def _tile_path(self, number: int) -> Path:
@@ -197,14 +197,12 @@ class JobFolder:
     def open_intents(self, tile: int | None = None) -> Sequence[Intent]:
         """As Ledger.open_intents."""
         sql = "SELECT number, tile, marker, prediction, announced FROM calls WHERE outcome IS NULL"
-        with self._lock:
-            rows = self._database.execute(sql + " ORDER BY number").fetchall()
+        rows = self._rows(sql + " ORDER BY number")
         return [Intent(*row) for row in rows if tile is None or row[1] == tile]
 
     def spent(self) -> float:
         """As Ledger.spent."""
-        with self._lock:
-            (total,) = self._database.execute("SELECT COALESCE(SUM(dollars), 0) FROM calls").fetchone()
+        ((total,),) = self._rows("SELECT COALESCE(SUM(dollars), 0) FROM calls")
         return float(total)
 
     def remember(self, key: str, value: str) -> None:
@@ -213,24 +211,40 @@ class JobFolder:
 
     def recall(self, key: str) -> str | None:
         """As Ledger.recall."""
-        with self._lock:
-            row = self._database.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        rows = self._rows("SELECT value FROM notes WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            with self._lock:
+                return self._database.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
     def _execute(self, sql: str, values: Sequence[object]) -> int:
         try:
             with self._lock, closing(self._database.execute(sql, values)) as cursor:
                 return cursor.lastrowid or 0
         except sqlite3.Error as error:
-            raise JobError(f"cannot write into the job folder {str(self.folder)!r}: {error}") from error
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> JobError:
+        """Paid tiles may lie in the folder: only what cannot be mended is called damaged."""
+        folder = str(self.folder)
+        if isinstance(error, (sqlite3.OperationalError, sqlite3.ProgrammingError)):  # full, read-only, closed
+            return JobError(f"cannot use the job folder {folder!r}: {error}")
+        return JobError(f"the job folder {folder!r} is damaged ({error}): remove it")
 
 
 def restart(target: Path) -> None:
     """Remove the job folder of that result. Raises JobError when another process works in it."""
     folder = folder_of(target)
     if folder.is_dir():
-        _hold(folder).close()
-        shutil.rmtree(folder)
+        try:
+            _hold(folder).close()
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise JobError(f"cannot remove {str(folder)!r}: {error.strerror}") from error
 
 
 def _hold(folder: Path) -> IO[bytes]:

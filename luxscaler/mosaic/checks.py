@@ -38,10 +38,18 @@ def check_output(tile: Tile, output: TileOutput) -> None:
         raise TileError(f"{what} came back with values that are not finite")
     if (tile.picture.alpha is None) != (output.alpha is None):
         raise TileError(f"{what} came back {'without' if output.alpha is None else 'with'} alpha")
-    if output.alpha is not None and output.alpha.shape != tile.output_size:
-        raise TileError(f"{what} came back with an alpha of another size, {output.alpha.shape}")
+    if output.alpha is not None:
+        _check_alpha(what, tile, output.alpha)
     if not output.trusted:
         _check_resemblance(what, tile, output)
+
+
+def _check_alpha(what: str, tile: Tile, alpha: FloatArray) -> None:
+    if alpha.dtype != np.float32 or alpha.shape != tile.output_size:
+        raise TileError(f"{what} came back with an alpha of {alpha.shape} {alpha.dtype}")
+    low, high = float(alpha.min()), float(alpha.max())
+    if not 0.0 <= low <= high <= 1.0:  # also catches NaN
+        raise TileError(f"{what} came back with an alpha from {low:g} to {high:g}, not within 0 to 1")
 
 
 @torch.inference_mode()
@@ -49,15 +57,19 @@ def _check_resemblance(what: str, tile: Tile, output: TileOutput) -> None:
     height, width = tile.picture.height, tile.picture.width
     cells = (math.ceil(height / CELL), math.ceil(width / CELL))
     wanted, got = _averages(tile.picture.rgb, cells), _averages(output.rgb, cells)
-    if tile.picture.alpha is not None:
-        # Colour under transparent pixels is nobody's business.
+    if tile.picture.alpha is not None and output.alpha is not None:
         shown = _averages(tile.picture.alpha[..., None], cells, coded=False)
+        difference, limit = _compared(shown, _averages(output.alpha[..., None], cells, coded=False))
+        if difference > limit:
+            raise TileError(
+                f"{what} came back with another alpha: its averages are off by {difference:.3f}, "
+                f"and {limit:.3f} is allowed"
+            )
+        # Colour under transparent pixels is nobody's business.
         wanted, got = wanted * shown, got * shown
     if float(got.max()) <= 0.0 and float(wanted.max()) > TOLERANCE:
         raise TileError(f"{what} came back black")
-    difference = float((got - wanted).square().mean().sqrt())
-    contrast = float((wanted - wanted.mean((1, 2), keepdim=True)).square().mean().sqrt())
-    limit = max(TOLERANCE, TOLERANCE_OF_CONTRAST * contrast)
+    difference, limit = _compared(wanted, got)
     if difference > limit:
         raise TileError(
             f"{what} came back as another picture: its averages are off by {difference:.3f} "
@@ -65,7 +77,15 @@ def _check_resemblance(what: str, tile: Tile, output: TileOutput) -> None:
         )
 
 
+def _compared(wanted: torch.Tensor, got: torch.Tensor) -> tuple[float, float]:
+    """(C, h, w) of averages: by how much they differ, and by how much they may."""
+    contrast = float((wanted - wanted.mean((1, 2), keepdim=True)).square().mean().sqrt())
+    difference = float((got - wanted).square().mean().sqrt())
+    return difference, max(TOLERANCE, TOLERANCE_OF_CONTRAST * contrast)
+
+
 def _averages(rgb: FloatArray, cells: tuple[int, int], *, coded: bool = True) -> torch.Tensor:
     """(H, W, C) linear light → (C, *cells) averages over cells, in the network's code values."""
-    small = F.adaptive_avg_pool2d(torch.from_numpy(rgb).permute(2, 0, 1)[None], cells)
+    plain = np.require(rgb, requirements=("C", "W"))  # PyTorch takes no other arrays
+    small = F.adaptive_avg_pool2d(torch.from_numpy(plain).permute(2, 0, 1)[None], cells)
     return (network_coding.encode(small) if coded else small)[0]

@@ -1,6 +1,7 @@
 """Predictions from their creation to their end, on containers that are busy, slow, broken or gone."""
 
 import base64
+import errno
 import io
 import os
 import random
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from luxscaler.gateway import runner
+from luxscaler.gateway import data_urls, runner
 from luxscaler.image import read_picture
 from tests.fake_cog import FakeCog, Fault, fake_cog
 from tests.gateway_clock import ManualClock
@@ -253,6 +254,34 @@ def test_a_restart_runs_what_waited_and_fails_what_ran(cog: FakeCog, tmp_path: P
         assert "The gateway stopped" in found["error"]
         gateway.until(waiting, "succeeded")
     assert [item.id for item in cog.predictions] == [running, waiting]
+
+
+def test_a_fault_of_the_gateway_ends_one_prediction_only(
+    gateway: GatewayServer, cog: FakeCog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("told to break")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner.Runner, "_conclude", broken)
+        made = gateway.create(inputs())
+    assert made["status"] == "failed"
+    assert "had a fault" in made["error"]
+    assert gateway.create(inputs())["status"] == "succeeded"
+
+
+def test_a_full_disk_ends_one_prediction_only(
+    gateway: GatewayServer, cog: FakeCog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(data_urls, "_write", full)
+        made = gateway.create(inputs())
+    assert made["status"] == "failed"
+    assert "No space left" in made["error"]
+    assert gateway.create(inputs())["status"] == "succeeded"
 
 
 def test_kill_9_loses_nothing_and_runs_nothing_twice(cog: FakeCog, tmp_path: Path) -> None:

@@ -29,4 +29,4 @@ def sweep(parts: Parts, runner: Runner) -> None:
     for file in parts.store.expired_files(now):
         parts.vault.remove_file(file.id)
         parts.store.remove_file(file.id)
-    runner.recover()
+    runner.give_up("The gateway had a fault (its log says more)")

@@ -62,23 +62,23 @@ class Runner:
 
     def start(self) -> None:
         """Clear up after a former run, then work."""
-        self.recover()
+        self.give_up("The gateway stopped")
         for cog in self.cogs:
             self._tasks.add(self._work(cog))
 
     async def stop(self) -> None:
         """Let go of everything; what a container works on has failed then."""
         await self._tasks.stop()
-        self.recover()
+        self.give_up("The gateway stopped")
 
-    def recover(self) -> None:
-        """Predictions that a container had, and that nobody waits for any more, have no result."""
+    def give_up(self, reason: str) -> None:
+        """Predictions that a container had, and whose reply nobody waits for any more, have no result."""
         for found in self._parts.store.with_status("starting", "processing"):
             if found.container and found.id not in self._running:
                 self._parts.lifecycle.finish(
                     found.id,
                     "failed",
-                    f"The gateway stopped while {found.container} worked on this prediction; "
+                    f"{reason} while {found.container} worked on this prediction; "
                     "the container cancels it then, and it was not run again",
                 )
 

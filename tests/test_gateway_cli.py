@@ -1,6 +1,7 @@
 """`luxscaler gateway`: who may connect, what is printed, and what never is."""
 
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -46,6 +47,14 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert all(secret.encode() not in text for secret in secrets for text in everything)
     assert stat.S_IMODE((tmp_path / "gateway").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "gateway" / "token").stat().st_mode) == 0o600
+
+
+def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
+    with fake_cog() as cog, gateway_process(tmp_path, cog.url) as gateway:
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGINT)
+        assert gateway.process.wait(10) == 0
+    assert "the gateway has stopped" in (tmp_path / "gateway.log").read_text()
 
 
 def test_other_machines_only_with_a_token_of_ones_own(tmp_path: Path) -> None:

@@ -39,5 +39,7 @@ def serve(settings: Settings, keys: Keys) -> None:
     server = make_server(settings, keys)
     try:
         server.run()
+    except KeyboardInterrupt:  # uvicorn has stopped in good order, and passes the signal on
+        return
     except SystemExit as error:  # uvicorn's way of saying that it could not start
         raise GatewayError(f"cannot listen on {settings.host} port {settings.port}") from error

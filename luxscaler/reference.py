@@ -2,9 +2,10 @@
 
 The reference is trusted for averages over areas of several of its own pixels, and for nothing finer. The
 tile is divided into cells; a smooth field of gains, one per channel, makes the average of every cell that of
-the reference, so that exposure or colour drift between tiles vanishes and detail stays. Gains rather than
-offsets, because drift of exposure and white balance multiplies linear light. This module knows no network,
-no file and no dynamic range. Where the tile sits is given as a TileBox; registration.py finds one.
+the reference, so that exposure or colour drift between tiles vanishes and detail stays. Cells are those of
+the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
+of exposure and white balance multiplies linear light. This module knows no network, no file and no dynamic
+range. Where the tile sits is given as a TileBox; registration.py finds one.
 """
 
 import math
@@ -21,7 +22,7 @@ FOUND_CELL_REFERENCE_PIXELS = 16.0
 """The same where the box was found by registration, which errs by up to a pixel."""
 CELL_SOURCE_PIXELS = 16.0
 """Least side of a cell in the tile's own source pixels: finer is detail, which is the network's."""
-MAX_CELLS = 64
+MAX_CELLS = 256
 """Most cells along a side."""
 SAMPLES_PER_CELL = 8
 """Side of the small picture, in pixels per cell, on which the gains are fitted."""
@@ -89,12 +90,12 @@ def match_low_band(
     Returns a new (H, W, 3) float32, no brighter than the brighter of the two. Raises InputError when
     the two differ by more than two stops on average: the box or the reference is of another picture.
     """
-    rows = _cells(box.height * reference.shape[0] / cell_pixels, source_size[0])
-    columns = _cells(box.width * reference.shape[1] / cell_pixels, source_size[1])
+    rows = _grid(source_size[0], box.y, box.height, reference.shape[0] / cell_pixels)
+    columns = _grid(source_size[1], box.x, box.width, reference.shape[1] / cell_pixels)
     # Where an SDR reference is clipped, a brighter tile is not wrong: both are compared up to that level.
     ceiling = max(float(reference.max()), 1.0)
     wanted = _cell_means(reference, rows, columns, box).add_(FLOOR)
-    small = _reduced(rgb, rows * SAMPLES_PER_CELL, columns * SAMPLES_PER_CELL, ceiling)
+    small = _reduced(rgb, rows.samples, columns.samples, ceiling)
     gains = _fit(small, wanted, rows, columns)
     typical = float(gains.log2().median())
     if abs(typical) > math.log2(MAX_GAIN) - 1e-3:
@@ -102,15 +103,43 @@ def match_low_band(
             f"tile_input and global_reference differ {2.0 ** abs(typical):.1f} times or more in brightness "
             f"at tile_box {box}; at most {MAX_GAIN:g} times is taken for drift"
         )
-    return _apply(rgb, gains).clamp_(max=max(ceiling, float(rgb.max())))
+    return _apply(rgb, gains, rows, columns).clamp_(max=max(ceiling, float(rgb.max())))
 
 
-def _cells(by_reference: float, source_pixels: int) -> int:
-    return max(1, min(MAX_CELLS, int(by_reference), int(source_pixels / CELL_SOURCE_PIXELS)))
+@dataclass(frozen=True)
+class Grid:
+    """Cells along one axis of a tile. All are equally long; the outer ones end with the tile."""
+
+    cells: int
+    first: float = 0.0
+    """Where the first cell begins, in lengths of the tile: 0, or before it, or half a cell behind it."""
+    reach: float = 1.0
+    """Length of all cells together, in lengths of the tile."""
+
+    @property
+    def samples(self) -> int:
+        """How many pixels the small picture of the tile has along this axis."""
+        return max(self.cells, round(self.cells * SAMPLES_PER_CELL / self.reach))
 
 
-def _cell_means(picture: Tensor, rows: int, columns: int, box: TileBox) -> Tensor:
-    """Averages of `picture` over rows × columns cells that divide the box evenly: (rows, columns, 3)."""
+def _grid(source_pixels: int, start: float, size: float, master_cells: float) -> Grid:
+    """The cells of a tile that takes [start, start + size) of the master along this axis.
+
+    master_cells: how many cells the reference allows along the master.
+    """
+    cell = max(CELL_SOURCE_PIXELS, source_pixels / size / master_cells, source_pixels / MAX_CELLS)
+    begin = start / size * source_pixels / cell  # in cells of the master
+    end = begin + source_pixels / cell
+    # Less than half a cell is left to the neighbour: its average would be of too little.
+    first, last = math.floor(begin + 0.5 - 1e-6), math.floor(end + 0.5 + 1e-6)
+    if last - first < 2:
+        return Grid(1)
+    length = end - begin
+    return Grid(last - first, (first - begin) / length, (last - first) / length)
+
+
+def _cell_means(picture: Tensor, rows: Grid, columns: Grid, box: TileBox) -> Tensor:
+    """Averages of `picture` over the cells of the box: (rows, columns, 3)."""
     height, width = picture.shape[:2]
     down = averaging(height, rows, box.y * height, (box.y + box.height) * height).to(picture.device)
     across = averaging(width, columns, box.x * width, (box.x + box.width) * width).to(picture.device)
@@ -120,8 +149,8 @@ def _cell_means(picture: Tensor, rows: int, columns: int, box: TileBox) -> Tenso
 def _reduced(picture: Tensor, rows: int, columns: int, ceiling: float) -> Tensor:
     """Averages of the picture, clipped to [0, ceiling], over rows × columns areas, in bands of its rows."""
     height, width = picture.shape[:2]
-    down = averaging(height, rows, 0.0, float(height)).to(picture.device)
-    across = averaging(width, columns, 0.0, float(width)).to(picture.device)
+    down = averaging(height, Grid(rows), 0.0, float(height)).to(picture.device)
+    across = averaging(width, Grid(columns), 0.0, float(width)).to(picture.device)
     result = picture.new_zeros((rows, columns, 3))
     for start in range(0, height, ROWS):
         band = picture[start : start + ROWS].clamp(0.0, ceiling)
@@ -129,9 +158,12 @@ def _reduced(picture: Tensor, rows: int, columns: int, ceiling: float) -> Tensor
     return result
 
 
-def averaging(length: int, cells: int, start: float, stop: float) -> Tensor:
-    """(cells, length) weights that average samples over equal cells of [start, stop], fractions included."""
-    edges = torch.linspace(start, stop, cells + 1, dtype=torch.float64)
+def averaging(length: int, grid: Grid, start: float, stop: float) -> Tensor:
+    """(cells, length) weights that average samples over the cells of [start, stop], fractions included."""
+    begin = start + (stop - start) * grid.first
+    end = begin + (stop - start) * grid.reach
+    edges = torch.linspace(begin, end, grid.cells + 1, dtype=torch.float64)
+    edges[0], edges[-1] = start, stop
     position = torch.arange(length, dtype=torch.float64)
     left = torch.maximum(edges[:-1, None], position)
     right = torch.minimum(edges[1:, None], position + 1.0)
@@ -139,12 +171,14 @@ def averaging(length: int, cells: int, start: float, stop: float) -> Tensor:
     return (covered / covered.sum(dim=1, keepdim=True).clamp_(min=1e-12)).float()
 
 
-def spreading(length: int, cells: int) -> Tensor:
+def spreading(length: int, grid: Grid) -> Tensor:
     """(length, cells) weights that interpolate cell values to pixels smoothly (cubic B-spline, clamped).
 
     All weights are at least 0 and add up to one for every pixel, so that the field never overshoots.
     """
-    position = (torch.arange(length, dtype=torch.float64) + 0.5) * cells / length - 0.5
+    cells = grid.cells
+    place = (torch.arange(length, dtype=torch.float64) + 0.5) / length
+    position = (place - grid.first) * (cells / grid.reach) - 0.5
     base = position.floor()
     weights = torch.zeros((length, cells), dtype=torch.float64)
     for offset in (-1, 0, 1, 2):
@@ -156,27 +190,28 @@ def spreading(length: int, cells: int) -> Tensor:
     return weights.float()
 
 
-def _fit(small: Tensor, wanted: Tensor, rows: int, columns: int) -> Tensor:
+def _fit(small: Tensor, wanted: Tensor, rows: Grid, columns: Grid) -> Tensor:
     """The gains (rows, columns, 3) that bring the cell averages of `small` (linear light) to `wanted`."""
     offset = small + FLOOR
     gains = torch.ones_like(wanted)
     for _ in range(ROUNDS):
-        found = _cell_means(offset * _field(gains, small.shape[0], small.shape[1]), rows, columns, WHOLE)
+        field = _field(gains, small.shape[0], small.shape[1], rows, columns)
+        found = _cell_means(offset * field, rows, columns, WHOLE)
         gains.mul_(wanted / found).clamp_(1.0 / MAX_GAIN, MAX_GAIN)
     return gains
 
 
-def _field(gains: Tensor, height: int, width: int) -> Tensor:
-    down = spreading(height, gains.shape[0]).to(gains.device)
-    across = spreading(width, gains.shape[1]).to(gains.device)
+def _field(gains: Tensor, height: int, width: int, rows: Grid, columns: Grid) -> Tensor:
+    down = spreading(height, rows).to(gains.device)
+    across = spreading(width, columns).to(gains.device)
     return torch.einsum("hr,rkc,wk->hwc", down, gains, across)
 
 
-def _apply(rgb: Tensor, gains: Tensor) -> Tensor:
+def _apply(rgb: Tensor, gains: Tensor, rows: Grid, columns: Grid) -> Tensor:
     """(rgb + FLOOR) · gain − FLOOR, a band of rows at a time."""
     height, width = rgb.shape[:2]
-    down = spreading(height, gains.shape[0]).to(rgb.device)
-    across = torch.einsum("rkc,wk->rwc", gains, spreading(width, gains.shape[1]).to(rgb.device))
+    down = spreading(height, rows).to(rgb.device)
+    across = torch.einsum("rkc,wk->rwc", gains, spreading(width, columns).to(rgb.device))
     out = torch.empty_like(rgb)
     for start in range(0, height, ROWS):
         field = torch.einsum("hr,rwc->hwc", down[start : start + ROWS], across)

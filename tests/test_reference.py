@@ -18,7 +18,7 @@ from torch import Tensor
 from luxscaler.color import encode_srgb
 from luxscaler.errors import InputError
 from luxscaler.image import read_picture
-from luxscaler.reference import WHOLE, TileBox, averaging, match_low_band, spreading
+from luxscaler.reference import WHOLE, Grid, TileBox, averaging, match_low_band, spreading
 from tests.conftest import SAMPLE
 
 SCALE = 4
@@ -105,14 +105,14 @@ def test_a_box_outside_the_master_is_an_error_that_shows_it(text: str) -> None:
 @given(st.integers(1, 60), st.integers(1, 20), st.floats(0, 1), st.floats(0.01, 1))
 def test_averaging_weights_add_up_to_one(length: int, cells: int, start: float, share: float) -> None:
     first = start * length * (1 - share)
-    weights = averaging(length, cells, first, first + share * length)
+    weights = averaging(length, Grid(cells), first, first + share * length)
     assert weights.shape == (cells, length)
     assert float(weights.min()) >= 0.0
     torch.testing.assert_close(weights.sum(1), torch.ones(cells), rtol=0, atol=1e-5)
 
 
 def test_averaging_counts_fractions_of_samples() -> None:
-    weights = averaging(4, 2, 0.5, 3.5)
+    weights = averaging(4, Grid(2), 0.5, 3.5)
     expected = torch.tensor([[0.5, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.5]]) / 1.5
     torch.testing.assert_close(weights, expected)
 
@@ -120,7 +120,7 @@ def test_averaging_counts_fractions_of_samples() -> None:
 @seeded
 @given(st.integers(1, 200), st.integers(1, 64))
 def test_spreading_weights_are_a_partition_of_unity(length: int, cells: int) -> None:
-    weights = spreading(length, cells)
+    weights = spreading(length, Grid(cells))
     assert weights.shape == (length, cells)
     assert float(weights.min()) >= 0.0
     torch.testing.assert_close(weights.sum(1), torch.ones(length), rtol=0, atol=1e-5)

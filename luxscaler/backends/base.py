@@ -107,10 +107,12 @@ class MasterContext:
 
     settings: TileSettings
     reference: Picture | None
-    """The whole master, small; None for a master of one tile."""
+    """The whole master, small, whose colours the tiles get; None: the network's own are wanted."""
     tiles: int
     """How many tiles the master has."""
     ledger: Ledger
+    is_hdr: bool = False
+    """Whether the master holds light above SDR white."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the user wants to stop: a backend then cancels what it has under way and raises."""
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
-from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics
 from luxscaler.picture import Picture
 from luxscaler.rendering import Clock, render, visible
 from luxscaler.upscaler import Progress, Upscaler
@@ -22,29 +21,26 @@ _WORKERS = 2
 class TileRenderer:
     """Upscales the tiles of one master with one network; what all tiles share is computed once."""
 
-    def __init__(self, upscaler: Upscaler, settings: TileSettings, reference: Picture | None) -> None:
-        """reference: the whole master, small; None for a master of one tile."""
+    def __init__(
+        self, upscaler: Upscaler, settings: TileSettings, reference: Picture | None, *, is_hdr: bool
+    ) -> None:
+        """reference, is_hdr: as in MasterContext."""
         self._upscaler = upscaler
         self._settings = settings
+        self._is_hdr = is_hdr
         self._reference: Tensor | None = None
-        self._is_hdr = False
         if reference is not None:
             self._reference = torch.from_numpy(visible(reference).rgb).to(upscaler.device)
-            self._is_hdr = ToneStatistics.of(self._reference).peak >= SDR_PEAK
 
     def __call__(self, tile: Tile, progress: Progress | None = None) -> TileOutput:
         """The tile upscaled. Raises InputError and UpscaleError."""
-        picture = visible(tile.picture)
-        is_hdr = self._is_hdr
-        if self._reference is None:
-            is_hdr = ToneStatistics.of(torch.from_numpy(picture.rgb)).peak >= SDR_PEAK
         clock = Clock(self._upscaler.device)
         result = render(
-            picture,
+            visible(tile.picture),
             self._upscaler,
             scale=self._settings.scale,
             fractality=self._settings.fractality,
-            is_hdr=is_hdr,
+            is_hdr=self._is_hdr,
             reference=self._reference,
             box=tile.box,
             clock=clock,
@@ -76,7 +72,7 @@ class LocalBackend:
     def start(self, context: MasterContext) -> None:
         """Load the network. Raises InputError or WeightsError."""
         upscaler = self._upscaler_for(context.settings.model)
-        self._renderer = TileRenderer(upscaler, context.settings, context.reference)
+        self._renderer = TileRenderer(upscaler, context.settings, context.reference, is_hdr=context.is_hdr)
         self._context = context
 
     def run(self, tile: Tile) -> TileOutput:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from luxscaler.backends.base import Backend
+from luxscaler.catalogue import load_catalogue
 from luxscaler.dynamic_range import ToneStatistics
 from luxscaler.errors import JobError, StoppedError
 from luxscaler.image import read_header
@@ -26,7 +27,7 @@ from luxscaler.mosaic.plan import Plan, plan
 from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
 from luxscaler.mosaic.run import Master, Run, target_of
 from luxscaler.mosaic.sinks import check_target, streams
-from luxscaler.mosaic.source import digest_of, lay_out, reduced, sample
+from luxscaler.mosaic.source import digest_of, lay_out, reference_of, sample
 from luxscaler.picture import PictureSource
 from luxscaler.rendering import visible
 from luxscaler.spooling import Spool
@@ -124,7 +125,9 @@ def _check_disk(request: MasterRequest, cuts: Plan, job: JobFolder) -> None:
 
 
 def _master(request: MasterRequest, cuts: Plan, spool: Spool) -> Master:
-    reference = reduced(spool) if len(cuts) > 1 else None
+    # A checkpoint of one's own may be meant to change colours; the catalogue's networks are not.
+    known = {entry.name for entry in load_catalogue()}
+    reference = reference_of(spool) if request.model in known else None
     statistics = ToneStatistics.of(torch.from_numpy(visible(sample(spool)).rgb))
     return Master(request, cuts, spool, reference, statistics)
 

@@ -15,11 +15,9 @@ import numpy as np
 from luxscaler.blending import Span
 from luxscaler.mosaic.assembly import Strip
 from luxscaler.mosaic.plan import Plan
+from luxscaler.mosaic.previews import PREVIEW_PIXELS, Box
 from luxscaler.picture import FloatArray, Picture
 
-Box = tuple[float, float, float, float]
-"""x, y, width, height in fractions of the picture."""
-PREVIEW_PIXELS = 1_500_000
 LOWEST_STOP, HIGHEST_STOP = -12, 6
 """Of the histogram: stops from SDR white, the lowest with all that is darker."""
 _SEAM_CELL = 4

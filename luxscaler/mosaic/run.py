@@ -12,7 +12,7 @@ from pathlib import Path
 import hdr_exporter
 from luxscaler import __version__
 from luxscaler.backends.base import Backend, Ledger, MasterContext, Tile, TileOutput
-from luxscaler.dynamic_range import ToneStatistics
+from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics
 from luxscaler.errors import TileError
 from luxscaler.mosaic.assembly import Assembler, Expansion
 from luxscaler.mosaic.checks import check_output
@@ -156,7 +156,14 @@ class Run:
         waiting = [number for number in range(len(master.plan)) if number not in self._done]
         ledger: Ledger = self._job
         if waiting:
-            context = MasterContext(request.settings, master.reference, len(master.plan), ledger, self._stop)
+            context = MasterContext(
+                request.settings,
+                master.reference,
+                len(master.plan),
+                ledger,
+                is_hdr=master.statistics.peak >= SDR_PEAK,
+                stop=self._stop,
+            )
             try:
                 self._backend.start(context)
                 self._started = time.monotonic()

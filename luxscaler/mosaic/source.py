@@ -20,11 +20,10 @@ from torch.nn import functional as F
 from luxscaler.errors import PictureError
 from luxscaler.isolation import DecodeLimits, spool_isolated
 from luxscaler.mosaic.job import JobFolder
+from luxscaler.mosaic.plan import reduction
 from luxscaler.picture import FloatArray, Picture, PictureSource
 from luxscaler.spooling import Spool
 
-REFERENCE_SIDE = 2048
-"""Longest side of the reference in pixels: it is trusted for areas of 8 of them, 1/256 of the picture."""
 SAMPLE_PIXELS = 4096 * 4096
 """Pixels that the tone statistics are taken of, at most."""
 _BAND_BYTES = 64 * 2**20
@@ -77,15 +76,20 @@ def _from_note(path: Path, note: str) -> Spool:
     return Spool(path, width, height, has_alpha, PictureSource(**source))
 
 
-def reduced(spool: Spool, side: int = REFERENCE_SIDE) -> Picture:
-    """The whole picture averaged in linear light to at most `side` pixels a side, premultiplied averages.
+def reference_of(spool: Spool) -> Picture:
+    """The whole picture at the size of a reference (plan.py)."""
+    times = reduction(spool.width, spool.height)
+    return reduced(spool, max(1, round(spool.height / times)), max(1, round(spool.width / times)))
+
+
+def reduced(spool: Spool, height: int, width: int) -> Picture:
+    """The whole picture averaged in linear light; where there is alpha, averages of what is visible.
 
     Every pixel of the result is the mean of the source pixels that it touches.
     """
-    ratio = min(1.0, side / max(spool.width, spool.height))
-    if ratio == 1.0:
+    height, width = min(height, spool.height), min(width, spool.width)
+    if (height, width) == (spool.height, spool.width):
         return spool.whole()
-    height, width = max(1, round(spool.height * ratio)), max(1, round(spool.width * ratio))
     rgb = np.empty((height, width, 3), np.float32)
     alpha = np.empty((height, width), np.float32) if spool.has_alpha else None
     most = max(1, _BAND_BYTES // (spool.width * 16))
@@ -127,9 +131,13 @@ def sample(spool: Spool, pixels: int = SAMPLE_PIXELS) -> Picture:
         step += 1
     if step == 1:
         return spool.whole()
-    rows = [spool.region(row, row + 1, 0, spool.width) for row in range(step // 2, spool.height, step)]
-    rgb = np.concatenate([row.rgb[:, step // 2 :: step] for row in rows])
-    if not spool.has_alpha:
-        return Picture(rgb, None, spool.source)
-    alpha = np.concatenate([row.alpha[:, step // 2 :: step] for row in rows if row.alpha is not None])
+    # From the middle, so that the edges count no more than the rest.
+    down, across = (range(min(step, side) // 2, side, step) for side in (spool.height, spool.width))
+    rgb = np.empty((len(down), len(across), 3), np.float32)
+    alpha = np.empty(rgb.shape[:2], np.float32) if spool.has_alpha else None
+    for index, row in enumerate(down):
+        line = spool.region(row, row + 1, 0, spool.width)
+        rgb[index] = line.rgb[0, across.start :: step]
+        if alpha is not None and line.alpha is not None:
+            alpha[index] = line.alpha[0, across.start :: step]
     return Picture(rgb, alpha, spool.source)

@@ -15,19 +15,22 @@ from luxscaler.mosaic.job import JobFolder
 from luxscaler.mosaic.memory_job import MemoryJob
 from luxscaler.mosaic.observer import Observer
 from luxscaler.mosaic.plan import Plan
-from luxscaler.mosaic.previews import Box, choose_details
+from luxscaler.mosaic.previews import PREVIEW_PIXELS, Box, choose_details
 from luxscaler.mosaic.report import Detail, Report, TileFigure
 from luxscaler.mosaic.request import MasterRequest, MasterResult
 from luxscaler.mosaic.source import reduced
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
 from luxscaler.spooling import Spool
 
-_PREVIEW_SIDE = 1536
-
 
 def places(spool: Spool, cuts: Plan) -> tuple[Box, ...]:
     """Where the page shows the result at full size: where the picture has the most detail."""
-    return choose_details(reduced(spool, _PREVIEW_SIDE), (cuts.output_width, cuts.output_height))
+    return choose_details(_small(spool), (cuts.output_width, cuts.output_height))
+
+
+def _small(spool: Spool) -> Picture:
+    ratio = min(1.0, math.sqrt(PREVIEW_PIXELS / (spool.width * spool.height)))
+    return reduced(spool, max(1, round(spool.height * ratio)), max(1, round(spool.width * ratio)))
 
 
 def summary(
@@ -42,7 +45,7 @@ def summary(
     """What write_report wants. Before `job` is removed."""
     return Report(
         title=f"{_name(request)} → {result.path.name}",
-        before=reduced(spool, _PREVIEW_SIDE),
+        before=_small(spool),
         after=observer.preview(),
         figures=tuple(_figures(request, cuts, backend, result)),
         tiles=tuple(_tiles(cuts, job, result)),

@@ -42,6 +42,8 @@ BASE_BYTES = 512 * 2**20
 BYTES_PER_PIXEL = 96
 """Memory for each pixel beyond that; measured: at most 54 (EXR with alpha and a NaN)."""
 _MAX_OPEN_FILES = 64
+_MAX_DESCRIPTION = 2**20
+"""Bytes of what is said of a picture: EXIF, notices."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -151,13 +153,18 @@ def _limit(job: Job) -> None:
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         # The waiting process keeps the deadline; this is for the case that it cannot.
         (resource.RLIMIT_CPU, int(job.seconds) + 2),
-        (resource.RLIMIT_FSIZE, spool_bytes(job.max_pixels, 1, True) if job.in_bands else job.memory_bytes),
+        (resource.RLIMIT_FSIZE, _most_written(job)),
     ):
         _, hard = resource.getrlimit(kind)
         lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (lower, lower))
     with suppress(OSError):  # if memory runs out all the same, the kernel is to take this process
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _most_written(job: Job) -> int:
+    """Bytes of the result."""
+    return spool_bytes(job.max_pixels, 1, True) + _MAX_DESCRIPTION if job.in_bands else job.memory_bytes
 
 
 class _Memory:

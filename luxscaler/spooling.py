@@ -18,12 +18,10 @@ import numpy as np
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.formats.linearize import linearize, oriented, upright_size
 from luxscaler.formats.picture_file import Alpha, FileInfo
-from luxscaler.formats.rows import BAND_BYTES, can_stream, read_bands
+from luxscaler.formats.rows import BAND_BYTES, can_stream, check_whole, read_bands
 from luxscaler.image import header_of, one_line_errors
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
-MAX_WHOLE_PIXELS = 150_000_000
-"""Largest picture of a format that cannot be read in bands: its samples are in memory as a whole."""
 _FLOAT = 4
 _INVERSE = {6: 8, 8: 6}
 """Orientations that are not their own inverse."""
@@ -47,12 +45,13 @@ def write_spool(
         stream.seek(0)
         decoder, info = header_of(stream)
         _check_size(info, max_pixels)
-        width, height = upright_size(info)
-        has_alpha = info.alpha is not Alpha.NONE
         on_header(_pixels_at_once(info))
-        _reserve(target, spool_bytes(width, height, has_alpha))
-        rgb, alpha = _mapped(target, width, height, has_alpha)
-        seen = _Seen()
+    width, height = upright_size(info)
+    has_alpha = info.alpha is not Alpha.NONE
+    _reserve(target, spool_bytes(width, height, has_alpha))  # a full disk is no fault of the picture's
+    rgb, alpha = _mapped(target, width, height, has_alpha)
+    seen = _Seen()
+    with one_line_errors(name):
         for top, samples in read_bands(stream, decoder, info):
             if info.is_float:
                 seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
@@ -62,7 +61,8 @@ def write_spool(
             if alpha is not None and band.alpha is not None:
                 _stored(alpha, info)[rows] = band.alpha
             seen.source = band.source
-        return width, height, has_alpha, _source(seen, info)
+            del band  # before the next is made
+    return width, height, has_alpha, _source(seen, info)
 
 
 @dataclass
@@ -84,12 +84,12 @@ def _source(seen: _Seen, info: FileInfo) -> PictureSource:
 
 def _check_size(info: FileInfo, max_pixels: int) -> None:
     pixels = max(info.width * info.height, info.decoded_pixels)
-    if not can_stream(info):
-        max_pixels = min(max_pixels, MAX_WHOLE_PIXELS)
     if pixels > max_pixels:
         raise PictureTooLargeError(
             f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
         )
+    if not can_stream(info):
+        check_whole(info)
 
 
 def _pixels_at_once(info: FileInfo) -> int:

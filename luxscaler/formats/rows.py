@@ -5,16 +5,25 @@ of the decoders (a test compares them). For every other layout, and where OpenIm
 `read_bands` decodes the whole picture. It knows no colour.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from luxscaler.errors import PictureError
+from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.formats.picture_file import Alpha, Decoder, FileInfo, Samples
+from luxscaler.formats.tiff_file import check_deflate
 
 BAND_BYTES = 16 * 2**20
 """Samples read at once, about."""
+MAX_WHOLE_PIXELS = 150_000_000
+"""Largest picture of a layout that cannot be read in bands: its samples are in memory as a whole."""
 _LAYOUTS = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
+_MAX_MESSAGE = 200
+_OPENED = re.compile(r"""[(]?["']?/proc/self/fd/\d+["']?[)]?:?""")
+_FLOATS = ("half", "float")
+_PHOTOMETRICS = (None, 1, 2)
+"""Of TIFF: grey and RGB. Palettes and JPEG's YCbCr come out other than the decoder's."""
 _KINDS = {"png": (8, 16), "jpeg": (8,), "tiff": (8, 16), "exr": ()}
 
 
@@ -30,6 +39,16 @@ def can_stream(info: FileInfo) -> bool:
     return info.bits in _KINDS[info.format] and info.alpha is not Alpha.ASSOCIATED
 
 
+def check_whole(info: FileInfo) -> None:
+    """PictureTooLargeError for a picture that is too large to be decoded at once."""
+    pixels = max(info.width * info.height, info.decoded_pixels)
+    if pixels > MAX_WHOLE_PIXELS:
+        raise PictureTooLargeError(
+            f"has {pixels:,} pixels ({info.width} × {info.height}), "
+            f"the limit is {MAX_WHOLE_PIXELS:,} for its layout, which cannot be read in bands"
+        )
+
+
 def read_bands(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Iterator[tuple[int, Samples]]:
     """The first row and the samples of each band, top to bottom, before orientation.
 
@@ -39,6 +58,7 @@ def read_bands(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Iterator[t
     if bands is not None:
         yield from bands
         return
+    check_whole(info)
     samples = decoder.read_samples(stream, info)
     if samples.shape != (info.height, info.width, info.channels):
         raise PictureError("is damaged: its data does not have the size that its header says")
@@ -63,16 +83,24 @@ def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]]
     if file is None:
         oiio.geterror()
         return None
+    if file.geterror():  # of a file that is whole but not quite regular the decoder is the judge
+        return None
     spec = file.spec()
     same = (
         (spec.width, spec.height, spec.nchannels) == (info.width, info.height, info.channels)
         and tuple(spec.channelnames) == _LAYOUTS.get(info.channels)
         and (spec.x, spec.y, spec.full_x, spec.full_y) == (0, 0, 0, 0)
         and (spec.full_width, spec.full_height) == (spec.width, spec.height)
-        and (info.is_float or str(spec.format) == f"uint{info.bits}")
+        and str(spec.format) in (_FLOATS if info.is_float else (f"uint{info.bits}",))
+        and spec.getattribute("tiff:PhotometricInterpretation") in _PHOTOMETRICS
+        and not (info.format == "tiff" and spec.getattribute("compression") == "jpeg")
         and not spec.getattribute("png:interlaced")
     )
-    return _rows(file, spec, info) if same else None
+    if not same:
+        return None
+    if info.format == "tiff":
+        check_deflate(stream)
+    return _rows(file, spec, info)
 
 
 def _rows(file: Any, spec: Any, info: FileInfo) -> Iterator[tuple[int, Samples]]:
@@ -90,5 +118,10 @@ def _rows(file: Any, spec: Any, info: FileInfo) -> Iterator[tuple[int, Samples]]
             samples = file.read_scanlines(top, bottom, 0, 0, info.channels, kind)
         error = file.geterror()
         if samples is None or error:
-            raise PictureError(f"is damaged or truncated: {error or 'rows are missing'}")
+            raise PictureError(f"is damaged or truncated: {_one_line(error) or 'rows are missing'}")
         yield top, samples.reshape(bottom - top, info.width, info.channels)
+
+
+def _one_line(error: str) -> str:
+    """Without the name under which the file was opened, which says nothing to anybody."""
+    return " ".join(_OPENED.sub("", error).split())[:_MAX_MESSAGE]

@@ -6,6 +6,7 @@ as far as it is asked to, so a file whose chain is a loop does no harm.
 """
 
 import logging
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -36,6 +37,8 @@ _ALPHAS: dict[int | None, Alpha] = {
     tifffile.EXTRASAMPLE.UNASSALPHA: Alpha.STRAIGHT,
 }
 _JPEG = {6, 7, 34892}
+_DEFLATE = {8, 32946}
+_BLOCK = 1 << 18
 _ORIENTATION, _ICC_PROFILE = 274, 34675
 # More channels than any picture has; a damaged header asks for up to 65535, each of which takes memory.
 _MAX_CHANNELS = 16
@@ -95,6 +98,32 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if samples.dtype == np.bool_:
         return samples.view(np.uint8)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def check_deflate(stream: BinaryIO) -> None:
+    """Raises PictureError where a zlib checksum of the first page is wrong; libtiff does not look at them."""
+    with _first_page(stream) as (page, _):
+        if page.compression not in _DEFLATE:
+            return
+        for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            stream.seek(offset)
+            _inflate(stream, size)
+
+
+def _inflate(stream: BinaryIO, size: int) -> None:
+    inflate = zlib.decompressobj()
+    try:
+        while size > 0 and not inflate.eof:
+            data = stream.read(min(size, _BLOCK))
+            size -= len(data) or size
+            more = True
+            while more and not inflate.eof:
+                more = len(inflate.decompress(data, _BLOCK)) == _BLOCK
+                data = inflate.unconsumed_tail
+    except zlib.error as error:
+        raise PictureError(f"is damaged: {error}") from error
+    if not inflate.eof:
+        raise PictureError("is damaged: compressed data is missing")
 
 
 @contextmanager

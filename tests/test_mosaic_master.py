@@ -29,7 +29,7 @@ from luxscaler.upscaler import Upscaler, UpscalerOptions
 from tests.conftest import SAMPLE
 from tests.fake_backend import FakeBackend
 
-TILES = 20
+TILES = 12
 """Of the picture below at --tile 64."""
 
 
@@ -329,7 +329,7 @@ def test_the_page_has_the_figures(picture: Path, tmp_path: Path) -> None:
     result = make(picture, tmp_path / "out.exr", report=page, hdr_boost=3.0)
     text = page.read_text("utf-8")
     assert "picture.png → out.exr" in text
-    assert "20 (5 × 4) of up to 64 px" in text
+    assert "12 (4 × 3) of up to 64 px" in text
     assert result.seams is not None
     assert f"{result.seams.ratio:.2f} of the steps beside them" in text
 

@@ -25,6 +25,8 @@ from luxscaler.reference import TileBox
 
 STRIP_BYTES = 48 * 2**20
 """Float32 samples of a strip, about."""
+MARGIN = 4
+"""Rows above and below a strip that the expansion looks at (dequantize.py)."""
 
 
 class UpscaledTile(Protocol):
@@ -96,7 +98,10 @@ class Assembler:
         ready = self._ready_until(done)
         step = max(1, STRIP_BYTES // (self._plan.output_width * 16))
         # Strips lie on a fixed grid, whenever tiles come: where a strip begins shows in the last bits.
-        while self._next < (bottom := min(self._next + step, self._plan.output_height)) <= ready:
+        height = self._plan.output_height
+        while (
+            self._next < (bottom := min(self._next + step, height)) and min(bottom + MARGIN, height) <= ready
+        ):
             if halted():
                 return
             strip = self._strip(self._next, bottom)
@@ -114,6 +119,14 @@ class Assembler:
         return self._plan.output_height
 
     def _strip(self, top: int, bottom: int) -> Strip:
+        """Finished rows [top, bottom)."""
+        first, last = max(top - MARGIN, 0), min(bottom + MARGIN, self._plan.output_height)
+        rgb, alpha = self._blended(first, last)
+        rows = slice(top - first, bottom - first)
+        expanded = self._expanded(first, rgb)[rows]
+        return Strip(top, expanded, rgb[rows], None if alpha is None else alpha[rows])
+
+    def _blended(self, top: int, bottom: int) -> tuple[FloatArray, FloatArray | None]:
         width = self._plan.output_width
         blended = np.zeros((bottom - top, width, 3), np.float32)
         alpha = np.zeros((bottom - top, width), np.float32) if self._has_alpha else None
@@ -123,7 +136,9 @@ class Assembler:
                 inside = slice(first - top, last - top)
                 part = None if alpha is None else alpha[inside]
                 self._add_row(row, Span(first - span.start, last - span.start), blended[inside], part)
-        return self._expanded(top, blended, alpha)
+        if alpha is not None:
+            alpha.clip(0.0, 1.0, out=alpha)  # the weights add up to one but for the last bit
+        return blended, alpha
 
     def _add_row(self, row: int, lines: Span, rgb: FloatArray, alpha: FloatArray | None) -> None:
         """Add lines of a row of tiles, times their weights."""
@@ -137,18 +152,14 @@ class Assembler:
             if alpha is not None and part.alpha is not None:
                 alpha[:, columns] += part.alpha * weight
 
-    def _expanded(self, top: int, sdr: FloatArray, alpha: FloatArray | None) -> Strip:
-        if alpha is not None:
-            alpha.clip(0.0, 1.0, out=alpha)  # the weights add up to one but for the last bit
-        how = self._expansion
+    def _expanded(self, top: int, rgb: FloatArray) -> FloatArray:
+        how, height = self._expansion, self._plan.output_height
         box = how.box
         if box is not None:
-            height = self._plan.output_height
             box = TileBox(
-                box.x, box.y + top / height * box.height, box.width, sdr.shape[0] / height * box.height
+                box.x, box.y + top / height * box.height, box.width, rgb.shape[0] / height * box.height
             )
-        rgb = expand(torch.from_numpy(sdr), how.boost, how.statistics, box)
-        return Strip(top, rgb.numpy(), sdr, alpha)
+        return np.asarray(expand(torch.from_numpy(rgb), how.boost, how.statistics, box).numpy())
 
 
 def _weights(index: int, cuts: tuple[Span, ...]) -> FloatArray:

@@ -5,11 +5,10 @@ begin at source pixels whose place in the result is a whole pixel, so that a til
 resampling, whatever the scale. This module computes with sizes only.
 """
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from luxscaler.blending import Span
+from luxscaler.blending import Span, spans
 from luxscaler.errors import InputError
 from luxscaler.reference import TileBox
 from luxscaler.upscaler import output_size
@@ -136,10 +135,10 @@ def _step(scale: float, tile: int) -> int:
     """
     exact = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
     step = NETWORK_STEP * exact.denominator
-    if abs(float(exact) - scale) > 1e-9 or 4 * step > tile:
+    if abs(float(exact) - scale) > 1e-9 or LEAST_STEPS * step > tile:
         raise InputError(
             f"scale is {scale}; a picture of several tiles of {tile} pixels needs a scale that is a fraction "
-            f"with a denominator up to {min(MAX_DENOMINATOR, tile // (4 * NETWORK_STEP))}, "
+            f"with a denominator up to {min(MAX_DENOMINATOR, tile // (LEAST_STEPS * NETWORK_STEP))}, "
             "or its tiles would not meet on whole pixels"
         )
     return step
@@ -151,17 +150,11 @@ def reduction(width: int, height: int) -> int:
 
 
 def _spans(length: int, tile: int, overlap: int, step: int) -> list[Span]:
-    """The fewest spans of at most `tile` that begin and end at multiples of `step` (the last ends with the
-    picture) and share at least `overlap`; about equally long, so that no sliver is left at the end."""
+    """Spans of at most `tile` that begin and end at multiples of `step` (the last ends with the picture)."""
     if length <= tile:
         return [Span(0, length)]
-    count = math.ceil((length - overlap) / (tile - overlap))
-    while True:
-        starts = [i * (length - overlap) // count // step * step for i in range(count)]
-        stops = [min(-(-(start + overlap) // step) * step, length) for start in starts[1:]] + [length]
-        if max(stop - start for start, stop in zip(starts, stops, strict=True)) <= tile:
-            return [Span(start, stop) for start, stop in zip(starts, stops, strict=True)]
-        count += 1
+    cuts = spans(-(-length // step), tile // step, -(-overlap // step))
+    return [Span(cut.start * step, min(cut.stop * step, length)) for cut in cuts]
 
 
 def _affordable_overlap(width: int, height: int, tile: int, step: int) -> int:

@@ -1,0 +1,137 @@
+"""What is seen of the rows as they pass: area means, a histogram by stops, and whether seams show."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luxscaler.mosaic.assembly import Strip
+from luxscaler.mosaic.observer import HIGHEST_STOP, LOWEST_STOP, Observer, Reducer
+from luxscaler.mosaic.plan import Plan, plan
+from luxscaler.picture import FloatArray
+
+
+def area_means(picture: FloatArray, cells: tuple[int, int]) -> FloatArray:
+    """The same by plain NumPy: cell i of n begins at floor(i · length / n)."""
+    height, width = picture.shape[:2]
+    down = [i * height // cells[0] for i in range(cells[0])] + [height]
+    across = [i * width // cells[1] for i in range(cells[1])] + [width]
+    return np.array(
+        [
+            [
+                picture[down[i] : down[i + 1], across[j] : across[j + 1]].mean((0, 1), np.float64)
+                for j in range(cells[1])
+            ]
+            for i in range(cells[0])
+        ],
+        np.float32,
+    )
+
+
+def in_strips(length: int, steps: list[int]) -> Iterator[slice]:
+    top = 0
+    while top < length:
+        step = steps[top % len(steps)]
+        yield slice(top, min(top + step, length))
+        top += step
+
+
+@settings(max_examples=60)
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    st.lists(st.integers(1, 17), min_size=1, max_size=5),
+)
+def test_means_are_those_of_areas_however_rows_come(
+    size: tuple[int, int], cells: tuple[int, int], steps: list[int]
+) -> None:
+    picture = np.random.default_rng(size).random((*size, 2), np.float32) * 9
+    reducer = Reducer(size, cells, 2)
+    for rows in in_strips(size[0], steps):
+        reducer.add(rows.start, picture[rows])
+    least = (min(cells[0], size[0]), min(cells[1], size[1]))
+    np.testing.assert_allclose(reducer.means(), area_means(picture, least), rtol=1e-5)
+
+
+def observed(rgb: FloatArray, cuts: Plan, alpha: FloatArray | None = None) -> Observer:
+    observer = Observer(cuts, has_alpha=alpha is not None)
+    for rows in in_strips(len(rgb), [37]):
+        observer.see(Strip(rows.start, rgb[rows], rgb[rows], None if alpha is None else alpha[rows]))
+    return observer
+
+
+def test_the_histogram_counts_pixels_by_stops_of_their_largest_channel() -> None:
+    rgb = np.zeros((4, 6, 3), np.float32)
+    rgb[0, :, 1] = [0.25, 0.49, 0.5, 1.0, 1.99, 2.0]
+    rgb[1] = 1000.0
+    rgb[2] = -5.0
+    counts = observed(rgb, plan(6, 4, scale=1, tile=64)).histogram
+    stops = {stop: int(count) for stop, count in enumerate(counts, LOWEST_STOP) if count}
+    assert stops == {LOWEST_STOP: 12, -2: 2, -1: 1, 0: 2, 1: 1, HIGHEST_STOP - 1: 6}
+
+
+def test_the_preview_of_a_small_picture_is_the_picture() -> None:
+    random = np.random.default_rng(0)
+    rgb, alpha = random.random((30, 40, 3), np.float32), random.random((30, 40), np.float32)
+    cuts = plan(40, 30, scale=1, tile=64)
+    np.testing.assert_array_equal(observed(rgb, cuts).preview().rgb, rgb)
+    with_alpha = observed(rgb, cuts, alpha).preview()
+    assert with_alpha.alpha is not None
+    np.testing.assert_array_equal(with_alpha.alpha, alpha)
+    np.testing.assert_allclose(with_alpha.rgb, rgb, rtol=1e-5)
+
+
+def test_transparent_colour_does_not_reach_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luxscaler.mosaic.observer.PREVIEW_PIXELS", 16)
+    rgb = np.ones((40, 40, 3), np.float32)
+    alpha = np.ones((40, 40), np.float32)
+    rgb[::2], alpha[::2] = 50.0, 0.0
+    preview = observed(rgb, plan(40, 40, scale=1, tile=64), alpha).preview()
+    assert preview.rgb.shape == (4, 4, 3)
+    np.testing.assert_allclose(preview.rgb, 1.0, rtol=1e-6)
+    assert preview.alpha is not None
+    np.testing.assert_allclose(preview.alpha, 0.5)
+
+
+SIDE = 1000
+WAVES = np.sin(np.indices((SIDE, SIDE)).sum(0) / 90) * np.cos(np.indices((SIDE, SIDE))[1] / 140)
+SMOOTH = ((0.5 + 0.2 * WAVES)[..., None] * np.ones(3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_smooth_picture_without_seams_has_a_figure_near_one(scale: int) -> None:
+    cuts = plan(SIDE // scale, SIDE // scale, scale=scale, tile=128)
+    seams = observed(SMOOTH, cuts).seams()
+    assert seams is not None
+    assert 0.6 < seams.ratio < 1.5
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_steps_at_the_seams_show(scale: int, axis: int) -> None:
+    cuts = plan(SIDE // scale, SIDE // scale, scale=scale, tile=128)
+    stepped = SMOOTH.copy()
+    spans = cuts.rows if axis == 0 else cuts.columns
+    for index, (before, after) in enumerate(pairwise(spans)):
+        seam = (before.stop + after.start) // 2
+        if index % 2 == 0:  # every second tile is 10 % brighter
+            end = (after.stop + spans[index + 2].start) // 2 if index + 2 < len(spans) else SIDE
+            stepped[(slice(None),) * axis + (slice(seam, end),)] *= 1.1
+    clean, shown = (observed(picture, cuts).seams() for picture in (SMOOTH, stepped))
+    assert clean is not None
+    assert shown is not None
+    assert shown.at_seams > 1.3 * clean.at_seams
+    assert shown.ratio > 1.3 * clean.ratio
+
+
+def test_one_tile_has_no_seams() -> None:
+    assert observed(SMOOTH[:50, :60], plan(60, 50, scale=1, tile=64)).seams() is None
+
+
+def test_a_flat_picture_has_nothing_to_compare() -> None:
+    seams = observed(np.ones((200, 200, 3), np.float32), plan(200, 200, scale=1, tile=64)).seams()
+    assert seams is not None
+    assert (seams.at_seams, seams.ratio) == (0.0, 0.0)

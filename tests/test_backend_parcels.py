@@ -53,8 +53,12 @@ def test_the_receiver_sees_that_a_photo_is_no_measured_light(bits: int) -> None:
 
 
 def test_the_receiver_sees_measured_light() -> None:
-    received = read_picture(parcels.pack(Picture(noise(3, 4))))
-    assert (received.source.is_float, received.source.bits) == (True, 32)
+    for parcel in (
+        parcels.pack(Picture(noise(3, 4))),
+        parcels.pack(Picture(noise(3, 4), None, PHOTO), is_hdr=True),
+    ):
+        received = read_picture(parcel)
+        assert (received.source.is_float, received.source.bits) == (True, 32)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def a_context(
         Picture(noise(4, 4 * tiles, 99), None, PHOTO),
         tiles,
         ledger or MemoryLedger(),
-        stop or threading.Event(),
+        stop=stop or threading.Event(),
     )
 
 

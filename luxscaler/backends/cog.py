@@ -127,7 +127,7 @@ class CogBackend:
     def _inputs(self, context: MasterContext, tile: Tile) -> dict[str, object]:
         settings = context.settings
         inputs: dict[str, object] = {
-            "tile_input": data_url(parcels.CONTENT_TYPE, parcels.pack(tile.picture)),
+            "tile_input": data_url(parcels.CONTENT_TYPE, parcels.pack(tile.picture, is_hdr=context.is_hdr)),
             "output_format": "exr",
             "fractality": settings.fractality,
             "scale": settings.scale,

@@ -34,9 +34,13 @@ _LENGTH = struct.Struct("<I")
 Parcel = bytes | os.PathLike[str]
 
 
-def pack(picture: Picture) -> bytes:
+def pack(picture: Picture, *, is_hdr: bool = False) -> bytes:
     """The picture as a file. An opaque one comes out of `unpack` bit by bit as it is; with alpha, colour is
-    stored premultiplied: rounded where it is translucent, and lost where alpha is 0."""
+    stored premultiplied: rounded where it is translucent, and lost where alpha is 0.
+
+    is_hdr: as in MasterContext. A container sees a tile only, which may lie in the shadows: the light of an
+    HDR master is kept in all its tiles, as measured light is.
+    """
     source = picture.source
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder, export_errors():
         path = Path(folder) / f"parcel{SUFFIX}"
@@ -45,7 +49,7 @@ def pack(picture: Picture) -> bytes:
             picture.rgb,
             picture.alpha,
             file_format="exr",
-            metadata={} if source.is_float else {SOURCE_BITS: source.bits},
+            metadata={} if source.is_float or is_hdr else {SOURCE_BITS: source.bits},
         )
         return path.read_bytes()
 

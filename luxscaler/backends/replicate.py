@@ -137,9 +137,10 @@ class ReplicateBackend:
 
     def _create(self, tile: Tile) -> Call:
         assert self._context is not None  # noqa: S101
-        settings, reference = self._context.settings, self._reference()
+        context, settings, reference = self._context, self._context.settings, self._reference()
         name = f"tile-{tile.index}{parcels.SUFFIX}"
-        marker = self._api.upload(name, parcels.pack(tile.picture), parcels.CONTENT_TYPE)
+        parcel = parcels.pack(tile.picture, is_hdr=context.is_hdr)
+        marker = self._api.upload(name, parcel, parcels.CONTENT_TYPE)
         inputs: dict[str, object] = {
             "tile_input": marker,
             "output_format": "exr",

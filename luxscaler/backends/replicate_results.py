@@ -18,13 +18,14 @@ from luxscaler.picture import FloatArray
 _FIRST_POLL, _LONGEST_POLL = 0.5, 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 _DOWNLOADS = 5
+_SAME = 3
 _CANCEL_LOOKS = 20
 _OVERDUE_SECONDS = 60.0
 """So long after its deadline a prediction is canceled from here, and so long it is waited for then."""
 
 
 class UnusableError(Exception):
-    """The result arrived in full, twice the same, and is not what was asked for."""
+    """The result arrives the same again and again, and is not what was asked for."""
 
 
 class Results:
@@ -72,27 +73,25 @@ class Results:
     def pixels(self, prediction: Prediction, tile: Tile) -> tuple[FloatArray, FloatArray | None]:
         """Fetch and decode a result.
 
-        A file that cannot be decoded is fetched again: only one that comes twice the same is to blame.
-        Raises GoneError, UnusableError, TileError when the download fails again and again, StoppedError.
+        To fetch it again costs nothing, to compute it again does: it is to blame only when it comes the
+        same again and again. Raises GoneError, UnusableError, TileError when no download works, StoppedError.
         """
         path = self._folder / f"{prediction.id}{parcels.SUFFIX}"
-        delay, seen = _FIRST_WAIT, ""
-        for left in reversed(range(_DOWNLOADS)):
-            digest = ""
+        delay, digests = _FIRST_WAIT, list[str]()
+        while True:
+            digests.append("")
             try:
-                digest = self._fetched(prediction, path, tile.output_size)
+                digests[-1] = self._fetched(prediction, path, tile.output_size)
                 return parcels.unpack(path, tile.output_size, tile.box)
             except TileError as error:
-                if digest and digest == seen:
-                    raise UnusableError(str(error)) from error
-                if not left:
+                if len(digests) == _DOWNLOADS:
+                    if digests[-1] and len(set(digests[-_SAME:])) == 1:
+                        raise UnusableError(str(error)) from error
                     raise
             finally:
                 path.unlink(missing_ok=True)
-            seen = digest or seen
             self._api.pace.pause(delay)
             delay = min(2 * delay, _LONGEST_WAIT)
-        raise AssertionError("unreachable")
 
     def _fetched(self, prediction: Prediction, path: Path, size: tuple[int, int]) -> str:
         output, most = prediction.output or "", parcels.most_bytes(size)

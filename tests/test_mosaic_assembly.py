@@ -143,7 +143,7 @@ def test_rows_are_written_as_soon_as_their_tiles_are_there(monkeypatch: pytest.M
     rows.advance(set(range(columns - 1)).__contains__)
     assert rows.rows_done == 0
     rows.advance(set(range(columns)).__contains__)
-    assert rows.rows_done == cuts.rows[1].start
+    assert cuts.rows[1].start - 8 <= rows.rows_done <= cuts.rows[1].start  # some look at rows below
     rows.advance(lambda _: True, halted=lambda: rows.rows_done > 200)
     assert rows.rows_done == 201
     rows.advance(lambda _: True)

@@ -22,7 +22,7 @@ from luxscaler.isolation import DecodeLimits, spool_isolated
 from luxscaler.mosaic.job import JobFolder
 from luxscaler.mosaic.plan import reduction
 from luxscaler.picture import FloatArray, Picture, PictureSource
-from luxscaler.spooling import Spool
+from luxscaler.spooling import Spool, spool_bytes
 
 SAMPLE_PIXELS = 4096 * 4096
 """Pixels that the tone statistics are taken of, at most."""
@@ -51,12 +51,28 @@ def lay_out(
 ) -> Spool:
     """The picture on disk at `path`; what an earlier run of the same job laid there is taken as it is."""
     note = None if job is None else job.recall(_NOTE)
-    if note is not None and path.is_file():
-        return _from_note(path, note)
+    if note is not None:
+        known = _from_note(path, note)
+        if _is_whole(known):
+            return known
     spool = spool_isolated(file, path, max_pixels=max_pixels, limits=limits)
     if job is not None:
+        _to_disk(path)
         job.remember(_NOTE, _to_note(spool))
     return spool
+
+
+def _is_whole(spool: Spool) -> bool:
+    try:
+        return spool.path.stat().st_size >= spool_bytes(spool.width, spool.height, spool.has_alpha)
+    except OSError:
+        return False
+
+
+def _to_disk(path: Path) -> None:
+    """Before the job says that it is there: what is lost with the power would be zeros, and no error."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _to_note(spool: Spool) -> str:

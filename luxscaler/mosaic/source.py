@@ -24,7 +24,7 @@ from luxscaler.mosaic.plan import reduction
 from luxscaler.picture import FloatArray, Picture, PictureSource
 from luxscaler.spooling import Spool, spool_bytes
 
-SAMPLE_PIXELS = 4096 * 4096
+SAMPLE_PIXELS = 2048 * 2048
 """Pixels that the tone statistics are taken of, at most."""
 _BAND_BYTES = 64 * 2**20
 _NOTE = "spool"

@@ -1,0 +1,102 @@
+"""Orchestration of large masters, the network replaced by repetition: memory, and time beside the tiles'.
+
+    .venv/bin/python benchmarks/masters.py [--sides 4096,8192,16384,32768] [--seconds 0.25] [--format exr]
+
+For each side of the result one process makes a master of a synthetic picture. Printed are its peak resident
+memory, the wall time, the time that the tiles alone would take (tiles × seconds / workers), the share on top,
+and the time of orchestration for a megapixel of the result. Needs what ./scripts/test installs.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def main() -> None:
+    """Parse the command line; a process for each size; a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sides", default="4096,8192,16384,32768")
+    parser.add_argument("--seconds", type=float, default=1.0, help="what a tile takes")
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--tile", type=int, default=512)
+    parser.add_argument("--format", default="exr", choices=["exr", "tiff", "png"])
+    parser.add_argument("--folder", type=Path, help="for the pictures; a temporary one if not given")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        print(json.dumps(run(options)))
+        return
+    print("side | tiles | wall s | tiles alone s | on top | peak MB | file MB")
+    for side in options.sides.split(","):
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            command = [sys.executable, __file__, "--one", side, "--folder", folder]
+            for name in ("seconds", "workers", "tile", "format"):
+                command += [f"--{name}", str(getattr(options, name))]
+            result = json.loads(_output_of(command))
+        print(
+            f"{side} | {result['tiles']} | {result['wall']:.1f} | {result['alone']:.1f} | "
+            f"{100 * (result['wall'] / result['alone'] - 1):.1f} % | {result['peak'] / 1e6:.0f} | "
+            f"{result['file'] / 1e6:.0f}",
+            flush=True,
+        )
+
+
+def _output_of(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+
+
+def run(options: argparse.Namespace) -> dict[str, float]:
+    """One master."""
+    from luxscaler.mosaic.master import upscale_master
+    from luxscaler.mosaic.request import MasterRequest
+    from tests.fake_backend import FakeBackend
+
+    source = options.folder / "source.tif"
+    synthetic(source, options.one // 4)
+    target = options.folder / f"out.{options.format}"
+    request = MasterRequest(source, target, options.format, tile=options.tile, model="own")
+    backend = FakeBackend(workers=options.workers, seconds=options.seconds)
+    start = time.perf_counter()
+    result = upscale_master(request, backend)
+    wall = time.perf_counter() - start
+    rounds = -(-result.progress.total // options.workers)
+    file = target.stat().st_size
+    shutil.rmtree(options.folder, ignore_errors=True)
+    return {
+        "tiles": result.progress.total,
+        "wall": wall,
+        "alone": rounds * options.seconds,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "file": file,
+    }
+
+
+def synthetic(path: Path, side: int) -> None:
+    """A smooth picture of side × side pixels in 8 bits, written in strips."""
+    import numpy as np
+    import tifffile
+
+    across = np.linspace(0, 40, side, dtype=np.float32)
+
+    def strips() -> object:
+        for top in range(0, side, 256):
+            down = np.arange(top, min(top + 256, side), dtype=np.float32)[:, None] / 97
+            waves = (np.sin(across + down), np.sin(1.3 * across - down), np.cos(0.7 * across + 2 * down))
+            yield np.stack([(127.5 + 120 * wave) for wave in waves], axis=2).astype(np.uint8)
+
+    tifffile.imwrite(
+        path, strips(), shape=(side, side, 3), dtype=np.uint8, rowsperstrip=256, photometric="rgb"
+    )
+
+
+if __name__ == "__main__":
+    main()

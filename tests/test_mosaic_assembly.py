@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 import numpy as np
 import pytest
@@ -120,8 +121,8 @@ def test_tiles_of_any_plan_make_the_whole_picture(case: tuple[Picture, Plan]) ->
 @given(cases(), st.randoms(use_true_random=False), st.integers(1, 40_000))
 def test_the_order_in_which_tiles_come_changes_no_bit(
     case: tuple[Picture, Plan],
-    random: "st.Random",
-    strip_bytes: int,  # type: ignore[name-defined]
+    random: Random,
+    strip_bytes: int,
 ) -> None:
     picture, cuts = case
     order = list(range(len(cuts)))

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luxscaler.mosaic.assembly import Strip
-from luxscaler.mosaic.observer import HIGHEST_STOP, LOWEST_STOP, Observer, Reducer
+from luxscaler.mosaic.observer import HIGHEST_STOP, LOWEST_STOP, Observer
 from luxscaler.mosaic.plan import Plan, plan
+from luxscaler.mosaic.reducer import Reducer
 from luxscaler.picture import FloatArray
 
 

@@ -52,7 +52,7 @@ class Bench:
 
     def run(self, tiles: Iterable[int]) -> None:
         settings = TileSettings(2.0)
-        self.backend.start(MasterContext(settings, None, 1, MemoryLedger(), self.stop))
+        self.backend.start(MasterContext(settings, None, 1, MemoryLedger(), stop=self.stop))
         work = Work(self._cut, self.check, self._keep, self._retried)
         Scheduler(self.backend, work, jobs=self.jobs, attempts=self.attempts, stop=self.stop).run(list(tiles))
 
@@ -167,7 +167,7 @@ def test_after_an_error_tiles_under_way_are_kept_and_none_is_begun() -> None:
         time.sleep(0.2)
         return output
 
-    mishaps = {(number, 1): meet for number in range(3)}
+    mishaps: dict[tuple[int, int], Mishap] = {(number, 1): meet for number in range(3)}
     bench = Bench(with_mishaps(mishaps, workers=3), attempts=1)
     with pytest.raises(BackendError, match="tile 0"):
         bench.run(range(9))

@@ -367,7 +367,7 @@ except PictureError as error:
 
 def test_a_disk_that_is_too_small_is_no_fault_of_the_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(RGB))
-    arguments = [sys.executable, "-c", FULL_DISK, tmp_path / "a.png", tmp_path / "spool"]
+    arguments = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.png"), str(tmp_path / "spool")]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "a.png cannot be laid on disk: File too large\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -2,14 +2,16 @@
 imports Ray, once it is asked for; its errors become LuxScaler's here.
 """
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from luxscaler.backends.ray_worker import Worker
-from luxscaler.errors import BackendError, LuxScalerError, TileError
+from luxscaler.errors import BackendError, InputError, LuxScalerError, TileError
 
+_CONNECT_SECONDS = 5.0
 _GLANCE_SECONDS = 0.2
 """How often one that waits looks whether the user wants to stop."""
 
@@ -41,12 +43,17 @@ class Cluster:
             raise BackendError(
                 "Ray is not installed: it is the optional extra `ray` (pip install -e '.[ray]')"
             ) from error
+        if address not in (None, "auto"):
+            _check_reachable(str(address))
         self._ray: Any = ray
         self._is_ours = not ray.is_initialized()
         if not self._is_ours:
             return
         try:
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+            if address is None:
+                ray.init("local", logging_level="ERROR", log_to_driver=False, include_dashboard=False)
+            else:
+                ray.init(address, logging_level="ERROR", log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = "on this machine" if address is None else f"at {address}"
             raise BackendError(f"no Ray cluster can be used {where}: {_first_line(error)}") from error
@@ -103,6 +110,17 @@ class Cluster:
                 raise LostError(_first_line(error)) from error
             except errors.RayError as error:
                 raise TileError(f"Ray: {_first_line(error)}") from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes, and write on the terminal that it does."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in host:
+        raise InputError(f"the Ray cluster is said to be at {address!r}; it must be host:port, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise BackendError(f"no Ray cluster can be used at {address}: {_first_line(error)}") from error
 
 
 def _translated(error: Any) -> LuxScalerError:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from luxscaler import blending, network_coding
 from luxscaler.errors import InputError, UpscaleError, WeightsError
+from luxscaler.fast_network import FastRRDBNet, prepared
 from luxscaler.fidelity import keep_averages
 from luxscaler.network import RECONSTRUCT_RADIUS, Network, RRDBNet
 
@@ -110,9 +111,15 @@ class Upscaler:
         self.precision = precision
         self.dtype = _DTYPES[precision]
         self.native_scale = network.config.scale
+        network = network.eval().requires_grad_(False)
+        self._unshuffle = network.config.unshuffle
+        self._network = prepared(network, self.device, self.dtype) or self._plain(network)
+
+    def _plain(self, network: Network) -> Network:
+        """The network as it is, on the device."""
+        network = network.to(self.device, self.dtype)
         # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
-        network = network.eval().requires_grad_(False).to(self.device, self.dtype)
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @torch.inference_mode()
     def upscale(
@@ -177,10 +184,11 @@ class Upscaler:
         """The network on one piece: 1×3×h×w float32 → 1×3×(n·h)×(n·w) float32."""
         network = self._network
         height, width = code.shape[2:]
-        unshuffle = network.config.unshuffle
-        right, bottom = -width % unshuffle, -height % unshuffle
+        right, bottom = -width % self._unshuffle, -height % self._unshuffle
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
+        if isinstance(network, FastRRDBNet):
+            return network(code, step)[:, :, : height * self.native_scale, : width * self.native_scale]
         x = code.to(self.dtype).contiguous(memory_format=torch.channels_last)
         # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

@@ -1,0 +1,178 @@
+"""RRDBNet's blocks in bfloat16 without a copy of what is concatenated, by oneDNN's prepared convolutions.
+
+A dense block concatenates ever more channels. Here every `PLANE` channels are a plane of their own, one
+behind the other in memory, and the convolution over the first n planes is one in three dimensions whose
+kernel is n deep: concatenating is counting further. Weights are reordered for the processor once, and bias
+and activation happen where the sums are. The layers run over bands of rows (fast_waves.py).
+
+Tensors of a band: planes (n, rows + 2, W, PLANE), a row above and a row below included.
+
+It uses operators of PyTorch that its own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
+there and whether the network's sizes suit. It knows no files and no colour.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from luxscaler.fast_waves import LEVELS, Bands, run_waves
+from luxscaler.network import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
+
+PLANE = 32
+"""Channels of a plane: as many bfloat16 numbers as one row of a tile of AMX holds."""
+TARGET_PIXELS = 4096
+"""Pixels of a band: what its layers read and write then fits into a processor's second-level cache."""
+
+
+def has_onednn() -> bool:
+    """Whether PyTorch was built with oneDNN, and has the operators that its compiler emits for it."""
+    names = ("_convolution_pointwise", "_reorder_convolution_weight", "_is_mkldnn_bf16_supported")
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return available and all(hasattr(torch.ops.mkldnn, name) for name in names)
+
+
+def usable(network: RRDBNet) -> bool:
+    """Whether this processor and PyTorch can run the network so."""
+    return (
+        has_onednn()
+        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        and network.config.growth == PLANE
+        and network.config.features % PLANE == 0
+    )
+
+
+class Convolution:
+    """One convolution over planes: its weights in oneDNN's own order."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, leaky: bool) -> None:
+        outputs, inputs = weight.shape[:2]
+        self._depth = inputs // PLANE
+        deep = weight.reshape(outputs, self._depth, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
+        self._weight, self._bias = deep.contiguous(), None if bias is None else bias.to(torch.bfloat16)
+        self._leaky = leaky
+        self._prepared: dict[tuple[int, int], Any] = {}
+
+    def __call__(self, planes: Tensor) -> Tensor:
+        """(n, rows + 2, W, PLANE) → (rows, W, out) bfloat16 of the first planes."""
+        rows, width = planes.shape[1:3]
+        x = planes[: self._depth].permute(3, 0, 1, 2)[None]
+        prepared = self._prepared.get((rows, width))
+        if prepared is None:
+            prepared = torch.ops.mkldnn._reorder_convolution_weight(
+                self._weight, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, list(x.shape)
+            )
+            self._prepared = {(rows, width): prepared}
+        activation = ("leaky_relu", [LEAK]) if self._leaky else ("none", [])
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, prepared, self._bias, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, *activation, None
+        )
+        return out[0, :, 0].permute(1, 2, 0)
+
+
+class PlaneTrunk:
+    """The blocks of a loaded RRDBNet, prepared; the network itself is not changed."""
+
+    def __init__(self, network: RRDBNet) -> None:
+        self._blocks = [
+            [_convolutions(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
+            for block in network.body
+            if isinstance(block, RRDB)
+        ]
+
+    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "PlanePicture":
+        """1×features×H×W bfloat16 → the same of the blocks' output; `step` as in RRDBNet.extract."""
+        picture = PlanePicture.of(x)
+        pass_ = _Pass(picture)
+        for index, block in enumerate(self._blocks):
+            before = picture.planes.clone()
+            for convolutions in block:
+                pass_.run(convolutions)
+            torch.add(before, picture.planes, alpha=RESIDUAL_SCALE, out=picture.planes)
+            if step is not None:
+                step((index + 1) / len(self._blocks))
+        return picture
+
+
+def _convolutions(dense: ResidualDenseBlock) -> list[Convolution]:
+    layers = (dense.conv1, dense.conv2, dense.conv3, dense.conv4, dense.conv5)
+    return [Convolution(conv.weight, conv.bias, leaky=conv is not dense.conv5) for conv in layers]
+
+
+class PlanePicture:
+    """A picture of bfloat16 channels in planes, in bands of rows; what lies beyond its edges is zero."""
+
+    def __init__(self, planes: Tensor, bands: Bands) -> None:
+        self.planes = planes
+        """(bands, planes, rows of a band, W, PLANE)."""
+        self.bands = bands
+
+    @staticmethod
+    def of(x: Tensor) -> "PlanePicture":
+        """From 1×C×H×W."""
+        channels, height, width = x.shape[1:]
+        bands = Bands.cut(height, TARGET_PIXELS // width)
+        planes = x.new_zeros((bands.count, channels // PLANE, bands.height, width, PLANE))
+        for band in range(bands.count):
+            piece = x[0, :, band * bands.height : (band + 1) * bands.height]
+            piece = piece.reshape(-1, PLANE, piece.shape[1], width).permute(0, 2, 3, 1)
+            planes[band, :, : piece.shape[1]] = piece
+        return PlanePicture(planes, bands)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """1×C×(stop − start)×W of the picture's rows, channels_last."""
+        first, last = start // self.bands.height, -(-stop // self.bands.height)
+        flat = self.planes[first:last].permute(0, 2, 3, 1, 4).flatten(3).flatten(0, 1)
+        skip = first * self.bands.height
+        return flat[start - skip : stop - skip].permute(2, 0, 1)[None]
+
+
+class _Pass:
+    """The buffers of a dense block on one picture, and the block itself."""
+
+    def __init__(self, picture: PlanePicture) -> None:
+        self._picture, self._bands = picture, picture.bands
+        _, self._own, rows, width, _ = picture.planes.shape
+        self._planes = picture.planes.new_zeros(
+            (self._bands.slots, self._own + LEVELS - 1, rows + 2, width, PLANE)
+        )
+        self._convolutions: list[Convolution] = []
+
+    def run(self, convolutions: list[Convolution]) -> None:
+        """Replace the picture by what the dense block makes of it."""
+        self._convolutions = convolutions
+        run_waves(self._bands.count, self._make, self._spread)
+
+    def _source(self, level: int) -> slice:
+        """Which planes source `level` is: the picture's own, then one a layer."""
+        return slice(0, self._own) if level == 0 else slice(self._own + level - 1, self._own + level)
+
+    def _make(self, level: int, band: int) -> None:
+        planes, picture = self._planes[band % self._bands.slots], self._picture.planes[band]
+        if level == 0:
+            planes[: self._own, 1:-1] = picture
+            return
+        found = self._convolutions[level - 1](planes)
+        if level == LEVELS:
+            picture.add_(found.reshape(*found.shape[:2], -1, PLANE).permute(2, 0, 1, 3), alpha=RESIDUAL_SCALE)
+            self._clear_beyond(picture, band)
+        else:
+            target = planes[self._own + level - 1, 1:-1]
+            target.copy_(found)
+            self._clear_beyond(target[None], band)
+
+    def _clear_beyond(self, planes: Tensor, band: int) -> None:
+        """Zero the rows of (n, rows, W, PLANE) that lie below the picture, as padding does."""
+        within = self._bands.rows - band * self._bands.height
+        if within < self._bands.height:
+            planes[:, within:] = 0.0
+
+    def _spread(self, level: int, band: int) -> None:
+        """Give a band the rows of its neighbours that its convolutions see."""
+        slots, source = self._bands.slots, self._source(level)
+        planes = self._planes[band % slots, source]
+        above = self._planes[(band - 1) % slots, source, -2] if band > 0 else 0.0
+        below = self._planes[(band + 1) % slots, source, 1] if band + 1 < self._bands.count else 0.0
+        planes[:, 0] = above
+        planes[:, -1] = below

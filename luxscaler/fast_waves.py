@@ -1,0 +1,54 @@
+"""In which order the convolutions of a dense block run over bands of rows. It knows no tensors.
+
+A convolution of 3 × 3 sees one row of the bands above and below. So level k of a band can be made once
+level k − 1 is there on the band and on both its neighbours: the levels follow one another down the picture,
+a band apart, like waves. Nothing is computed twice, and only `LIVE_BANDS` bands are in use at any time, so
+that what a block computes stays small, however tall the picture is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LEVELS = 5
+"""Convolutions of a dense block."""
+LIVE_BANDS = LEVELS + 2
+"""From a band's level 0 until its neighbour below has spread level 4: then its slot can be used again."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Rows cut into bands of one height; the last one may reach beyond the end."""
+
+    rows: int
+    height: int
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return -(-self.rows // self.height)
+
+    @property
+    def slots(self) -> int:
+        """How many must be held at once."""
+        return min(self.count, LIVE_BANDS)
+
+    @staticmethod
+    def cut(rows: int, target: int) -> "Bands":
+        """The fewest bands of at most `target` rows, as even as can be."""
+        count = -(-rows // max(target, 1))
+        return Bands(rows, -(-rows // count))
+
+
+def run_waves(bands: int, make: Callable[[int, int], None], spread: Callable[[int, int], None]) -> None:
+    """Call `make(level, band)` for levels 0 to LEVELS, and `spread(level, band)` for all but the last.
+
+    make(level, band) comes after spread(level − 1, band); spread(level, band) after make(level, ·) of the
+    band and both its neighbours, where there are such.
+    """
+    for step in range(bands + LEVELS):
+        for level in range(LEVELS + 1):
+            band = step - level
+            if 0 <= band < bands:
+                make(level, band)
+            if level < LEVELS and 0 <= band - 1 < bands:
+                spread(level, band - 1)

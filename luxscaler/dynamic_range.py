@@ -16,17 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.clues import clues
+from luxscaler.dequantize import RADIUS, dequantized
 from luxscaler.errors import InputError
 from luxscaler.reference import WHOLE, TileBox
-from luxscaler.tone_curve import (
-    FITTED_BOOST,
-    FULL_CURVE,
-    KNOT_CODES,
-    SHARE_CODES,
-    ToneCurve,
-    clippedness,
-    estimate,
-)
+from luxscaler.tone_curve import FITTED_BOOST, FULL_CURVE, KNOT_CODES, ToneCurve, estimate, probabilities
+from luxscaler.tone_fit import CLIP
 
 MIN_BOOST, MAX_BOOST = 1.0, 49.0
 """49 × 203 cd/m² is just under 10,000 cd/m², the top of SMPTE ST 2084."""
@@ -40,10 +35,12 @@ NEAR_WHITE = 0.97
 """Code from which on a dome takes hold, smoothly up to `AT_WHITE`."""
 DOME_SIDE = 256
 """Longest side, in pixels, of the small map on which domes are built."""
-DOME_EDGE, DOME_POWER = 0.3, 12.0
+DOME_EDGE, DOME_POWER = 0.15, 20.0
 """A dome over a clipped area has its body at this share of the largest distance from an edge, and above it
 rises to its top with this power: true pictures are brighter towards the middle of such areas, but seldom
 much (docs/experiments.md)."""
+SMALL_SHARE = 0.004
+"""Where clipped areas cover less than about this, what is at white are lights, and they reach the ceiling."""
 ROWS = 256
 """Rows done at once, so that temporaries stay small beside the picture."""
 
@@ -69,23 +66,29 @@ class ToneStatistics:
     @staticmethod
     def of(rgb: Tensor) -> "ToneStatistics":
         """Statistics of (H, W, 3) float32 linear light, the whole picture at any size."""
-        brightest = rgb.amax(dim=2)
-        peak = max(float(brightest.max()), 0.0)
-        white = 1.0 if 1.0 <= peak < SDR_PEAK else peak
+        white = white_of(rgb)
         if white <= 0.0:
             return ToneStatistics(0.0)
-        count = brightest.numel()
-        shares = tuple(
-            int((brightest >= _linear(code - 0.5 / 255, white)).count_nonzero()) / count
-            for code in SHARE_CODES
-        )
-        areas = clipped_areas(brightest >= _linear(AT_WHITE, white))
-        curve = estimate(shares, float(areas.mean()))
-        return ToneStatistics(white, curve, clippedness(shares[-1]), dome_map(areas))
+        areas = clipped_areas(rgb, white)
+        seen = clues(rgb, white)
+        curve = estimate(seen, few_lights(areas))
+        return ToneStatistics(white, curve, probabilities(seen)[CLIP], dome_map(areas))
 
 
-def clipped_areas(clipped: Tensor) -> Tensor:
-    """Where most of a neighbourhood is clipped: (H, W) bool → at most DOME_SIDE a side, 0 or 1."""
+def white_of(rgb: Tensor) -> float:
+    """The linear value that counts as the white of (H, W, 3) float32 linear light; 0 if all is black."""
+    peak = max(float(rgb.max()), 0.0)
+    return 1.0 if 1.0 <= peak < SDR_PEAK else peak
+
+
+def few_lights(areas: Tensor) -> float:
+    """How surely what is at white are lights, 0 to 1, from `clipped_areas`."""
+    return math.exp(-float(areas.mean()) / SMALL_SHARE)
+
+
+def clipped_areas(rgb: Tensor, white: float) -> Tensor:
+    """Where most of a neighbourhood is clipped: (H, W, 3) linear → at most DOME_SIDE a side, 0 or 1."""
+    clipped = rgb.amax(dim=2) >= _linear(AT_WHITE, white)
     height, width = clipped.shape
     ratio = min(1.0, DOME_SIDE / max(height, width))
     size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
@@ -166,7 +169,11 @@ def expand(rgb: Tensor, boost: float, statistics: ToneStatistics, box: TileBox |
         brightest = band.amax(dim=2)
         lit = brightest > knee  # seldom more than a third of a picture
         factors = torch.ones_like(brightest)
-        factors[lit] = gain(brightest[lit], boost, statistics, None if dome is None else dome[:, lit])
+        if bool(lit.any()):
+            above = min(start, RADIUS)
+            around = rgb[start - above : start + ROWS + RADIUS].amax(dim=2)
+            likely = dequantized(around)[above : above + band.shape[0]]
+            factors[lit] = gain(likely[lit], boost, statistics, None if dome is None else dome[:, lit])
         torch.mul(band, factors[..., None], out=out[start : start + ROWS])
     return out
 

@@ -1,12 +1,11 @@
-"""Which curve undoes the rendering of an SDR picture: estimated from its histogram near white.
+"""Which curve undoes the rendering of an SDR picture.
 
-A camera or a tone mapper bends highlights towards white in its own way. How strongly shows in how many
-pixels lie above each of a few code values: a hard clip leaves a heap at white and little to undo below it, a
-long shoulder leaves few pixels near white and much to undo. The gains at five codes are linear in the
-logarithms of those shares, with coefficients fitted by least squares to real HDR pictures under many
-renderings (`evaluation/fit_curve.py`, docs/hdr.md); between the codes runs a monotone cubic (Fritsch and
-Carlson, SIAM J. Numer. Anal. 17, 1980), flat at the knee and at the top. The result is an estimate, and
-one curve for the whole picture. This module knows codes and curves, and no picture.
+A clip, a camera's shoulder, a film curve: each is undone by a curve of its own, and the picture's clues
+(clues.py) tell how probable each is. The log gains of the curves are averaged with these probabilities, a
+softmax of linear functions of the clues. Curves and functions were fitted together, to real HDR pictures
+under many renderings (tone_fit.py, evaluation/fit_curve.py, docs/hdr.md). Between the codes with known gains
+runs a monotone cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980), flat at the knee and at the top.
+The result is an estimate, and one curve for the whole picture. This module knows numbers, and no picture.
 """
 
 import math
@@ -16,32 +15,21 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-SHARE_CODES = tuple(code / 255 for code in (140, 190, 225, 248, 254))
-"""sRGB codes of max(R, G, B), of 1: the share of pixels at or above each is what the estimate looks at."""
-KNOT_CODES = tuple(code / 255 for code in (128, 165, 200, 228, 246, 255))
-"""Codes at which the gains are estimated; at the first, the knee, and below it nothing changes."""
-FITTED_BOOST = 1000.0 / 203.0
-"""The boost at which the coefficients were fitted: a display of 1000 cd/m²."""
-CLIPPED_SHARE = 0.038
-"""Share of pixels at white from which on a picture rather was clipped than bent."""
-CLIPPED_STEEPNESS = 4.0
-USUAL_SHARE = 0.05
-"""Shares are counted from this one, in logarithms."""
-MAX_STEEPNESS = 0.035 * 255
-"""Most that the log gain may rise per code, of 1: 3.5 % per 8-bit code. Steeper fits better, and shows the
-steps of 8 bits and their noise."""
-SMALL_SHARE = 0.004
-"""Where clipped areas cover less than about this, what is at white are lights, and they reach the ceiling."""
+from luxscaler.tone_fit import CURVES, FILM, FUNCTIONS
 
-COEFFICIENTS = (
-    (0.287, -0.088, -0.010, -0.032, -0.177, 0.179, 0.023, -0.032),
-    (0.315, -0.010, -0.001, -0.090, -0.207, 0.241, -0.313, 0.149),
-    (0.480, 0.073, -0.028, -0.136, -0.306, 0.350, -0.038, 0.022),
-    (0.052, 0.181, 0.140, 0.011, -0.184, 0.159, -0.331, 0.211),
-    (1.619, 0.037, 0.150, -0.280, -0.823, 1.107, 0.775, -0.508),
-)
-"""A row per knot above the knee: log gain of a bent picture as constant and five logarithms of shares, then
-of a clipped picture as constant and the last of the logarithms."""
+KNOT_CODES = tuple(code / 255 for code in (128, 150, 172, 192, 210, 225, 237, 246, 252, 255))
+"""Codes of max(R, G, B), of 1, with known gains; at the first, the knee, and below it nothing changes."""
+FITTED_BOOST = 1000.0 / 203.0
+"""The boost at which the numbers were fitted: a display of 1000 cd/m²."""
+MAX_STEEPNESS = 0.07 * 255
+"""Most that the log gain may rise per code, of 1: 7 % per 8-bit code. Steeper shows the steps of 8 bits and
+their noise."""
+
+FILM_LIFT = 1.0
+"""How far the curve goes from the truest luminance towards `LIFTED` where a film curve made the picture: such
+curves wash colours out, which one gain cannot give back, and ColorVideoVDP prefers more light in exchange."""
+LIFTED = tuple(math.log(1 + (FITTED_BOOST - 1) * max(2 * code - 1, 0.0) ** 4.55) for code in KNOT_CODES)
+"""Log gains of 1 + (boost − 1)·x^4.55, x from 0 at half of white to 1."""
 
 
 @dataclass(frozen=True)
@@ -66,24 +54,31 @@ class ToneCurve:
         return torch.where(code <= x[0], torch.zeros_like(code), result)
 
 
-FULL_CURVE = ToneCurve((0.0, 0.06, 0.25, 0.6, 1.1, math.log(FITTED_BOOST)))
+FULL_CURVE = ToneCurve((0.0, 0.03, 0.08, 0.17, 0.34, 0.55, 0.8, 1.1, 1.4, math.log(FITTED_BOOST)))
 """For a picture of which nothing is known but its peak: a usual camera's shoulder."""
 
 
-def estimate(shares: tuple[float, ...], area_share: float) -> ToneCurve:
-    """The curve for a picture of whose pixels the share `shares[i]` is at or above `SHARE_CODES[i]`.
+def estimate(clues: tuple[float, ...], few: float) -> ToneCurve:
+    """The curve for a picture with these `clues.NAMES`.
 
-    area_share: the share that clipped areas of more than a few pixels cover.
+    few: 0 to 1, how surely what is at white are lights: they reach the ceiling.
     """
-    inputs = regressors(shares)
     ceiling = math.log(FITTED_BOOST)
+    kinds = probabilities(clues)
     gains = [0.0]
-    for row in COEFFICIENTS:
-        value = sum(weight * value for weight, value in zip(row, inputs, strict=True))
-        gains.append(min(max(value, gains[-1]), ceiling))
-    few = math.exp(-area_share / SMALL_SHARE)
+    for i, lifted in enumerate(LIFTED[1:]):
+        gain = sum(kind * curve[i] for kind, curve in zip(kinds, CURVES, strict=True))
+        gain += FILM_LIFT * kinds[FILM] * max(lifted - gain, 0.0)
+        gains.append(min(gain, ceiling))
     gains[-1] += (ceiling - gains[-1]) * few
     return ToneCurve(_eased(gains))
+
+
+def probabilities(clues: tuple[float, ...]) -> tuple[float, ...]:
+    """How probable each of `tone_fit.KINDS` is; they add up to 1."""
+    logs = [row[0] + sum(a * b for a, b in zip(row[1:], clues, strict=True)) for row in FUNCTIONS]
+    weights = [math.exp(value - max(logs)) for value in logs]
+    return tuple(weight / sum(weights) for weight in weights)
 
 
 def _eased(gains: list[float]) -> tuple[float, ...]:
@@ -92,20 +87,6 @@ def _eased(gains: list[float]) -> tuple[float, ...]:
     for i in range(len(eased) - 2, 0, -1):
         eased[i] = max(eased[i], eased[i + 1] - MAX_STEEPNESS * (KNOT_CODES[i + 1] - KNOT_CODES[i]))
     return tuple(eased)
-
-
-def regressors(shares: tuple[float, ...]) -> tuple[float, ...]:
-    """What a row of `COEFFICIENTS` is multiplied with."""
-    logs = [math.log((share + 1e-4) / USUAL_SHARE) for share in shares]
-    clipped = clippedness(shares[-1])
-    bent = 1.0 - clipped
-    return (bent, *(bent * value for value in logs), clipped, clipped * logs[-1])
-
-
-def clippedness(share_at_white: float) -> float:
-    """How surely a picture was clipped hard, 0 to 1."""
-    distance = math.log((share_at_white + 1e-5) / CLIPPED_SHARE)
-    return 1.0 / (1.0 + math.exp(-CLIPPED_STEEPNESS * distance))
 
 
 def _slopes(x: tuple[float, ...], y: tuple[float, ...]) -> list[float]:

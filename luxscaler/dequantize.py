@@ -1,0 +1,43 @@
+"""Light between the steps of 8 bits: so that a steep curve does not turn steps into bands.
+
+An expansion multiplies a step of one code by its own slope: 0.9 % of light near white become 8 %. What
+decides the gain is therefore not a pixel's own value but one that its neighbourhood makes likely, at most
+about half a code away: in a smooth ramp the mean of the neighbours, at an edge the value itself. Only the
+gain follows it; pixels are not smoothed. This module knows no curve.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RADIUS = 4
+"""Pixels to each side: windows are 9 × 9."""
+STEP = 0.0095
+"""One 8-bit sRGB code near white, as a share of its light."""
+
+
+def dequantized(light: Tensor) -> Tensor:
+    """Likely values of (H, W) linear light, at most 0.57 STEP from the given ones; any size.
+
+    With d the distance to the mean of the window, a value moves by d / (1 + (d / STEP)⁴): all the way where
+    the mean is near, not at all where it is far, which is at an edge.
+    """
+    distance = _mean(light).div_(light.clamp(min=1e-6)).sub_(1.0)
+    weight = distance.div(STEP).square_().square_().add_(1.0)
+    return distance.div_(weight).add_(1.0).mul_(light)
+
+
+def _mean(plane: Tensor) -> Tensor:
+    padded = _padded(_padded(plane, 0), 1)[None, None]
+    rows = F.avg_pool2d(padded, (2 * RADIUS + 1, 1), stride=1)
+    return F.avg_pool2d(rows, (1, 2 * RADIUS + 1), stride=1)[0, 0]
+
+
+def _padded(plane: Tensor, dim: int) -> Tensor:
+    """RADIUS more at both ends of a dimension, mirrored through the end's value: a ramp goes on as a ramp."""
+    size = plane.shape[dim]
+    offsets = torch.arange(1, RADIUS + 1, device=plane.device).clamp(max=size - 1)
+    first, last = plane.narrow(dim, 0, 1), plane.narrow(dim, size - 1, 1)
+    before = 2.0 * first - plane.index_select(dim, offsets.flip(0))
+    after = 2.0 * last - plane.index_select(dim, size - 1 - offsets)
+    return torch.cat([before, plane, after], dim)

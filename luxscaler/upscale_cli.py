@@ -204,7 +204,7 @@ def _master(
     if progress.dollars:
         work += f", ${progress.dollars:.4f}"
     if result.seams is not None:
-        work += f", seams {result.seams.ratio:.2f} of the picture's own steps"
+        work += f", seams {result.seams.ratio:.2f} of the picture's own changes"
     out.print(f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})", soft_wrap=True)
 
 

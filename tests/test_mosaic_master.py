@@ -331,7 +331,7 @@ def test_the_page_has_the_figures(picture: Path, tmp_path: Path) -> None:
     assert "picture.png → out.exr" in text
     assert "12 (4 × 3) of up to 64 px" in text
     assert result.seams is not None
-    assert f"{result.seams.ratio:.2f} of the steps beside them" in text
+    assert f"{result.seams.ratio:.2f} of what the picture changes there" in text
 
 
 def test_progress_counts_and_estimates(picture: Path, tmp_path: Path) -> None:

@@ -1,13 +1,10 @@
-"""Looks at the rows of a master as they are written: a small copy, a histogram, and how seams show.
+"""Looks at the rows of a master as they are written: a small copy, a histogram, how much there is to see.
 
-The seam figure compares, in sRGB code values, the step between the two sides of each seam with the steps
-that the picture has of itself beside it: 1 means that a seam cannot be told from its surroundings. It sees
-finished rows only; how they were made is not known here.
+It sees finished rows only; how they were made is not known here.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -24,19 +21,6 @@ LOWEST_STOP, HIGHEST_STOP = -12, 6
 _SEAM_CELL = 4
 """Source pixels a side that the seam figure sees as one."""
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
-
-
-@dataclass(frozen=True)
-class SeamFigure:
-    """Root mean square of the steps across seams, and of the same steps beside them, in sRGB codes of 1."""
-
-    at_seams: float
-    beside: float
-
-    @property
-    def ratio(self) -> float:
-        """1: seams do not show. 0 where there is nothing to compare."""
-        return self.at_seams / self.beside if self.beside > 0.0 else 0.0
 
 
 class _Detail:
@@ -108,28 +92,27 @@ class Observer:
         alpha = np.ascontiguousarray(means[..., 3].clip(0.0, 1.0))
         return Picture(means[..., :3] / np.maximum(alpha, 1e-6)[..., None], alpha)
 
-    def seams(self) -> SeamFigure | None:
-        """How the seams show; None where there are none."""
+    def own_steps(self) -> float | None:
+        """By how much the picture itself changes beside its seams, across a seam's width: root mean square of
+        the steps, each averaged along a tile, in sRGB codes of 1. None where there are no seams."""
         luma = self._luma.means()[..., 0]
-        at: list[FloatArray] = []
-        beside: list[FloatArray] = []
-        for cuts, picture in ((self._plan.source_columns, luma), (self._plan.source_rows, luma.T)):
-            for left, right in pairwise(cuts):
-                _steps(picture, left, right, at, beside)
-        if not at or not beside:
-            return None
-        return SeamFigure(_rms(at), _rms(beside))
+        steps: list[float] = []
+        rows, columns = self._plan.source_rows, self._plan.source_columns
+        for across, along, picture in ((columns, rows, luma), (rows, columns, luma.T)):
+            for left, right in pairwise(across):
+                for span in along:
+                    lines = picture[span.start // _SEAM_CELL : -(-span.stop // _SEAM_CELL)]
+                    steps += _steps_beside(lines, left, right)
+        return math.sqrt(float(np.mean(np.square(steps)))) if steps else None
 
 
-def _steps(luma: FloatArray, left: Span, right: Span, at: list[FloatArray], beside: list[FloatArray]) -> None:
-    """Steps at the seam between two spans of columns, and a step's width to both sides of it."""
+def _steps_beside(luma: FloatArray, left: Span, right: Span) -> list[float]:
+    """Steps as wide as a seam, to both sides of it."""
     reach = max(1, (left.stop - right.start) // 2 // _SEAM_CELL)
     seam = (left.stop + right.start) // 2 // _SEAM_CELL
-    for place, found in ((seam, at), (seam - 2 * reach, beside), (seam + 2 * reach, beside)):
-        if reach <= place <= luma.shape[1] - reach:
-            before, after = luma[:, place - reach : place], luma[:, place : place + reach]
-            found.append(after.mean(axis=1) - before.mean(axis=1))
-
-
-def _rms(steps: list[FloatArray]) -> float:
-    return float(np.sqrt(np.mean(np.concatenate(steps, dtype=np.float64) ** 2)))
+    profile = luma.mean(axis=0)
+    return [
+        float(profile[place : place + reach].mean() - profile[place - reach : place].mean())
+        for place in (seam - 2 * reach, seam + 2 * reach)
+        if reach <= place <= len(profile) - reach
+    ]

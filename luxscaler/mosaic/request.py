@@ -11,7 +11,7 @@ from luxscaler.detail import check_fractality
 from luxscaler.dynamic_range import check_boost
 from luxscaler.errors import InputError
 from luxscaler.isolation import DecodeLimits
-from luxscaler.mosaic.observer import SeamFigure
+from luxscaler.mosaic.seams import SeamFigure
 from luxscaler.tile import HDR_FORMATS, OUTPUT_FORMATS
 from luxscaler.upscaler import output_size
 

@@ -23,6 +23,7 @@ from luxscaler.mosaic.plan import Plan
 from luxscaler.mosaic.report import write_report
 from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
 from luxscaler.mosaic.scheduler import Scheduler, Work
+from luxscaler.mosaic.seams import SeamFigure, tile_steps
 from luxscaler.mosaic.sinks import Sink, Target, open_sink
 from luxscaler.mosaic.summary import places, summary
 from luxscaler.mosaic.writer import Writer
@@ -218,6 +219,10 @@ class Run:
             assembler.peak,
             self._progress(),
             cuts.extra,
-            None if observer is None else observer.seams(),
+            self._seams(observer),
             tuple(self._notices),
         )
+
+    def _seams(self, observer: Observer | None) -> SeamFigure | None:
+        own = None if observer is None else observer.own_steps()
+        return None if own is None else SeamFigure(tile_steps(self._master.plan, self._job.tile), own)

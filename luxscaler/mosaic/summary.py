@@ -98,8 +98,8 @@ def _figures(
         figures.append(
             (
                 "Seams",
-                f"{result.seams.ratio:.2f} of the steps beside them "
-                f"({255 * result.seams.at_seams:.2f} of 255 codes, root mean square)",
+                f"tiles differ by {255 * result.seams.step:.2f} of 255 codes where they meet, "
+                f"{result.seams.ratio:.2f} of what the picture changes there",
             )
         )
     return [*figures, ("LuxScaler", __version__)]

@@ -99,7 +99,11 @@ class JobFolder:
             raise
 
     def _agree(self, facts: Mapping[str, str]) -> None:
-        """Write the facts into a new folder, compare them in an old one."""
+        """Write the facts into a new folder, compare them in an old one.
+
+        Only facts that both know: a job that was begun on one backend may go on on another, which need not
+        know the precision of the first.
+        """
         known = dict(self._database.execute("SELECT key, value FROM facts"))
         if not known:
             with self._lock, self._database:

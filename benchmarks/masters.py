@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/masters.py [--sides 4096,8192,16384,32768] [--seconds 0.25] [--format exr]
 
 For each side of the result one process makes a master of a synthetic picture. Printed are its peak resident
-memory, the wall time, the time that the tiles alone would take (tiles × seconds / workers), the share on top,
-and the time of orchestration for a megapixel of the result. Needs what ./scripts/test installs.
+memory, the wall time, the time that the tiles alone would take (tiles × seconds / tiles at once), and what is
+on top. Needs what ./scripts/test installs.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sides", default="4096,8192,16384,32768")
     parser.add_argument("--seconds", type=float, default=1.0, help="what a tile takes")
-    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--at-once", type=int, default=1, help="tiles at once; one more waits its turn")
     parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--format", default="exr", choices=["exr", "tiff", "png"])
     parser.add_argument("--folder", type=Path, help="for the pictures; a temporary one if not given")
@@ -39,8 +39,8 @@ def main() -> None:
     for side in options.sides.split(","):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             command = [sys.executable, __file__, "--one", side, "--folder", folder]
-            for name in ("seconds", "workers", "tile", "format"):
-                command += [f"--{name}", str(getattr(options, name))]
+            for name in ("seconds", "at_once", "tile", "format"):
+                command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
             result = json.loads(_output_of(command))
         print(
             f"{side} | {result['tiles']} | {result['wall']:.1f} | {result['alone']:.1f} | "
@@ -64,11 +64,11 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     synthetic(source, options.one // 4)
     target = options.folder / f"out.{options.format}"
     request = MasterRequest(source, target, options.format, tile=options.tile, model="own")
-    backend = FakeBackend(workers=options.workers, seconds=options.seconds)
+    backend = FakeBackend(workers=options.at_once + 1, seconds=options.seconds, at_once=options.at_once)
     start = time.perf_counter()
     result = upscale_master(request, backend)
     wall = time.perf_counter() - start
-    rounds = -(-result.progress.total // options.workers)
+    rounds = -(-result.progress.total // options.at_once)
     file = target.stat().st_size
     shutil.rmtree(options.folder, ignore_errors=True)
     return {

@@ -33,6 +33,8 @@ class FakeBackend:
     workers: int = 2
     seconds: float = 0.0
     """How long a tile takes."""
+    at_once: int = 0
+    """How many tiles it works on at once, if fewer than it has workers; the others wait their turn."""
     mishaps: Mapping[tuple[int, int], Mishap] = field(default_factory=dict)
     name: str = "fake"
     calls: list[tuple[int, int]] = field(default_factory=list)
@@ -45,6 +47,7 @@ class FakeBackend:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._now = 0
+        self._turn = threading.Semaphore(self.at_once or self.workers)
 
     def start(self, context: MasterContext) -> None:
         self.context = context
@@ -57,11 +60,12 @@ class FakeBackend:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
         try:
-            until = time.monotonic() + self.seconds
-            while (left := until - time.monotonic()) > 0:
-                self.context.raise_if_stopped()
-                time.sleep(min(left, 0.05))
-            output = nearest(tile)
+            with self._turn:
+                until = time.monotonic() + self.seconds
+                output = nearest(tile)
+                while (left := until - time.monotonic()) > 0:
+                    self.context.raise_if_stopped()
+                    time.sleep(min(left, 0.05))
             mishap = self.mishaps.get((tile.index, tile.attempt))
             return output if mishap is None else mishap(tile, output)
         finally:

@@ -56,7 +56,7 @@ def test_a_tile_and_its_inputs_get_there_and_back() -> None:
     with fake_cog() as cog, _backend(cog) as backend:
         tile = a_tile(1, tiles=3)
         result = backend.run(tile)
-        assert backend.workers == 1
+        assert backend.workers == 1 + 1
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
     assert result.alpha is None
     assert result.dollars == 0
@@ -76,7 +76,7 @@ def test_a_tile_and_its_inputs_get_there_and_back() -> None:
 def test_two_containers_share_the_tiles() -> None:
     tiles = [a_tile(index, tiles=12) for index in range(12)]
     with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _backend(one, two) as backend:
-        assert backend.workers == 2
+        assert backend.workers == 2 + 1
         results = _run_all(backend, tiles, 2)
     for tile, result in zip(tiles, results, strict=True):
         np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -116,7 +116,7 @@ def test_containers_that_never_get_ready_are_done_without(health: str) -> None:
     options = CogOptions(start=0.2, look_again=10.0)
     with fake_cog() as cog, fake_cog(health=health) as broken:
         with _backend(cog, broken, options=options) as backend:
-            assert backend.workers == 1
+            assert backend.workers == 1 + 1
             backend.run(a_tile())
         alone = CogBackend([broken.url], options)
         with pytest.raises(BackendError, match=rf"no Cog container can be used: .*{health}"):

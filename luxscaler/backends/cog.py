@@ -87,8 +87,8 @@ class CogBackend:
 
     @property
     def workers(self) -> int:
-        """One tile for each container that was there at the start."""
-        return max(1, self._pool.alive)
+        """One for each container that was there at the start, and one whose tile is ready for the next."""
+        return self._pool.alive + 1
 
     def start(self, context: MasterContext) -> None:
         """Ask every container how it is, and wait for those whose setup runs.

@@ -32,10 +32,13 @@ def check_fractality(fractality: float) -> None:
 
 
 @torch.inference_mode()
-def shape_detail(rgb: Tensor, source_size: tuple[int, int], fractality: float) -> Tensor:
+def shape_detail(
+    rgb: Tensor, source_size: tuple[int, int], fractality: float, *, in_place: bool = False
+) -> Tensor:
     """Tilt the spectrum of `rgb` above the Nyquist limit of its source.
 
     rgb: (H, W, 3) float32, linear light. source_size: (height, width) of what it was upscaled from.
+    in_place: the result replaces `rgb`, which saves a picture's memory.
     Returns the same shape, within the range of `rgb` widened to [0, 1]; `rgb` itself when `fractality` is 1
     or nothing lies above the limit. Raises InputError for a fractality outside [0, 2].
     """
@@ -44,7 +47,7 @@ def shape_detail(rgb: Tensor, source_size: tuple[int, int], fractality: float) -
     if fractality == 1.0 or (height <= source_size[0] and width <= source_size[1]):
         return rgb
     low, high = min(0.0, float(rgb.min())), max(1.0, float(rgb.max()))
-    out = torch.empty_like(rgb)
+    out = rgb if in_place else torch.empty_like(rgb)
     for channel in range(3):  # one at a time: the transforms are the largest temporaries
         plane = rgb[..., channel]
         change = _filtered(plane, source_size, fractality).sub_(plane)

@@ -22,8 +22,8 @@ from luxscaler.fast_planes import usable as planes_usable
 from luxscaler.fast_winograd import TiledPicture, WinogradTrunk
 from luxscaler.network import LEAK, RECONSTRUCT_RADIUS, Network, RRDBNet
 
-STRIP_ROWS = 16
-"""Rows of features that are enlarged at once; 2 more on each side are done twice."""
+STRIP_PIXELS = 16384
+"""Pixels of features that are enlarged at once, in whole rows; 2 rows on each side are done twice."""
 _PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
 """(row, column) of the four pixels that one becomes."""
 
@@ -60,11 +60,13 @@ class FastRRDBNet:
         """
         x = F.pixel_unshuffle(x, self.config.unshuffle) if self.config.unshuffle > 1 else x
         x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
-        body = self._trunk(self._first(x, (1, 1)), step)
+        picture = self._trunk.cut(self._first(x, (1, 1)))
+        body = self._trunk.run(picture, step)  # type: ignore[arg-type] # each knows its own pictures
         rows, columns = x.shape[2:]
+        height = max(STRIP_PIXELS // columns, 1)
         out = torch.empty((1, self.config.out_channels, 4 * rows, 4 * columns))
-        for start in range(0, rows, STRIP_ROWS):
-            stop = min(start + STRIP_ROWS, rows)
+        for start in range(0, rows, height):
+            stop = min(start + height, rows)
             first, last = max(start - RECONSTRUCT_RADIUS, 0), min(stop + RECONSTRUCT_RADIUS, rows)
             skip = 4 * (start - first)
             strip = self._enlarged(self._features(x, body, first, last))

@@ -22,8 +22,8 @@ from luxscaler.network import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RR
 
 PLANE = 32
 """Channels of a plane: as many bfloat16 numbers as one row of a tile of AMX holds."""
-TARGET_PIXELS = 4096
-"""Pixels of a band: what its layers read and write then fits into a processor's second-level cache."""
+TARGET_PIXELS = 16384
+"""Pixels of a band: fewer cost more calls, more gain nothing (docs/experiments.md)."""
 
 
 def has_onednn() -> bool:
@@ -48,25 +48,22 @@ class Convolution:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, *, leaky: bool) -> None:
         outputs, inputs = weight.shape[:2]
-        self._depth = inputs // PLANE
-        deep = weight.reshape(outputs, self._depth, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
+        deep = weight.reshape(outputs, inputs // PLANE, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
         self._weight, self._bias = deep.contiguous(), None if bias is None else bias.to(torch.bfloat16)
-        self._leaky = leaky
+        self._activation = ("leaky_relu", [LEAK]) if leaky else ("none", [])
         self._prepared: dict[tuple[int, int], Any] = {}
 
-    def __call__(self, planes: Tensor) -> Tensor:
-        """(n, rows + 2, W, PLANE) → (rows, W, out) bfloat16 of the first planes."""
-        rows, width = planes.shape[1:3]
-        x = planes[: self._depth].permute(3, 0, 1, 2)[None]
-        prepared = self._prepared.get((rows, width))
+    def __call__(self, x: Tensor) -> Tensor:
+        """1×PLANE×n×(rows + 2)×W → (rows, W, out) bfloat16."""
+        size = (x.shape[3], x.shape[4])
+        prepared = self._prepared.get(size)
         if prepared is None:
             prepared = torch.ops.mkldnn._reorder_convolution_weight(
                 self._weight, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, list(x.shape)
             )
-            self._prepared = {(rows, width): prepared}
-        activation = ("leaky_relu", [LEAK]) if self._leaky else ("none", [])
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, prepared, self._bias, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, *activation, None
+            self._prepared = {size: prepared}
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
+            x, prepared, self._bias, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, *self._activation, None
         )
         return out[0, :, 0].permute(1, 2, 0)
 
@@ -83,7 +80,15 @@ class PlaneTrunk:
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "PlanePicture":
         """1×features×H×W bfloat16 → the same of the blocks' output; `step` as in RRDBNet.extract."""
-        picture = PlanePicture.of(x)
+        return self.run(PlanePicture.of(x), step)
+
+    @staticmethod
+    def cut(x: Tensor) -> "PlanePicture":
+        """What `run` wants; `x` need not be kept."""
+        return PlanePicture.of(x)
+
+    def run(self, picture: "PlanePicture", step: Callable[[float], None] | None = None) -> "PlanePicture":
+        """Put the picture through all blocks, in place; it is returned."""
         pass_ = _Pass(picture)
         for index, block in enumerate(self._blocks):
             before = picture.planes.clone()
@@ -129,50 +134,68 @@ class PlanePicture:
 
 
 class _Pass:
-    """The buffers of a dense block on one picture, and the block itself."""
+    """The buffers of a dense block on one picture, and the block itself.
+
+    The views of the buffers are made once: at small pictures making them takes as long as what they are for.
+    """
 
     def __init__(self, picture: PlanePicture) -> None:
-        self._picture, self._bands = picture, picture.bands
-        _, self._own, rows, width, _ = picture.planes.shape
-        self._planes = picture.planes.new_zeros(
-            (self._bands.slots, self._own + LEVELS - 1, rows + 2, width, PLANE)
+        self._bands = picture.bands
+        own, rows, width = picture.planes.shape[1:4]
+        count, slots = picture.bands.count, picture.bands.slots
+        # Zero at first: the rows beyond the picture's edges are never written.
+        planes = picture.planes.new_zeros(
+            (count if count == slots else slots + 2, own + LEVELS - 1, rows + 2, width, PLANE)
         )
+        held = [planes[self._slot(band, count, slots)] for band in range(count)]
+        self._pictures = list(picture.planes)
+        sources = [slice(0, own), *(slice(own + level, own + level + 1) for level in range(LEVELS - 1))]
+        self._inputs = [
+            [piece[: source.stop].permute(3, 0, 1, 2)[None] for source in sources] for piece in held
+        ]
+        self._targets = [[piece[source, 1:-1] for source in sources] for piece in held]
+        self._edges = [[self._around(held, band, source) for source in sources] for band in range(count)]
+        self._beyond = picture.bands.rows - (count - 1) * picture.bands.height
         self._convolutions: list[Convolution] = []
+
+    @staticmethod
+    def _slot(band: int, count: int, slots: int) -> int:
+        """The first and the last band have buffers of their own, whose outer rows stay zero."""
+        if count == slots:
+            return band
+        return slots if band == 0 else slots + 1 if band == count - 1 else band % slots
+
+    @staticmethod
+    def _around(held: list[Tensor], band: int, source: slice) -> list[tuple[Tensor, Tensor]]:
+        """(row to be filled, row of a neighbour) above and below."""
+        pairs = []
+        if band > 0:
+            pairs.append((held[band][source, 0], held[band - 1][source, -2]))
+        if band + 1 < len(held):
+            pairs.append((held[band][source, -1], held[band + 1][source, 1]))
+        return pairs
 
     def run(self, convolutions: list[Convolution]) -> None:
         """Replace the picture by what the dense block makes of it."""
         self._convolutions = convolutions
         run_waves(self._bands.count, self._make, self._spread)
 
-    def _source(self, level: int) -> slice:
-        """Which planes source `level` is: the picture's own, then one a layer."""
-        return slice(0, self._own) if level == 0 else slice(self._own + level - 1, self._own + level)
-
     def _make(self, level: int, band: int) -> None:
-        planes, picture = self._planes[band % self._bands.slots], self._picture.planes[band]
+        picture = self._pictures[band]
         if level == 0:
-            planes[: self._own, 1:-1] = picture
+            self._targets[band][0].copy_(picture)
             return
-        found = self._convolutions[level - 1](planes)
+        found = self._convolutions[level - 1](self._inputs[band][level - 1])
         if level == LEVELS:
-            picture.add_(found.reshape(*found.shape[:2], -1, PLANE).permute(2, 0, 1, 3), alpha=RESIDUAL_SCALE)
-            self._clear_beyond(picture, band)
+            target = picture
+            target.add_(found.view(*found.shape[:2], -1, PLANE).permute(2, 0, 1, 3), alpha=RESIDUAL_SCALE)
         else:
-            target = planes[self._own + level - 1, 1:-1]
-            target.copy_(found)
-            self._clear_beyond(target[None], band)
-
-    def _clear_beyond(self, planes: Tensor, band: int) -> None:
-        """Zero the rows of (n, rows, W, PLANE) that lie below the picture, as padding does."""
-        within = self._bands.rows - band * self._bands.height
-        if within < self._bands.height:
-            planes[:, within:] = 0.0
+            target = self._targets[band][level]
+            target[0].copy_(found)
+        if band + 1 == self._bands.count and self._beyond < target.shape[1]:
+            target[:, self._beyond :] = 0.0  # below the picture's edge, as padding is
 
     def _spread(self, level: int, band: int) -> None:
         """Give a band the rows of its neighbours that its convolutions see."""
-        slots, source = self._bands.slots, self._source(level)
-        planes = self._planes[band % slots, source]
-        above = self._planes[(band - 1) % slots, source, -2] if band > 0 else 0.0
-        below = self._planes[(band + 1) % slots, source, 1] if band + 1 < self._bands.count else 0.0
-        planes[:, 0] = above
-        planes[:, -1] = below
+        for row, neighbour in self._edges[band][level]:
+            row.copy_(neighbour)

@@ -102,7 +102,15 @@ class WinogradTrunk:
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "TiledPicture":
         """1×features×H×W float32 → the same of the blocks' output, in tiles; `step` as in RRDBNet.extract."""
-        picture = TiledPicture.of(x)
+        return self.run(TiledPicture.of(x), step)
+
+    @staticmethod
+    def cut(x: Tensor) -> "TiledPicture":
+        """What `run` wants; `x` need not be kept."""
+        return TiledPicture.of(x)
+
+    def run(self, picture: "TiledPicture", step: Callable[[float], None] | None = None) -> "TiledPicture":
+        """Put the picture through all blocks, in place; it is returned."""
         pass_ = _Pass(picture, self._features, self._growth)
         for index, block in enumerate(self._blocks):
             before = picture.centre.clone()

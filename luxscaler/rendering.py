@@ -90,7 +90,7 @@ def render(
         if tile.alpha is not None:
             alpha = upscaler.upscale_alpha(torch.from_numpy(tile.alpha), scale)
     with clock.stage("detail"):
-        rgb = shape_detail(rgb, (tile.height, tile.width), fractality)
+        rgb = shape_detail(rgb, (tile.height, tile.width), fractality, in_place=True)
     place: TileBox | None = WHOLE
     notices: tuple[str, ...] = ()
     with clock.stage("reference"):

@@ -143,6 +143,7 @@ class Upscaler:
         if low < 0.0 or high > 1.0:
             _add_outside(enlarged, code.sub_(within))
         picture = _decoded(enlarged, low, high)
+        del enlarged, code, within
         if faithful:
             keep_averages(picture, rgb.to(self.device)).clamp_(low, high)
         return _at_size(picture, out_height, out_width, low, high).contiguous()

@@ -196,3 +196,11 @@ def test_fractality_out_of_range_is_an_error_that_names_it(fractality: float) ->
         check_fractality(fractality)
     with pytest.raises(InputError, match=message):
         shape_detail(texture(-1.0), (64, 64), fractality)
+
+
+def test_in_place_gives_the_same_in_the_picture_s_own_memory() -> None:
+    picture = texture(1.0)
+    expected = shape_detail(picture, (SIDE // 4, SIDE // 4), 1.4)
+    found = shape_detail(picture, (SIDE // 4, SIDE // 4), 1.4, in_place=True)
+    assert found is picture
+    assert torch.equal(found, expected)

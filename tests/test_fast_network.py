@@ -68,7 +68,7 @@ def test_strips_of_any_height_give_the_whole(rows: int, monkeypatch: pytest.Monk
     plain = tiny()
     for parameter in plain.parameters():  # so that what a strip fails to see would show
         parameter.data.abs_()
-    monkeypatch.setattr(fast_network, "STRIP_ROWS", rows)
+    monkeypatch.setattr(fast_network, "STRIP_PIXELS", 8 * rows)
     x = picture(20, 8)
     torch.testing.assert_close(fast(plain)(x), plain(x), rtol=1e-5, atol=1e-6)
 

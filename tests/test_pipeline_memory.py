@@ -1,0 +1,47 @@
+"""How much memory one prediction of the container's usual size holds at most."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+LIMIT_MIB = 930
+"""Beside the 66 MiB that the other 22 blocks' weights would take in bfloat16: 1 GB in all."""
+PREDICTION = """
+import resource, sys
+import numpy as np, torch
+from PIL import Image
+from luxscaler.network import RRDBNetConfig, build_network
+from luxscaler.pipeline import process_tile
+from luxscaler.tile import TileRequest
+from luxscaler.upscaler import Upscaler, UpscalerOptions
+
+torch.manual_seed(0)
+network = build_network(RRDBNetConfig(blocks=1))
+for parameter in network.parameters():
+    parameter.data.mul_(0.5)
+upscaler = Upscaler(network, UpscalerOptions(device="cpu", precision="bf16"))
+folder = sys.argv[1]
+noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8)
+Image.fromarray(noise).save(f"{folder}/in.png", compress_level=0)
+request = TileRequest(tile_input=f"{folder}/in.png", output_format="exr", hdr_boost=2.0, fractality=1.2)
+result = process_tile(request, lambda name: upscaler, f"{folder}/out.exr")
+assert (result.width, result.height) == (4096, 4096)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux only")
+def test_a_prediction_of_1024_squared_stays_below_a_gigabyte(tmp_path: object) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PREDICTION, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) / 1024 <= LIMIT_MIB

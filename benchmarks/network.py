@@ -1,167 +1,187 @@
-"""Times our upscaler beside RealESRGANer in one run, interleaved, on one crop with the real weights.
+"""The network alone: ours beside every peer, on one crop with the real weights, interleaved in one run.
 
-    .venv/bin/python benchmarks/network.py [--size 128] [--device cpu|cuda] [--rounds 5] [--picture FILE]
-
-Prints the median seconds, the ratio to RealESRGANer round by round (median and range), the PSNR to a float32
-run of the reference network, and the machine's own matrix rate in the same run. Needs what ./scripts/test
-installs.
+Of each candidate: median and range of the seconds, how many times as fast as RealESRGANer round by round,
+the PSNR to the reference implementation in float32 on the same 8-bit input, and the class that this makes it.
+TFLOP/s counts the multiplications of a plain convolution, so that Winograd's can exceed the machine's rate.
 """
 
 import argparse
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.machine import copy_rate, matmul_rate
+from benchmarks.peers import Array, Run, basicsr_network, builders
+from luxscaler import network_coding
+from luxscaler.image import read_picture
+from luxscaler.network import Network
+from luxscaler.upscaler import Upscaler, UpscalerOptions
+from luxscaler.weights import load_network
 
-from luxscaler import network_coding  # noqa: E402
-from luxscaler.image import read_picture  # noqa: E402
-from luxscaler.upscaler import Upscaler, UpscalerOptions  # noqa: E402
-from luxscaler.weights import load_network  # noqa: E402
-from tests.reference_shim import make_importable  # noqa: E402
-
-MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}
+EXACT_DB, HALF_DB = 100.0, 50.0
+BASE = "RealESRGANer"
 
 
-def main() -> None:
-    """Parse the command line, run, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--size", type=int, default=128, help="side of the crop in pixels")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--picture", default=str(ROOT / "docs" / "sample" / "master.jpg"))
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Print the table; return it."""
     coded = crop(options.picture, options.size)
-    runs = candidates(coded, options.device)
-    reference = float_reference(coded)
-    times, results = interleaved(runs, options.rounds)
-    print_table(options, times, results, reference)
+    network = load_network(options.model).module
+    candidates, missing = build(network, coded, options)
+    reference = float_reference(network, coded)
+    times, results = interleaved(candidates, options.rounds)
+    rates = machine_rates(options.device)
+    work = multiplications(network, options.size)
+    rows = [row(name, times, results[name], reference) for name in times]
+    print(f"\n### Network {options.model}, {options.size}² → ×4, {options.device}, {options.rounds} rounds\n")
+    print_table(rows, missing, rates, work)
+    return {"size": options.size, "rows": rows, "missing": missing, "rates": rates, "gflop": work}
 
 
-def crop(picture: str, size: int) -> np.ndarray:
+def crop(picture: str, size: int) -> Array:
     """The middle of the picture, repeated by mirroring if it is smaller: (size, size, 3) sRGB in [0, 1]."""
     linear = torch.from_numpy(read_picture(picture).rgb).clamp(0.0, 1.0)
     coded = network_coding.encode(linear).numpy()
-    rows, columns = (max(0, size - side) for side in coded.shape[:2])
-    coded = np.pad(coded, ((0, rows), (0, columns), (0, 0)), mode="symmetric")
+    while min(coded.shape[:2]) < size:
+        coded = np.pad(coded, ((0, coded.shape[0]), (0, coded.shape[1]), (0, 0)), mode="symmetric")
     top, left = (coded.shape[0] - size) // 2, (coded.shape[1] - size) // 2
     # 8 bits, which is all that RealESRGANer takes.
     return np.round(coded[top : top + size, left : left + size] * 255.0).astype(np.float32) / 255.0
 
 
-def candidates(coded: np.ndarray, device: str) -> dict[str, Callable[[], np.ndarray]]:
-    """What is compared: each maps to sRGB-coded (4·size, 4·size, 3)."""
-    linear = network_coding.decode_(torch.from_numpy(coded.copy()))
-    precisions = ("fp32", "bf16") if device == "cpu" else ("fp16", "fp32")
+def ours(precision: str) -> Callable[..., Run]:
+    """Our upscaler, from linear light to linear light, both codings included in the time."""
 
-    def ours(precision: str) -> Callable[[], np.ndarray]:
-        upscaler = Upscaler(load_network("photo").module, UpscalerOptions(device=device, precision=precision))
-        return lambda: network_coding.encode(upscaler.upscale(linear, 4.0).cpu()).numpy()
+    def build_ours(network: Network, coded: Array, device: str, _threads: int) -> Run:
+        fresh = type(network)(network.config)  # type: ignore[arg-type]
+        fresh.load_state_dict(network.state_dict())
+        upscaler = Upscaler(fresh, UpscalerOptions(device=device, precision=precision))
+        linear = network_coding.decode_(torch.from_numpy(coded.copy()))
+        return lambda: upscaler.upscale(linear, 4.0).cpu().numpy()
 
-    runs = {"RealESRGANer": real_esrganer(coded, device)}
-    runs |= {f"ours {precision}": ours(precision) for precision in precisions}
-    return runs
-
-
-def real_esrganer(coded: np.ndarray, device: str) -> Callable[[], np.ndarray]:
-    """RealESRGANer as its own script sets it up: half precision on a GPU, untiled, pre_pad 10."""
-    make_importable()
-    from basicsr.archs.rrdbnet_arch import RRDBNet
-    from realesrgan import RealESRGANer
-
-    state = load_network("photo").module.state_dict()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "photo.pth"
-        torch.save({"params_ema": state}, path)
-        network = RRDBNet(num_in_ch=3, num_out_ch=3, num_feat=64, num_block=23, num_grow_ch=32, scale=4)
-        peer = RealESRGANer(
-            4,
-            str(path),
-            model=network,
-            tile=0,
-            pre_pad=10,
-            half=device == "cuda",
-            device=torch.device(device),
-        )
-    bgr = np.round(coded[..., ::-1] * 255.0).astype(np.uint8)
-
-    def run() -> np.ndarray:
-        with torch.inference_mode():
-            out, _ = peer.enhance(bgr, outscale=4)
-        return np.asarray(out[..., ::-1], np.float32) / 255.0
-
-    return run
+    return build_ours
 
 
-def float_reference(coded: np.ndarray) -> np.ndarray:
+def build(
+    network: Network, coded: Array, options: argparse.Namespace
+) -> tuple[dict[str, Run], dict[str, str]]:
+    """The candidates that can run, and why the others cannot."""
+    precisions = ("fp32", "bf16") if options.device == "cpu" else ("fp32", "fp16")
+    every = {f"ours {precision}": ours(precision) for precision in precisions}
+    every |= builders(options.model, options.device)
+    wanted = [part for part in options.peers.split(",") if part]
+    candidates: dict[str, Run] = {}
+    missing: dict[str, str] = {}
+    for name, builder in every.items():
+        if wanted and not any(part in name for part in wanted):
+            missing[name] = "left out by --peers"
+            continue
+        try:
+            candidates[name] = builder(network, coded, options.device, options.threads)
+            candidates[name]()
+        except Exception as error:  # whatever is wrong with a peer is said in the table
+            candidates.pop(name, None)
+            missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+    return candidates, missing
+
+
+def float_reference(network: Network, coded: Array) -> Array:
     """The reference implementation of the network, float32 on the CPU, clamped to [0, 1]."""
-    make_importable()
-    from basicsr.archs.rrdbnet_arch import RRDBNet
-
-    network = RRDBNet(num_in_ch=3, num_out_ch=3, num_feat=64, num_block=23, num_grow_ch=32, scale=4)
-    network.load_state_dict(load_network("photo").module.state_dict())
     with torch.inference_mode():
-        out = network.eval()(torch.from_numpy(coded).permute(2, 0, 1)[None])
-    return out[0].permute(1, 2, 0).clamp(0.0, 1.0).numpy()
+        out = basicsr_network(network)(torch.from_numpy(coded).permute(2, 0, 1)[None])
+    return np.asarray(out[0].permute(1, 2, 0).clamp(0.0, 1.0).numpy())
 
 
-def interleaved(
-    runs: dict[str, Callable[[], np.ndarray]], rounds: int
-) -> tuple[dict[str, list[float]], dict[str, np.ndarray]]:
-    """Seconds of each round, and the last result, of each candidate in turn, after one warm-up."""
-    results = {name: run() for name, run in runs.items()}
+def interleaved(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[float]], dict[str, Array]]:
+    """Seconds of each round, and the last result, of each candidate in turn; each has run once before."""
+    results: dict[str, Array] = {}
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        for name, run in runs.items():
+        for name, candidate in runs.items():
             start = time.perf_counter()
-            results[name] = run()  # its result is on the CPU, so that a GPU has finished
+            results[name] = candidate()  # its result is on the CPU, so that a GPU has finished
             times[name].append(time.perf_counter() - start)
+    for name, result in results.items():
+        if name.startswith("ours"):
+            results[name] = network_coding.encode(torch.from_numpy(result)).numpy()
     return times, results
 
 
+def row(name: str, times: dict[str, list[float]], result: Array, reference: Array) -> dict[str, Any]:
+    """One candidate's figures."""
+    seconds = np.array(times[name])
+    error = float(np.mean((np.clip(result, 0.0, 1.0).astype(np.float64) - reference) ** 2))
+    psnr = 999.0 if error == 0.0 else -10.0 * float(np.log10(error))
+    kind = "exact" if psnr >= EXACT_DB else "half" if psnr >= HALF_DB else "8-bit"
+    found: dict[str, Any] = {"name": name, "seconds": [round(float(value), 4) for value in seconds]}
+    found |= {"median": float(np.median(seconds)), "psnr": psnr, "class": kind}
+    if BASE in times:
+        ratios = np.array(times[BASE]) / seconds
+        found["ratio"] = [float(np.median(ratios)), float(ratios.min()), float(ratios.max())]
+    return found
+
+
+def multiplications(network: Network, size: int) -> float:
+    """GFLOP of the network's convolutions as they are written down, two per product."""
+    total = 0.0
+
+    def count(module: torch.nn.Module, _inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        nonlocal total
+        total += 2.0 * module.weight[0].numel() * output.numel()  # type: ignore[operator,union-attr]
+
+    hooks = [
+        module.register_forward_hook(count)  # type: ignore[arg-type]
+        for module in network.modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    side = 16
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    last = getattr(network, "conv_last", None)
+    if last is not None:  # called as a function, which no hook sees
+        total += 2.0 * last.weight.numel() * (4 * side) ** 2
+    return total * (size / side) ** 2 / 1e9
+
+
+def machine_rates(device: str) -> dict[str, float]:
+    """Matrix products in TFLOP/s by dtype, copies in GB/s."""
+    half = torch.bfloat16 if device == "cpu" else torch.float16
+    rates = {str(dtype).removeprefix("torch."): matmul_rate(device, dtype) for dtype in (torch.float32, half)}
+    return rates | {"copy": copy_rate(device)}
+
+
 def print_table(
-    options: argparse.Namespace,
-    times: dict[str, list[float]],
-    results: dict[str, np.ndarray],
-    reference: np.ndarray,
+    rows: list[dict[str, Any]], missing: dict[str, str], rates: dict[str, float], work: float
 ) -> None:
-    """A row per candidate, and the machine's own rates."""
-    print(f"{options.size}² crop, ×4, {options.device}, {options.rounds} rounds, {options.threads} threads")
-    print("| | median s | faster than RealESRGANer (range) | PSNR to fp32 |\n|---|---|---|---|")
-    peer = np.array(times["RealESRGANer"])
-    for name, seconds in times.items():
-        ratios = peer / np.array(seconds)
-        error = float(np.mean((results[name] - reference) ** 2))
-        psnr = "exact" if error == 0.0 else f"{-10.0 * np.log10(error):.1f} dB"
-        spread = f"{np.median(ratios):.2f} × ({ratios.min():.2f}–{ratios.max():.2f})"
-        print(f"| {name} | {np.median(seconds):.3f} | {spread} | {psnr} |")
-    for dtype in (torch.float32, torch.bfloat16 if options.device == "cpu" else torch.float16):
-        print(f"matmul {str(dtype).removeprefix('torch.')}: {matmul_rate(options.device, dtype):.2f} TFLOP/s")
-
-
-def matmul_rate(device: str, dtype: torch.dtype) -> float:
-    """TFLOP/s of a square matrix product, the best of 10."""
-    side = MATMUL_SIDE[device]
-    a = torch.randn(side, side, device=device, dtype=dtype)
-    best = float("inf")
-    for _ in range(10):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        a @ a
-        if device == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * side**3 / best / 1e12
-
-
-if __name__ == "__main__":
-    main()
+    """A row per candidate, what is missing, and the machine's own rates."""
+    print("| | median s (range) | faster than RealESRGANer (range) | PSNR to float32 | class | TFLOP/s |")
+    print("|---|---|---|---|---|---|")
+    for entry in sorted(rows, key=lambda entry: float(entry["median"])):
+        low, high = min(entry["seconds"]), max(entry["seconds"])
+        ratio = "{:.2f} × ({:.2f}–{:.2f})".format(*entry["ratio"]) if "ratio" in entry else ""
+        psnr = "identical" if entry["psnr"] > 900 else f"{entry['psnr']:.1f} dB"
+        rate = work / entry["median"] / 1e3
+        print(
+            f"| {entry['name']} | {entry['median']:.3f} ({low:.3f}–{high:.3f}) | {ratio} | {psnr} | "
+            f"{entry['class']} | {rate:.2f} |"
+        )
+    for name, reason in missing.items():
+        print(f"| {name} | missing: {reason} | | | | |")
+    best = {kind: [entry for entry in rows if entry["class"] == kind] for kind in ("exact", "half")}
+    for kind, entries in best.items():
+        mine = [entry for entry in entries if entry["name"].startswith("ours")]
+        others = [entry for entry in entries if not entry["name"].startswith("ours")]
+        if mine and others:
+            fastest = min(others, key=lambda entry: float(entry["median"]))
+            ratios = np.array(fastest["seconds"]) / np.array(mine[0]["seconds"])
+            print(
+                f"\nClass {kind}: {mine[0]['name']} is {np.median(ratios):.2f} × as fast as "
+                f"{fastest['name']} ({ratios.min():.2f}–{ratios.max():.2f})."
+            )
+    print(f"\nA plain convolution's work: {work:.0f} GFLOP. Matrix products here, TFLOP/s: ", end="")
+    print(", ".join(f"{name} {rate:.2f}" for name, rate in rates.items() if name != "copy"), end="")
+    print(f"; copies {rates['copy']:.1f} GB/s.")

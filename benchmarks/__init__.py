@@ -1,0 +1,1 @@
+"""Timings, which are no tests: `./scripts/benchmark`, and single files with a usage of their own."""

@@ -295,6 +295,7 @@ def test_damaged_replies_are_errors(data: bytes) -> None:
         _fed(data, 5, most=1000)
 
 
+@pytest.mark.slow
 def test_a_hundred_tiles_through_faults_are_never_wrong(tmp_path: Path) -> None:
     """Containers that fail in every way in turn: each tile comes out right, whatever it took."""
     tiles = [a_tile(index, side=4, tiles=100) for index in range(100)]

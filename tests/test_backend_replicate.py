@@ -104,6 +104,7 @@ def test_the_reference_is_uploaded_once_a_day(replicate: FakeReplicate, ledger: 
         assert replicate.calls["upload"] == 6
 
 
+@pytest.mark.slow
 def test_creates_per_minute_are_kept_to_by_all_threads(
     replicate: FakeReplicate, ledger: MemoryLedger
 ) -> None:
@@ -507,6 +508,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_hundred_tiles_through_storms_are_right_and_paid_for_once(
     replicate: FakeReplicate, ledger: MemoryLedger, seed: int

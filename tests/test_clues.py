@@ -64,6 +64,7 @@ def test_the_order_of_the_channels_and_mirroring_do_not_matter() -> None:
     assert clues(rgb.flip(0, 1), 1.0) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 4, 8])
 @pytest.mark.parametrize("render", [clipped, bent])
 def test_a_large_picture_and_its_reduction_show_the_same(render: object, factor: int) -> None:

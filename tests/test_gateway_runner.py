@@ -284,6 +284,7 @@ def test_a_full_disk_ends_one_prediction_only(
     assert gateway.create(inputs())["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_and_runs_nothing_twice(cog: FakeCog, tmp_path: Path) -> None:
     cog.seconds, port = 30.0, free_port()
     with gateway_process(tmp_path, cog.url, port=port) as gateway:

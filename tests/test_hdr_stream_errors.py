@@ -243,6 +243,7 @@ MEMORY = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("name", STREAM_FORMATS)
 def test_memory_is_that_of_a_few_bands(tmp_path: Path, name: str) -> None:

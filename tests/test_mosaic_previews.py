@@ -82,6 +82,7 @@ def test_any_size_keeps_its_light(width: int, height: int, pixels: int) -> None:
     assert small.rgb.mean() == pytest.approx(float(rgb.mean()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_long_strip_is_reduced_too() -> None:
     strip = reduce_picture(Picture(np.ones((1, PREVIEW_PIXELS + 5, 3), np.float32)))
     assert (strip.width, strip.height) == (PREVIEW_PIXELS, 1)

@@ -314,6 +314,7 @@ def test_only_what_comes_in_bands_may_be_larger_than_memory(
             spooled(data, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_a_large_picture_needs_little_memory(kind: str, tmp_path: Path) -> None:
     """300 MB of floats in 160 MB."""

@@ -341,3 +341,15 @@ def test_progress_counts_and_estimates(picture: Path, tmp_path: Path) -> None:
     assert seen[0].seconds_left is None
     assert seen[-1].seconds_left == 0.0
     assert torch.get_num_threads() == 1  # or the timings of other tests suffer
+
+
+def test_what_a_format_cannot_hold_is_known_before_the_work(picture: Path, tmp_path: Path) -> None:
+    rgba = np.asarray(Image.open(picture).convert("RGBA")).copy()
+    rgba[-1, -1, 3] = 254
+    Image.fromarray(rgba).save(picture)
+    backend = FakeBackend()
+    with pytest.raises(ExportError, match="JPEG holds no transparency"):
+        make(picture, tmp_path / "out.jpg", backend)
+    with pytest.raises(ExportError, match="the folder does not exist"):
+        make(picture, tmp_path / "out.exr", backend, report=tmp_path / "absent" / "page.html")
+    assert backend.calls == []

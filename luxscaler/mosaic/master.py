@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+import hdr_exporter
 from luxscaler.backends.base import Backend
 from luxscaler.catalogue import load_catalogue
 from luxscaler.dynamic_range import ToneStatistics
@@ -28,11 +29,12 @@ from luxscaler.mosaic.memory_job import MemoryJob
 from luxscaler.mosaic.plan import Plan, plan
 from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
 from luxscaler.mosaic.run import Master, Run, target_of
-from luxscaler.mosaic.sinks import check_target, streams
-from luxscaler.mosaic.source import digest_of, lay_out, reference_of, sample
+from luxscaler.mosaic.sinks import check_path, check_target, streams
+from luxscaler.mosaic.source import digest_of, is_transparent, lay_out, reference_of, sample
 from luxscaler.picture import PictureSource
 from luxscaler.rendering import visible
 from luxscaler.spooling import Spool
+from luxscaler.tile import export_errors
 
 _FLOAT = 4
 _DECODED_PIXELS_PER_SECOND = 2e6
@@ -82,6 +84,8 @@ def _plan(request: MasterRequest) -> Plan:
     """From the header alone, so that what cannot be is said before any work."""
     header = read_header(request.source)
     cuts = plan(header.width, header.height, scale=request.scale, tile=request.tile, overlap=request.overlap)
+    if request.report is not None:
+        check_path(request.report)
     check_target(target_of(request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0))
     return cuts
 
@@ -136,6 +140,14 @@ def _check_disk(request: MasterRequest, cuts: Plan, job: JobFolder) -> None:
 
 
 def _master(request: MasterRequest, cuts: Plan, spool: Spool) -> Master:
+    if spool.has_alpha:
+        with export_errors():
+            hdr_exporter.check_picture(
+                request.output_format,
+                cuts.output_width,
+                cuts.output_height,
+                transparent=is_transparent(spool),
+            )
     # A checkpoint of one's own may be meant to change colours; the catalogue's networks are not.
     known = {entry.name for entry in load_catalogue()}
     reference = reference_of(spool) if request.model in known else None

@@ -107,7 +107,6 @@ class Run:
         self._retries = 0
         self._started = time.monotonic()
         self._notices: dict[str, None] = dict.fromkeys(master.spool.source.notices)
-        self._attempts: dict[int, int] = {}
 
     def to_file(self) -> MasterResult:
         """Everything that is left to do; nothing appears unless all of it succeeds."""

@@ -52,13 +52,7 @@ class Sink(Protocol):
 
 def check_target(target: Target) -> None:
     """ExportError for what could not be written: to be known before the work."""
-    path = target.path
-    if path.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
-    if not path.parent.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
+    check_path(target.path)
     pixels = target.width * target.height
     if not streams(target.file_format) and pixels > DEFAULT_MAX_OUTPUT_PIXELS:
         raise ExportError(
@@ -66,6 +60,16 @@ def check_target(target: Target) -> None:
             f"{target.file_format} is encoded in memory, up to {DEFAULT_MAX_OUTPUT_PIXELS:,}: "
             f"choose {', '.join(hdr_exporter.STREAM_FORMATS)}"
         )
+
+
+def check_path(path: Path) -> None:
+    """ExportError for a place where no file can appear."""
+    if path.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
+    if not path.parent.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
 
 
 def streams(file_format: str) -> bool:

@@ -157,3 +157,13 @@ def sample(spool: Spool, pixels: int = SAMPLE_PIXELS) -> Picture:
         if alpha is not None and line.alpha is not None:
             alpha[index] = line.alpha[0, across.start :: step]
     return Picture(rgb, alpha, spool.source)
+
+
+def is_transparent(spool: Spool) -> bool:
+    """Whether any pixel lets something through."""
+    rows = max(1, _BAND_BYTES // (spool.width * 16))
+    for top in range(0, spool.height, rows):
+        alpha = spool.region(top, min(top + rows, spool.height), 0, spool.width).alpha
+        if alpha is not None and bool((alpha < 1).any()):
+            return True
+    return False

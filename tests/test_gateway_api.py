@@ -110,9 +110,9 @@ def test_lists_are_paged_with_whole_addresses(gateway: GatewayServer) -> None:
     assert first["next"].startswith(f"{gateway.url}/v1/predictions?cursor=")
     second = gateway.get(first["next"]).json()
     assert second["results"][0]["id"] == made[0]
-    assert gateway.get(second["previous"]).json()["results"] == [
-        gateway.prediction(item["id"]) for item in first["results"]
-    ]
+    # Ids alone: the runner begins the predictions meanwhile.
+    again = gateway.get(second["previous"]).json()["results"]
+    assert [item["id"] for item in again] == [item["id"] for item in first["results"]]
 
 
 def test_uploads_within_the_limit(gateway: GatewayServer) -> None:

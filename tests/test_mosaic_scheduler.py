@@ -218,4 +218,6 @@ def test_ctrl_c_stops_the_workers_and_waits_for_them() -> None:
     with pytest.raises(StoppedError, match=r"^stopped$"):
         bench.run(range(9))
     assert bench.stop.is_set()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tiles-")]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("tiles-") and thread.is_alive()
+    ]

@@ -21,6 +21,8 @@ MIRROR = 64
 """Pixels mirrored around the picture, so that its opposite edges do not meet in the Fourier transform."""
 TOLERANCE = 5e-4
 """How much a source pixel may still change, in linear light."""
+ROWS = 256
+"""Rows done at once, where that is possible."""
 MAX_PROJECTIONS = 16
 """Rounds of taking back what the source would notice; each leaves about a third of it."""
 
@@ -67,32 +69,43 @@ def _filtered(plane: Tensor, source_size: tuple[int, int], fractality: float) ->
     height, width = plane.shape
     pads = [min(MIRROR, side - 1) for side in (width, height)]
     padded = F.pad(plane[None, None], (pads[0], pads[0], pads[1], pads[1]), mode="reflect")[0, 0]
+    rows, columns = padded.shape
     spectrum = torch.fft.rfft2(padded)
+    del padded  # as large as what follows
     # The source's samples determine a square of frequencies, so the distance is the larger coordinate.
-    down = torch.fft.fftfreq(padded.shape[0], device=plane.device).abs_() * (2.0 * height / source_size[0])
-    across = torch.fft.rfftfreq(padded.shape[1], device=plane.device) * (2.0 * width / source_size[1])
-    spectrum *= octave_gain(torch.maximum(down[:, None], across[None, :]), fractality)
-    result: Tensor = torch.fft.irfft2(spectrum, s=padded.shape)
+    down = torch.fft.fftfreq(rows, device=plane.device).abs_() * (2.0 * height / source_size[0])
+    across = torch.fft.rfftfreq(columns, device=plane.device) * (2.0 * width / source_size[1])
+    for start in range(0, rows, ROWS):
+        band = slice(start, start + ROWS)
+        spectrum[band] *= octave_gain(torch.maximum(down[band, None], across[None, :]), fractality)
+    result: Tensor = torch.fft.irfft2(spectrum, s=(rows, columns))
     return result[pads[1] : pads[1] + height, pads[0] : pads[0] + width]
 
 
 def _kept_for_source(
     plane: Tensor, change: Tensor, source_size: tuple[int, int], low: float, high: float
 ) -> Tensor:
-    """`plane + change` within [low, high], after `change` lost what the source's pixels would notice."""
-    floor, ceiling = low - plane, high - plane
+    """`plane + change` within [low, high], after `change` lost what the source's pixels would notice.
+
+    `change` is overwritten: a picture's planes are large, and each that is not made is memory saved.
+    """
     size = (plane.shape[0], plane.shape[1])
-    torch.clamp(change, floor, ceiling, out=change)
+    _within(change, plane, low, high)
     for _ in range(MAX_PROJECTIONS):
         seen = _averaged(change, source_size)
         if float(seen.abs().max()) <= TOLERANCE:
             return change.add_(plane)
-        change = change - F.interpolate(seen, size, mode="bicubic", align_corners=False)[0, 0]
-        torch.clamp(change, floor, ceiling, out=change)
+        change.sub_(F.interpolate(seen, size, mode="bicubic", align_corners=False)[0, 0])
+        _within(change, plane, low, high)
     if size[0] % source_size[0] == 0 and size[1] % source_size[1] == 0:
-        change = change - _towards_limits(change, source_size, floor, ceiling)
-        torch.clamp(change, floor, ceiling, out=change)  # the last bit
+        _take_towards_limits(change, plane, source_size, low, high)
+        _within(change, plane, low, high)  # the last bit
     return change.add_(plane)
+
+
+def _within(change: Tensor, plane: Tensor, low: float, high: float) -> None:
+    """Limit `change`, in place, so that `plane + change` stays in [low, high]."""
+    change.add_(plane).clamp_(low, high).sub_(plane)
 
 
 def _averaged(plane: Tensor, source_size: tuple[int, int]) -> Tensor:
@@ -100,15 +113,23 @@ def _averaged(plane: Tensor, source_size: tuple[int, int]) -> Tensor:
     return F.interpolate(plane[None, None], source_size, mode="area")
 
 
-def _towards_limits(change: Tensor, source_size: tuple[int, int], floor: Tensor, ceiling: Tensor) -> Tensor:
-    """What to take from `change` where black or white are in the way of taking the same from every pixel.
+def _take_towards_limits(
+    change: Tensor, plane: Tensor, source_size: tuple[int, int], low: float, high: float
+) -> None:
+    """Take from `change`, in place, where black or white are in the way of taking the same from every pixel.
 
     Of each pixel the same share of its way to the limit. The share is what makes the average of a source
     pixel right; it is never above 1, since without any change the average was right. For whole scales, where
-    every pixel belongs to one pixel of the source.
+    every pixel belongs to one pixel of the source; bands of rows keep the temporaries small.
     """
-    size = (change.shape[0], change.shape[1])
-    excess = F.interpolate(_averaged(change, source_size), size, mode="nearest")[0, 0]
-    way = torch.where(excess > 0.0, change - floor, ceiling - change)
-    mean_way = F.interpolate(_averaged(way, source_size), size, mode="nearest")[0, 0]
-    return excess.div_(mean_way.clamp_(min=1e-9)).clamp_(-1.0, 1.0).mul_(way)
+    scale = plane.shape[0] // source_size[0]
+    step = max(1, ROWS // scale)
+    for first in range(0, source_size[0], step):
+        rows = min(step, source_size[0] - first)
+        band = slice(first * scale, (first + rows) * scale)
+        part, light = change[band], plane[band]
+        small, size = (rows, source_size[1]), (part.shape[0], part.shape[1])
+        excess = F.interpolate(_averaged(part, small), size, mode="nearest")[0, 0]
+        way = torch.where(excess > 0.0, part - (low - light), (high - light) - part)
+        mean_way = F.interpolate(_averaged(way, small), size, mode="nearest")[0, 0]
+        part.sub_(excess.div_(mean_way.clamp_(min=1e-9)).clamp_(-1.0, 1.0).mul_(way))

@@ -2,7 +2,7 @@
 
 `prepared` chooses: on a CPU float32 runs by fast_winograd.py, bfloat16 by fast_planes.py where oneDNN has
 what it needs; None means that the network is to be run as it is (any other device, precision or
-architecture). The part that enlarges is done here, in strips of rows:
+architecture). The part that enlarges is done here, in blocks that leave the allocator's memory warm:
 
 - A nearest ×2 step and the convolution behind it are one convolution of 2 × 2 before it, for each of the four
   pixels that come of one: 16 products instead of 36.
@@ -12,6 +12,7 @@ It knows no tiles, files or colour, and does not change the network that it is g
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,15 @@ from torch.nn import functional as F
 
 from luxscaler.fast_planes import PlanePicture, PlaneTrunk, has_onednn
 from luxscaler.fast_planes import usable as planes_usable
+from luxscaler.fast_waves import Bands
 from luxscaler.fast_winograd import TiledPicture, WinogradTrunk
 from luxscaler.network import LEAK, RECONSTRUCT_RADIUS, Network, RRDBNet
 
-STRIP_PIXELS = 16384
-"""Pixels of features that are enlarged at once, in whole rows; 2 rows on each side are done twice."""
+BLOCK = 64
+"""Largest side, in pixels of features, of what is enlarged at once; 2 pixels on each side are done twice.
+Larger tensors come fresh from the system for each block: its page faults cost as much as the work."""
+PRODUCT_PIXELS = 4096
+"""Pixels that the last convolution turns into float32 at once."""
 _PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
 """(row, column) of the four pixels that one becomes."""
 
@@ -63,14 +68,12 @@ class FastRRDBNet:
         picture = self._trunk.cut(self._first(x, (1, 1)))
         body = self._trunk.run(picture, step)  # type: ignore[arg-type] # each knows its own pictures
         rows, columns = x.shape[2:]
-        height = max(STRIP_PIXELS // columns, 1)
         out = torch.empty((1, self.config.out_channels, 4 * rows, 4 * columns))
-        for start in range(0, rows, height):
-            stop = min(start + height, rows)
-            first, last = max(start - RECONSTRUCT_RADIUS, 0), min(stop + RECONSTRUCT_RADIUS, rows)
-            skip = 4 * (start - first)
-            strip = self._enlarged(self._features(x, body, first, last))
-            out[:, :, 4 * start : 4 * stop] = strip[:, :, skip : skip + 4 * (stop - start)]
+        for down in _cuts(rows):
+            features = self._features(x, body, down.first, down.last)
+            for across in _cuts(columns):
+                block = self._enlarged(features[..., across.first : across.last])
+                out[:, :, down.target, across.target] = block[:, :, down.kept, across.kept]
         return out
 
     def _features(self, x: Tensor, body: "TiledPicture | PlanePicture", start: int, stop: int) -> Tensor:
@@ -85,6 +88,34 @@ class FastRRDBNet:
         for doubling in self._up:
             features = _interleaved(doubling(features, (1, 1)))
         return self._last(self._fine(features, (1, 1)))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A part of one axis to be enlarged: [start, stop), and with what it sees, [first, last)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    @property
+    def target(self) -> slice:
+        """Where its result belongs."""
+        return slice(4 * self.start, 4 * self.stop)
+
+    @property
+    def kept(self) -> slice:
+        """The part of what [first, last) becomes that is its result."""
+        return slice(4 * (self.start - self.first), 4 * (self.stop - self.first))
+
+
+def _cuts(length: int) -> list[_Cut]:
+    """An axis in parts of at most BLOCK, as even as can be."""
+    side = Bands.cut(length, BLOCK).height
+    cuts = ((start, min(start + side, length)) for start in range(0, length, side))
+    reach = RECONSTRUCT_RADIUS
+    return [_Cut(start, stop, max(start - reach, 0), min(stop + reach, length)) for start, stop in cuts]
 
 
 class Convolution:
@@ -153,8 +184,12 @@ class LastConvolution:
     def __call__(self, x: Tensor) -> Tensor:
         """1×in×H×W of any dtype → 1×out×H×W float32."""
         rows, columns = x.shape[2:]
-        pixels = x[0].permute(1, 2, 0).reshape(-1, x.shape[1]).float()
-        products = (self._taps @ pixels.T).view(3, 3, self._outputs, rows, columns)
+        pixels = x[0].permute(1, 2, 0).reshape(-1, x.shape[1])
+        products = torch.empty((self._taps.shape[0], rows * columns))
+        for start in range(0, rows * columns, PRODUCT_PIXELS):
+            part = slice(start, start + PRODUCT_PIXELS)
+            torch.mm(self._taps, pixels[part].float().T, out=products[:, part])
+        products = products.view(3, 3, self._outputs, rows, columns)
         out = products[1, 1] if self._bias is None else products[1, 1] + self._bias
         for down in range(3):
             for across in range(3):

@@ -2,10 +2,11 @@
 
 A dense block concatenates ever more channels. Here every `PLANE` channels are a plane of their own, one
 behind the other in memory, and the convolution over the first n planes is one in three dimensions whose
-kernel is n deep: concatenating is counting further. Weights are reordered for the processor once, and bias
-and activation happen where the sums are. The layers run over bands of rows (fast_waves.py).
+kernel is n deep: concatenating is counting further. Weights are reordered for the processor once; bias,
+activation and the residual happen where the sums are. The layers run over bands of rows (fast_waves.py).
 
-Tensors of a band: planes (n, rows + 2, W, PLANE), a row above and a row below included.
+Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W, PLANE), a row above and a row below
+included.
 
 It uses operators of PyTorch that its own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
 there and whether the network's sizes suit. It knows no files and no colour.
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luxscaler.fast_memory import huge_zeros
 from luxscaler.fast_waves import LEVELS, Bands, run_waves
 from luxscaler.network import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
@@ -24,11 +26,18 @@ PLANE = 32
 """Channels of a plane: as many bfloat16 numbers as one row of a tile of AMX holds."""
 TARGET_PIXELS = 16384
 """Pixels of a band: fewer cost more calls, more gain nothing (docs/experiments.md)."""
+_ONES = [1, 1, 1]
+"""Strides and dilations."""
 
 
 def has_onednn() -> bool:
     """Whether PyTorch was built with oneDNN, and has the operators that its compiler emits for it."""
-    names = ("_convolution_pointwise", "_reorder_convolution_weight", "_is_mkldnn_bf16_supported")
+    names = (
+        "_convolution_pointwise",
+        "_convolution_pointwise_",
+        "_reorder_convolution_weight",
+        "_is_mkldnn_bf16_supported",
+    )
     available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     return available and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
@@ -46,7 +55,7 @@ def usable(network: RRDBNet) -> bool:
 class Convolution:
     """One convolution over planes: its weights in oneDNN's own order."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, leaky: bool) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, leaky: bool = False) -> None:
         outputs, inputs = weight.shape[:2]
         deep = weight.reshape(outputs, inputs // PLANE, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
         self._weight, self._bias = deep.contiguous(), None if bias is None else bias.to(torch.bfloat16)
@@ -55,17 +64,26 @@ class Convolution:
 
     def __call__(self, x: Tensor) -> Tensor:
         """1×PLANE×n×(rows + 2)×W → (rows, W, out) bfloat16."""
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
+            x, self._weights_for(x), self._bias, [0, 0, 1], _ONES, _ONES, 1, *self._activation, None
+        )
+        return out[0, :, 0].permute(1, 2, 0)
+
+    def add_to(self, total: Tensor, x: Tensor) -> None:
+        """Add the result, without activation, to (rows, W, out) seen as 1×out×1×rows×W; rounded once."""
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            total, x, self._weights_for(x), self._bias, [0, 0, 1], _ONES, _ONES, 1, "add", 1.0, None, [], None
+        )
+
+    def _weights_for(self, x: Tensor) -> Any:
         size = (x.shape[3], x.shape[4])
         prepared = self._prepared.get(size)
         if prepared is None:
             prepared = torch.ops.mkldnn._reorder_convolution_weight(
-                self._weight, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, list(x.shape)
+                self._weight, [0, 0, 1], _ONES, _ONES, 1, list(x.shape)
             )
             self._prepared = {size: prepared}
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
-            x, prepared, self._bias, [0, 0, 1], [1, 1, 1], [1, 1, 1], 1, *self._activation, None
-        )
-        return out[0, :, 0].permute(1, 2, 0)
+        return prepared
 
 
 class PlaneTrunk:
@@ -89,28 +107,32 @@ class PlaneTrunk:
 
     def run(self, picture: "PlanePicture", step: Callable[[float], None] | None = None) -> "PlanePicture":
         """Put the picture through all blocks, in place; it is returned."""
-        pass_ = _Pass(picture)
+        inner = PlanePicture(huge_zeros(tuple(picture.pixels.shape), torch.bfloat16), picture.bands)
+        pass_ = _Pass(inner)
         for index, block in enumerate(self._blocks):
-            before = picture.planes.clone()
+            inner.pixels.copy_(picture.pixels)
             for convolutions in block:
                 pass_.run(convolutions)
-            torch.add(before, picture.planes, alpha=RESIDUAL_SCALE, out=picture.planes)
+            picture.pixels.add_(inner.pixels, alpha=RESIDUAL_SCALE)
             if step is not None:
                 step((index + 1) / len(self._blocks))
         return picture
 
 
 def _convolutions(dense: ResidualDenseBlock) -> list[Convolution]:
-    layers = (dense.conv1, dense.conv2, dense.conv3, dense.conv4, dense.conv5)
-    return [Convolution(conv.weight, conv.bias, leaky=conv is not dense.conv5) for conv in layers]
+    """The last one carries the residual's scale in its weights, so that it can add to the picture."""
+    leaky = (dense.conv1, dense.conv2, dense.conv3, dense.conv4)
+    bias = dense.conv5.bias
+    last = Convolution(dense.conv5.weight * RESIDUAL_SCALE, None if bias is None else bias * RESIDUAL_SCALE)
+    return [*(Convolution(conv.weight, conv.bias, leaky=True) for conv in leaky), last]
 
 
 class PlanePicture:
-    """A picture of bfloat16 channels in planes, in bands of rows; what lies beyond its edges is zero."""
+    """A picture of bfloat16 channels, in bands of rows; what lies beyond its edges is zero."""
 
-    def __init__(self, planes: Tensor, bands: Bands) -> None:
-        self.planes = planes
-        """(bands, planes, rows of a band, W, PLANE)."""
+    def __init__(self, pixels: Tensor, bands: Bands) -> None:
+        self.pixels = pixels
+        """(bands, rows of a band, W, C)."""
         self.bands = bands
 
     @staticmethod
@@ -118,19 +140,13 @@ class PlanePicture:
         """From 1×C×H×W."""
         channels, height, width = x.shape[1:]
         bands = Bands.cut(height, TARGET_PIXELS // width)
-        planes = x.new_zeros((bands.count, channels // PLANE, bands.height, width, PLANE))
-        for band in range(bands.count):
-            piece = x[0, :, band * bands.height : (band + 1) * bands.height]
-            piece = piece.reshape(-1, PLANE, piece.shape[1], width).permute(0, 2, 3, 1)
-            planes[band, :, : piece.shape[1]] = piece
-        return PlanePicture(planes, bands)
+        pixels = huge_zeros((bands.count, bands.height, width, channels), torch.bfloat16)
+        pixels.flatten(0, 1)[:height] = x[0].permute(1, 2, 0)
+        return PlanePicture(pixels, bands)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """1×C×(stop − start)×W of the picture's rows, channels_last."""
-        first, last = start // self.bands.height, -(-stop // self.bands.height)
-        flat = self.planes[first:last].permute(0, 2, 3, 1, 4).flatten(3).flatten(0, 1)
-        skip = first * self.bands.height
-        return flat[start - skip : stop - skip].permute(2, 0, 1)[None]
+        """1×C×(stop − start)×W of the picture's rows, channels_last; not to be written to."""
+        return self.pixels.flatten(0, 1)[start:stop].permute(2, 0, 1)[None]
 
 
 class _Pass:
@@ -141,14 +157,16 @@ class _Pass:
 
     def __init__(self, picture: PlanePicture) -> None:
         self._bands = picture.bands
-        own, rows, width = picture.planes.shape[1:4]
+        rows, width, channels = picture.pixels.shape[1:]
+        own = channels // PLANE
         count, slots = picture.bands.count, picture.bands.slots
         # Zero at first: the rows beyond the picture's edges are never written.
-        planes = picture.planes.new_zeros(
-            (count if count == slots else slots + 2, own + LEVELS - 1, rows + 2, width, PLANE)
-        )
+        held_bands = count if count == slots else slots + 2
+        planes = huge_zeros((held_bands, own + LEVELS - 1, rows + 2, width, PLANE), torch.bfloat16)
         held = [planes[self._slot(band, count, slots)] for band in range(count)]
-        self._pictures = list(picture.planes)
+        self._pictures = list(picture.pixels)
+        self._planes = [piece.unflatten(2, (own, PLANE)).permute(2, 0, 1, 3) for piece in picture.pixels]
+        self._totals = [piece.permute(2, 0, 1)[None, :, None] for piece in picture.pixels]
         sources = [slice(0, own), *(slice(own + level, own + level + 1) for level in range(LEVELS - 1))]
         self._inputs = [
             [piece[: source.stop].permute(3, 0, 1, 2)[None] for source in sources] for piece in held
@@ -181,19 +199,18 @@ class _Pass:
         run_waves(self._bands.count, self._make, self._spread)
 
     def _make(self, level: int, band: int) -> None:
-        picture = self._pictures[band]
         if level == 0:
-            self._targets[band][0].copy_(picture)
+            self._targets[band][0].copy_(self._planes[band])
             return
-        found = self._convolutions[level - 1](self._inputs[band][level - 1])
+        convolution, x = self._convolutions[level - 1], self._inputs[band][level - 1]
         if level == LEVELS:
-            target = picture
-            target.add_(found.view(*found.shape[:2], -1, PLANE).permute(2, 0, 1, 3), alpha=RESIDUAL_SCALE)
+            target = self._pictures[band]
+            convolution.add_to(self._totals[band], x)
         else:
-            target = self._targets[band][level]
-            target[0].copy_(found)
-        if band + 1 == self._bands.count and self._beyond < target.shape[1]:
-            target[:, self._beyond :] = 0.0  # below the picture's edge, as padding is
+            target = self._targets[band][level][0]
+            target.copy_(convolution(x))
+        if band + 1 == self._bands.count and self._beyond < target.shape[0]:
+            target[self._beyond :] = 0.0  # below the picture's edge, as padding is
 
     def _spread(self, level: int, band: int) -> None:
         """Give a band the rows of its neighbours that its convolutions see."""

@@ -175,7 +175,7 @@ class Upscaler:
             progress,
         )
         out = run(code)
-        if not bool(torch.isfinite(out).all()):
+        if not bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most
             raise UpscaleError(
                 f"the network gave values that are not finite in {self.precision}; try precision fp32"
             )

@@ -62,14 +62,14 @@ def test_equals_the_plain_network(size: tuple[int, int], scale: int) -> None:
     assert float((found - expected).abs().max()) <= BOUND * max(1.0, float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("side", [1, 2, 3, 7, 100])
 @torch.inference_mode()
-def test_strips_of_any_height_give_the_whole(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_any_size_give_the_whole(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = tiny()
-    for parameter in plain.parameters():  # so that what a strip fails to see would show
+    for parameter in plain.parameters():  # so that what a block fails to see would show
         parameter.data.abs_()
-    monkeypatch.setattr(fast_network, "STRIP_PIXELS", 8 * rows)
-    x = picture(20, 8)
+    monkeypatch.setattr(fast_network, "BLOCK", side)
+    x = picture(20, 16)
     torch.testing.assert_close(fast(plain)(x), plain(x), rtol=1e-5, atol=1e-6)
 
 
@@ -124,8 +124,12 @@ def test_a_convolution_with_its_activation(leaky: bool, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (6, 2), (7, 9)], ids=str)
 @pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("pixels", [10, 4096])
 @torch.inference_mode()
-def test_the_last_convolution(size: tuple[int, int], bias: bool) -> None:
+def test_the_last_convolution(
+    size: tuple[int, int], bias: bool, pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_network, "PRODUCT_PIXELS", pixels)
     torch.manual_seed(3)
     conv, x = nn.Conv2d(6, 3, 3, padding=1, bias=bias).requires_grad_(False), torch.randn(1, 6, *size)
     torch.testing.assert_close(LastConvolution(conv)(x), conv(x), rtol=1e-5, atol=1e-5)

@@ -45,7 +45,8 @@ def test_as_near_to_the_truth_as_the_plain_blocks(
     assert usable(plain)
     expected = copy.deepcopy(plain).double().body(x.double())
     rounded = distance(copy.deepcopy(plain).bfloat16().body(x), expected)
-    assert distance(PlaneTrunk(plain)(x).rows(0, size[0]), expected) <= max(1.2 * rounded, 4e-3)
+    # Sums are rounded once, the plain blocks' twice.
+    assert distance(PlaneTrunk(plain)(x).rows(0, size[0]), expected) <= max(rounded, 4e-3)
 
 
 @torch.inference_mode()

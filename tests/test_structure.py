@@ -38,6 +38,7 @@ ORDER = (
     "network_coding",
     "blending",
     "fidelity",
+    "fast_memory",
     "fast_waves",
     "fast_winograd",
     "fast_planes",

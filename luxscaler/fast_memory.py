@@ -1,0 +1,31 @@
+"""Memory for tensors that are gone through again and again: zeros in huge pages, where Linux has them.
+
+A processor remembers where some 2000 pages are. In pages of 4 KiB the planes of a block are more than that,
+and looking up the others costs 8 % of its time (docs/experiments.md). It knows no network.
+"""
+
+import contextlib
+import math
+import mmap
+
+import torch
+from torch import Tensor
+
+HUGE_PAGE = 1 << 21
+"""Bytes."""
+
+
+def huge_zeros(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros on the CPU; MemoryError when they do not fit. They are given back with the last view of them."""
+    length = math.prod(size) * dtype.itemsize
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is None or length < HUGE_PAGE:
+        return torch.zeros(size, dtype=dtype)
+    try:
+        memory = mmap.mmap(-1, length + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"out of memory: {length} bytes") from error
+    with contextlib.suppress(OSError):  # a kernel without them
+        memory.madvise(advice)
+    start = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % HUGE_PAGE
+    return torch.frombuffer(memory, dtype=dtype, count=math.prod(size), offset=start).view(size)

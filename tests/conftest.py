@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ torch.set_num_threads(1)
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
 settings.register_profile("luxscaler", deadline=None, derandomize=True)
 settings.load_profile("luxscaler")
+
+# Shells ignore Ctrl-C for what they run in the background, and children would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

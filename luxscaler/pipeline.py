@@ -18,12 +18,12 @@ from torch import Tensor
 import hdr_exporter
 from luxscaler import __version__
 from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics, expand
-from luxscaler.errors import ExportError, InputError, PictureTooLargeError
+from luxscaler.errors import InputError, PictureTooLargeError
 from luxscaler.image import read_picture
 from luxscaler.isolation import read_picture_isolated
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.rendering import Clock, render, visible
-from luxscaler.tile import PictureFile, TileRequest, TileResult, export_errors
+from luxscaler.tile import PictureFile, TileRequest, TileResult, check_path, export_errors
 from luxscaler.upscaler import Progress, Upscaler, output_size
 
 
@@ -38,7 +38,7 @@ def process_tile(
     `upscaler_for` gives the upscaler of a model's name. Raises InputError (and its kin) for what the request
     asks, WeightsError, UpscaleError or ExportError; in each case no file appears.
     """
-    _check_target(Path(path))
+    check_path(Path(path))
     upscaler = upscaler_for(request.model)
     clock = Clock(upscaler.device)
     with clock.stage("decode"):
@@ -85,16 +85,6 @@ def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture 
     except InputError as error:
         raise type(error)(f"{name}: {error}") from error
     return visible(picture)
-
-
-def _check_target(path: Path) -> None:
-    """Before the work: minutes of it must not be lost for a folder that is not there."""
-    if path.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
-    if not path.parent.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
 
 
 def _with_usable_exif(source: PictureSource, notices: list[str]) -> PictureSource:

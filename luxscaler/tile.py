@@ -82,3 +82,13 @@ def export_errors() -> Iterator[None]:
         yield
     except hdr_exporter.ExportError as error:
         raise ExportError(str(error)) from error
+
+
+def check_path(path: Path) -> None:
+    """ExportError for a place where no file can appear: before the work, minutes of which would be lost."""
+    if path.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
+    if not path.parent.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")

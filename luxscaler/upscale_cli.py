@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,7 +171,10 @@ def upscale(
         if fetch and backend == "local":
             _fetch_if_known(model)
         if reference is not None or tile_box:
-            upscale_tile(source, target, reference, tile_box, choice, common)
+            if report is not None:
+                raise InputError("--report is for a whole picture, and IN is a tile of --reference")
+            in_pieces = replace(choice, upscaler=replace(choice.upscaler, tile=tile, overlap=overlap))
+            upscale_tile(source, target, reference, tile_box, in_pieces, common)
         else:
             _master(
                 source,

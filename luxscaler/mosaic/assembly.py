@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from luxscaler.blending import Span, weights
+from luxscaler.dequantize import RADIUS
 from luxscaler.dynamic_range import ToneStatistics, expand
 from luxscaler.mosaic.plan import Plan
 from luxscaler.mosaic.sinks import Sink
@@ -25,8 +26,8 @@ from luxscaler.reference import TileBox
 
 STRIP_BYTES = 48 * 2**20
 """Float32 samples of a strip, about."""
-MARGIN = 4
-"""Rows above and below a strip that the expansion looks at (dequantize.py)."""
+MARGIN = RADIUS
+"""Rows above and below a strip that the expansion looks at."""
 
 
 class UpscaledTile(Protocol):

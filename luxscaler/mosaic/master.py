@@ -29,12 +29,12 @@ from luxscaler.mosaic.memory_job import MemoryJob
 from luxscaler.mosaic.plan import Plan, plan
 from luxscaler.mosaic.request import MasterProgress, MasterRequest, MasterResult
 from luxscaler.mosaic.run import Master, Run, target_of
-from luxscaler.mosaic.sinks import check_path, check_target, streams
+from luxscaler.mosaic.sinks import check_target, streams
 from luxscaler.mosaic.source import digest_of, is_transparent, lay_out, reference_of, sample
 from luxscaler.picture import PictureSource
 from luxscaler.rendering import visible
 from luxscaler.spooling import Spool
-from luxscaler.tile import export_errors
+from luxscaler.tile import check_path, export_errors
 
 _FLOAT = 4
 _DECODED_PIXELS_PER_SECOND = 2e6

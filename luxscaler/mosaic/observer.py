@@ -1,4 +1,4 @@
-"""Looks at the rows of a master as they are written: a small copy, a histogram, how much there is to see.
+"""Looks at the rows of a master as they are written: a small copy, and how much there is to see.
 
 It sees finished rows only; how they were made is not known here.
 """
@@ -16,8 +16,6 @@ from luxscaler.mosaic.previews import PREVIEW_PIXELS, Box
 from luxscaler.mosaic.reducer import Reducer
 from luxscaler.picture import FloatArray, Picture
 
-LOWEST_STOP, HIGHEST_STOP = -12, 6
-"""Of the histogram: stops from SDR white, the lowest with all that is darker."""
 _SEAM_CELL = 4
 """Source pixels a side that the seam figure sees as one."""
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
@@ -63,8 +61,6 @@ class Observer:
         self._preview = Reducer((height, width), small, 4 if has_alpha else 3)
         cells = (-(-plan.height // _SEAM_CELL), -(-plan.width // _SEAM_CELL))
         self._luma = Reducer((height, width), cells, 1)
-        self.histogram = np.zeros(HIGHEST_STOP - LOWEST_STOP, np.int64)
-        """Pixels by stop of their largest channel: LOWEST_STOP and darker, …, HIGHEST_STOP − 1 and up."""
         self.details = [_Detail(box, height, width, has_alpha=has_alpha) for box in details]
         """Those places, filled once all strips were seen."""
 
@@ -79,10 +75,6 @@ class Observer:
             self._preview.add(strip.top, shown)
         luma = np.maximum(strip.sdr @ _LUMA, 0.0)
         self._luma.add(strip.top, (luma ** np.float32(1 / 2.4))[..., None])
-        brightest = strip.rgb.max(axis=2)
-        stops = np.log2(np.maximum(brightest, np.float32(2.0 ** (LOWEST_STOP - 1))))
-        bins = np.clip(np.floor(stops), LOWEST_STOP, HIGHEST_STOP - 1).astype(np.int64) - LOWEST_STOP
-        self.histogram += np.bincount(bins.ravel(), minlength=len(self.histogram))
 
     def preview(self) -> Picture:
         """The result, averaged in linear light to about PREVIEW_PIXELS."""

@@ -4,7 +4,6 @@ EXR, TIFF and 16-bit PNG are written as the rows come. The other formats are enc
 small pictures: then the rows are collected. What the formats look like is hdr_exporter's business.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 import hdr_exporter
 from luxscaler.errors import ExportError
 from luxscaler.picture import FloatArray
-from luxscaler.tile import DEFAULT_MAX_OUTPUT_PIXELS, export_errors
+from luxscaler.tile import DEFAULT_MAX_OUTPUT_PIXELS, check_path, export_errors
 
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are collected in memory, 200 MB, whatever the format."""
@@ -60,16 +59,6 @@ def check_target(target: Target) -> None:
             f"{target.file_format} is encoded in memory, up to {DEFAULT_MAX_OUTPUT_PIXELS:,}: "
             f"choose {', '.join(hdr_exporter.STREAM_FORMATS)}"
         )
-
-
-def check_path(path: Path) -> None:
-    """ExportError for a place where no file can appear."""
-    if path.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
-    if not path.parent.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
 
 
 def streams(file_format: str) -> bool:

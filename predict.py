@@ -1,19 +1,21 @@
 """The container's entry: Cog inputs → luxscaler.pipeline → one file. Nothing else happens here.
 
+`predict` is a coroutine so that Cog may have the next tile computed while one is written (cog.yaml:
+concurrency; luxscaler/serving.py).
+
 Every input is checked again behind this file, because a Cog server without a built schema enforces nothing.
 Defaults and limits are literals: Cog reads them from the source without running it.
 """
 
-import tempfile
+import os
 from typing import Optional
 
 from cog import BasePredictor, Input, Path
 
-from hdr_exporter import suffix_of
 from luxscaler.isolation import warm_up
 from luxscaler.models import Models
-from luxscaler.pipeline import process_tile
 from luxscaler.requests import request_from_inputs
+from luxscaler.serving import TileServer
 
 
 class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls this a runner; `predict` is the name of the guide
@@ -22,11 +24,12 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
     def setup(self) -> None:
         """Load the default network, so that the first prediction does not wait for it."""
         warm_up()
-        self.models = Models()
-        self.models("photo")
-        self.folder = tempfile.TemporaryDirectory(prefix="luxscaler-")
+        models = Models()
+        on_gpu = models("photo").device.type == "cuda"
+        slots = int(os.environ.get("COG_MAX_CONCURRENCY", "1"))  # cog.yaml's concurrency, as Cog builds it in
+        self.tiles = TileServer(models, overlap=on_gpu, slots=slots)
 
-    def predict(
+    async def predict(
         self,
         tile_input: Path = Input(
             description="The tile: JPEG, PNG, WebP, TIFF, EXR, HDR, AVIF or JPEG XL, 8 bits to float"
@@ -67,11 +70,7 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             scale=scale,
             model=model,
         )
-        # Cog reads the file after this function has returned: the one before is removed only now.
-        self.folder.cleanup()
-        self.folder = tempfile.TemporaryDirectory(prefix="luxscaler-")
-        name = f"luxscaler{suffix_of(request.output_format)}"
-        result = process_tile(request, self.models, f"{self.folder.name}/{name}")
+        result = await self.tiles.process(request)
         for stage, seconds in result.timings.items():
             self.record_metric(f"timing.{stage}", round(seconds, 4))
         self.record_metric("output.width", result.width)

@@ -145,22 +145,30 @@ def _smooth(x: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def expand(rgb: Tensor, boost: float, statistics: ToneStatistics, box: TileBox | None = WHOLE) -> Tensor:
+def expand(
+    rgb: Tensor,
+    boost: float,
+    statistics: ToneStatistics,
+    box: TileBox | None = WHOLE,
+    *,
+    in_place: bool = False,
+) -> Tensor:
     """Expand the dynamic range by the factor `boost`.
 
     rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white. The strongest highlight of the picture goes to
     boost × statistics.peak (a peak of 1.0, the usual one, to `boost`); the knee and what is below it stay
     bit for bit. box: where `rgb` sits in the picture that the statistics are of; None: not known, and then
-    there are no domes. Returns a new tensor, or `rgb` itself when boost is 1. Raises InputError for a boost
-    outside [1, 49].
+    there are no domes. in_place: the result replaces `rgb`, which saves a picture's memory. Returns a new
+    tensor, or `rgb` itself when boost is 1. Raises InputError for a boost outside [1, 49].
     """
     check_boost(boost)
     if boost == 1.0 or statistics.peak <= 0.0:
         return rgb
-    out = torch.empty_like(rgb)
+    out = rgb if in_place else torch.empty_like(rgb)
     height, width = rgb.shape[:2]
     knee = _linear(KNEE, statistics.peak)
     domes = None if statistics.dome is None or box is None else statistics.dome.to(rgb)
+    above = rgb.new_empty((0, width))  # `brightest` of the rows above a band: they may be overwritten
     for start in range(0, height, ROWS):
         band = rgb[start : start + ROWS]
         dome = None
@@ -170,11 +178,12 @@ def expand(rgb: Tensor, boost: float, statistics: ToneStatistics, box: TileBox |
         lit = brightest > knee  # seldom more than a third of a picture
         factors = torch.ones_like(brightest)
         if bool(lit.any()):
-            above = min(start, RADIUS)
-            around = rgb[start - above : start + ROWS + RADIUS].amax(dim=2)
-            likely = dequantized(around)[above : above + band.shape[0]]
+            below = rgb[start + ROWS : start + ROWS + RADIUS].amax(dim=2)
+            around = torch.cat((above, brightest, below))
+            likely = dequantized(around)[len(above) : len(above) + len(band)]
             factors[lit] = gain(likely[lit], boost, statistics, None if dome is None else dome[:, lit])
         torch.mul(band, factors[..., None], out=out[start : start + ROWS])
+        above = brightest[-RADIUS:]
     return out
 
 

@@ -1,19 +1,20 @@
 """The way of a pixel: one tile in, one file out.
 
     bytes → image → upscaler → detail → reference → dynamic_range → hdr_exporter → file
+    └─ read_sources ┘└──────────────── render_sources ───────────┘└── write_finished ──┘
 
-`predict.py`, the command line and the tests walk this way and no other. It decides the order of the stages
-and what each needs to know of the others; how a stage works is the stage's own business. It knows nothing of
-Cog, terminals or masters.
+`predict.py`, the command line and the tests walk this way and no other; `process_tile` walks all of it. Its
+three parts stand alone because only the middle one needs the device: a server may write one tile while the
+next is on it. It decides the order of the stages and what each needs to know of the others; how a stage works
+is the stage's own business. It knows nothing of Cog, terminals or masters.
 """
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 import hdr_exporter
 from luxscaler import __version__
@@ -21,10 +22,47 @@ from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics, expand
 from luxscaler.errors import InputError, PictureTooLargeError
 from luxscaler.image import read_picture
 from luxscaler.isolation import read_picture_isolated
-from luxscaler.picture import Picture, PictureSource
-from luxscaler.rendering import Clock, render, visible
+from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.reference import WHOLE
+from luxscaler.rendering import Clock, Place, place_of, render, visible
 from luxscaler.tile import PictureFile, TileRequest, TileResult, check_path, export_errors
+from luxscaler.transfer import to_host
 from luxscaler.upscaler import Progress, Upscaler, output_size
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a request names, read and looked at."""
+
+    request: TileRequest
+    tile: Picture
+    """As `visible` gives it."""
+    reference: Picture | None
+    place: Place
+    """Where the tile sits in the reference; in itself, if there is none."""
+    statistics: ToneStatistics
+    """Of the reference, or else of the tile."""
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture that only has to be written; all of it lies in the host's memory."""
+
+    request: TileRequest
+    rgb: FloatArray
+    """(H, W, 3) float32, linear light, 1.0 = SDR white."""
+    alpha: FloatArray | None
+    """(H, W) float32 in [0, 1]."""
+    sdr: FloatArray | None
+    """Like rgb, before its range was expanded; only for formats that show both."""
+    sdr_peak: float
+    """The linear value that SDR files show as white."""
+    peak: float
+    """Largest value of rgb."""
+    source: PictureSource
+    timings: dict[str, float]
+    notices: tuple[str, ...]
 
 
 def process_tile(
@@ -40,14 +78,36 @@ def process_tile(
     """
     check_path(Path(path))
     upscaler = upscaler_for(request.model)
-    clock = Clock(upscaler.device)
+    return write_finished(render_sources(read_sources(request), upscaler, progress), path)
+
+
+def read_sources(request: TileRequest) -> Sources:
+    """Decode what the request names, and look at it, on the CPU alone.
+
+    Raises InputError, and ExportError for what the request's format cannot hold.
+    """
+    clock = Clock(torch.device("cpu"))
     with clock.stage("decode"):
         tile = _read(request.tile_input, request, "tile_input")
         reference = _read(request.global_reference, request, "global_reference")
     assert tile is not None  # noqa: S101 - only the reference may be absent
     _check_output_size(tile, request)
-    seen = None if reference is None else torch.from_numpy(reference.rgb).to(upscaler.device)
-    statistics = ToneStatistics.of(torch.from_numpy(tile.rgb) if seen is None else seen)
+    with clock.stage("expand"):
+        statistics = ToneStatistics.of(torch.from_numpy((reference or tile).rgb))
+    with clock.stage("reference"):
+        place = Place(WHOLE) if reference is None else place_of(tile, reference, request.tile_box)
+    return Sources(request, tile, reference, place, statistics, clock.timings)
+
+
+def render_sources(sources: Sources, upscaler: Upscaler, progress: Progress | None = None) -> Finished:
+    """Everything that computes on the device; nothing of it is left there afterwards.
+
+    Raises InputError and UpscaleError, and what `progress` raises.
+    """
+    request, tile = sources.request, sources.tile
+    clock = Clock(upscaler.device, dict(sources.timings))
+    seen = None if sources.reference is None else torch.from_numpy(sources.reference.rgb).to(upscaler.device)
+    statistics = sources.statistics
     rendered = render(
         tile,
         upscaler,
@@ -55,23 +115,35 @@ def process_tile(
         fractality=request.fractality,
         is_hdr=statistics.peak >= SDR_PEAK,
         reference=seen,
-        box=request.tile_box,
+        place=sources.place,
         clock=clock,
         progress=progress,
     )
-    rgb, alpha = rendered.rgb, rendered.alpha
+    rgb, alpha, box = rendered.rgb, rendered.alpha, rendered.box
     notices = [*tile.source.notices, *rendered.notices]
+    del seen, rendered  # a picture that is held longer than needed is 192 MiB for 4096²
     source = _with_usable_exif(tile.source, notices)
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
+        shows_both = request.output_format == "jpg"
         boost = request.hdr_boost if request.expands else 1.0
-        sdr = rgb if request.output_format == "jpg" else None
-        rgb = expand(rgb, boost, statistics, rendered.box)
+        sdr = rgb if shows_both else None
+        rgb = expand(rgb, boost, statistics, box, in_place=not shows_both)
         peak = float(rgb.max())
+    with clock.stage("transfer"):
+        pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
+        shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
+    sdr_peak = max(statistics.peak, 1.0)
+    return Finished(request, pixels, coverage, shown, sdr_peak, peak, source, clock.timings, tuple(notices))
+
+
+def write_finished(finished: Finished, path: str | os.PathLike[str]) -> TileResult:
+    """Write the file at `path`, on the CPU alone. Raises ExportError, and then no file appears."""
+    height, width = finished.rgb.shape[:2]
+    clock = Clock(torch.device("cpu"), dict(finished.timings))
     with clock.stage("export"):
-        sdr_peak = max(statistics.peak, 1.0)
-        _export(path, rgb, alpha, request, sdr_peak, source, sdr)
-    return TileResult(Path(path), rgb.shape[1], rgb.shape[0], peak, clock.timings, tuple(notices))
+        _export(path, finished)
+    return TileResult(Path(path), width, height, finished.peak, clock.timings, finished.notices)
 
 
 def _read(file: PictureFile | None, request: TileRequest, name: str) -> Picture | None:
@@ -112,15 +184,8 @@ def _check_output_size(tile: Picture, request: TileRequest) -> None:
         hdr_exporter.check_picture(request.output_format, width, height, transparent=transparent)
 
 
-def _export(
-    path: str | os.PathLike[str],
-    rgb: Tensor,
-    alpha: Tensor | None,
-    request: TileRequest,
-    sdr_peak: float,
-    source: PictureSource,
-    sdr: Tensor | None,
-) -> None:
+def _export(path: str | os.PathLike[str], finished: Finished) -> None:
+    request, source = finished.request, finished.source
     metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
         "scale": float(request.scale),
@@ -132,17 +197,17 @@ def _export(
     with export_errors():
         hdr_exporter.export(
             path,
-            rgb.cpu().numpy(),
-            None if alpha is None else alpha.cpu().numpy(),
+            finished.rgb,
+            finished.alpha,
             file_format=request.output_format,
             options=replace(
                 request.export,
-                sdr_peak=sdr_peak,
+                sdr_peak=finished.sdr_peak,
                 estimated_range=request.expands,
                 software=f"LuxScaler {__version__}",
             ),
             metadata=metadata,
             resolution_dpi=source.resolution_dpi,
             exif=source.exif,
-            sdr=None if sdr is None else sdr.cpu().numpy(),
+            sdr=finished.sdr,
         )

@@ -70,7 +70,7 @@ class TileResult:
     peak: float
     """Largest linear value, 1.0 = SDR white, before the file's format rounds or clips it."""
     timings: dict[str, float]
-    """Seconds by stage: decode, network, detail, reference, expand, export."""
+    """Seconds by stage: decode, network, detail, reference, expand, transfer, export."""
     notices: tuple[str, ...] = ()
     """What was decided on the user's behalf, one line each."""
 

@@ -62,6 +62,19 @@ class CogServer:
                     raise
                 time.sleep(0.02)
 
+    def put(self, name: str, **inputs: object) -> dict[str, Any]:
+        """The reply to PUT /predictions/{name}, which is 409 when no slot is free."""
+        body = json.dumps({"input": inputs}).encode()
+        url = f"{self.url}/predictions/{name}"
+        headers = {"Content-Type": "application/json"}
+        return self._send(urllib.request.Request(url, body, headers, method="PUT"), PREDICTION_SECONDS)
+
+    def cancel(self, name: str) -> None:
+        """Cancel a prediction that was put; it has to be known."""
+        url = f"{self.url}/predictions/{name}/cancel"
+        with urllib.request.urlopen(urllib.request.Request(url, b"", method="POST"), timeout=5.0) as answer:
+            assert answer.status == 200
+
     def file(self, **inputs: object) -> bytes:
         """The file that a prediction makes; it has to succeed."""
         return output_file(self.predict(**inputs))

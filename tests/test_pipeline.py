@@ -29,7 +29,7 @@ from luxscaler.upscaler import Upscaler, UpscalerOptions
 from tests.conftest import SAMPLE
 from tests.picture_files import exr, noise, pillow, png, raw_png
 
-STAGES = ["decode", "network", "detail", "reference", "expand", "export"]
+STAGES = {"decode", "network", "detail", "reference", "expand", "transfer", "export"}
 CPU = UpscalerOptions(device="cpu")
 
 
@@ -90,7 +90,7 @@ def test_every_format_has_the_size_type_and_result(
     assert pixels.dtype == dtype.get(name, np.float32)
     assert np.isfinite(pixels).all()
     assert (result.path, result.width, result.height) == (path, 128, 96)
-    assert list(result.timings) == STAGES
+    assert set(result.timings) == STAGES
     assert all(seconds >= 0 for seconds in result.timings.values())
     assert result.notices == ()
     if name in FLOAT_FORMATS:

@@ -1,14 +1,18 @@
 """The Cog entry: inputs that a static schema builder can read, one file out, nothing left behind."""
 
 import ast
+import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cog
 import numpy as np
 import pytest
+import torch
 
 from luxscaler.catalogue import load_catalogue
 from luxscaler.detail import MAX_FRACTALITY, MIN_FRACTALITY
@@ -38,13 +42,13 @@ INPUTS: dict[str, dict[str, Any]] = {
 """The inputs of DESIGN.md, without their descriptions."""
 
 
-def _predict_in_source() -> ast.FunctionDef:
+def _predict_in_source() -> ast.AsyncFunctionDef:
     tree = ast.parse((ROOT / "predict.py").read_text(encoding="utf-8"))
     predictor = next(
         node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Predictor"
     )
     return next(
-        node for node in predictor.body if isinstance(node, ast.FunctionDef) and node.name == "predict"
+        node for node in predictor.body if isinstance(node, ast.AsyncFunctionDef) and node.name == "predict"
     )
 
 
@@ -113,14 +117,14 @@ def test_cog_yaml_names_the_predictor_and_pins_the_sdk() -> None:
 
 
 @pytest.fixture
-def predictor(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predictor]:
+def predictor(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> Predictor:
     """A predictor around the tiny network, set up as setup() does it; it knows any model."""
     upscaler = Upscaler(tiny_network)
     monkeypatch.setattr("predict.Models", lambda: lambda name: upscaler)
+    monkeypatch.delenv("COG_MAX_CONCURRENCY", raising=False)
     made = Predictor()
     made.setup()
-    yield made
-    made.folder.cleanup()
+    return made
 
 
 @pytest.fixture
@@ -135,7 +139,7 @@ def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
     inputs: dict[str, Any] = {
         name: words["default"] for name, words in INPUTS.items() if name != "tile_input"
     }
-    return Path(predictor.predict(**{**inputs, "tile_input": tile, **others}))
+    return Path(asyncio.run(predictor.predict(**{**inputs, "tile_input": tile, **others})))
 
 
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
@@ -154,13 +158,15 @@ def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile
 
 
 def test_a_failed_prediction_leaves_no_file_and_the_next_one_works(
-    predictor: Predictor, tile: cog.Path, tmp_path: Path
+    predictor: Predictor, tile: cog.Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with pytest.raises(InputError, match="hdr_boost is 0"):
         _predict(predictor, tile, hdr_boost=0)
     with pytest.raises(InputError, match="does not exist"):
         _predict(predictor, cog.Path(tmp_path / "absent.png"))
-    assert list(Path(predictor.folder.name).iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
     assert _predict(predictor, tile).is_file()
 
 
@@ -172,7 +178,7 @@ def test_metrics_and_notices(
     flat = tile.parent / "flat.png"
     flat.write_bytes(pillow(np.full((32, 32, 3), 128, np.uint8), "PNG"))
     _predict(predictor, tile, global_reference=cog.Path(flat), scale=3)
-    stages = ("decode", "network", "detail", "reference", "expand", "export")
+    stages = ("wait", "decode", "network", "detail", "reference", "expand", "transfer", "export")
     assert set(metrics) == {f"timing.{stage}" for stage in stages} | {
         "output.width",
         "output.height",
@@ -182,10 +188,25 @@ def test_metrics_and_notices(
     assert "ambiguous" in capsys.readouterr().out
 
 
-def test_setup_loads_the_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setup_loads_the_default_model(monkeypatch: pytest.MonkeyPatch, tiny_network: RRDBNet) -> None:
     loaded: list[str] = []
-    monkeypatch.setattr("predict.Models", lambda: loaded.append)
-    predictor = Predictor()
-    predictor.setup()
-    predictor.folder.cleanup()
+    upscaler = Upscaler(tiny_network)
+
+    def models(name: str) -> Upscaler:
+        loaded.append(name)
+        return upscaler
+
+    monkeypatch.setattr("predict.Models", lambda: models)
+    Predictor().setup()
     assert loaded == ["photo"]
+
+
+@pytest.mark.parametrize(("device", "overlaps"), [("cpu", False), ("cuda", True)])
+def test_tiles_overlap_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: str, overlaps: bool) -> None:
+    made: dict[str, object] = {}
+    upscaler = SimpleNamespace(device=torch.device(device))
+    monkeypatch.setattr("predict.Models", lambda: lambda name: upscaler)
+    monkeypatch.setattr("predict.TileServer", lambda _models, **words: made.update(words))
+    monkeypatch.setenv("COG_MAX_CONCURRENCY", "2")
+    Predictor().setup()
+    assert made == {"overlap": overlaps, "slots": 2}

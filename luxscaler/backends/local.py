@@ -12,7 +12,9 @@ from torch import Tensor
 
 from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
 from luxscaler.picture import Picture
-from luxscaler.rendering import Clock, render, visible
+from luxscaler.reference import WHOLE
+from luxscaler.rendering import Clock, Place, render, visible
+from luxscaler.transfer import to_host
 from luxscaler.upscaler import Progress, Upscaler
 
 _WORKERS = 2
@@ -42,13 +44,13 @@ class TileRenderer:
             fractality=self._settings.fractality,
             is_hdr=self._is_hdr,
             reference=self._reference,
-            box=tile.box,
+            place=Place(WHOLE if tile.box is None else tile.box),
             clock=clock,
             progress=progress,
         )
-        alpha = None if result.alpha is None else result.alpha.cpu().numpy()
+        alpha = None if result.alpha is None else to_host(result.alpha)
         seconds = sum(clock.timings.values())
-        return TileOutput(result.rgb.cpu().numpy(), alpha, seconds, notices=result.notices, trusted=True)
+        return TileOutput(to_host(result.rgb), alpha, seconds, notices=result.notices, trusted=True)
 
 
 class LocalBackend:

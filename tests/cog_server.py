@@ -104,8 +104,8 @@ def output_file(reply: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def cog_server(temporary: Path, *arguments: str, **environment: str) -> Iterator[CogServer]:
-    """A server for the time of the block, its setup over: READY, or failed."""
+def cog_server(temporary: Path, *arguments: str, cwd: Path = ROOT, **environment: str) -> Iterator[CogServer]:
+    """A server for the time of the block, its setup over: READY, or failed. cwd: the predictor's folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -122,7 +122,7 @@ def cog_server(temporary: Path, *arguments: str, **environment: str) -> Iterator
     command = [sys.executable, "-m", "cog.server.http", "--host", "127.0.0.1", *arguments]
     with (temporary / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=cwd, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     server = CogServer(f"http://127.0.0.1:{port}", process, temporary)
     try:

@@ -5,22 +5,25 @@ behind the other in memory, and the convolution over the first n planes is one i
 kernel is n deep: concatenating is counting further. Weights are reordered for the processor once; bias,
 activation and the residual happen where the sums are. The layers run over bands of rows (fast_waves.py).
 
-Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W, PLANE), a row above and a row below
-included.
+Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W + 2, PLANE), with what lies around them:
+the neighbours' rows, and zeros beside the picture. oneDNN's kernels could add the zeros themselves, but take
+up to 1.7 times as long when they do (docs/experiments.md).
 
 It uses operators of PyTorch that its own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
 there and whether the network's sizes suit. It knows no files and no colour.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from luxscaler.fast_graph import leaky_convolution
 from luxscaler.fast_memory import huge_zeros
 from luxscaler.fast_waves import LEVELS, Bands, run_waves
-from luxscaler.network import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
+from luxscaler.network import RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
 PLANE = 32
 """Channels of a plane: as many bfloat16 numbers as one row of a tile of AMX holds."""
@@ -52,27 +55,17 @@ def usable(network: RRDBNet) -> bool:
     )
 
 
-class Convolution:
-    """One convolution over planes: its weights in oneDNN's own order."""
+class AddedConvolution:
+    """The convolution that ends a dense block: its weights in oneDNN's own order."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, leaky: bool = False) -> None:
-        outputs, inputs = weight.shape[:2]
-        deep = weight.reshape(outputs, inputs // PLANE, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
-        self._weight, self._bias = deep.contiguous(), None if bias is None else bias.to(torch.bfloat16)
-        self._activation = ("leaky_relu", [LEAK]) if leaky else ("none", [])
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight, self._bias = _deep(weight), None if bias is None else bias.to(torch.bfloat16)
         self._prepared: dict[tuple[int, int], Any] = {}
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """1×PLANE×n×(rows + 2)×W → (rows, W, out) bfloat16."""
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
-            x, self._weights_for(x), self._bias, [0, 0, 1], _ONES, _ONES, 1, *self._activation, None
-        )
-        return out[0, :, 0].permute(1, 2, 0)
 
     def add_to(self, total: Tensor, x: Tensor) -> None:
         """Add the result, without activation, to (rows, W, out) seen as 1×out×1×rows×W; rounded once."""
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            total, x, self._weights_for(x), self._bias, [0, 0, 1], _ONES, _ONES, 1, "add", 1.0, None, [], None
+            total, x, self._weights_for(x), self._bias, [0, 0, 0], _ONES, _ONES, 1, "add", 1.0, None, [], None
         )
 
     def _weights_for(self, x: Tensor) -> Any:
@@ -80,10 +73,39 @@ class Convolution:
         prepared = self._prepared.get(size)
         if prepared is None:
             prepared = torch.ops.mkldnn._reorder_convolution_weight(
-                self._weight, [0, 0, 1], _ONES, _ONES, 1, list(x.shape)
+                self._weight, [0, 0, 0], _ONES, _ONES, 1, list(x.shape)
             )
             self._prepared = {size: prepared}
         return prepared
+
+
+def _deep(weight: Tensor) -> Tensor:
+    """O×I×3×3 → O×PLANE×(I / PLANE)×3×3 bfloat16, channels last in memory."""
+    outputs, inputs = weight.shape[:2]
+    planes = weight.detach().reshape(outputs, inputs // PLANE, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
+    return planes.contiguous(memory_format=torch.channels_last_3d)
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """A dense block's weights: (weight, bias) of the four layers with activation, then the last one."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    last: AddedConvolution
+
+    @staticmethod
+    def of(dense: ResidualDenseBlock) -> "_Dense":
+        """The last one carries the residual's scale in its weights, so that it can add to the picture."""
+        leaky = (dense.conv1, dense.conv2, dense.conv3, dense.conv4)
+        bias = dense.conv5.bias
+        scaled = None if bias is None else bias * RESIDUAL_SCALE
+        last = AddedConvolution(dense.conv5.weight * RESIDUAL_SCALE, scaled)
+        return _Dense(tuple((_deep(conv.weight), _bias(conv)) for conv in leaky), last)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return bias.detach().to(torch.bfloat16)
 
 
 class PlaneTrunk:
@@ -91,7 +113,7 @@ class PlaneTrunk:
 
     def __init__(self, network: RRDBNet) -> None:
         self._blocks = [
-            [_convolutions(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
+            [_Dense.of(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
             for block in network.body
             if isinstance(block, RRDB)
         ]
@@ -111,20 +133,12 @@ class PlaneTrunk:
         pass_ = _Pass(inner)
         for index, block in enumerate(self._blocks):
             inner.pixels.copy_(picture.pixels)
-            for convolutions in block:
-                pass_.run(convolutions)
+            for dense in block:
+                pass_.run(dense)
             picture.pixels.add_(inner.pixels, alpha=RESIDUAL_SCALE)
             if step is not None:
                 step((index + 1) / len(self._blocks))
         return picture
-
-
-def _convolutions(dense: ResidualDenseBlock) -> list[Convolution]:
-    """The last one carries the residual's scale in its weights, so that it can add to the picture."""
-    leaky = (dense.conv1, dense.conv2, dense.conv3, dense.conv4)
-    bias = dense.conv5.bias
-    last = Convolution(dense.conv5.weight * RESIDUAL_SCALE, None if bias is None else bias * RESIDUAL_SCALE)
-    return [*(Convolution(conv.weight, conv.bias, leaky=True) for conv in leaky), last]
 
 
 class PlanePicture:
@@ -160,9 +174,10 @@ class _Pass:
         rows, width, channels = picture.pixels.shape[1:]
         own = channels // PLANE
         count, slots = picture.bands.count, picture.bands.slots
-        # Zero at first: the rows beyond the picture's edges are never written.
+        # Zero at first: what lies beyond the picture's edges is never written.
         held_bands = count if count == slots else slots + 2
-        planes = huge_zeros((held_bands, own + LEVELS - 1, rows + 2, width, PLANE), torch.bfloat16)
+        size = (held_bands, own + LEVELS - 1, rows + 2, width + 2, PLANE)
+        planes = huge_zeros(size, torch.bfloat16)
         held = [planes[self._slot(band, count, slots)] for band in range(count)]
         self._pictures = list(picture.pixels)
         self._planes = [piece.unflatten(2, (own, PLANE)).permute(2, 0, 1, 3) for piece in picture.pixels]
@@ -171,10 +186,9 @@ class _Pass:
         self._inputs = [
             [piece[: source.stop].permute(3, 0, 1, 2)[None] for source in sources] for piece in held
         ]
-        self._targets = [[piece[source, 1:-1] for source in sources] for piece in held]
+        self._targets = [[piece[source, 1:-1, 1:-1] for source in sources] for piece in held]
         self._edges = [[self._around(held, band, source) for source in sources] for band in range(count)]
         self._beyond = picture.bands.rows - (count - 1) * picture.bands.height
-        self._convolutions: list[Convolution] = []
 
     @staticmethod
     def _slot(band: int, count: int, slots: int) -> int:
@@ -193,22 +207,22 @@ class _Pass:
             pairs.append((held[band][source, -1], held[band + 1][source, 1]))
         return pairs
 
-    def run(self, convolutions: list[Convolution]) -> None:
+    def run(self, dense: _Dense) -> None:
         """Replace the picture by what the dense block makes of it."""
-        self._convolutions = convolutions
-        run_waves(self._bands.count, self._make, self._spread)
+        run_waves(self._bands.count, lambda level, band: self._make(dense, level, band), self._spread)
 
-    def _make(self, level: int, band: int) -> None:
+    def _make(self, dense: _Dense, level: int, band: int) -> None:
         if level == 0:
             self._targets[band][0].copy_(self._planes[band])
             return
-        convolution, x = self._convolutions[level - 1], self._inputs[band][level - 1]
+        x = self._inputs[band][level - 1]
         if level == LEVELS:
             target = self._pictures[band]
-            convolution.add_to(self._totals[band], x)
+            dense.last.add_to(self._totals[band], x)
         else:
             target = self._targets[band][level][0]
-            target.copy_(convolution(x))
+            made = leaky_convolution(x, *dense.layers[level - 1])
+            target.copy_(made[0, :, 0].permute(1, 2, 0))
         if band + 1 == self._bands.count and self._beyond < target.shape[0]:
             target[self._beyond :] = 0.0  # below the picture's edge, as padding is
 

@@ -1,8 +1,9 @@
-"""A loaded RRDBNet prepared for this processor: the numbers of network.py, sooner and in less memory.
+"""A loaded RRDBNet prepared for its device: the numbers of network.py, sooner and in less memory.
 
 `prepared` chooses: on a CPU float32 runs by fast_winograd.py, bfloat16 by fast_planes.py where oneDNN has
-what it needs; None means that the network is to be run as it is (any other device, precision or
-architecture). The part that enlarges is done here, in blocks that leave the allocator's memory warm:
+what it needs; on an NVIDIA card float16 runs by the kernels of cuda/; None means that the network is to be
+run as it is (any other device, precision or architecture). The part that enlarges is done here for the CPU,
+in blocks that leave the allocator's memory warm:
 
 - A nearest ×2 step and the convolution behind it are one convolution of 2 × 2 before it, for each of the four
   pixels that come of one: 16 products instead of 36.
@@ -13,11 +14,13 @@ It knows no tiles, files or colour, and does not change the network that it is g
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luxscaler.cuda import loading
 from luxscaler.fast_planes import PlanePicture, PlaneTrunk, has_onednn
 from luxscaler.fast_planes import usable as planes_usable
 from luxscaler.fast_waves import Bands
@@ -33,13 +36,25 @@ _PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
 """(row, column) of the four pixels that one becomes."""
 
 
-def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> "FastRRDBNet | None":
+class Prepared(Protocol):
+    """A network that is run by other means than its own `forward`."""
+
+    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
+        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
+
+        `step` is told what share of the work is done, if only at the end.
+        """
+
+
+def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Prepared | None:
     """The network prepared, or None where it is to be run as it is. network: float32, on the CPU."""
-    if device.type != "cpu" or not isinstance(network, RRDBNet):
+    if not isinstance(network, RRDBNet):
         return None
-    if dtype == torch.bfloat16 and planes_usable(network):
+    if device.type == "cuda" and dtype == torch.float16:
+        return loading.load(network, device)
+    if device.type == "cpu" and dtype == torch.bfloat16 and planes_usable(network):
         return FastRRDBNet(network, PlaneTrunk(network), dtype)
-    if dtype == torch.float32:
+    if device.type == "cpu" and dtype == torch.float32:
         return FastRRDBNet(network, WinogradTrunk(network), dtype)
     return None
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from luxscaler import blending, network_coding
 from luxscaler.errors import InputError, UpscaleError, WeightsError
-from luxscaler.fast_network import FastRRDBNet, prepared
+from luxscaler.fast_network import prepared
 from luxscaler.fidelity import keep_averages
 from luxscaler.network import RECONSTRUCT_RADIUS, Network, RRDBNet
 
@@ -113,13 +113,7 @@ class Upscaler:
         self.native_scale = network.config.scale
         network = network.eval().requires_grad_(False)
         self._unshuffle = network.config.unshuffle
-        self._network = prepared(network, self.device, self.dtype) or self._plain(network)
-
-    def _plain(self, network: Network) -> Network:
-        """The network as it is, on the device."""
-        network = network.to(self.device, self.dtype)
-        # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        self._network = prepared(network, self.device, self.dtype) or _Plain(network, self.device, self.dtype)
 
     @torch.inference_mode()
     def upscale(
@@ -183,18 +177,28 @@ class Upscaler:
 
     def _forward(self, code: Tensor, step: Callable[[float], None]) -> Tensor:
         """The network on one piece: 1×3×h×w float32 → 1×3×(n·h)×(n·w) float32."""
-        network = self._network
         height, width = code.shape[2:]
         right, bottom = -width % self._unshuffle, -height % self._unshuffle
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
-        if isinstance(network, FastRRDBNet):
-            return network(code, step)[:, :, : height * self.native_scale, : width * self.native_scale]
-        x = code.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        return self._network(code, step)[:, :, : height * self.native_scale, : width * self.native_scale]
+
+
+class _Plain:
+    """A network as it is, on a device; called as one that was `prepared`."""
+
+    def __init__(self, network: Network, device: torch.device, dtype: torch.dtype) -> None:
+        network = network.to(device, dtype)
+        # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
+        self._network: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._dtype = dtype
+
+    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
+        x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
         # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            out = _in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
-        return out[:, :, : height * self.native_scale, : width * self.native_scale]
+            network = self._network
+            return _in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
 
 
 def _in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:

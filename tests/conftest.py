@@ -12,6 +12,7 @@ from luxscaler.errors import WeightsError
 from luxscaler.fetch import fetch
 from luxscaler.network import RRDBNet, RRDBNetConfig, build_network
 from luxscaler.weights import verify, weights_folder
+from tests.cuda_on_cpu import CpuKernels, build
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
@@ -53,3 +54,15 @@ def tiny_network() -> RRDBNet:
     network = build_network(RRDBNetConfig(features=8, blocks=1, growth=4))
     assert isinstance(network, RRDBNet)
     return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def cpu_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CUDA kernels compiled for this processor, once a session; for tests that are `needs_compiler`."""
+    return build(tmp_path_factory.mktemp("cuda_on_cpu"))
+
+
+@pytest.fixture
+def kernels(cpu_library: Path) -> CpuKernels:
+    """A card that is this processor."""
+    return CpuKernels(cpu_library)

@@ -38,6 +38,7 @@ ORDER = (
     "network_coding",
     "blending",
     "fidelity",
+    "cuda",
     "fast_memory",
     "fast_graph",
     "fast_waves",

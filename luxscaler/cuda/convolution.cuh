@@ -1,0 +1,229 @@
+// A 3 × 3 convolution with zero padding on tensor cores, activation and residuals included.
+//
+// Pictures lie in planes of 32 channels, [plane][row][column][32] halves, so that concatenation is counting
+// planes further. A block makes a tile of pixels. It goes through the input in chunks of 16 channels; of each
+// it brings the tile with a border of one pixel to shared memory once, and all nine taps read it there by
+// other addresses. While one chunk is multiplied the next ones are on their way.
+//
+// A warp makes ROWS × 16 pixels × 32 channels. Of one column of taps it loads each row of the picture once
+// and multiplies it for all three taps. Every sum is made in the order chunk, column of taps, row of taps,
+// whatever the tile: results are equal to the bit for all of them.
+
+struct Convolution {
+    const half_bits* head;   // the first `head_planes` planes of the input
+    const half_bits* tail;   // the planes that follow
+    const void* weights;     // as packing.py puts them
+    const float* bias;       // [OUTPUTS]
+    const half_bits* inner;  // null, or: result = inner + inner_scale · result
+    const half_bits* outer;  // null, or then: result = outer + outer_scale · result
+    half_bits* target;
+    long long source_stride;  // halves from one plane of the input to the next
+    long long target_stride;  // the same of inner, outer and target
+    int head_planes, chunks;  // chunks of 16 channels, all planes together; at least STAGES − 1
+    int rows, columns;        // of the input; what lies outside is zero
+    int first, last;          // the rows of the result to be made: [first, last), `first` even
+    int leaky;                // 1: LeakyReLU before the residuals
+    float inner_scale, outer_scale;
+};
+
+constexpr float LEAK = 0.2f;
+constexpr int CHUNK = 16;          // channels
+constexpr int PIXEL = CHUNK * 2;   // bytes of a pixel in shared memory: two units of 16 bytes
+constexpr int PLANE = 32;          // channels of a plane
+
+// Where a unit lies in its row. The swap makes 8 neighbouring pixels cover all 32 banks.
+__device__ __forceinline__ unsigned place(int column, int unit) {
+    return column * PIXEL + ((unit ^ (column >> 2)) & 1) * 16;
+}
+
+// A patch of HEIGHT × WIDTH pixels on its way to shared memory. Where each unit comes from is worked out once:
+// from chunk to chunk only the address of the chunk changes.
+template <int HEIGHT, int WIDTH, int THREADS>
+struct Patch {
+    static constexpr int UNITS = HEIGHT * WIDTH * 2, ROUNDS = (UNITS + THREADS - 1) / THREADS;
+    int from[ROUNDS];  // halves from the start of a plane; negative: outside of the picture
+
+    __device__ __forceinline__ Patch(int top, int left, int rows, int columns) {
+#pragma unroll
+        for (int round = 0; round < ROUNDS; ++round) {
+            const int index = round * THREADS + threadIdx.x;
+            const int row = (index >> 1) / WIDTH, column = (index >> 1) - row * WIDTH;
+            const int unit = (index ^ (column >> 2)) & 1;  // place(column, unit) is this index's
+            const int y = top + row, x = left + column;
+            const bool inside = 0 <= y && y < rows && 0 <= x && x < columns;
+            from[round] = inside ? (y * columns + x) * PLANE + unit * 8 : -1;
+        }
+    }
+
+    // Start to bring the chunk that begins at that address.
+    __device__ __forceinline__ void copy(unsigned to, const half_bits* chunk) const {
+#pragma unroll
+        for (int round = 0; round < ROUNDS; ++round) {
+            const int index = round * THREADS + threadIdx.x;
+            const bool wanted = (round + 1) * THREADS <= UNITS || index < UNITS;
+            copy16(to + index * 16, chunk + max(from[round], 0), from[round] >= 0, wanted);
+        }
+    }
+};
+
+template <int BYTES, int THREADS>
+__device__ __forceinline__ void copy_bytes(unsigned to, const void* from) {
+#pragma unroll
+    for (int round = 0; round < (BYTES / 16 + THREADS - 1) / THREADS; ++round) {
+        const int index = round * THREADS + threadIdx.x;
+        const bool wanted = (round + 1) * THREADS * 16 <= BYTES || index * 16 < BYTES;
+        copy16(to + index * 16, static_cast<const char*>(from) + index * 16, true, wanted);
+    }
+}
+
+// OUTPUTS: 32 or 64 channels. DOWN × ACROSS warps of ROWS × 16 pixels. STAGES chunks are held at once.
+// SHIFT 1: the input is seen enlarged twice by nearest neighbours, which is never written anywhere.
+template <int OUTPUTS, int DOWN, int ACROSS, int ROWS, int STAGES, int SHIFT>
+struct Tile {
+    static constexpr int THREADS = DOWN * ACROSS * OUTPUTS;
+    static constexpr int HEIGHT = DOWN * ROWS, WIDTH = ACROSS * 16;
+    static constexpr int PATCH_HEIGHT = (HEIGHT >> SHIFT) + 2, PATCH_WIDTH = (WIDTH >> SHIFT) + 2;
+    static constexpr int PATCH_BYTES = PATCH_HEIGHT * PATCH_WIDTH * PIXEL;
+    static constexpr int TAP_BYTES = CHUNK * OUTPUTS * 2;
+    static constexpr int STAGE_BYTES = PATCH_BYTES + 9 * TAP_BYTES, SHARED = STAGES * STAGE_BYTES;
+    // Which 32 channels and which pixels a thread's warp makes.
+    struct Place {
+        int lane, group, row, column;  // in the tile
+        int y, x;                      // of the tile
+
+        __device__ __forceinline__ Place(const Convolution& job, int thread)
+            : lane(thread & 31),
+              group((thread >> 5) % (OUTPUTS / 32)),
+              row((thread >> 5) / (OUTPUTS / 32) / ACROSS * ROWS),
+              column((thread >> 5) / (OUTPUTS / 32) % ACROSS * 16),
+              y(job.first + blockIdx.y * HEIGHT),
+              x(blockIdx.x * WIDTH) {}
+    };
+    using Source = Patch<PATCH_HEIGHT, PATCH_WIDTH, THREADS>;
+
+    static __device__ __forceinline__ void start(const Convolution& job, const Source& patch, int chunk,
+                                                 unsigned stage) {
+        const int plane = chunk >> 1, later = plane - job.head_planes;
+        const half_bits* from =
+            (later < 0 ? job.head : job.tail) + (later < 0 ? plane : later) * job.source_stride;
+        patch.copy(stage, from + (chunk & 1) * CHUNK);
+        copy_bytes<9 * TAP_BYTES, THREADS>(
+            stage + PATCH_BYTES, static_cast<const char*>(job.weights) + chunk * (9 * TAP_BYTES));
+    }
+
+    // One column of taps. `pixels`: where this lane's rows of the matrices begin; `weights`: its taps.
+    static __device__ __forceinline__ void add(float (&sums)[ROWS][4][4], unsigned pixels, unsigned weights) {
+        uint4 taps[3][2];
+#pragma unroll
+        for (int down = 0; down < 3; ++down) {
+            taps[down][0] = shared16(weights + down * TAP_BYTES);
+            taps[down][1] = shared16(weights + down * TAP_BYTES + 512);
+        }
+        unsigned picture[4];
+#pragma unroll
+        for (int seen = 0; seen < ROWS + 2; ++seen) {  // rows from the one above this warp's first
+            if (SHIFT == 0 || seen == 0 || seen % 2 == 1)
+                load_matrices(picture, pixels + (SHIFT ? (seen + 1) / 2 : seen) * (PATCH_WIDTH * PIXEL));
+#pragma unroll
+            for (int down = 0; down < 3; ++down) {
+                const int row = seen - down;
+                if (row < 0 || row >= ROWS) continue;
+                multiply(sums[row][0], picture, taps[down][0].x, taps[down][0].y);
+                multiply(sums[row][1], picture, taps[down][0].z, taps[down][0].w);
+                multiply(sums[row][2], picture, taps[down][1].x, taps[down][1].y);
+                multiply(sums[row][3], picture, taps[down][1].z, taps[down][1].w);
+            }
+        }
+    }
+
+    // Eight channels of one pixel: activation, residuals, rounding.
+    static __device__ __forceinline__ void finish(const Convolution& job, float (&values)[8], long long at) {
+        if (job.leaky) {
+#pragma unroll
+            for (int i = 0; i < 8; ++i) values[i] = fmaxf(values[i], LEAK * values[i]);
+        }
+        if (job.inner) add_to(values, job.inner + at, job.inner_scale);
+        if (job.outer) add_to(values, job.outer + at, job.outer_scale);
+        store16(job.target + at, make_uint4(halves(values[0], values[1]), halves(values[2], values[3]),
+                                            halves(values[4], values[5]), halves(values[6], values[7])));
+    }
+
+    static __device__ __forceinline__ void add_to(float (&values)[8], const half_bits* base, float scale) {
+        const uint4 bits = global16(base);
+        const unsigned pairs[4] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            values[2 * i] = fmaf(scale, values[2 * i], low_half(pairs[i]));
+            values[2 * i + 1] = fmaf(scale, values[2 * i + 1], high_half(pairs[i]));
+        }
+    }
+
+    static __device__ __forceinline__ void run(const Convolution& job) {
+        const Place at(job, threadIdx.x);
+        const unsigned memory = shared_start();
+        const Source patch((at.y >> SHIFT) - 1, (at.x >> SHIFT) - 1, job.rows, job.columns);
+        // Where this lane's rows of the matrices begin, for each column of taps.
+        const unsigned picture = memory + (at.row >> SHIFT) * (PATCH_WIDTH * PIXEL);
+        const int column = at.column + (at.lane & 15) + SHIFT, unit = at.lane >> 4;
+        const unsigned pixels[3] = {picture + place(column >> SHIFT, unit),
+                                    picture + place((column + 1) >> SHIFT, unit),
+                                    picture + place((column + 2) >> SHIFT, unit)};
+        const unsigned weights = memory + PATCH_BYTES + at.group * 1024 + at.lane * 16;
+
+        // The accumulators' columns are packed so that a lane's 8 values are neighbours: see packing.py.
+        const float* from = job.bias + at.group * 32 + (at.lane & 3) * 8;
+        const float4 low = global_floats(from), high = global_floats(from + 4);
+        const float bias[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+        float sums[ROWS][4][4];
+#pragma unroll
+        for (int row = 0; row < ROWS; ++row) {
+#pragma unroll
+            for (int i = 0; i < 16; ++i) sums[row][i >> 2][i & 3] = bias[(i >> 2) * 2 + (i & 1)];
+        }
+
+#pragma unroll
+        for (int chunk = 0; chunk < STAGES - 1; ++chunk) {
+            start(job, patch, chunk, memory + chunk * STAGE_BYTES);
+            commit_copies();
+        }
+        unsigned stage = 0;  // where this chunk lies, in bytes
+        for (int chunk = 0; chunk < job.chunks; ++chunk) {
+            wait_copies<STAGES - 2>();
+            __syncthreads();  // this chunk is there for all, and all are done with the one before
+            add(sums, pixels[0] + stage, weights + stage);
+            // Between products, so that the other warps keep the tensor cores busy meanwhile.
+            if (chunk + STAGES - 1 < job.chunks)
+                start(job, patch, chunk + STAGES - 1,
+                      memory + (stage == 0 ? SHARED : stage) - STAGE_BYTES);
+            commit_copies();
+            add(sums, pixels[1] + stage, weights + stage + 3 * TAP_BYTES);
+            add(sums, pixels[2] + stage, weights + stage + 6 * TAP_BYTES);
+            stage = stage + STAGE_BYTES == SHARED ? 0 : stage + STAGE_BYTES;
+        }
+
+        store(job, sums);
+    }
+
+    static __device__ __forceinline__ void store(const Convolution& job, const float (&sums)[ROWS][4][4]) {
+        const Place at(job, thread_again());
+        const int columns = job.columns << SHIFT, channel = (at.lane & 3) * 8;
+#pragma unroll
+        for (int row = 0; row < ROWS; ++row) {
+#pragma unroll
+            for (int side = 0; side < 2; ++side) {
+                const int y = at.y + at.row + row, x = at.x + at.column + (at.lane >> 2) + side * 8;
+                if (y < job.last && x < columns) {
+                    float values[8];
+#pragma unroll
+                    for (int i = 0; i < 8; ++i) values[i] = sums[row][i >> 1][side * 2 + (i & 1)];
+                    const long long pixel = static_cast<long long>(y) * columns + x;
+                    finish(job, values, at.group * job.target_stride + pixel * PLANE + channel);
+                }
+            }
+        }
+    }
+};
+
+#define CONVOLUTION(name, threads, shared, blocks, ...)                                                  \
+    static_assert(Tile<__VA_ARGS__>::THREADS == threads && Tile<__VA_ARGS__>::SHARED == shared, #name); \
+    KERNEL(name, threads, blocks, Convolution) { Tile<__VA_ARGS__>::run(job); }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 LEVELS = 5
 """Convolutions of a dense block."""
+SPREAD_BANDS = 3
+"""Of one level: a band that is spread and its two neighbours."""
 LIVE_BANDS = LEVELS + 2
 """From a band's level 0 until its neighbour below has spread level 4: then its slot can be used again."""
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler.fast_waves import LEVELS, Bands, run_waves
+from luxscaler.fast_waves import LEVELS, SPREAD_BANDS, Bands, run_waves
 from luxscaler.network import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0)
@@ -30,6 +30,9 @@ TILE = 4
 SEEN = TILE + 2
 TARGET_TILES = 256
 """Tiles of a band: the transformed pixels of 192 channels then fit into a processor's second-level cache."""
+KEEP_PIXELS = 512 * 512
+"""Up to here transformed weights are kept for the next picture (266 MB for RealESRGAN_x4plus). Beyond, memory
+is short, and transforming them again is nothing beside the work."""
 _ROWS = (1, 2, 3, 4, 0, 5)
 _ORDER = (
     *((row, column) for row in _ROWS for column in (1, 2, 3, 4)),
@@ -75,19 +78,31 @@ _FORWARD = torch.kron(_FORTH, _FORTH)[:, [row * SEEN + column for row, column in
 
 
 class _Layer:
-    """One convolution's transformed weights (36, out, in) and bias (out, 1)."""
+    """One convolution; its transformed weights, four times as large as the plain ones, only while wanted."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scale: float = 1.0) -> None:
-        outputs, inputs = weight.shape[:2]
-        kernel = torch.kron(_KERNEL, _KERNEL) @ weight.double().reshape(-1, 9).T * scale
-        self.weight = kernel.reshape(SEEN * SEEN, outputs, inputs).float().contiguous()
-        self.bias = None if bias is None else (bias.double() * scale).float()[:, None]
+        self._plain, self._scale = weight.detach(), scale
+        self._kernel: Tensor | None = None
+        self.bias = None if bias is None else (bias.detach().double() * scale).float()[:, None]
+
+    def prepare(self) -> Tensor:
+        """The transformed weights (36, out, in); kept until `forget`."""
+        if self._kernel is None:
+            outputs, inputs = self._plain.shape[:2]
+            kernel = torch.kron(_KERNEL, _KERNEL) @ self._plain.double().reshape(-1, 9).T * self._scale
+            self._kernel = kernel.reshape(SEEN * SEEN, outputs, inputs).float().contiguous()
+        return self._kernel
+
+    def forget(self) -> None:
+        """Give the transformed weights' memory back."""
+        self._kernel = None
 
     def transformed(self, inputs: Tensor, out: Tensor) -> Tensor:
         """V (36, in, t) → M (36, out, t), the bias included; `out` is a flat buffer."""
-        count = SEEN * SEEN * self.weight.shape[1] * inputs.shape[2]
-        result = out[:count].view(SEEN * SEEN, self.weight.shape[1], inputs.shape[2])
-        torch.bmm(self.weight, inputs[:, : self.weight.shape[2]], out=result)
+        weight = self.prepare()
+        count = SEEN * SEEN * weight.shape[1] * inputs.shape[2]
+        result = out[:count].view(SEEN * SEEN, weight.shape[1], inputs.shape[2])
+        torch.bmm(weight, inputs[:, : weight.shape[2]], out=result)
         if self.bias is not None:
             result[_BIAS] += self.bias
         return result.view(SEEN * SEEN, -1)
@@ -112,10 +127,14 @@ class WinogradTrunk:
     def run(self, picture: "TiledPicture", step: Callable[[float], None] | None = None) -> "TiledPicture":
         """Put the picture through all blocks, in place; it is returned."""
         pass_ = _Pass(picture, self._features, self._growth)
+        keep = picture.height * picture.width <= KEEP_PIXELS
         for index, block in enumerate(self._blocks):
             before = picture.centre.clone()
             for layers in block:
                 pass_.run(layers)
+                if not keep:
+                    for layer in layers:
+                        layer.forget()
             # In place: before + RESIDUAL_SCALE · after
             picture.centre.mul_(RESIDUAL_SCALE).add_(before)
             if step is not None:
@@ -176,10 +195,11 @@ class _Pass:
         self._starts = [0, *(features + growth * index for index in range(LEVELS))]
         rows, columns = picture.centre.shape[3:]
         tiles, slots = rows * columns, self._bands.slots
+        self._near = min(self._bands.count, SPREAD_BANDS)
         new = picture.centre.new_zeros
         channels = (features, *[growth] * (LEVELS - 1))
         # Zero at first: the margin beyond the left and right edge is never written.
-        self._around = [new((slots, SEEN * SEEN, count, rows, columns)) for count in channels]
+        self._around = [new((self._near, SEEN * SEEN, count, rows, columns)) for count in channels]
         self._seen = new((slots, SEEN * SEEN, self._starts[-1], tiles))
         self._scratch = new((SEEN * SEEN * max(features, growth) * tiles,))
         self._layers: list[_Layer] = []
@@ -191,16 +211,17 @@ class _Pass:
 
     def _make(self, level: int, band: int) -> None:
         """The pixels of source `level` on a band; of the last level the result, into the picture."""
-        slot, picture = band % self._bands.slots, self._picture.centre[band]
+        picture = self._picture.centre[band]
         if level == 0:
-            self._around[0][slot, : TILE * TILE] = picture
+            self._around[0][band % self._near, : TILE * TILE] = picture
             return
-        found = self._layers[level - 1].transformed(self._seen[slot], self._scratch)
+        seen = self._seen[band % self._bands.slots]
+        found = self._layers[level - 1].transformed(seen, self._scratch)
         if level == LEVELS:
             flat = picture.view(TILE * TILE, -1)
             torch.addmm(flat, _INVERSE, found, out=flat)
         else:
-            picture = self._around[level][slot, : TILE * TILE]
+            picture = self._around[level][band % self._near, : TILE * TILE]
             torch.mm(_INVERSE, found, out=picture.view(TILE * TILE, -1))
             F.leaky_relu_(picture, LEAK)
         self._clear_beyond(picture, band)
@@ -219,7 +240,7 @@ class _Pass:
 
     def _spread(self, level: int, band: int) -> None:
         """Transform source `level` on a band, whose neighbours have been made too."""
-        source, slots = self._around[level], self._bands.slots
+        source, slots = self._around[level], self._near
         around = source[band % slots]
         grid = around[:24].view(SEEN, TILE, *around.shape[1:])  # rows of _ROWS × the tile's columns
         above = source[(band - 1) % slots, 12:16, :, -1] if band > 0 else None
@@ -231,5 +252,5 @@ class _Pass:
         around[24:30, ..., 1:] = grid[:, 3, ..., :-1]
         around[30:36, ..., :-1] = grid[:, 0, ..., 1:]
         start, stop = self._starts[level : level + 2] if level else (0, self._starts[1])
-        target = self._seen[band % slots, :, start:stop].flatten(1)
+        target = self._seen[band % self._bands.slots, :, start:stop].flatten(1)
         torch.mm(_FORWARD, around.view(SEEN * SEEN, -1), out=target)

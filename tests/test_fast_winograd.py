@@ -91,3 +91,15 @@ def test_each_block_reports() -> None:
     seen: list[float] = []
     WinogradTrunk(network(blocks=4))(features(8, 4, 4), seen.append)
     assert seen == [0.25, 0.5, 0.75, 1.0]
+
+
+@torch.inference_mode()
+def test_a_large_picture_keeps_no_transformed_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk, x = WinogradTrunk(network()), features(8, 20, 30)
+    layers = [layer for block in trunk._blocks for dense in block for layer in dense]
+    first = trunk(x).rows(0, 20)
+    assert all(layer._kernel is not None for layer in layers)
+    monkeypatch.setattr(fast_winograd, "KEEP_PIXELS", 20 * 30 - 1)
+    assert torch.equal(trunk(x).rows(0, 20), first)
+    assert all(layer._kernel is None for layer in layers)
+    assert torch.equal(trunk(x).rows(0, 20), first)

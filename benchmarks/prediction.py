@@ -28,7 +28,7 @@ CASES: dict[str, dict[str, Any]] = {
         "global_reference": True,
     },
 }
-STAGES = ("decode", "network", "detail", "reference", "expand", "export")
+STAGES = ("decode", "network", "detail", "reference", "expand", "transfer", "export")
 
 
 def write_tile(options: argparse.Namespace, folder: Path) -> Path:

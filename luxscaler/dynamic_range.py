@@ -41,8 +41,9 @@ rises to its top with this power: true pictures are brighter towards the middle 
 much (docs/experiments.md)."""
 SMALL_SHARE = 0.004
 """Where clipped areas cover less than about this, what is at white are lights, and they reach the ceiling."""
-ROWS = 256
-"""Rows done at once, so that temporaries stay small beside the picture."""
+ROWS, DEVICE_ROWS = 256, 2048
+"""Rows done at once, on the CPU and elsewhere, so that temporaries stay small beside the picture. A device
+takes more: each band costs it a hundred launches and four waits for a number, however small it is."""
 
 
 def check_boost(boost: float) -> None:
@@ -169,8 +170,9 @@ def expand(
     knee = _linear(KNEE, statistics.peak)
     domes = None if statistics.dome is None or box is None else statistics.dome.to(rgb)
     above = rgb.new_empty((0, width))  # `brightest` of the rows above a band: they may be overwritten
-    for start in range(0, height, ROWS):
-        band = rgb[start : start + ROWS]
+    step = ROWS if rgb.device.type == "cpu" else DEVICE_ROWS
+    for start in range(0, height, step):
+        band = rgb[start : start + step]
         dome = None
         if domes is not None and box is not None:
             dome = _sampled(domes, box, (start, start + band.shape[0]), height, width)
@@ -178,11 +180,11 @@ def expand(
         lit = brightest > knee  # seldom more than a third of a picture
         factors = torch.ones_like(brightest)
         if bool(lit.any()):
-            below = rgb[start + ROWS : start + ROWS + RADIUS].amax(dim=2)
+            below = rgb[start + step : start + step + RADIUS].amax(dim=2)
             around = torch.cat((above, brightest, below))
             likely = dequantized(around)[len(above) : len(above) + len(band)]
             factors[lit] = gain(likely[lit], boost, statistics, None if dome is None else dome[:, lit])
-        torch.mul(band, factors[..., None], out=out[start : start + ROWS])
+        torch.mul(band, factors[..., None], out=out[start : start + step])
         above = brightest[-RADIUS:]
     return out
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from luxscaler import dynamic_range
 from luxscaler.color import decode_srgb, encode_srgb
 from luxscaler.dequantize import RADIUS
-from luxscaler.dynamic_range import KNEE, ROWS, ToneStatistics, check_boost, expand, gain
+from luxscaler.dynamic_range import DEVICE_ROWS, KNEE, ROWS, ToneStatistics, check_boost, expand, gain
 from luxscaler.errors import InputError
 from luxscaler.reference import TileBox
 from luxscaler.tone_curve import KNOT_CODES
@@ -153,6 +154,23 @@ def test_tiles_with_shared_statistics_equal_the_whole() -> None:
         inner = slice(RADIUS if top else 0, bottom - top - (0 if bottom == 300 else RADIUS))
         torch.testing.assert_close(tile[inner], whole[top:bottom][inner], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(tile, whole[top:bottom], rtol=0.05, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [RADIUS, 37, ROWS, DEVICE_ROWS])
+def test_in_place_it_is_the_same_bit_for_bit_and_bands_do_not_show(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    rgb = picture()
+    rgb[100:140] = 1.0  # a clipped area, so that there are domes
+    statistics = ToneStatistics.of(rgb)
+    assert statistics.dome is not None
+    before, usual = rgb.clone(), expand(rgb, 6.0, statistics)
+    assert torch.equal(rgb, before)
+    monkeypatch.setattr(dynamic_range, "ROWS", rows)
+    expected = expand(rgb, 6.0, statistics)
+    torch.testing.assert_close(expected, usual, rtol=1e-6, atol=0.0)
+    assert expand(rgb, 6.0, statistics, in_place=True) is rgb
+    assert torch.equal(rgb, expected)
 
 
 def test_bands_of_rows_leave_no_seam() -> None:

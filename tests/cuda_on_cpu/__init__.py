@@ -35,10 +35,10 @@ class KernelError(Exception):
     """What a card might not have noticed."""
 
 
-def build(folder: Path, body: str | None = None, *, optimised: bool = True) -> Path:
+def build(folder: Path, body: str | None = None, *, optimised: bool = True, after: str = "exports.h") -> Path:
     """The shared library with the kernels; `body`: their sources, if not program.body()."""
     text = "\n".join(
-        [f'#include "{HERE / "machine.h"}"', body or program.body(), f'#include "{HERE / "exports.h"}"', ""]
+        [f'#include "{HERE / "machine.h"}"', body or program.body(), f'#include "{HERE / after}"', ""]
     )
     source, library = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
@@ -58,7 +58,7 @@ def build(folder: Path, body: str | None = None, *, optimised: bool = True) -> P
 
 
 class CpuKernels:
-    """`Kernels` on this processor. `times`: what `seconds` says, one after the other; nothing if empty."""
+    """`Kernels` on this processor. `times`: what `seconds` says of each kernel; nothing if empty."""
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
@@ -67,7 +67,7 @@ class CpuKernels:
         self._library.add_memory.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
         self._library.drop_memory.argtypes = [ctypes.c_size_t]
         self.launched: list[str] = []
-        self.times: list[float] = []
+        self.times: dict[str, float] = {}
 
     @property
     def bank_conflicts(self) -> int:
@@ -98,4 +98,4 @@ class CpuKernels:
         if not self.times:
             return None
         run()
-        return self.times.pop(0)
+        return self.times.get(self.launched[-1], 1.0)

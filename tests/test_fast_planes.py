@@ -29,6 +29,11 @@ def features(channels: int, height: int, width: int) -> Tensor:
     return torch.randn(1, channels, height, width, generator=generator).bfloat16()
 
 
+def in_bands_of(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_planes, "TARGET_PIXELS", pixels)
+    monkeypatch.setattr(fast_planes, "WHOLE_PIXELS", pixels)
+
+
 def distance(found: Tensor, expected: Tensor) -> float:
     """Root of the mean square, as a part of the expected one's."""
     return float((found.double() - expected).square().mean().sqrt() / expected.square().mean().sqrt())
@@ -40,7 +45,7 @@ def distance(found: Tensor, expected: Tensor) -> float:
 def test_as_near_to_the_truth_as_the_plain_blocks(
     size: tuple[int, int], pixels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_planes, "TARGET_PIXELS", pixels)
+    in_bands_of(pixels, monkeypatch)
     plain, x = network(), features(64, *size)
     assert usable(plain)
     expected = copy.deepcopy(plain).double().body(x.double())
@@ -52,14 +57,15 @@ def test_as_near_to_the_truth_as_the_plain_blocks(
 @torch.inference_mode()
 def test_the_bands_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     trunk, x = PlaneTrunk(network()), features(64, 40, 16)
+    assert PlanePicture.of(x).bands.count == 1
     whole = trunk(x).rows(0, 40)
     for pixels in (16, 48, 16 * 13):
-        monkeypatch.setattr(fast_planes, "TARGET_PIXELS", pixels)
+        in_bands_of(pixels, monkeypatch)
         assert torch.equal(trunk(x).rows(0, 40), whole)
 
 
 def test_a_picture_survives_being_cut_into_planes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_planes, "TARGET_PIXELS", 21)
+    in_bands_of(21, monkeypatch)
     x = features(64, 11, 7)
     picture = PlanePicture.of(x)
     assert torch.equal(picture.rows(0, 11), x)

@@ -23,6 +23,7 @@ struct Convolution {
     int rows, columns;        // of the input; what lies outside is zero
     int first, last;          // the rows of the result to be made: [first, last), `first` even
     int leaky;                // 1: LeakyReLU before the residuals
+    int upwards;              // 1: from the last rows to the first, whose order decides what the cache still holds
     float inner_scale, outer_scale;
 };
 
@@ -96,7 +97,7 @@ struct Tile {
               group((thread >> 5) % (OUTPUTS / 32)),
               row((thread >> 5) / (OUTPUTS / 32) / ACROSS * ROWS),
               column((thread >> 5) / (OUTPUTS / 32) % ACROSS * 16),
-              y(job.first + blockIdx.y * HEIGHT),
+              y(job.first + (job.upwards ? (job.last - job.first - 1) / HEIGHT - blockIdx.y : blockIdx.y) * HEIGHT),
               x(blockIdx.x * WIDTH) {}
     };
     using Source = Patch<PATCH_HEIGHT, PATCH_WIDTH, THREADS>;

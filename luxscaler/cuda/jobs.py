@@ -27,6 +27,7 @@ class ConvolutionJob(Structure):
         ("first", c_int),
         ("last", c_int),
         ("leaky", c_int),
+        ("upwards", c_int),
         ("inner_scale", c_float),
         ("outer_scale", c_float),
     ]

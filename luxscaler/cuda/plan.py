@@ -9,6 +9,7 @@ module chooses no tiles and knows no device.
 import torch
 from torch import Tensor
 
+from luxscaler.cuda.jobs import ConvolutionJob
 from luxscaler.cuda.kernels import Kernels
 from luxscaler.cuda.layers import FEATURES, GROWTH, Layer, Layers
 from luxscaler.cuda.program import PLANE
@@ -36,6 +37,10 @@ class Plan:
         self.picture = kernels.empty((layers.first.inputs, rows, columns), torch.float32)
         self.out = kernels.empty((3, 4 * rows, 4 * columns), torch.float32)
         self._enlarge(self._extract(rows, columns))
+        # Every other one from below: it begins with the rows that the one before has just left in the cache.
+        for index, step in enumerate(self.steps):
+            if isinstance(step.job, ConvolutionJob):
+                step.job.upwards = index % 2
 
     def run(self) -> None:
         """Start all launches."""

@@ -25,7 +25,8 @@ __device__ __forceinline__ int thread_again() {
 // Where `wanted`, start to copy 16 bytes from global to shared memory; where not `inside`, zeros instead.
 __device__ __forceinline__ void copy16(unsigned to, const void* from, bool inside, bool wanted) {
     asm volatile(
-        "{.reg .pred wanted; setp.ne.b32 wanted, %3, 0; @wanted cp.async.cg.shared.global [%0], [%1], 16, %2;}" ::"r"(to),
+        "{.reg .pred wanted; setp.ne.b32 wanted, %3, 0;"
+        " @wanted cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;}" ::"r"(to),
         "l"(from), "r"(inside ? 16 : 0), "r"(static_cast<int>(wanted)));
 }
 

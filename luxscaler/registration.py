@@ -49,8 +49,8 @@ def locate(tile: Tensor, reference: Tensor) -> TileBox | None:
     Both show the same scene at unknown relative size and with the same aspect of pixels; exposure and
     contrast may differ. Returns None when the place is ambiguous or not found.
     """
-    coarse = _fitted(_brightness(reference), COARSE_SIDE)
-    small = _fitted(_brightness(tile), COARSE_SIDE)
+    seen, whole = _brightness(tile), _brightness(reference)
+    coarse, small = _fitted(whole, COARSE_SIDE), _fitted(seen, COARSE_SIDE)
     if float(small.std(correction=0)) < LEAST_CONTRAST:
         return None
     found = _search(small, coarse, _ladder(small, coarse))
@@ -58,7 +58,7 @@ def locate(tile: Tensor, reference: Tensor) -> TileBox | None:
         return None
     if 1.0 - found.rival < max(LEAST_RATIO * (1.0 - found.score), 1.0 - found.score + LEAST_LEAD):
         return None
-    return _refined(tile, reference, found, coarse)
+    return _refined(seen, whole, found, coarse)
 
 
 def _brightness(rgb: Tensor) -> Tensor:
@@ -94,11 +94,12 @@ def _ladder(tile: Tensor, reference: Tensor) -> list[int]:
 def _search(tile: Tensor, reference: Tensor, widths: list[int]) -> _Match | None:
     """The best place over all widths, with the best score found elsewhere."""
     matches = []
+    searched = _Reference(reference)
     for width in widths:
         height = round(width * tile.shape[0] / tile.shape[1])
         if not 1 <= height <= reference.shape[0] or width > reference.shape[1]:
             continue
-        scores = correlation(_resized(tile, height, width), reference)
+        scores = _correlation(_resized(tile, height, width), searched)
         matches.append((scores, width, height))
     if not matches:
         return None
@@ -118,30 +119,61 @@ def _elsewhere(match: tuple[Tensor, int, int], found: tuple[float, float, int, i
     return float(away.max()) if away.numel() else -1.0
 
 
+class _Reference:
+    """A picture to be searched, (H, W), and what every search in it needs of it."""
+
+    def __init__(self, plane: Tensor) -> None:
+        self.height, self.width = plane.shape
+        base = plane.double() - plane.mean().double()
+        # Where the tile lies within the picture nothing wraps around, so the picture's own size will do.
+        self.size = (_smooth_size(self.height), _smooth_size(self.width))
+        self.spectrum = torch.fft.rfft2(base, s=self.size)
+        self.sums, self.squares = _integral(base), _integral(base * base)
+
+
 def correlation(tile: Tensor, reference: Tensor) -> Tensor:
     """Normalised cross-correlation, in [−1, 1], at every place where `tile` lies within `reference`.
 
     tile: (h, w), reference: (H, W) with H ≥ h, W ≥ w. Returns (H − h + 1, W − w + 1). Where the reference is
     flat the score is 0.
     """
+    return _correlation(tile, _Reference(reference))
+
+
+def _correlation(tile: Tensor, reference: _Reference) -> Tensor:
     height, width = tile.shape
     centred = (tile - tile.mean()).double()
-    base = reference.double() - reference.mean().double()
-    size = (reference.shape[0] + height - 1, reference.shape[1] + width - 1)
-    spectrum = torch.fft.rfft2(base, s=size) * torch.fft.rfft2(centred, s=size).conj()
-    rows, columns = reference.shape[0] - height + 1, reference.shape[1] - width + 1
-    product = torch.fft.irfft2(spectrum, s=size)[:rows, :columns]
+    spectrum = reference.spectrum * torch.fft.rfft2(centred, s=reference.size).conj()
+    rows, columns = reference.height - height + 1, reference.width - width + 1
+    product = torch.fft.irfft2(spectrum, s=reference.size)[:rows, :columns]
     count = float(height * width)
-    mean = _box_sums(base, height, width) / count
-    energy = (_box_sums(base * base, height, width) - count * mean * mean).clamp_(min=0.0)
+    mean = _box_sums(reference.sums, height, width) / count
+    squares = _box_sums(reference.squares, height, width)
+    energy = (squares - count * mean * mean).clamp_(min=0.0)
     norm = (energy * (centred * centred).sum()).sqrt_()
     flat = energy <= count * (LEAST_CONTRAST / 4) ** 2
     return torch.where(flat, torch.zeros_like(product), product / norm.clamp_(min=1e-12)).clamp_(-1.0, 1.0)
 
 
-def _box_sums(plane: Tensor, height: int, width: int) -> Tensor:
-    """Sums over every height × width box, by an integral image."""
-    integral = F.pad(plane, (1, 0, 1, 0)).cumsum(0).cumsum(1)
+def _smooth_size(length: int) -> int:
+    """The least number from `length` that has no prime factor above 5: such transforms are fast."""
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1
+
+
+def _integral(plane: Tensor) -> Tensor:
+    """(H, W) → (H + 1, W + 1): sums of all that lies above and to the left."""
+    return F.pad(plane, (1, 0, 1, 0)).cumsum(0).cumsum(1)
+
+
+def _box_sums(integral: Tensor, height: int, width: int) -> Tensor:
+    """Sums over every height × width box."""
     upper, lower = integral[:-height], integral[height:]
     return lower[:, width:] - lower[:, :-width] - upper[:, width:] + upper[:, :-width]
 
@@ -150,9 +182,8 @@ def _refined(tile: Tensor, reference: Tensor, found: _Match, coarse: Tensor) -> 
     """The place again, on a larger reference, within a coarse pixel or two of where it was found."""
     if found.width == coarse.shape[1] and found.height == coarse.shape[0]:
         return WHOLE
-    fine = _fitted(_brightness(reference), FINE_SIDE)
+    fine = _fitted(reference, FINE_SIDE)
     ratio = fine.shape[1] / coarse.shape[1]
-    bright = _brightness(tile)
     margin = math.ceil(2.0 * ratio) + 1
     left, top = math.floor(found.left * ratio) - margin, math.floor(found.top * ratio) - margin
     left, top = max(left, 0), max(top, 0)
@@ -161,9 +192,7 @@ def _refined(tile: Tensor, reference: Tensor, found: _Match, coarse: Tensor) -> 
     bottom = min(fine.shape[0], math.ceil(top + height * COARSE_STEP) + 2 * margin)
     steps = math.ceil(math.log(COARSE_STEP) / math.log(FINE_STEP)) + 2
     widths = sorted({round(width * FINE_STEP**step) for step in range(-steps, steps + 1)})
-    best = _search(
-        _fitted(bright, max(1, 2 * round(max(width, height)))), fine[top:bottom, left:right], widths
-    )
+    best = _search(_fitted(tile, max(1, 2 * round(max(width, height)))), fine[top:bottom, left:right], widths)
     if best is None:
         best, left, top = found, 0, 0
         fine = coarse

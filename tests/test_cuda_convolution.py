@@ -139,7 +139,7 @@ MUTATIONS = {
 
 
 def checks(body: str, folder: Path) -> None:
-    """Two of the tests above on kernels of that source, of which one tile is compiled, without optimisation."""
+    """Two of the tests above on kernels of that source, of which one tile is compiled, unoptimised."""
     (tile,) = (tile for tile in TILES if tile.name == "wide_16x16")
     lines = body.splitlines()
     kept = [line for line in lines if not line.startswith("CONVOLUTION(") or tile.name in line]

@@ -133,6 +133,8 @@ def compiled(source: str, architecture: str) -> bytes:
 def _checked(answer: tuple[Any, ...]) -> Any:
     """What a call of cuda.bindings gives: (error, one value or none)."""
     error, *values = answer
+    if error.name == "CUDA_ERROR_OUT_OF_MEMORY":
+        raise torch.OutOfMemoryError("CUDA out of memory")
     if int(error) != 0:
         raise CompileError(f"{error.name} ({int(error)})")
     return values[0] if values else None

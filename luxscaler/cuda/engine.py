@@ -46,7 +46,7 @@ class CudaRRDBNet:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
 
         torch.OutOfMemoryError where the device has not the memory. `step` is told of the end only: all is
-        started at once. Calls of several threads must be on one stream, as PyTorch's are unless told otherwise.
+        started at once. Threads that call it must be on one stream, as they are unless told otherwise.
         """
         x = F.pixel_unshuffle(x, self.config.unshuffle) if self.config.unshuffle > 1 else x
         with self._lock:

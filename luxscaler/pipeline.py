@@ -18,7 +18,7 @@ import torch
 
 import hdr_exporter
 from luxscaler import __version__
-from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics, expand
+from luxscaler.dynamic_range import SDR_PEAK, ToneStatistics, expand, white_of
 from luxscaler.errors import InputError, PictureTooLargeError
 from luxscaler.image import read_picture
 from luxscaler.isolation import read_picture_isolated
@@ -41,7 +41,7 @@ class Sources:
     place: Place
     """Where the tile sits in the reference; in itself, if there is none."""
     statistics: ToneStatistics
-    """Of the reference, or else of the tile."""
+    """Of the reference, or else of the tile; only the peak, where the range is not expanded."""
     timings: dict[str, float]
 
 
@@ -93,7 +93,9 @@ def read_sources(request: TileRequest) -> Sources:
     assert tile is not None  # noqa: S101 - only the reference may be absent
     _check_output_size(tile, request)
     with clock.stage("expand"):
-        statistics = ToneStatistics.of(torch.from_numpy((reference or tile).rgb))
+        whole = torch.from_numpy((reference or tile).rgb)
+        # Without an expansion nobody asks for more than the white.
+        statistics = ToneStatistics.of(whole) if request.expands else ToneStatistics(white_of(whole))
     with clock.stage("reference"):
         place = Place(WHOLE) if reference is None else place_of(tile, reference, request.tile_box)
     return Sources(request, tile, reference, place, statistics, clock.timings)

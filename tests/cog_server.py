@@ -104,7 +104,9 @@ def output_file(reply: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def cog_server(temporary: Path, *arguments: str, cwd: Path | str = ROOT, **environment: str) -> Iterator[CogServer]:
+def cog_server(
+    temporary: Path, *arguments: str, cwd: Path | str = ROOT, **environment: str
+) -> Iterator[CogServer]:
     """A server for the time of the block, its setup over: READY, or failed. cwd: the predictor's folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -128,8 +128,9 @@ class WinogradTrunk:
         """Put the picture through all blocks, in place; it is returned."""
         pass_ = _Pass(picture, self._features, self._growth)
         keep = picture.height * picture.width <= KEEP_PIXELS
+        before = torch.empty_like(picture.centre)
         for index, block in enumerate(self._blocks):
-            before = picture.centre.clone()
+            before.copy_(picture.centre)
             for layers in block:
                 pass_.run(layers)
                 if not keep:

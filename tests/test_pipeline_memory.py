@@ -7,8 +7,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-LIMITS_MIB = {"bf16": 900, "fp32": 955}
-"""Beside the 64 MiB that the other 22 blocks' weights take: 1 GB in all."""
+LIMITS_MIB = {"bf16": 930, "fp32": 960}
+"""Beside the 64 MiB that the other 21 blocks' weights take: 1 GiB in all. On a busy machine the peak
+varies by 70 MiB, as threads free what they held later."""
 PREDICTION = r"""
 import re, sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from luxscaler.tile import TileRequest
 from luxscaler.upscaler import Upscaler, UpscalerOptions
 
 torch.manual_seed(0)
-network = build_network(RRDBNetConfig(blocks=1))
+network = build_network(RRDBNetConfig(blocks=2))
 for parameter in network.parameters():
     parameter.data.mul_(0.5)
 upscaler = Upscaler(network, UpscalerOptions(device="cpu", precision=sys.argv[2]))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from luxscaler.cuda import card, loading, packing, plan
+from luxscaler.cuda import agreement, card, loading, packing, plan, trial
 from luxscaler.cuda.choosing import choose
 from luxscaler.cuda.engine import KEPT, CudaRRDBNet
 from luxscaler.cuda.layers import Layers
@@ -189,14 +189,15 @@ def test_out_of_memory_frees_other_sizes_then_is_told(cpu_library: Path) -> None
 def on_this_processor(monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.device], CpuKernels]) -> None:
     """As if the card were this processor."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(loading, "Card", make)
-    agreement = loading.agreement
-    monkeypatch.setattr(loading, "agreement", lambda engine, plain, _: agreement(engine, plain, CPU))
+    monkeypatch.setattr(trial, "failure", lambda _: None)
+    monkeypatch.setattr(agreement, "Card", make)
+    psnr = agreement.psnr
+    monkeypatch.setattr(agreement, "psnr", lambda engine, plain, _: psnr(engine, plain, CPU))
 
 
 def test_prepared_gives_it_where_it_agrees(cpu_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_this_processor(monkeypatch, lambda _: CpuKernels(cpu_library))
-    monkeypatch.setattr(loading, "_TRIED", (8, 6))
+    monkeypatch.setattr(agreement, "_TRIED", (8, 6))
     assert isinstance(prepared(network(), CUDA, torch.float16), CudaRRDBNet)
     assert prepared(network(), CUDA, torch.float32) is None
     small = build_network(RRDBNetConfig(features=32, growth=16, blocks=1))
@@ -222,9 +223,23 @@ def test_what_does_not_compile_or_agree_is_not_used(
         assert loading.load(network(), CUDA) is None
     on_this_processor(monkeypatch, lambda _: CpuKernels(cpu_library))
     for found in (40.0, math.nan):
-        monkeypatch.setattr(loading, "agreement", lambda *_, found=found: found)
+        monkeypatch.setattr(agreement, "psnr", lambda *_, found=found: found)
         with pytest.warns(UserWarning, match=r"dB from float32, less than 65"):
             assert loading.load(network(), CUDA) is None
+
+
+def test_after_a_failed_trial_the_plain_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(trial, "failure", lambda _: "their trial ended with -11: without a word")
+    with pytest.warns(UserWarning, match=r"kernels are not used.*ended with -11"):
+        assert loading.load(network(), CUDA) is None
+
+
+def test_who_wants_none_has_none_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(trial, "failure", lambda _: pytest.fail("tried"))
+    monkeypatch.setenv(loading.SWITCH, "0")
+    assert loading.load(network(), CUDA) is None
 
 
 def test_an_upscaler_runs_it(kernels: CpuKernels) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from luxscaler.cuda import loading
+from luxscaler.fast_compact import FastSRVGG
 from luxscaler.fast_planes import PlanePicture, PlaneTrunk, has_onednn
 from luxscaler.fast_planes import usable as planes_usable
 from luxscaler.fast_waves import Bands
@@ -49,7 +50,8 @@ class Prepared(Protocol):
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Prepared | None:
     """The network prepared, or None where it is to be run as it is. network: float32, on the CPU."""
     if not isinstance(network, RRDBNet):
-        return None
+        on_cpu = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16)
+        return FastSRVGG(network, dtype) if on_cpu else None
     if device.type == "cuda" and dtype == torch.float16:
         return loading.load(network, device)
     if device.type == "cpu" and dtype == torch.bfloat16 and planes_usable(network):

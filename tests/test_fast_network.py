@@ -93,7 +93,9 @@ def test_bf16_is_as_near_as_the_plain_network_in_bf16() -> None:
 
 
 def test_what_it_is_not_for_stays_as_it_is() -> None:
-    assert prepared(build_network(SRVGGConfig(features=4, convs=1)), CPU, torch.float32) is None
+    compact = build_network(SRVGGConfig(features=4, convs=1))
+    assert prepared(compact, torch.device("mps"), torch.float32) is None
+    assert prepared(compact, torch.device("cuda"), torch.float16) is None
     assert prepared(tiny(), torch.device("cuda"), torch.float16) is None
     assert prepared(tiny(), torch.device("mps"), torch.float32) is None
     assert prepared(tiny(), CPU, torch.bfloat16) is None

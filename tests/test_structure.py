@@ -44,6 +44,7 @@ ORDER = (
     "fast_waves",
     "fast_winograd",
     "fast_planes",
+    "fast_compact",
     "fast_network",
     "upscaler",
     "models",

@@ -6,8 +6,8 @@ all layers at once. A convolution of 3 × 3 sees one row ahead, so each layer is
 it and keeps the last two rows that it was given; nothing is computed twice, and what is held does not grow
 with the picture's height.
 
-Zeros around the picture are in the buffers, so that oneDNN, whose kernels are slower with padding of their
-own, is asked for none. The picture itself, enlarged, is added in float32, in bfloat16 too.
+A small picture is one band, and needs no buffers: oneDNN adds the zeros around it. The picture itself,
+enlarged, is added in float32, in bfloat16 too.
 
 It knows no tiles, files or colour, and does not change the network that it is given.
 """
@@ -25,6 +25,8 @@ from luxscaler.network import SRVGGNetCompact
 
 TARGET_PIXELS = 32768
 """Pixels of a band (docs/experiments.md)."""
+WHOLE_PIXELS = 65536
+"""Up to here a picture is gone through whole: the copies into the buffers would cost more than they save."""
 _SLOPES = 64
 """Pixels whose slopes are laid out in a row: PReLU over one pixel's channels at a time is slower."""
 
@@ -45,35 +47,42 @@ class FastSRVGG:
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32.
 
-        `step` is told after each band what share of the picture's rows has been begun with.
+        `step` is told after each layer, or after each band what share of the picture's rows has been begun.
         """
         height, width = x.shape[2:]
         scale = self.config.scale
         out = huge_zeros((1, self.config.out_channels, scale * height, scale * width), torch.float32)
-        rows = self._rows(height, width)
+        if height * width <= WHOLE_PIXELS:
+            made = x[0].permute(1, 2, 0).to(self._dtype).contiguous()
+            for index, layer in enumerate(self._layers):
+                made = layer(made, padding=1)
+                if step is not None:
+                    step((index + 1) / len(self._layers))
+            _enlarge(made, x[0], out[0])
+        else:
+            self._in_bands(x, out, step)
+        return out
+
+    def _in_bands(self, x: Tensor, out: Tensor, step: Callable[[float], None] | None) -> None:
+        height, width = x.shape[2:]
+        scale = self.config.scale
+        # The last band becomes higher by a row in each layer: so it starts as one of the lowest.
+        rows = Bands.cut(height + len(self._layers) - 1, TARGET_PIXELS // width).height
         windows = self._windows(rows, height, width)
         done = 0
         for start in range(0, height, rows):
             piece = x[0, :, start : start + rows].permute(1, 2, 0)
-            made = self._through(piece, windows)
-            if made is not None:
-                stop = done + made.shape[0]
-                _enlarge(made, x[0, :, done:stop], out[0, :, scale * done : scale * stop])
+            found = self._through(piece, windows)
+            if found is not None:
+                stop = done + found.shape[0]
+                _enlarge(found, x[0, :, done:stop], out[0, :, scale * done : scale * stop])
                 done = stop
             if step is not None:
                 step(min(start + rows, height) / height)
-        return out
-
-    def _rows(self, height: int, width: int) -> int:
-        """Of a band."""
-        if height * width <= TARGET_PIXELS:
-            return height
-        # The last band becomes higher by a row in each layer: so it starts as one of the lowest.
-        return Bands.cut(height + len(self._layers) - 1, TARGET_PIXELS // width).height
 
     def _windows(self, rows: int, height: int, width: int) -> "list[_Window]":
         """One for each layer; all but the first share a buffer, as they use it one after the other."""
-        most = height if rows >= height else rows + len(self._layers) - 1
+        most = rows + len(self._layers) - 1
         config, dtype = self.config, self._dtype
         picture = torch.zeros((rows + 3, width + 2, config.in_channels), dtype=dtype)
         shared = huge_zeros((most + 3, width + 2, config.features), dtype)
@@ -125,9 +134,10 @@ class _Layer:
         elif activation is not None:
             self._slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else 0.0
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(rows + 2, W + 2, in) → (rows, W, out)."""
-        made = F.conv2d(x.permute(2, 0, 1)[None], self._weight, self._bias)[0].permute(1, 2, 0)
+    def __call__(self, x: Tensor, padding: int = 0) -> Tensor:
+        """(rows + 2, W + 2, in) → (rows, W, out); with a padding of 1 the border is not in `x`."""
+        made = F.conv2d(x.permute(2, 0, 1)[None], self._weight, self._bias, padding=padding)
+        made = made[0].permute(1, 2, 0)
         if self._slopes is not None:
             length = math.gcd(made.shape[0] * made.shape[1], _SLOPES) * made.shape[2]
             return F.prelu(made.reshape(-1, length), self._slopes[:length]).view(made.shape)

@@ -26,7 +26,8 @@ CONFIGS = [
     SRVGGConfig(features=1, convs=2, scale=1),
 ]
 BANDS = [1, 60, 200, 500, 32768]
-"""Pixels: of one row, of fewer and of more rows than there are layers, of the whole picture."""
+"""Pixels: of one row, of fewer and of more rows than there are layers, of more than the picture's."""
+WHOLE = 65536
 
 
 def network(config: SRVGGConfig) -> SRVGGNetCompact:
@@ -55,14 +56,15 @@ def noise(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).square().mean().sqrt())
 
 
-@pytest.mark.parametrize("pixels", BANDS)
+@pytest.mark.parametrize(("pixels", "whole"), [*((pixels, 0) for pixels in BANDS), (1, WHOLE)])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 @torch.inference_mode()
 def test_equals_the_plain_network(
-    config: SRVGGConfig, size: tuple[int, int], pixels: int, monkeypatch: pytest.MonkeyPatch
+    config: SRVGGConfig, size: tuple[int, int], pixels: int, whole: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fast_compact, "TARGET_PIXELS", pixels)
+    monkeypatch.setattr(fast_compact, "WHOLE_PIXELS", whole)
     plain, x = network(config), picture(*size)
     expected = copy.deepcopy(plain).double()(x.double())
     found = fast(plain)(x)
@@ -71,10 +73,14 @@ def test_equals_the_plain_network(
     assert float((found - expected).abs().max()) <= BOUND * float(expected.abs().max())
 
 
+@pytest.mark.parametrize("whole", [0, WHOLE])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 @torch.inference_mode()
-def test_bf16_is_as_near_as_the_plain_network_in_bf16(config: SRVGGConfig, size: tuple[int, int]) -> None:
+def test_bf16_is_as_near_as_the_plain_network_in_bf16(
+    config: SRVGGConfig, size: tuple[int, int], whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_compact, "WHOLE_PIXELS", whole)
     plain, x = network(config), picture(*size)
     expected = copy.deepcopy(plain).double()(x.double())
     rounded = copy.deepcopy(plain).bfloat16()(x.bfloat16())
@@ -89,8 +95,9 @@ def test_the_size_of_the_published_network(dtype: torch.dtype, monkeypatch: pyte
     plain, x = network(SRVGGConfig()), picture(70, 64)
     expected = copy.deepcopy(plain).double()(x.double())
     allowed = noise(copy.deepcopy(plain).to(dtype)(x.to(dtype)).double(), expected)
-    for pixels in (512, 32768):
-        monkeypatch.setattr(fast_compact, "TARGET_PIXELS", pixels)
+    monkeypatch.setattr(fast_compact, "TARGET_PIXELS", 512)
+    for whole in (0, WHOLE):
+        monkeypatch.setattr(fast_compact, "WHOLE_PIXELS", whole)
         # oneDNN sums up in another order at other heights; in float32 that is all the noise there is.
         assert noise(fast(plain, dtype)(x), expected) <= (3.0 if dtype == torch.float32 else 1.05) * allowed
 
@@ -101,6 +108,7 @@ def test_the_same_numbers_from_run_to_run_and_nothing_changed(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fast_compact, "TARGET_PIXELS", 200)
+    monkeypatch.setattr(fast_compact, "WHOLE_PIXELS", 0)
     plain, x = network(CONFIGS[0]), picture(33, 20)
     before, state = x.clone(), copy.deepcopy(plain.state_dict())
     made = fast(plain, dtype)
@@ -114,6 +122,7 @@ def test_the_same_numbers_from_run_to_run_and_nothing_changed(
 @torch.inference_mode()
 def test_each_band_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_compact, "TARGET_PIXELS", 100)
+    monkeypatch.setattr(fast_compact, "WHOLE_PIXELS", 0)
     seen: list[float] = []
     fast(network(CONFIGS[0]))(picture(33, 20), seen.append)
     assert seen == sorted(seen)
@@ -121,10 +130,18 @@ def test_each_band_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen[-1] == 1.0
 
 
+@torch.inference_mode()
+def test_each_layer_of_a_small_picture_reports() -> None:
+    seen: list[float] = []
+    fast(network(CONFIGS[0]))(picture(4, 4), seen.append)
+    assert seen == [0.2, 0.4, 0.6, 0.8, 1.0]
+
+
 @pytest.mark.slow
 @torch.inference_mode()
 def test_real_weights(real_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_compact, "TARGET_PIXELS", 1000)
+    monkeypatch.setattr(fast_compact, "WHOLE_PIXELS", 0)
     plain = load_network("fast", real_weights).module
     assert isinstance(plain, SRVGGNetCompact)
     rgb = read_picture(SAMPLE / "tile.png").rgb[60:157, 100:196]

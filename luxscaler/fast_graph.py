@@ -37,11 +37,9 @@ def leaky_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     size = (*weight.shape[:3], *x.shape[3:])
     function = _functions.get(size)
-    if function is None:
-        function = _prepared(x, weight, bias) if len(_functions) < MOST_FUNCTIONS else _operator
-        if function is not _operator:
-            _functions[size] = function
-    return function(x, weight, bias)
+    if function is None and len(_functions) < MOST_FUNCTIONS:
+        function = _functions[size] = _prepared(x, weight, bias)
+    return (function or _operator)(x, weight, bias)
 
 
 def _operator(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

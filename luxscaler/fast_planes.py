@@ -2,8 +2,8 @@
 
 A dense block concatenates ever more channels. Here every `PLANE` channels are a plane of their own, one
 behind the other in memory, and the convolution over the first n planes is one in three dimensions whose
-kernel is n deep: concatenating is counting further. Weights are reordered for the processor once; bias,
-activation and the residual happen where the sums are. The layers run over bands of rows (fast_waves.py).
+kernel is n deep: concatenating is counting further. Bias, activation
+and the residual happen where the sums are. The layers run over bands of rows (fast_waves.py).
 
 Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W + 2, PLANE), with what lies around them:
 the neighbours' rows, and zeros beside the picture. oneDNN's kernels could add the zeros themselves, but take

@@ -17,7 +17,8 @@ from luxscaler import blending, network_coding
 from luxscaler.errors import InputError, UpscaleError, WeightsError
 from luxscaler.fast_network import prepared
 from luxscaler.fidelity import keep_averages
-from luxscaler.network import RECONSTRUCT_RADIUS, Network, RRDBNet
+from luxscaler.network import Network
+from luxscaler.plain_network import PlainNetwork
 
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -25,8 +26,6 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DEFAULT_OVERLAP = 128
 """Source pixels: near seams above 55 dB to the untiled pass on every picture tried (docs/experiments.md)."""
-STRIP_ROWS = 32
-"""Rows of features that RRDBNet's upsampling part does at once: bit-equal to all at once, 1/16 the memory."""
 DECODE_ROWS = 256
 """Rows that are decoded at once, so that temporaries stay small beside the picture."""
 
@@ -113,7 +112,9 @@ class Upscaler:
         self.native_scale = network.config.scale
         network = network.eval().requires_grad_(False)
         self._unshuffle = network.config.unshuffle
-        self._network = prepared(network, self.device, self.dtype) or _Plain(network, self.device, self.dtype)
+        self._network = prepared(network, self.device, self.dtype) or PlainNetwork(
+            network, self.device, self.dtype
+        )
 
     @torch.inference_mode()
     def upscale(
@@ -182,37 +183,6 @@ class Upscaler:
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
         return self._network(code, step)[:, :, : height * self.native_scale, : width * self.native_scale]
-
-
-class _Plain:
-    """A network as it is, on a device; called as one that was `prepared`."""
-
-    def __init__(self, network: Network, device: torch.device, dtype: torch.dtype) -> None:
-        network = network.to(device, dtype)
-        # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
-        self._network: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._dtype = dtype
-
-    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
-        x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
-        # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            network = self._network
-            return _in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
-
-
-def _in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
-    """`network(x)`, its upsampling part strip by strip of rows."""
-    features = network.extract(x, step)
-    rows, columns = features.shape[2:]
-    out = x.new_empty((1, network.config.out_channels, 4 * rows, 4 * columns), dtype=torch.float32)
-    for start in range(0, rows, STRIP_ROWS):
-        stop = min(start + STRIP_ROWS, rows)
-        first, last = max(start - RECONSTRUCT_RADIUS, 0), min(stop + RECONSTRUCT_RADIUS, rows)
-        strip = features[:, :, first:last].contiguous(memory_format=torch.channels_last)
-        skip = 4 * (start - first)
-        out[:, :, 4 * start : 4 * stop] = network.reconstruct(strip)[:, :, skip : skip + 4 * (stop - start)]
-    return out
 
 
 def _at_size(picture: Tensor, height: int, width: int, low: float, high: float) -> Tensor:

@@ -46,6 +46,7 @@ ORDER = (
     "fast_planes",
     "fast_compact",
     "fast_network",
+    "plain_network",
     "upscaler",
     "models",
     "matte",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler import upscaler as upscaler_module
+from luxscaler import plain_network
 from luxscaler.errors import InputError, UpscaleError
 from luxscaler.image import read_picture
 from luxscaler.network import RRDBNet, RRDBNetConfig, SRVGGConfig, SRVGGNetCompact, build_network
@@ -279,9 +279,9 @@ def test_alpha_keeps_its_shape() -> None:
 
 
 def test_strips_equal_the_whole(tiny_network: RRDBNet) -> None:
-    x = torch.rand(1, 3, 2 * upscaler_module.STRIP_ROWS + 7, 20)
+    x = torch.rand(1, 3, 2 * plain_network.STRIP_ROWS + 7, 20)
     with torch.inference_mode():
-        strips, whole = upscaler_module._in_strips(tiny_network, x), tiny_network(x)
+        strips, whole = plain_network.in_strips(tiny_network, x), tiny_network(x)
     torch.testing.assert_close(strips, whole, rtol=0, atol=1e-6)
 
 
@@ -293,10 +293,10 @@ def test_strips_of_any_height_equal_the_whole(rows: int, scale: int, monkeypatch
     assert isinstance(network, RRDBNet)
     for parameter in network.parameters():  # so that what a strip fails to see would show
         parameter.data.abs_()
-    monkeypatch.setattr(upscaler_module, "STRIP_ROWS", rows)
+    monkeypatch.setattr(plain_network, "STRIP_ROWS", rows)
     x = torch.rand(1, 3, 36, 8)
     with torch.inference_mode():
-        strips, whole = upscaler_module._in_strips(network, x), network(x)
+        strips, whole = plain_network.in_strips(network, x), network(x)
     torch.testing.assert_close(strips, whole, rtol=1e-5, atol=1e-6)
 
 

@@ -1,7 +1,7 @@
-"""The container's entry: Cog inputs → luxscaler.pipeline → one file. Nothing else happens here.
+"""The container's entry: Cog inputs → luxscaler.pipeline.tile → one file. Nothing else happens here.
 
 `predict` is a coroutine so that Cog may have the next tile computed while one is written (cog.yaml:
-concurrency; luxscaler/serving.py).
+concurrency; luxscaler/pipeline/server.py).
 
 Every input is checked again behind this file, because a Cog server without a built schema enforces nothing.
 Defaults and limits are literals: Cog reads them from the source without running it.
@@ -12,10 +12,10 @@ from typing import Optional
 
 from cog import BasePredictor, Input, Path
 
-from luxscaler.isolation import warm_up
-from luxscaler.models import Models
-from luxscaler.requests import request_from_inputs
-from luxscaler.serving import TileServer
+from luxscaler.isolation.pool import warm_up
+from luxscaler.pipeline.inputs import request_from_inputs
+from luxscaler.pipeline.server import TileServer
+from luxscaler.upscaling.model_cache import Models
 
 
 class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls this a runner; `predict` is the name of the guide

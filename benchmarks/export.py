@@ -18,7 +18,8 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - the name its own documentation uses
 from numpy.typing import NDArray
 
-from hdr_exporter import ExportOptions, export
+from luxscaler.io.options import ExportOptions
+from luxscaler.io.write import export
 
 Picture = NDArray[np.float32]
 

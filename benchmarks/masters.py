@@ -56,9 +56,9 @@ def _output_of(command: list[str]) -> str:
 
 def run(options: argparse.Namespace) -> dict[str, float]:
     """One master."""
-    from luxscaler.mosaic.master import upscale_master
-    from luxscaler.mosaic.request import MasterRequest
-    from tests.fake_backend import FakeBackend
+    from luxscaler.masters.request import MasterRequest
+    from luxscaler.masters.upscale import upscale_master
+    from tests.support.fake_backend import FakeBackend
 
     source = options.folder / "source.tif"
     synthetic(source, options.one // 4)

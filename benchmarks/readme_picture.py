@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from luxscaler.color import encode_srgb
-from luxscaler.image import read_picture
-from luxscaler.models import Models
-from luxscaler.pipeline import process_tile
-from luxscaler.tile import TileRequest
+from luxscaler.io.read import read_picture
+from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.tile import process_tile
+from luxscaler.upscaling.model_cache import Models
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

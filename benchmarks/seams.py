@@ -4,7 +4,7 @@
 
 Each tile gets an exposure of ±5 %, a colour cast of ±3 % a channel, or JPEG compression of quality 60 to 95,
 before it is upscaled. Printed are the steps between tiles and what the picture itself changes beside them
-(mosaic/seams.py), in 8-bit sRGB codes, and the PSNR near the seams (12 source pixels to each side) to one
+(seams.py), in 8-bit sRGB codes, and the PSNR near the seams (12 source pixels to each side) to one
 undisturbed tile of the whole.
 """
 
@@ -24,15 +24,15 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from luxscaler import network_coding  # noqa: E402
 from luxscaler.backends.base import MasterContext, Tile, TileOutput  # noqa: E402
 from luxscaler.backends.local import LocalBackend  # noqa: E402
-from luxscaler.image import read_picture  # noqa: E402
-from luxscaler.models import Models  # noqa: E402
-from luxscaler.mosaic.master import upscale_master  # noqa: E402
-from luxscaler.mosaic.plan import plan  # noqa: E402
-from luxscaler.mosaic.request import MasterRequest  # noqa: E402
-from luxscaler.upscaler import UpscalerOptions  # noqa: E402
+from luxscaler.io.read import read_picture  # noqa: E402
+from luxscaler.masters.plan import plan  # noqa: E402
+from luxscaler.masters.request import MasterRequest  # noqa: E402
+from luxscaler.masters.upscale import upscale_master  # noqa: E402
+from luxscaler.options import UpscalerOptions  # noqa: E402
+from luxscaler.upscaling import code_values  # noqa: E402
+from luxscaler.upscaling.model_cache import Models  # noqa: E402
 
 NEAR = 12
 """Source pixels to each side of a seam."""
@@ -63,7 +63,7 @@ def disturbed(tile: Tile) -> Tile:
     gains = rng.uniform(0.95, 1.05) * rng.uniform(0.97, 1.03, 3)
     rgb = tile.picture.rgb * gains.astype(np.float32)
     if tile.index % 2:
-        coded = network_coding.encode(torch.from_numpy(rgb)).clamp(0, 1).numpy()
+        coded = code_values.encode(torch.from_numpy(rgb)).clamp(0, 1).numpy()
         file = io.BytesIO()
         Image.fromarray(np.rint(coded * 255).astype(np.uint8)).save(
             file, "JPEG", quality=int(rng.integers(60, 96))
@@ -114,7 +114,7 @@ class Runs:
 
     def picture(self, request: MasterRequest) -> torch.Tensor:
         """The result in code values."""
-        return network_coding.encode(torch.from_numpy(read_picture(request.target).rgb))
+        return code_values.encode(torch.from_numpy(read_picture(request.target).rgb))
 
     def report(self, name: str, backend: LocalBackend, reference: bool, whole: torch.Tensor) -> None:
         """A row of the table."""

@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.prediction import write_tile
-from tests.cog_server import CogServer, cog_server
+from tests.support.cog_server import CogServer, cog_server
 
 IN_FLIGHT = 2
 """cog.yaml's `concurrency: max`."""

@@ -20,7 +20,8 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - the name its own documentation uses
 from numpy.typing import NDArray
 
-from hdr_exporter import ExportOptions, export, open_stream
+from luxscaler.io.options import ExportOptions
+from luxscaler.io.write import export, open_stream
 
 Picture = NDArray[np.float32]
 BAND = 512

@@ -15,9 +15,10 @@ from evaluation.contact_sheet import Row, sheet
 from evaluation.metrics import ColorVideoVdp, Jod, pu21_psnr
 from evaluation.renderings import CAP_CD_M2, RENDERINGS
 from evaluation.report import OURS, UNTOUCHED, Results, replace_results
-from luxscaler.dynamic_range import ToneStatistics, check_boost, expand
 from luxscaler.errors import InputError, LuxScalerError
-from luxscaler.image import read_picture
+from luxscaler.hdr.expand import ToneStatistics, expand
+from luxscaler.io.read import read_picture
+from luxscaler.options import check_boost
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 SUFFIXES = (".exr", ".hdr", ".tif", ".tiff", ".avif", ".png", ".jxl")

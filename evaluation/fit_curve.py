@@ -1,6 +1,6 @@
-"""Fits the numbers of luxscaler/tone_fit.py to a folder of HDR pictures.
+"""Fits the numbers of luxscaler/hdr/fitted.py to a folder of HDR pictures.
 
-    .venv/bin/python -m evaluation.fit_curve FOLDER [--folds 5] [--write luxscaler/tone_fit.py]
+    .venv/bin/python -m evaluation.fit_curve FOLDER [--folds 5] [--write luxscaler/hdr/fitted.py]
 
 First the functions are fitted to tell the kinds of renderings apart (logistic regression), then they and
 the curves together to bring the expanded luminances nearest to the original's in PU21 (weighted mean of the
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from evaluation.fit_samples import Sample, samples_of
 from evaluation.metrics import pu21
-from luxscaler import tone_curve, tone_fit
+from luxscaler.hdr import curve, fitted
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 KIND_OF = {
@@ -42,15 +42,15 @@ WEIGHT_OF = {
     "other clip": 0.8,
 }
 """Times the weight of its kind; 0.7 for those not named. Film curves count most: there the lift of
-tone_curve.py takes back a part of what the fit gains."""
+curve.py takes back a part of what the fit gains."""
 STEPS, RATE, CURVE_RATE = 300, 0.02, 0.05
 FIRST_PENALTY, PENALTY = 0.003, 0.001
 TELLING = 1.0
 """What a nat of the functions' cross-entropy costs, in dB: they stay probabilities of kinds."""
-CEILING = math.log(tone_curve.FITTED_BOOST)
+CEILING = math.log(curve.FITTED_BOOST)
 CODES = torch.arange(256, dtype=torch.float64) / 255
-KNOTS = torch.tensor(tone_curve.KNOT_CODES, dtype=torch.float64)
-LIFTED = torch.tensor(tone_curve.LIFTED[1:], dtype=torch.float64)
+KNOTS = torch.tensor(curve.KNOT_CODES, dtype=torch.float64)
+LIFTED = torch.tensor(curve.LIFTED[1:], dtype=torch.float64)
 
 
 @dataclass
@@ -75,17 +75,17 @@ class Batch:
         self.spread = torch.stack([s.spread for s in samples])
 
 
-def log_gains(numbers: Numbers, clues: Tensor, few: Tensor, lift: float = tone_curve.FILM_LIFT) -> Tensor:
+def log_gains(numbers: Numbers, clues: Tensor, few: Tensor, lift: float = curve.FILM_LIFT) -> Tensor:
     """Log gains (samples, 256): the arithmetic of tone_curve.estimate and ToneCurve.at."""
     kinds = torch.softmax(numbers.functions[:, 0] + clues @ numbers.functions[:, 1:].T, 1)
     gains = kinds @ numbers.curves
-    gains = gains + lift * kinds[:, tone_fit.FILM, None] * (LIFTED - gains).clamp(min=0)
+    gains = gains + lift * kinds[:, fitted.FILM, None] * (LIFTED - gains).clamp(min=0)
     gains = gains.clamp(max=CEILING)
     knots = [torch.zeros_like(few), *gains.unbind(1)]
     knots[-1] = knots[-1] + (CEILING - knots[-1]) * few
     width = KNOTS.diff()
     for i in range(len(knots) - 2, 0, -1):
-        knots[i] = torch.maximum(knots[i], knots[i + 1] - tone_curve.MAX_STEEPNESS * width[i])
+        knots[i] = torch.maximum(knots[i], knots[i + 1] - curve.MAX_STEEPNESS * width[i])
     return _cubic(torch.stack(knots, 1))
 
 
@@ -107,7 +107,7 @@ def _cubic(y: Tensor) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def errors(numbers: Numbers, batch: Batch, lift: float = tone_curve.FILM_LIFT) -> Tensor:
+def errors(numbers: Numbers, batch: Batch, lift: float = curve.FILM_LIFT) -> Tensor:
     """Mean squared PU21 error of each sample."""
     gains = log_gains(numbers, batch.clues, batch.few, lift)
     expanded = gains.exp() * batch.level * REFERENCE_WHITE_CD_M2
@@ -136,7 +136,7 @@ def fit(samples: list[Sample]) -> Numbers:
     kinds = torch.tensor([KIND_OF[s.rendering] for s in samples])
     scaled = (batch.clues - mean) / deviation
     functions = _classify(scaled, kinds, weight).requires_grad_()
-    raw = torch.full((len(tone_fit.KINDS), len(KNOTS) - 1), -2.5, dtype=torch.float64)
+    raw = torch.full((len(fitted.KINDS), len(KNOTS) - 1), -2.5, dtype=torch.float64)
     raw[:2] = torch.tensor([-5.0, -5.0, -5.0, -5.0, -4.0, -4.0, -3.0, -2.0, -1.0], dtype=torch.float64)
     raw.requires_grad_()
     groups = [{"params": [functions], "lr": RATE}, {"params": [raw], "lr": CURVE_RATE}]
@@ -156,7 +156,7 @@ def fit(samples: list[Sample]) -> Numbers:
 
 def _classify(scaled: Tensor, kinds: Tensor, weight: Tensor) -> Tensor:
     """Logistic regression: (kinds, 1 + clues), of clues with mean 0 and deviation 1."""
-    functions = torch.zeros(len(tone_fit.KINDS), scaled.shape[1] + 1, dtype=torch.float64, requires_grad=True)
+    functions = torch.zeros(len(fitted.KINDS), scaled.shape[1] + 1, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([functions], max_iter=80, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -199,8 +199,8 @@ def cross_validate(pictures: dict[str, list[Sample]], folds: int) -> dict[str, d
 
 
 def written(numbers: Numbers) -> str:
-    """The text of luxscaler/tone_fit.py with these numbers in it."""
-    text = Path(tone_fit.__file__).read_text(encoding="utf-8")
+    """The text of luxscaler/hdr/fitted.py with these numbers in it."""
+    text = Path(fitted.__file__).read_text(encoding="utf-8")
     # A softmax is the same whatever is added to all of its functions.
     for name, values in (
         ("FUNCTIONS", numbers.functions - numbers.functions[:1]),

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from evaluation.metrics import pu21
 from evaluation.renderings import RENDERINGS, Rendering, capped, codes_of, decoded, hable, luminance
-from luxscaler.clues import SIDE, clues
 from luxscaler.color import encode_srgb
-from luxscaler.dynamic_range import clipped_areas, few_lights, white_of
-from luxscaler.image import read_picture
+from luxscaler.hdr.expand import clipped_areas, few_lights, white_of
+from luxscaler.hdr.features import SIDE, clues
+from luxscaler.io.read import read_picture
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 VARIATIONS = 9

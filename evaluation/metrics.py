@@ -99,7 +99,8 @@ def _make_torchvision_importable() -> None:
     """Let torchvision be imported beside a PyTorch for which its wheel has no compiled operators.
 
     ColorVideoVDP takes a Gaussian blur from torchvision, which describes two compiled operators on import
-    without looking whether they exist. Declared, they are never called. (tests/reference_shim.py does more.)
+    without looking whether they exist. Declared, they are never called.
+    (tests/support/reference_shim.py does more.)
     """
     try:
         importlib.import_module("torchvision")

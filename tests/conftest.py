@@ -9,10 +9,11 @@ import torch
 from hypothesis import settings
 
 from luxscaler.errors import WeightsError
-from luxscaler.fetch import fetch
-from luxscaler.network import RRDBNet, RRDBNetConfig, build_network
-from luxscaler.weights import verify, weights_folder
-from tests.cuda_on_cpu import CpuKernels, build
+from luxscaler.networks.build import build_network
+from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
+from luxscaler.weights.fetch import fetch
+from luxscaler.weights.store import verify, weights_folder
+from tests.support.cuda_on_cpu import CpuKernels, build
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from luxscaler.errors import StoppedError
+from luxscaler.geometry import TileBox
 from luxscaler.picture import FloatArray, Picture
-from luxscaler.reference import TileBox
 
 
 @dataclass(frozen=True)

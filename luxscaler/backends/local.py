@@ -1,7 +1,7 @@
 """Tiles upscaled in this process, on its GPU or CPU.
 
 The network takes one tile at a time; the second worker has its tile cut and its result checked and stored
-meanwhile. How a tile is upscaled is rendering.py's business.
+meanwhile. How a tile is upscaled is render.py's business.
 """
 
 import threading
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.geometry import WHOLE
 from luxscaler.picture import Picture
-from luxscaler.reference import WHOLE
-from luxscaler.rendering import Clock, Place, render, visible
-from luxscaler.transfer import to_host
-from luxscaler.upscaler import Progress, Upscaler
+from luxscaler.upscaling.pinned_copy import to_host
+from luxscaler.upscaling.render import Place, render, visible
+from luxscaler.upscaling.stopwatch import Stopwatch
+from luxscaler.upscaling.upscaler import Progress, Upscaler
 
 _WORKERS = 2
 
@@ -36,7 +37,7 @@ class TileRenderer:
 
     def __call__(self, tile: Tile, progress: Progress | None = None) -> TileOutput:
         """The tile upscaled. Raises InputError and UpscaleError."""
-        clock = Clock(self._upscaler.device)
+        clock = Stopwatch(self._upscaler.device)
         result = render(
             visible(tile.picture),
             self._upscaler,

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.settings import Settings
-from luxscaler.gateway.signing import address_signature, same
+from luxscaler.replicate.signing import address_signature, same
 
 OWNER = "local"
 """The one account's user name."""

@@ -8,14 +8,14 @@ from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from luxscaler.gateway import routes_cog, routes_files, routes_models, routes_predictions
 from luxscaler.gateway.clock import Clock, SystemClock
-from luxscaler.gateway.context import gateway_of, running_gateway
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.limits import MULTIPART_BYTES, Envelope, throttled
 from luxscaler.gateway.problems import Problem, not_found, unauthenticated
+from luxscaler.gateway.routes import cog, files, models, predictions
 from luxscaler.gateway.settings import Settings
-from luxscaler.gateway.signing import same
+from luxscaler.gateway.state import gateway_of, running_gateway
+from luxscaler.replicate.signing import same
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
             yield
 
     app = FastAPI(title="LuxScaler gateway", lifespan=lifespan, openapi_url=None)
-    for router in (routes_predictions.router, routes_files.router, routes_models.router):
+    for router in (predictions.router, files.router, models.router):
         app.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
-    app.include_router(routes_files.signed)
-    app.include_router(routes_cog.router)
+    app.include_router(files.signed)
+    app.include_router(cog.router)
     app.add_middleware(Envelope, limit_for=lambda path: _body_limit(path, settings))
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_error)

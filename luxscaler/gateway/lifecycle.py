@@ -13,8 +13,9 @@ import logging
 from collections import defaultdict
 from typing import Any
 
+from luxscaler.cog.data_urls import Json
 from luxscaler.gateway.clock import Clock
-from luxscaler.gateway.prediction import Json, Prediction, Status
+from luxscaler.gateway.prediction import Prediction, Status
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 

@@ -3,15 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Json = dict[str, Any]
+from luxscaler.cog.data_urls import Json
+
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 Event = Literal["start", "output", "logs", "completed"]
 
 EVENTS: tuple[Event, ...] = ("start", "output", "logs", "completed")
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 """canceled: after it had begun; aborted: its deadline came before it began."""
-FILE_KEY = "luxscaler_gateway_file"
-"""An output's file is kept as {FILE_KEY: its name}, an address only when it is shown: addresses expire."""
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from luxscaler.cog.async_client import CogClient, Lost, NotTaken, Outcome
+from luxscaler.cog.data_urls import Json, map_strings
 from luxscaler.gateway.addresses import Addresses
 from luxscaler.gateway.clock import Clock
-from luxscaler.gateway.cog_client import CogClient, Lost, NotTaken, Outcome
-from luxscaler.gateway.data_urls import map_strings
+from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.lifecycle import Lifecycle
-from luxscaler.gateway.prediction import Json, Prediction, Status
+from luxscaler.gateway.prediction import Prediction, Status
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.tasks import Tasks
-from luxscaler.gateway.vault import Vault
 
 ACCEPTED_SECONDS = 1.0
 """A container that has neither refused nor reported for so long has begun: its report was lost."""

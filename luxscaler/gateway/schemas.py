@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from luxscaler.cog.async_client import CogClient
+from luxscaler.cog.data_urls import Json
 from luxscaler.gateway.clock import Clock
-from luxscaler.gateway.cog_client import CogClient
-from luxscaler.gateway.prediction import Json
 
 FRESH_SECONDS = 10.0
 """For so long an answer is believed, `none` too: creates should not wait for containers each time."""

@@ -1,6 +1,6 @@
 """Everything about a gateway that can be chosen, in one frozen value; the numbers are Replicate's own.
 
-The environment and files are not read here: luxscaler/gateway_cli.py and keys.py do that.
+The environment and files are not read here: luxscaler/cli/gateway.py and keys.py do that.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Predictions and uploads in SQLite: what a restart has to find again.
 
     predictions   one row each, JSON in text columns; `sequence` is the order of creation and of pages
-    files         uploads; their bytes lie beside the database, vault.py's business
+    files         uploads; their bytes lie beside the database, file_store.py's business
     deliveries    terminal webhooks that nobody has taken yet
 
 One connection, used by the event loop's thread alone; each call is one short transaction. Every change of a
@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from luxscaler.cog.data_urls import Json
 from luxscaler.errors import GatewayError
-from luxscaler.gateway.prediction import TERMINAL, Json, Prediction, Status
+from luxscaler.gateway.prediction import TERMINAL, Prediction, Status
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (

@@ -16,9 +16,9 @@ from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.settings import Settings
-from luxscaler.gateway.signing import new_id, webhook_headers
 from luxscaler.gateway.store import Delivery, Store
 from luxscaler.gateway.tasks import Tasks
+from luxscaler.replicate.signing import new_id, webhook_headers
 
 FIRST_RETRY_SECONDS = 1.0
 """Each further one comes after twice the time."""

@@ -1,1 +1,0 @@
-"""Behind hdr_exporter.py: how each file format is written, one module a format. Leaves like it."""

@@ -1,0 +1,1 @@
+"""Tiles upscaled by running Cog containers."""

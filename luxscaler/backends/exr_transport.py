@@ -1,0 +1,139 @@
+"""Pictures as the files that travel to a remote backend and back: float32 EXR, exactly reversible.
+
+    Picture → pack → bytes → (a container) → file → unpack → rgb, alpha
+
+What comes back is not trusted: it is decoded by isolation/pool.py, and it must be an EXR of the size and the
+place that were asked for. This module knows no transport: who carries the bytes, and as what, is the
+business of the backends.
+"""
+
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from luxscaler.errors import InputError, TileError
+from luxscaler.geometry import TileBox
+from luxscaler.io.write import export
+from luxscaler.isolation.pool import read_picture_isolated
+from luxscaler.options import DecodeLimits
+from luxscaler.picture import FloatArray, Picture
+from luxscaler.pipeline.request import export_errors
+
+CONTENT_TYPE = "image/x-exr"
+SUFFIX = ".exr"
+SOURCE_BITS = "source_bits"
+"""Metadata of a parcel whose picture came from integers: their depth. Without it a container would take the
+floats for measured light, which it keeps, where it removes noise and compression from a photo of 8 bits."""
+_TILE_BOX = b"luxscaler:tile_box"
+_MAGIC = b"\x76\x2f\x31\x01"
+_MAX_HEADER = 64 * 1024
+_LENGTH = struct.Struct("<I")
+
+Parcel = bytes | os.PathLike[str]
+
+
+def pack(picture: Picture, *, is_hdr: bool = False) -> bytes:
+    """The picture as a file. An opaque one comes out of `unpack` bit by bit as it is; with alpha, colour is
+    stored premultiplied: rounded where it is translucent, and lost where alpha is 0.
+
+    is_hdr: as in MasterContext. A container sees a tile only, which may lie in the shadows: the light of an
+    HDR master is kept in all its tiles, as measured light is.
+    """
+    source = picture.source
+    with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder, export_errors():
+        path = Path(folder) / f"parcel{SUFFIX}"
+        export(
+            path,
+            picture.rgb,
+            picture.alpha,
+            file_format="exr",
+            metadata={} if source.is_float or is_hdr else {SOURCE_BITS: source.bits},
+        )
+        return path.read_bytes()
+
+
+def unpack(
+    parcel: Parcel, size: tuple[int, int], box: TileBox | None = None, limits: DecodeLimits | None = None
+) -> tuple[FloatArray, FloatArray | None]:
+    """(rgb, alpha) as in TileOutput. size: (height, width) that it must have. box: where the tile sits.
+
+    Raises TileError for anything but the EXR that was asked for: a picture that cannot be read, of another
+    size, with values that are not finite, or of another tile.
+    """
+    height, width = size
+    try:
+        picture = read_picture_isolated(_source(parcel), max_pixels=height * width, limits=limits)
+    except InputError as error:
+        raise TileError(f"the result is no usable picture: {error}") from error
+    if picture.source.format != "exr":
+        raise TileError(f"the result is {picture.source.format}, and EXR was asked for")
+    if (picture.height, picture.width) != size:
+        raise TileError(
+            f"the result has {picture.width} × {picture.height} pixels, {width} × {height} were asked for"
+        )
+    if any("NaN" in notice for notice in picture.source.notices):
+        raise TileError("the result has values that are not finite")
+    _check_box(parcel, box)
+    return picture.rgb, picture.alpha
+
+
+def most_bytes(size: tuple[int, int]) -> int:
+    """More than the largest parcel of (height, width) pixels: RGBA of float32, unpacked, with its header."""
+    return size[0] * size[1] * 4 * 4 * 11 // 10 + 2**20
+
+
+def number_text(box: TileBox) -> str:
+    """The box for `tile_box`, with every digit: its own text has six, which is a pixel of a large master."""
+    return ",".join(repr(float(value)) for value in (box.x, box.y, box.width, box.height))
+
+
+def _source(parcel: Parcel) -> Parcel:
+    return parcel if isinstance(parcel, bytes) else Path(parcel)
+
+
+def _check_box(parcel: Parcel, box: TileBox | None) -> None:
+    """Containers of ours write where the tile sits; from others there is nothing to compare."""
+    if box is None:
+        return
+    found = _tile_box(_head(parcel))
+    if found is not None and not np.allclose(found, (box.x, box.y, box.width, box.height), rtol=1e-4):
+        raise TileError(f"the result is of another tile: it says {found}, asked for was {box}")
+
+
+def _head(parcel: Parcel) -> bytes:
+    if isinstance(parcel, bytes):
+        return parcel[:_MAX_HEADER]
+    with Path(parcel).open("rb") as file:
+        return file.read(_MAX_HEADER)
+
+
+def _tile_box(head: bytes) -> tuple[float, ...] | None:
+    """The tile_box in an EXR header: attributes of name, type (both ended by 0), length and value.
+
+    Read here, byte by byte, because no library is to see a stranger's file in this process.
+    """
+    if not head.startswith(_MAGIC):
+        return None
+    place = len(_MAGIC) + 4
+    while 0 <= place < len(head):
+        name, _, rest = head[place : place + 512].partition(b"\0")
+        kind, end, _ = rest.partition(b"\0")
+        value = place + len(name) + len(kind) + 2 + _LENGTH.size
+        if not name or not end or value > len(head):
+            return None
+        (length,) = _LENGTH.unpack(head[value - _LENGTH.size : value])
+        if name == _TILE_BOX:
+            return _numbers(head[value : value + length])
+        place = value + length
+    return None
+
+
+def _numbers(text: bytes) -> tuple[float, ...] | None:
+    try:
+        numbers = tuple(float(part) for part in text.decode("ascii").split(","))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == 4 else None

@@ -1,0 +1,1 @@
+"""Tiles upscaled on a Ray cluster."""

@@ -1,0 +1,110 @@
+"""From a prediction that was created to its pixels: polling, cancel, download, decoding.
+
+Nothing here pays, and nothing is written into the ledger: each of these steps may be repeated.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from luxscaler.backends import exr_transport
+from luxscaler.backends.base import Tile
+from luxscaler.errors import BackendError, TileError
+from luxscaler.picture import FloatArray
+from luxscaler.replicate.api import ReplicateApi
+from luxscaler.replicate.download import GoneError, fetch
+from luxscaler.replicate.prediction import Prediction
+from luxscaler.replicate.responses import BusyError, NoAnswerError
+
+_FIRST_POLL, _LONGEST_POLL = 0.5, 5.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+_DOWNLOADS = 5
+_SAME = 3
+_CANCEL_LOOKS = 20
+_OVERDUE_SECONDS = 60.0
+"""So long after its deadline a prediction is canceled from here, and so long it is waited for then."""
+
+
+class UnusableError(Exception):
+    """The result arrives the same again and again, and is not what was asked for."""
+
+
+class Results:
+    """Results of one account's predictions."""
+
+    def __init__(self, api: ReplicateApi, folder: Path, cancel_after: float, download_seconds: float) -> None:
+        self._api = api
+        self._folder = folder
+        self._cancel_after = cancel_after
+        self._download_seconds = download_seconds
+
+    def ended(self, prediction: str) -> Prediction | None:
+        """Wait for its end; None if Replicate knows it no more.
+
+        Raises StoppedError, NoAnswerError, TileError when it does not end.
+        """
+        pace, delay = self._api.pace, _FIRST_POLL
+        overdue_at = pace.now() + self._cancel_after + _OVERDUE_SECONDS
+        canceled = False
+        while True:
+            found = self._api.get(prediction)
+            if found is None or found.is_over:
+                return found
+            if pace.now() > overdue_at and canceled:
+                raise TileError(f"prediction {prediction} does not end, nor can it be canceled")
+            if pace.now() > overdue_at:
+                self._try_cancel(prediction)
+                canceled, overdue_at = True, pace.now() + _OVERDUE_SECONDS
+            pace.pause(delay)
+            delay = min(1.5 * delay, _LONGEST_POLL)
+
+    def canceled(self, prediction: str) -> Prediction | None:
+        """Cancel it although the work has stopped; how it ended, or None if that cannot be known now."""
+        self._try_cancel(prediction)
+        for _ in range(_CANCEL_LOOKS):
+            try:
+                found = self._api.get_once(prediction)
+            except (NoAnswerError, BusyError, BackendError):
+                return None
+            if found is None or found.is_over:
+                return found
+            self._api.pace.clock.sleep(_FIRST_POLL)
+        return None
+
+    def pixels(self, prediction: Prediction, tile: Tile) -> tuple[FloatArray, FloatArray | None]:
+        """Fetch and decode a result.
+
+        To fetch it again costs nothing, to compute it again does: it is to blame only when it comes the
+        same again and again. Raises GoneError, UnusableError, TileError when no download works, StoppedError.
+        """
+        path = self._folder / f"{prediction.id}{exr_transport.SUFFIX}"
+        delay, digests = _FIRST_WAIT, list[str]()
+        while True:
+            digests.append("")
+            try:
+                digests[-1] = self._fetched(prediction, path, tile.output_size)
+                return exr_transport.unpack(path, tile.output_size, tile.box)
+            except TileError as error:
+                if len(digests) == _DOWNLOADS:
+                    if digests[-1] and len(set(digests[-_SAME:])) == 1:
+                        raise UnusableError(str(error)) from error
+                    raise
+            finally:
+                path.unlink(missing_ok=True)
+            self._api.pace.pause(delay)
+            delay = min(2 * delay, _LONGEST_WAIT)
+
+    def _fetched(self, prediction: Prediction, path: Path, size: tuple[int, int]) -> str:
+        output, most = prediction.output or "", exr_transport.most_bytes(size)
+        now = self._api.pace.now
+        try:
+            return fetch(self._api.plain, output, path, most, self._download_seconds, now)
+        except GoneError:
+            # The signature in an address may have run out before the file did.
+            fresh = self._api.get(prediction.id)
+            if fresh is None or fresh.output is None or fresh.output == output:
+                raise
+            return fetch(self._api.plain, fresh.output, path, most, self._download_seconds, now)
+
+    def _try_cancel(self, prediction: str) -> None:
+        with suppress(NoAnswerError, BusyError, BackendError):
+            self._api.cancel(prediction)

@@ -1,0 +1,1 @@
+"""The `luxscaler` command. Only this package knows typer and rich."""

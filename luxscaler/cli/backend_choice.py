@@ -1,0 +1,102 @@
+"""Which backend a command line asks for. It imports a backend only once it is asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from luxscaler.errors import InputError
+
+if TYPE_CHECKING:
+    from luxscaler.backends.base import Backend
+    from luxscaler.backends.replicate.backend import ReplicateOptions
+    from luxscaler.masters.plan import Plan
+    from luxscaler.options import UpscalerOptions
+
+BACKENDS = ("local", "cog", "replicate", "ray")
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """The options and variables of the environment that choose a backend."""
+
+    name: str
+    upscaler: "UpscalerOptions"
+    """For the network, where it runs on our own machines."""
+    cog_urls: tuple[str, ...] = ()
+    model_version: str = ""
+    token: str = ""
+    base_url: str = ""
+    hardware: str = ""
+    price: float | None = None
+    max_cost: float | None = None
+    pay_again: bool = False
+    ray_address: str = ""
+    jobs: int | None = None
+
+    def __repr__(self) -> str:
+        """Without the token: it must get into no log."""
+        return f"BackendChoice({self.name!r})"
+
+
+def make_backend(choice: BackendChoice, progress: Callable[[int, float], None]) -> "Backend":
+    """The backend; `progress` hears a tile's number and its share done, where the backend can tell."""
+    if choice.name not in BACKENDS:
+        raise InputError(f"backend is {choice.name!r}; it must be one of {', '.join(BACKENDS)}")
+    makers = {"local": _local, "cog": _cog, "replicate": _replicate, "ray": _ray}
+    return makers[choice.name](choice, progress)
+
+
+def _local(choice: BackendChoice, progress: Callable[[int, float], None]) -> "Backend":
+    from luxscaler.backends.local import LocalBackend  # noqa: PLC0415
+    from luxscaler.upscaling.model_cache import Models  # noqa: PLC0415
+
+    return LocalBackend(Models(choice.upscaler, own_checkpoints=True), progress)
+
+
+def _cog(choice: BackendChoice, _progress: Callable[[int, float], None]) -> "Backend":
+    from luxscaler.backends.cog.backend import CogBackend  # noqa: PLC0415
+
+    return CogBackend(choice.cog_urls)
+
+
+def _replicate(choice: BackendChoice, _progress: Callable[[int, float], None]) -> "Backend":
+    from luxscaler.backends.replicate.backend import ReplicateBackend  # noqa: PLC0415
+    from luxscaler.replicate.api import DEFAULT_BASE_URL  # noqa: PLC0415
+
+    if not choice.token:
+        raise InputError("the backend replicate needs a token: set REPLICATE_API_TOKEN")
+    if not choice.model_version:
+        raise InputError("the backend replicate needs a version: give --model-version or set MODEL_VERSION")
+    options = _replicate_options(choice)
+    base_url = choice.base_url or DEFAULT_BASE_URL
+    return ReplicateBackend(choice.token, choice.model_version, options, base_url=base_url)
+
+
+def _replicate_options(choice: BackendChoice) -> "ReplicateOptions":
+    from luxscaler.backends.replicate.backend import ReplicateOptions  # noqa: PLC0415
+    from luxscaler.replicate.prices import DEFAULT_HARDWARE, Price  # noqa: PLC0415
+
+    options = ReplicateOptions(
+        price=Price(choice.hardware or DEFAULT_HARDWARE, choice.price),
+        max_cost=choice.max_cost,
+        pay_again=choice.pay_again,
+    )
+    return options if choice.jobs is None else replace(options, workers=choice.jobs)
+
+
+def _ray(choice: BackendChoice, _progress: Callable[[int, float], None]) -> "Backend":
+    from luxscaler.backends.ray.backend import RayBackend  # noqa: PLC0415
+
+    return RayBackend(choice.ray_address or None, upscaler=choice.upscaler)
+
+
+def estimate_of(choice: BackendChoice, cuts: "Plan") -> str | None:
+    """What the work may cost, in words, where it is paid for."""
+    if choice.name != "replicate":
+        return None
+    megapixels = cuts.width * cuts.height * cuts.extra / len(cuts) / 1e6
+    guess = _replicate_options(choice).estimate(len(cuts), megapixels)
+    return (
+        f"{guess.tiles} tiles, about {guess.seconds:.0f} s of computing and ${guess.dollars:.2f} "
+        f"(a guess; at most ${guess.at_most:.2f} without retries)"
+    )

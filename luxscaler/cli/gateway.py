@@ -1,0 +1,87 @@
+"""`luxscaler gateway`: options, environment and secrets, then a running server.
+
+What a gateway does is luxscaler/gateway's business; its libraries, the extra `gateway`, are imported only
+when it runs.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luxscaler.cli.terminal import err, one_line_errors, out
+from luxscaler.errors import GatewayError
+
+TOKEN_VARIABLE = "LUXSCALER_GATEWAY_TOKEN"  # noqa: S105 - a variable's name
+DEFAULT_DATA = Path("~/.local/share/luxscaler/gateway")
+
+
+def gateway(
+    cog: Annotated[list[str], typer.Option(help="Address of a Cog container; several may be given.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder of the database, the files and the keys.")
+    ] = DEFAULT_DATA,
+    model: Annotated[str, typer.Option(help="owner/name to offer the containers as.")] = "",
+    version: Annotated[str, typer.Option(help="64 hexadecimal digits; by the model's name if empty.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5100,
+    token_file: Annotated[
+        Path | None, typer.Option(help=f"File with the bearer token; {TOKEN_VARIABLE} is another way.")
+    ] = None,
+    public_url: Annotated[str, typer.Option(help="Address that replies name, without /v1.")] = "",
+    cog_facing_url: Annotated[str, typer.Option(help="Address at which containers reach it.")] = "",
+    inputs: Annotated[str, typer.Option(help="How a container gets an upload: url or data.")] = "url",
+    outputs: Annotated[str, typer.Option(help="How a client gets a result: url or data.")] = "url",
+    rate_limits: Annotated[bool, typer.Option(help="Refuse what Replicate would refuse.")] = False,
+    creates_per_minute: Annotated[int, typer.Option(help="With --rate-limits.")] = 600,
+    retention: Annotated[float, typer.Option(help="Seconds for which a result is kept.")] = 3600.0,
+) -> None:
+    """Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1."""
+    with one_line_errors():
+        try:
+            from luxscaler.gateway import keys, server, settings  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise GatewayError(
+                f"{error.name} is not installed: pip install 'luxscaler[gateway]' brings it"
+            ) from error
+
+        if inputs not in ("url", "data") or outputs not in ("url", "data"):
+            raise GatewayError(f"--inputs and --outputs are url or data, got {inputs!r} and {outputs!r}")
+        chosen = settings.Settings(
+            tuple(cog),
+            data.expanduser(),
+            model=model or settings.DEFAULT_MODEL,
+            version=version,
+            host=host,
+            port=port,
+            public_url=public_url,
+            cog_facing_url=cog_facing_url,
+            inputs="url" if inputs == "url" else "data",
+            outputs="url" if outputs == "url" else "data",
+            rate_limits=rate_limits,
+            creates_per_minute=creates_per_minute,
+            retention_seconds=retention,
+        )
+        token = keys.read_token_file(token_file) if token_file else os.environ.get(TOKEN_VARIABLE, "")
+        server.check_bind(chosen, own_token=bool(token))
+        secrets = keys.load_keys(chosen.data, token)
+        place = "as given" if token else f"in {chosen.data / keys.TOKEN_FILE}"
+        out.print(
+            f"{chosen.base_url}/v1 serves {chosen.model}:{chosen.version_id}; the token is {place}",
+            soft_wrap=True,
+            markup=False,
+        )
+        _show_log()
+        server.serve(chosen, secrets)
+        err.print("the gateway has stopped")
+
+
+def _show_log() -> None:
+    """Its own log on stderr, a line a change; its libraries' would show signed addresses."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("luxscaler.gateway")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)

@@ -1,0 +1,51 @@
+"""What `luxscaler info` says of a picture: a list of names and values, as text."""
+
+import math
+import os
+
+import numpy as np
+
+from luxscaler.color import REC709, rgb_to_xyz
+from luxscaler.io.read import read_header, read_picture
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+
+NOISE_FLOOR_PERCENTILE, PEAK_PERCENTILE = 0.1, 99.99
+"""Luminance percentiles between which the range is measured: robust against single dead or hot pixels."""
+LEAST_LUMINANCE = 2.0**-24
+"""Below the smallest half float: stands for black, which has no finite number of stops."""
+
+
+def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """Name and value of each fact, in the order to show. Raises PictureError."""
+    header = read_header(file)
+    kind = "float" if header.is_float else "integer"
+    alpha = " with alpha" if header.has_alpha else ""
+    lines = [
+        ("format", header.format),
+        ("size", f"{header.width} × {header.height} ({header.width * header.height / 1e6:.2f} megapixels)"),
+        ("depth", f"{header.bits}-bit {kind}, {header.channels} channels{alpha}"),
+        ("colour", header.color_space),
+    ]
+    if header.orientation != 1:
+        lines.append(("orientation", f"EXIF {header.orientation}, applied"))
+    rgb = read_picture(file).rgb
+    lines += _range(rgb)
+    lines += [("note", notice) for notice in header.notices]
+    return lines
+
+
+def _range(rgb: FloatArray) -> list[tuple[str, str]]:
+    luminance = rgb @ rgb_to_xyz(REC709)[1].astype(np.float32)
+    low, high = np.percentile(luminance, (NOISE_FLOOR_PERCENTILE, PEAK_PERCENTILE))
+    low, high = max(float(low), LEAST_LUMINANCE), max(float(high), LEAST_LUMINANCE)
+    peak = float(rgb.max())
+    outside = float((rgb.min(axis=2) < 0).mean())
+    above = float((rgb.max(axis=2) > 1).mean())
+    lines = [
+        ("range", f"{math.log2(high / low):.1f} stops (luminance {low:.3g} to {high:.3g}, 1 = SDR white)"),
+        ("peak", f"{peak:.4g} = {peak * REFERENCE_WHITE_CD_M2:.0f} cd/m²"),
+        ("above white", f"{above:.2%} of pixels"),
+    ]
+    if outside:
+        lines.append(("wide gamut", f"{outside:.2%} of pixels outside Rec.709"))
+    return lines

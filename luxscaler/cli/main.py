@@ -1,0 +1,57 @@
+"""The `luxscaler` command: a terminal around the pipeline and the picture reader.
+
+Parses options, draws progress and sets the exit status: 0 done, 1 a LuxScaler error, 2 bad usage. What the
+options mean is the pipeline's business. PyTorch is imported only by the commands that need it, so that
+`--help` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luxscaler import __version__
+from luxscaler.cli import gateway, weights
+from luxscaler.cli.terminal import one_line_errors, out
+from luxscaler.cli.upscale import upscale
+
+app = typer.Typer(
+    help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
+)
+app.add_typer(weights.app, name="weights")
+app.command()(gateway.gateway)
+app.command()(upscale)
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
+    """Say what a picture is: size, depth, colour space, range in stops."""
+    with one_line_errors():
+        from luxscaler.cli.info import report  # noqa: PLC0415
+
+        for name, value in report(file):
+            out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"luxscaler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Upscale pictures and expand their dynamic range."""
+
+
+def main() -> None:
+    """Entry point of the `luxscaler` command."""
+    app(prog_name="luxscaler")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""`luxscaler upscale`: options of a terminal to a master, or to one tile of somebody's master.
+
+With --reference, IN is a tile and the pipeline does to it what the container would; otherwise IN is a whole
+picture, which is cut into tiles if it is large, and run wherever --backend says (masters/upscale.py). Parses
+options, draws progress, and reads the environment, once; what the options mean is decided elsewhere.
+PyTorch is imported late, so that `--help` answers at once.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from luxscaler.cli.backend_choice import BACKENDS, BackendChoice, estimate_of, make_backend
+from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar, say
+from luxscaler.cli.upscale_tile import upscale_tile
+from luxscaler.cli.weights import fetch_weights
+from luxscaler.errors import InputError
+
+if TYPE_CHECKING:
+    from luxscaler.io.options import ExportOptions
+    from luxscaler.masters.plan import Plan
+    from luxscaler.masters.request import MasterProgress, MasterRequest, MasterResult
+
+_FILE, _WHERE = "The file", "Where tiles run"
+
+
+def upscale(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture; formats are told by content.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Result: .exr, .tiff, .png, .webp, .avif, .jxl or .jpg.")
+    ],
+    hdr_boost: Annotated[float, typer.Option(help="Multiplier of dynamic range, 1 to 49; 1 is none.")] = 1.0,
+    fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
+    scale: Annotated[float, typer.Option(help="Output size / input size, 1 to 8.")] = 4.0,
+    model: Annotated[
+        str, typer.Option(help="photo, anime, fast, or the path of a Real-ESRGAN checkpoint.")
+    ] = "photo",
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page that compares IN and OUT, e.g. out.html.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="The whole master that IN is one tile of.")
+    ] = None,
+    tile_box: Annotated[
+        str, typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.")
+    ] = "",
+    backend: Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)}.", rich_help_panel=_WHERE)] = "local",
+    jobs: Annotated[
+        int | None, typer.Option(help="Tiles at once; as many as the backend can.", rich_help_panel=_WHERE)
+    ] = None,
+    tile: Annotated[
+        int, typer.Option(help="Largest side of a tile, in pixels of IN.", rich_help_panel=_WHERE)
+    ] = 1024,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels of IN that tiles share; what 25 % more pixels pay for.", rich_help_panel=_WHERE
+        ),
+    ] = None,
+    attempts: Annotated[int, typer.Option(help="Tries for a tile.", rich_help_panel=_WHERE)] = 3,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away an unfinished job.", rich_help_panel=_WHERE)
+    ] = False,
+    cog: Annotated[
+        list[str] | None,
+        typer.Option("--cog", help="Address of a Cog container; may be repeated.", rich_help_panel=_WHERE),
+    ] = None,
+    model_version: Annotated[
+        str, typer.Option(help="Version on Replicate; MODEL_VERSION if not given.", rich_help_panel=_WHERE)
+    ] = "",
+    hardware: Annotated[
+        str, typer.Option(help="Replicate's hardware, for the price.", rich_help_panel=_WHERE)
+    ] = "",
+    price: Annotated[
+        float | None, typer.Option(help="Dollars a second, over the table's.", rich_help_panel=_WHERE)
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Dollars that the work may cost at most.", rich_help_panel=_WHERE)
+    ] = None,
+    pay_again: Annotated[
+        bool,
+        typer.Option("--pay-again", help="Pay for tiles whose results were lost.", rich_help_panel=_WHERE),
+    ] = False,
+    ray_address: Annotated[
+        str, typer.Option(help="A Ray cluster, host:port; its own if empty.", rich_help_panel=_WHERE)
+    ] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_WHERE)] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=_WHERE)
+    ] = "auto",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch the model's weights if absent.", rich_help_panel=_WHERE)
+    ] = False,
+    output_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="exr, tiff, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix if not given.",
+            rich_help_panel=_FILE,
+        ),
+    ] = "",
+    webp_quality: Annotated[int, typer.Option(help="0 to 100.", rich_help_panel=_FILE)] = 90,
+    avif_quality: Annotated[int, typer.Option(help="0 to 100.", rich_help_panel=_FILE)] = 90,
+    avif_bits: Annotated[int, typer.Option(help="10 or 12.", rich_help_panel=_FILE)] = 10,
+    exr_type: Annotated[str, typer.Option(help="float or half.", rich_help_panel=_FILE)] = "float",
+    exr_compression: Annotated[
+        str, typer.Option(help="zip, zips, piz, pxr24, dwaa, none or auto.", rich_help_panel=_FILE)
+    ] = "zip",
+    exr_tile: Annotated[
+        int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.", rich_help_panel=_FILE)
+    ] = 0,
+    mantissa_bits: Annotated[
+        int,
+        typer.Option(
+            help="Bits that EXR and TIFF keep of a float's mantissa, 8 to 23 (all).", rich_help_panel=_FILE
+        ),
+    ] = 23,
+    max_pixels: Annotated[
+        int, typer.Option(help="Largest picture read, in pixels.", rich_help_panel=_FILE)
+    ] = 1_000_000_000,
+    decode_seconds: Annotated[
+        float, typer.Option(help="Longest time to decode a picture.", rich_help_panel=_FILE)
+    ] = 60.0,
+) -> None:
+    """Upscale IN and write OUT."""
+    with one_line_errors():
+        from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
+        from luxscaler.options import DecodeLimits  # noqa: PLC0415
+
+        warm_up()
+        from luxscaler.options import UpscalerOptions  # noqa: PLC0415 - PyTorch takes seconds to import
+
+        common: dict[str, Any] = {
+            "output_format": output_format or _format_of(target),
+            "hdr_boost": hdr_boost,
+            "fractality": fractality,
+            "scale": scale,
+            "model": model,
+            "export": _export_options(
+                webp_quality=webp_quality,
+                avif_quality=avif_quality,
+                avif_bits=avif_bits,
+                exr_type=exr_type,
+                exr_compression=exr_compression,
+                exr_tile=exr_tile,
+                mantissa_bits=mantissa_bits,
+            ),
+            "decode_limits": DecodeLimits(seconds=decode_seconds),
+            "max_pixels": max_pixels,
+        }
+        choice = BackendChoice(
+            backend,
+            UpscalerOptions(device=device, precision=precision),
+            cog_urls=tuple(cog or ()),
+            model_version=model_version or os.environ.get("MODEL_VERSION", ""),
+            token=os.environ.get("REPLICATE_API_TOKEN", ""),
+            base_url=os.environ.get("REPLICATE_BASE_URL", ""),
+            hardware=hardware,
+            price=price,
+            max_cost=max_cost,
+            pay_again=pay_again,
+            ray_address=ray_address,
+            jobs=jobs,
+        )
+        if fetch and backend == "local":
+            _fetch_if_known(model)
+        if reference is not None or tile_box:
+            if report is not None:
+                raise InputError("--report is for a whole picture, and IN is a tile of --reference")
+            in_pieces = replace(choice, upscaler=replace(choice.upscaler, tile=tile, overlap=overlap))
+            upscale_tile(source, target, reference, tile_box, in_pieces, common)
+        else:
+            _master(
+                source,
+                target,
+                choice,
+                common,
+                tile=tile,
+                overlap=overlap,
+                jobs=jobs,
+                attempts=attempts,
+                restart=restart,
+                report=report,
+            )
+
+
+def _master(
+    source: Path, target: Path, choice: BackendChoice, common: dict[str, Any], **options: Any
+) -> None:
+    from luxscaler.masters.request import MasterRequest  # noqa: PLC0415
+
+    facts = {"precision": choice.upscaler.precision} if choice.name == "local" else {}
+    request = MasterRequest(source, target, tile_facts=facts, **common, **options)
+    result = _make(request, choice)
+    say(result.notices)
+    progress = result.progress
+    work = f"{progress.seconds:.1f} s"
+    if progress.total > 1:
+        work = f"{progress.total} tiles, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
+    if progress.retries:
+        work += f", {progress.retries} retries"
+    if progress.dollars:
+        work += f", ${progress.dollars:.4f}"
+    if result.seams is not None:
+        work += f", seams {result.seams.ratio:.2f} of the picture's own changes"
+    out.print(f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})", soft_wrap=True)
+
+
+def _make(request: "MasterRequest", choice: BackendChoice) -> "MasterResult":
+    from luxscaler.masters.upscale import upscale_master  # noqa: PLC0415
+
+    stop = threading.Event()
+    with progress_bar() as bar, _terminated_as_interrupted():
+        task = bar.add_task("preparing", total=None)
+        shares: dict[int, float] = {}
+        done = 0
+
+        def advance(progress: "MasterProgress") -> None:
+            nonlocal done
+            done = progress.done
+            text = "upscaling" if progress.total == 1 else f"tile {progress.done} of {progress.total}"
+            if progress.dollars:
+                text += f", ${progress.dollars:.3f}"
+            bar.update(task, description=text, completed=progress.done, total=progress.total)
+
+        def within(number: int, share: float) -> None:
+            shares[number] = share if share < 1.0 else 0.0
+            bar.update(task, completed=done + sum(shares.values()))
+
+        backend = make_backend(choice, within)
+
+        def planned(cuts: "Plan") -> None:
+            if (guess := estimate_of(choice, cuts)) is not None:
+                err.print(f"note: {guess}", soft_wrap=True, markup=False)
+
+        return upscale_master(request, backend, planned=planned, progress=advance, stop=stop)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A polite kill ends the work as Ctrl-C does: what is paid for is canceled, what is done is kept."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _export_options(**values: Any) -> "ExportOptions":
+    from luxscaler.io.options import ExportOptions  # noqa: PLC0415
+    from luxscaler.pipeline.request import export_errors  # noqa: PLC0415
+
+    with export_errors():
+        return ExportOptions(**values)
+
+
+def _format_of(target: Path) -> str:
+    from luxscaler.io.write import SUFFIXES  # noqa: PLC0415
+
+    known = SUFFIXES
+    if target.suffix.lower() not in known:
+        raise InputError(f"{str(target)!r} has no suffix of a known format; known are {' '.join(known)}")
+    return known[target.suffix.lower()]
+
+
+def _fetch_if_known(model: str) -> None:
+    from luxscaler.weights.catalogue import load_catalogue  # noqa: PLC0415
+
+    if model in {entry.name for entry in load_catalogue()}:
+        fetch_weights([model], force=False, quiet=True)

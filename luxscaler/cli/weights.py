@@ -1,0 +1,89 @@
+"""`luxscaler weights`: list, fetch, verify and convert the networks' weights, at a terminal.
+
+What a weights file is, and where it comes from, is the business of store.py and fetch.py.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luxscaler.cli.terminal import err, one_line_errors, out
+
+app = typer.Typer(help="The networks' weights: list, fetch, verify, convert.", no_args_is_help=True)
+
+
+@app.command("list")
+def weights_list() -> None:
+    """What weights there are, and which of them are here."""
+    with one_line_errors():
+        from rich.table import Table  # noqa: PLC0415
+
+        from luxscaler.weights.store import list_weights, weights_folder  # noqa: PLC0415
+
+        table = Table("name", "state", "source", "MB", "licence", "description")
+        for status in list_weights():
+            source = status.source.kind if status.source else ""
+            megabytes = f"{status.size / 1e6:.1f}" if status.size else ""
+            entry = status.entry
+            table.add_row(entry.name, status.state, source, megabytes, entry.licence, entry.description)
+        out.print(table)
+        out.print(f"folder: {weights_folder()}", soft_wrap=True)
+
+
+@app.command("fetch")
+def weights_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing about files that are there.")] = False,
+) -> None:
+    """Fetch weights that are absent, each checked by its hash."""
+    with one_line_errors():
+        fetch_weights(names or None, force=force, quiet=quiet)
+
+
+def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool) -> None:
+    """Fetch under a progress bar; `quiet`: nothing is said of files that are there. Raises WeightsError."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+
+    from luxscaler.weights.fetch import fetch  # noqa: PLC0415
+
+    tasks: dict[str, TaskID] = {}
+    columns = (TextColumn("weights {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+
+        def advance(name: str, done: int, total: int) -> None:
+            task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
+            bar.update(task, completed=done, total=total)
+
+        results = fetch(names, force=force, progress=advance)
+    for result in results:
+        if result.fresh or not quiet:
+            for failure in result.failures:
+                err.print(f"note: {failure}", soft_wrap=True, markup=False)
+            what = f"fetched from the {result.source}" if result.fresh else "is there, verified"
+            err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
+
+
+@app.command("verify")
+def weights_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
+) -> None:
+    """Check that weights are here and are the ones that the catalogue pins."""
+    with one_line_errors():
+        from luxscaler.weights.store import verify  # noqa: PLC0415
+
+        for status in verify(names or None):
+            out.print(f"{status.entry.name}: {status.path} SHA-256 {status.digest}", soft_wrap=True)
+
+
+@app.command("convert")
+def weights_convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A checkpoint: .pth, .pt or .safetensors.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],
+) -> None:
+    """Convert a Real-ESRGAN or old ESRGAN checkpoint to safetensors with BasicSR's names."""
+    with one_line_errors():
+        from luxscaler.weights.store import convert_checkpoint  # noqa: PLC0415
+
+        out.print(convert_checkpoint(source, target), soft_wrap=True, markup=False)

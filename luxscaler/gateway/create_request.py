@@ -1,0 +1,128 @@
+"""A client's wish to create a prediction: its body and headers, checked. Nothing is created here."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from luxscaler.cog.data_urls import Json
+from luxscaler.gateway.prediction import EVENTS, Event
+from luxscaler.gateway.problems import Problem, invalid_input, invalid_version
+from luxscaler.gateway.settings import Settings
+
+MAX_WAIT_SECONDS = 60
+MIN_DEADLINE_SECONDS = 5
+MAX_DEPTH = 64
+_MAX_URL_CHARACTERS = 4000
+_DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s?)?")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a client wants."""
+
+    input: Json
+    webhook: str
+    events: tuple[Event, ...]
+    wait_seconds: float
+    """How long its request stays open for the result; 0: not at all."""
+    deadline_seconds: float | None
+
+
+def read_json(raw: bytes) -> Json:
+    """A request's body. Raises Problem."""
+    try:
+        body = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"The body is not JSON: {str(error)[:200]}") from error
+    if not isinstance(body, dict):
+        raise Problem(400, "The body must be a JSON object")
+    if _deeper_than(body, MAX_DEPTH):
+        raise Problem(400, f"The body is nested deeper than {MAX_DEPTH} levels")
+    return body
+
+
+def read_order(body: Json, headers: Mapping[str, str]) -> Order:
+    """Everything but the version. Raises Problem."""
+    inputs = body.get("input")
+    if not isinstance(inputs, dict):
+        raise invalid_input("input", "an object is required", "required")
+    return Order(
+        inputs,
+        _webhook(body.get("webhook")),
+        _events(body.get("webhook_events_filter")),
+        _wait(headers.get("prefer", "")),
+        _deadline(headers.get("cancel-after")),
+    )
+
+
+def check_version(asked: Any, settings: Settings) -> None:
+    """A bare hash, owner/model:hash or owner/model, with or without r8.im/. Raises Problem."""
+    if not isinstance(asked, str):
+        raise invalid_input("version", "version is required", "required")
+    offered = {settings.version_id, settings.model, f"{settings.model}:{settings.version_id}"}
+    if asked.removeprefix("r8.im/") not in offered:
+        raise invalid_version()
+
+
+def _webhook(url: Any) -> str:
+    if url is None or url == "":
+        return ""
+    if not isinstance(url, str) or len(url) > _MAX_URL_CHARACTERS or not _is_http(url):
+        raise invalid_input("webhook", "must be an http or https address")
+    return url
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable()
+
+
+def _events(names: Any) -> tuple[Event, ...]:
+    if names is None:
+        return EVENTS
+    if not isinstance(names, list) or not all(name in EVENTS for name in names):
+        raise invalid_input("webhook_events_filter", f"must be a list of {', '.join(EVENTS)}")
+    return tuple(event for event in EVENTS if event in names)
+
+
+def _wait(prefer: str) -> float:
+    """Prefer: wait, or wait=n; other preferences may be ignored, says RFC 7240."""
+    for preference in prefer.split(","):
+        found = re.fullmatch(r"\s*wait\s*(?:=\s*\"?(\d{1,6})\"?)?\s*", preference)
+        if found:
+            seconds = int(found[1] or MAX_WAIT_SECONDS)
+            if not 1 <= seconds <= MAX_WAIT_SECONDS:
+                raise Problem(400, f"Prefer: wait must be 1 to {MAX_WAIT_SECONDS} seconds, got {seconds}")
+            return float(seconds)
+    return 0.0
+
+
+def _deadline(text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = _DURATION.fullmatch(text.strip())
+    if not found or not any(found.groups()):
+        raise Problem(400, f"Cancel-After must be a duration such as 90s, 5m or 1h30m, got {text[:50]!r}")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    total = 3600 * hours + 60 * minutes + seconds
+    if total < MIN_DEADLINE_SECONDS:
+        raise Problem(400, f"Cancel-After must be at least {MIN_DEADLINE_SECONDS}s, got {text.strip()}")
+    return float(total)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)

@@ -1,0 +1,83 @@
+"""One gateway put together: every part built from settings, keys and a clock, none of them global."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from starlette.requests import Request
+
+from luxscaler.cog.async_client import CogClient
+from luxscaler.gateway.addresses import Addresses
+from luxscaler.gateway.clock import Clock
+from luxscaler.gateway.expiry import keep_time
+from luxscaler.gateway.file_store import Vault
+from luxscaler.gateway.keys import Keys
+from luxscaler.gateway.lifecycle import Lifecycle
+from luxscaler.gateway.limits import RateLimit
+from luxscaler.gateway.runner import Parts, Runner
+from luxscaler.gateway.schemas import Schemas
+from luxscaler.gateway.serialize import Presenter
+from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.store import Store
+from luxscaler.gateway.tasks import Tasks
+from luxscaler.gateway.webhooks import Notifier
+
+DATABASE = "gateway.sqlite3"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What the routes work with."""
+
+    parts: Parts
+    keys: Keys
+    presenter: Presenter
+    runner: Runner
+    schemas: Schemas
+    creates: RateLimit
+    calls: RateLimit
+
+    @property
+    def settings(self) -> Settings:
+        """How it behaves."""
+        return self.parts.settings
+
+    def now(self) -> float:
+        """The time."""
+        return self.parts.clock.now()
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> AsyncIterator[Gateway]:
+    """A gateway at work, for the time of the block."""
+    vault = Vault(settings.data)
+    store = Store(settings.data / DATABASE)
+    # No keep-alive: a connection that a container has closed since would look like a lost container.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(trust_env=False, limits=limits) as http:
+        addresses = Addresses(settings, keys.address_key)
+        presenter = Presenter(settings, addresses, vault)
+        notifier = Notifier(settings, keys, clock, store, http, presenter.body)
+        parts = Parts(settings, clock, store, vault, addresses, Lifecycle(store, clock, notifier))
+        cogs = tuple(CogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
+        runner = Runner(parts, cogs)
+        tasks = Tasks()
+        try:
+            notifier.resume()
+            runner.start()
+            tasks.add(keep_time(parts, runner))
+            creates, calls = RateLimit(settings.creates_per_minute), RateLimit(settings.calls_per_minute)
+            yield Gateway(parts, keys, presenter, runner, Schemas(cogs, clock), creates, calls)
+        finally:
+            await tasks.stop()
+            await runner.stop()
+            await notifier.stop()
+            store.close()
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that a request came to."""
+    found = request.app.state.gateway
+    assert isinstance(found, Gateway)  # noqa: S101 - app.py put it there
+    return found

@@ -1,0 +1,1 @@
+"""Networks on a CPU: fewer products, no copies, less memory."""

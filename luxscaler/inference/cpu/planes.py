@@ -1,0 +1,235 @@
+"""RRDBNet's blocks in bfloat16 without a copy of what is concatenated, by oneDNN's prepared convolutions.
+
+A dense block concatenates ever more channels. Here every `PLANE` channels are a plane of their own, one
+behind the other in memory, and the convolution over the first n planes is one in three dimensions whose
+kernel is n deep: concatenating is counting further. Bias, activation
+and the residual happen where the sums are. The layers run over bands of rows (wavefront.py).
+
+Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W + 2, PLANE), with what lies around them:
+the neighbours' rows, and zeros beside the picture. oneDNN's kernels could add the zeros themselves, but take
+up to 1.7 times as long when they do (docs/experiments.md).
+
+It uses operators of PyTorch that its own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
+there and whether the network's sizes suit. It knows no files and no colour.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from luxscaler.inference.cpu.huge_pages import huge_zeros
+from luxscaler.inference.cpu.onednn_graph import leaky_convolution
+from luxscaler.inference.cpu.wavefront import LEVELS, Bands, run_waves
+from luxscaler.networks.rrdb import RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
+
+PLANE = 32
+"""Channels of a plane: as many bfloat16 numbers as one row of a tile of AMX holds."""
+TARGET_PIXELS = 16384
+"""Pixels of a band: fewer cost more calls, more memory (docs/experiments.md)."""
+WHOLE_PIXELS = 65536
+"""Up to here a picture is one band: 8 % sooner at 256², for 25 MB."""
+_ONES = [1, 1, 1]
+"""Strides and dilations."""
+
+
+def has_onednn() -> bool:
+    """Whether PyTorch was built with oneDNN, and has the operators that its compiler emits for it."""
+    names = (
+        "_convolution_pointwise",
+        "_convolution_pointwise_",
+        "_reorder_convolution_weight",
+        "_is_mkldnn_bf16_supported",
+    )
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return available and all(hasattr(torch.ops.mkldnn, name) for name in names)
+
+
+def usable(network: RRDBNet) -> bool:
+    """Whether this processor and PyTorch can run the network so."""
+    return (
+        has_onednn()
+        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        and network.config.growth == PLANE
+        and network.config.features % PLANE == 0
+    )
+
+
+class AddedConvolution:
+    """The convolution that ends a dense block: its weights in oneDNN's own order."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight, self._bias = _deep(weight), None if bias is None else bias.to(torch.bfloat16)
+        self._prepared: dict[tuple[int, int], Any] = {}
+
+    def add_to(self, total: Tensor, x: Tensor) -> None:
+        """Add the result, without activation, to (rows, W, out) seen as 1×out×1×rows×W; rounded once."""
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            total, x, self._weights_for(x), self._bias, [0, 0, 0], _ONES, _ONES, 1, "add", 1.0, None, [], None
+        )
+
+    def _weights_for(self, x: Tensor) -> Any:
+        size = (x.shape[3], x.shape[4])
+        prepared = self._prepared.get(size)
+        if prepared is None:
+            prepared = torch.ops.mkldnn._reorder_convolution_weight(
+                self._weight, [0, 0, 0], _ONES, _ONES, 1, list(x.shape)
+            )
+            self._prepared = {size: prepared}
+        return prepared
+
+
+def _deep(weight: Tensor) -> Tensor:
+    """O×I×3×3 → O×PLANE×(I / PLANE)×3×3 bfloat16, channels last in memory."""
+    outputs, inputs = weight.shape[:2]
+    planes = weight.detach().reshape(outputs, inputs // PLANE, PLANE, 3, 3).transpose(1, 2).to(torch.bfloat16)
+    return planes.contiguous(memory_format=torch.channels_last_3d)
+
+
+@dataclass(frozen=True)
+class _Dense:
+    """A dense block's weights: (weight, bias) of the four layers with activation, then the last one."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    last: AddedConvolution
+
+    @staticmethod
+    def of(dense: ResidualDenseBlock) -> "_Dense":
+        """The last one carries the residual's scale in its weights, so that it can add to the picture."""
+        leaky = (dense.conv1, dense.conv2, dense.conv3, dense.conv4)
+        bias = dense.conv5.bias
+        scaled = None if bias is None else bias * RESIDUAL_SCALE
+        last = AddedConvolution(dense.conv5.weight * RESIDUAL_SCALE, scaled)
+        return _Dense(tuple((_deep(conv.weight), _bias(conv)) for conv in leaky), last)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
+    return bias.detach().to(torch.bfloat16)
+
+
+class PlaneTrunk:
+    """The blocks of a loaded RRDBNet, prepared; the network itself is not changed."""
+
+    def __init__(self, network: RRDBNet) -> None:
+        self._blocks = [
+            [_Dense.of(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
+            for block in network.body
+            if isinstance(block, RRDB)
+        ]
+
+    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "PlanePicture":
+        """1×features×H×W bfloat16 → the same of the blocks' output; `step` as in RRDBNet.extract."""
+        return self.run(PlanePicture.of(x), step)
+
+    @staticmethod
+    def cut(x: Tensor) -> "PlanePicture":
+        """What `run` wants; `x` need not be kept."""
+        return PlanePicture.of(x)
+
+    def run(self, picture: "PlanePicture", step: Callable[[float], None] | None = None) -> "PlanePicture":
+        """Put the picture through all blocks, in place; it is returned."""
+        inner = PlanePicture(huge_zeros(tuple(picture.pixels.shape), torch.bfloat16), picture.bands)
+        pass_ = _Pass(inner)
+        for index, block in enumerate(self._blocks):
+            inner.pixels.copy_(picture.pixels)
+            for dense in block:
+                pass_.run(dense)
+            picture.pixels.add_(inner.pixels, alpha=RESIDUAL_SCALE)
+            if step is not None:
+                step((index + 1) / len(self._blocks))
+        return picture
+
+
+class PlanePicture:
+    """A picture of bfloat16 channels, in bands of rows; what lies beyond its edges is zero."""
+
+    def __init__(self, pixels: Tensor, bands: Bands) -> None:
+        self.pixels = pixels
+        """(bands, rows of a band, W, C)."""
+        self.bands = bands
+
+    @staticmethod
+    def of(x: Tensor) -> "PlanePicture":
+        """From 1×C×H×W."""
+        channels, height, width = x.shape[1:]
+        rows = height if height * width <= WHOLE_PIXELS else TARGET_PIXELS // width
+        bands = Bands.cut(height, rows)
+        pixels = huge_zeros((bands.count, bands.height, width, channels), torch.bfloat16)
+        pixels.flatten(0, 1)[:height] = x[0].permute(1, 2, 0)
+        return PlanePicture(pixels, bands)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """1×C×(stop − start)×W of the picture's rows, channels_last; not to be written to."""
+        return self.pixels.flatten(0, 1)[start:stop].permute(2, 0, 1)[None]
+
+
+class _Pass:
+    """The buffers of a dense block on one picture, and the block itself.
+
+    The views of the buffers are made once: at small pictures making them takes as long as what they are for.
+    """
+
+    def __init__(self, picture: PlanePicture) -> None:
+        self._bands = picture.bands
+        rows, width, channels = picture.pixels.shape[1:]
+        own = channels // PLANE
+        count, slots = picture.bands.count, picture.bands.slots
+        # Zero at first: what lies beyond the picture's edges is never written.
+        held_bands = count if count == slots else slots + 2
+        size = (held_bands, own + LEVELS - 1, rows + 2, width + 2, PLANE)
+        planes = huge_zeros(size, torch.bfloat16)
+        held = [planes[self._slot(band, count, slots)] for band in range(count)]
+        self._pictures = list(picture.pixels)
+        self._planes = [piece.unflatten(2, (own, PLANE)).permute(2, 0, 1, 3) for piece in picture.pixels]
+        self._totals = [piece.permute(2, 0, 1)[None, :, None] for piece in picture.pixels]
+        sources = [slice(0, own), *(slice(own + level, own + level + 1) for level in range(LEVELS - 1))]
+        self._inputs = [
+            [piece[: source.stop].permute(3, 0, 1, 2)[None] for source in sources] for piece in held
+        ]
+        self._targets = [[piece[source, 1:-1, 1:-1] for source in sources] for piece in held]
+        self._edges = [[self._around(held, band, source) for source in sources] for band in range(count)]
+        self._beyond = picture.bands.rows - (count - 1) * picture.bands.height
+
+    @staticmethod
+    def _slot(band: int, count: int, slots: int) -> int:
+        """The first and the last band have buffers of their own, whose outer rows stay zero."""
+        if count == slots:
+            return band
+        return slots if band == 0 else slots + 1 if band == count - 1 else band % slots
+
+    @staticmethod
+    def _around(held: list[Tensor], band: int, source: slice) -> list[tuple[Tensor, Tensor]]:
+        """(row to be filled, row of a neighbour) above and below."""
+        pairs = []
+        if band > 0:
+            pairs.append((held[band][source, 0], held[band - 1][source, -2]))
+        if band + 1 < len(held):
+            pairs.append((held[band][source, -1], held[band + 1][source, 1]))
+        return pairs
+
+    def run(self, dense: _Dense) -> None:
+        """Replace the picture by what the dense block makes of it."""
+        run_waves(self._bands.count, lambda level, band: self._make(dense, level, band), self._spread)
+
+    def _make(self, dense: _Dense, level: int, band: int) -> None:
+        if level == 0:
+            self._targets[band][0].copy_(self._planes[band])
+            return
+        x = self._inputs[band][level - 1]
+        if level == LEVELS:
+            target = self._pictures[band]
+            dense.last.add_to(self._totals[band], x)
+        else:
+            target = self._targets[band][level][0]
+            made = leaky_convolution(x, *dense.layers[level - 1])
+            target.copy_(made[0, :, 0].permute(1, 2, 0))
+        if band + 1 == self._bands.count and self._beyond < target.shape[0]:
+            target[self._beyond :] = 0.0  # below the picture's edge, as padding is
+
+    def _spread(self, level: int, band: int) -> None:
+        """Give a band the rows of its neighbours that its convolutions see."""
+        for row, neighbour in self._edges[band][level]:
+            row.copy_(neighbour)

@@ -1,0 +1,194 @@
+"""A loaded RRDBNet prepared for its device: the numbers of networks/rrdb.py, sooner and in less memory.
+
+`prepared` chooses: on a CPU float32 runs by winograd.py, bfloat16 by planes.py where oneDNN has
+what it needs; on an NVIDIA card float16 runs by the kernels of cuda/; None means that the network is to be
+run as it is (any other device, precision or architecture). The part that enlarges is done here for the CPU,
+in blocks that leave the allocator's memory warm:
+
+- A nearest ×2 step and the convolution behind it are one convolution of 2 × 2 before it, for each of the four
+  pixels that come of one: 16 products instead of 36.
+- The last convolution, with 3 outputs, is 27 products of one pixel each, shifted and added.
+
+It knows no tiles, files or colour, and does not change the network that it is given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from luxscaler.inference.cpu.planes import PlanePicture, PlaneTrunk, has_onednn
+from luxscaler.inference.cpu.wavefront import Bands
+from luxscaler.inference.cpu.winograd import TiledPicture, WinogradTrunk
+from luxscaler.networks.rrdb import LEAK, RECONSTRUCT_RADIUS, RRDBNet
+
+BLOCK = 64
+"""Largest side, in pixels of features, of what is enlarged at once; 2 pixels on each side are done twice.
+Larger tensors come fresh from the system for each block: its page faults cost as much as the work."""
+PRODUCT_PIXELS = 4096
+"""Pixels that the last convolution turns into float32 at once."""
+_PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""(row, column) of the four pixels that one becomes."""
+
+
+class FastRRDBNet:
+    """`network(x)` by other means; differences in rounding are in docs/experiments.md."""
+
+    def __init__(self, network: RRDBNet, trunk: "WinogradTrunk | PlaneTrunk", dtype: torch.dtype) -> None:
+        self.config = network.config
+        self._trunk, self._dtype = trunk, dtype
+        self._first = Convolution(network.conv_first, dtype)
+        self._body = Convolution(network.conv_body, dtype)
+        self._up = [
+            Convolution(_doubling(conv), dtype, leaky=True) for conv in (network.conv_up1, network.conv_up2)
+        ]
+        self._fine = Convolution(network.conv_hr, dtype, leaky=True)
+        self._last = LastConvolution(network.conv_last)
+
+    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
+        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
+
+        `step` is told after each block what share of the blocks is done.
+        """
+        x = F.pixel_unshuffle(x, self.config.unshuffle) if self.config.unshuffle > 1 else x
+        x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        picture = self._trunk.cut(self._first(x, (1, 1)))
+        body = self._trunk.run(picture, step)  # type: ignore[arg-type] # each knows its own pictures
+        rows, columns = x.shape[2:]
+        out = torch.empty((1, self.config.out_channels, 4 * rows, 4 * columns))
+        for down in _cuts(rows):
+            features = self._features(x, body, down.first, down.last)
+            for across in _cuts(columns):
+                block = self._enlarged(features[..., across.first : across.last])
+                out[:, :, down.target, across.target] = block[:, :, down.kept, across.kept]
+        return out
+
+    def _features(self, x: Tensor, body: "TiledPicture | PlanePicture", start: int, stop: int) -> Tensor:
+        """Rows of what RRDBNet.extract gives. The first convolution is done again: keeping it costs more."""
+        top, bottom = max(start - 1, 0), min(stop + 1, x.shape[2])
+        beyond = (0, 0, top - start + 1, stop + 1 - bottom)
+        first = self._first(F.pad(x[:, :, top:bottom], beyond), (0, 1))
+        return first.add_(self._body(F.pad(body.rows(top, bottom), beyond), (0, 1)))
+
+    def _enlarged(self, features: Tensor) -> Tensor:
+        """As RRDBNet.reconstruct: 1×features×h×w → 1×out×4h×4w float32."""
+        for doubling in self._up:
+            features = _interleaved(doubling(features, (1, 1)))
+        return self._last(self._fine(features, (1, 1)))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A part of one axis to be enlarged: [start, stop), and with what it sees, [first, last)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+    @property
+    def target(self) -> slice:
+        """Where its result belongs."""
+        return slice(4 * self.start, 4 * self.stop)
+
+    @property
+    def kept(self) -> slice:
+        """The part of what [first, last) becomes that is its result."""
+        return slice(4 * (self.start - self.first), 4 * (self.stop - self.first))
+
+
+def _cuts(length: int) -> list[_Cut]:
+    """An axis in parts of at most BLOCK, as even as can be."""
+    side = Bands.cut(length, BLOCK).height
+    cuts = ((start, min(start + side, length)) for start in range(0, length, side))
+    reach = RECONSTRUCT_RADIUS
+    return [_Cut(start, stop, max(start - reach, 0), min(stop + reach, length)) for start, stop in cuts]
+
+
+class Convolution:
+    """A convolution of one dtype, its activation included, by oneDNN's fused operator where there is one."""
+
+    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, *, leaky: bool = False) -> None:
+        self._weight = conv.weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
+        self._bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+        self._leaky = leaky
+        self._fused = has_onednn()
+
+    def __call__(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        """1×in×H×W → 1×out×H'×W', channels_last."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        if not self._leaky:
+            return F.conv2d(x, self._weight, self._bias, padding=padding)
+        if not self._fused:
+            return F.leaky_relu_(F.conv2d(x, self._weight, self._bias, padding=padding), LEAK)
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self._weight, self._bias, list(padding), [1, 1], [1, 1], 1, "leaky_relu", [LEAK], None
+        )
+        return out
+
+
+def _doubling(conv: nn.Conv2d) -> nn.Conv2d:
+    """The 3 × 3 convolution after a nearest ×2 step as one of 2 × 2 before it, four times the outputs.
+
+    A pixel's four descendants see it, and one neighbour on each side: of the three taps in a row two fall on
+    the same source pixel. Outputs in the order of _PHASES; with a padding of 1 there is one row and column
+    more than is wanted (see _interleaved).
+    """
+    taps = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+    weight = conv.weight.detach().double()
+    kernels = [
+        torch.einsum("ak,bl,oikl->oiab", taps[row].double(), taps[column].double(), weight)
+        for row, column in _PHASES
+    ]
+    result = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 2, padding=1, bias=conv.bias is not None)
+    result.weight.data = torch.cat(kernels).float()
+    if conv.bias is not None:
+        result.bias.data = conv.bias.detach().repeat(4)  # type: ignore[union-attr]
+    return result
+
+
+def _interleaved(phases: Tensor) -> Tensor:
+    """1×4C×(h + 1)×(w + 1), the result of `_doubling` → 1×C×2h×2w."""
+    channels, rows, columns = phases.shape[1] // 4, phases.shape[2] - 1, phases.shape[3] - 1
+    size = (1, channels, 2 * rows, 2 * columns)
+    out = torch.empty(size, dtype=phases.dtype, memory_format=torch.channels_last)
+    for index, (row, column) in enumerate(_PHASES):
+        phase = phases[:, index * channels : (index + 1) * channels]
+        out[:, :, row::2, column::2] = phase[:, :, row : row + rows, column : column + columns]
+    return out
+
+
+class LastConvolution:
+    """3 × 3, few outputs, in float32: rounding here would cost more than all layers before."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        self._outputs = conv.out_channels
+        weight = conv.weight.detach().float()
+        self._taps = weight.permute(2, 3, 0, 1).reshape(-1, conv.in_channels).contiguous()
+        """(9 · out, in): the products of one pixel, tap by tap."""
+        self._bias = None if conv.bias is None else conv.bias.detach().float()[:, None, None]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """1×in×H×W of any dtype → 1×out×H×W float32."""
+        rows, columns = x.shape[2:]
+        pixels = x[0].permute(1, 2, 0).reshape(-1, x.shape[1])
+        products = torch.empty((self._taps.shape[0], rows * columns))
+        for start in range(0, rows * columns, PRODUCT_PIXELS):
+            part = slice(start, start + PRODUCT_PIXELS)
+            torch.mm(self._taps, pixels[part].float().T, out=products[:, part])
+        products = products.view(3, 3, self._outputs, rows, columns)
+        out = products[1, 1] if self._bias is None else products[1, 1] + self._bias
+        for down in range(3):
+            for across in range(3):
+                if (down, across) != (1, 1):
+                    here, there = _shifted(down - 1, rows), _shifted(across - 1, columns)
+                    out[:, here[0], there[0]] += products[down, across][:, here[1], there[1]]
+        return out[None]
+
+
+def _shifted(offset: int, length: int) -> tuple[slice, slice]:
+    """(where a tap `offset` away is added, where it is taken from) along one side."""
+    here = slice(max(-offset, 0), length - max(offset, 0))
+    return here, slice(max(offset, 0), length - max(-offset, 0))

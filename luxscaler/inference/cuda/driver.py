@@ -1,0 +1,140 @@
+"""A CUDA card: the program compiled by NVRTC for it, launches on PyTorch's current stream, CUDA graphs.
+
+The only module that knows CUDA. NVRTC and the driver are reached through cuda.bindings, which PyTorch's CUDA
+wheels depend on as they do on NVRTC; no toolkit and no compiler need be installed.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from luxscaler.inference.cuda import kernel_source
+from luxscaler.inference.cuda.abi import Job
+
+FREE_SHARED = 48 * 1024
+"""Bytes of shared memory that a kernel may have without asking (CUDA programming guide)."""
+TIMED = 3
+"""Runs that are timed; the shortest counts."""
+
+
+class CompileError(RuntimeError):
+    """The program could not be compiled, loaded or started."""
+
+
+class Card:
+    """`Kernels` on a CUDA device of compute capability 8.0 or above. CompileError where it does not work."""
+
+    def __init__(self, device: torch.device) -> None:
+        from cuda.bindings import driver  # noqa: PLC0415 - only machines with a card have it
+
+        self._driver = driver
+        self._device = torch.device(
+            "cuda", torch.cuda.current_device() if device.index is None else device.index
+        )
+        major, minor = torch.cuda.get_device_capability(self._device)
+        binary = compiled(kernel_source.source(), f"sm_{major}{minor}")
+        with torch.cuda.device(self._device):
+            torch.cuda.synchronize()  # PyTorch makes the context, if it has not yet
+            self._module = _checked(driver.cuModuleLoadData(binary))
+            self._functions = {name: self._function(name, shared) for name, shared in _shared_bytes().items()}
+
+    def _function(self, name: str, shared: int) -> Any:
+        function = _checked(self._driver.cuModuleGetFunction(self._module, name.encode()))
+        if shared > FREE_SHARED:
+            most = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            _checked(self._driver.cuFuncSetAttribute(function, most, shared))
+        return function
+
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """See Kernels."""
+        return torch.empty(shape, dtype=dtype, device=self._device)
+
+    def upload(self, tensor: Tensor) -> Tensor:
+        """See Kernels."""
+        return tensor.to(self._device, copy=True).contiguous()
+
+    def launch(self, name: str, grid: tuple[int, int], threads: int, shared: int, job: Job) -> None:
+        """See Kernels. On the current stream; the card must be the current one."""
+        stream = torch.cuda.current_stream(self._device).cuda_stream
+        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(job))
+        where = ctypes.addressof(parameters)
+        _checked(
+            self._driver.cuLaunchKernel(
+                self._functions[name],
+                *grid,
+                1,
+                threads,
+                1,
+                1,
+                shared,
+                self._driver.CUstream(stream),
+                where,
+                0,
+            )
+        )
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        """See Kernels. As a CUDA graph: a small picture's launches take longer to start than to run."""
+        with torch.cuda.device(self._device):
+            run()  # kernels are loaded when they first run, which a recording must not see
+            torch.cuda.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                run()
+
+        def replay() -> None:
+            with torch.cuda.device(self._device):
+                graph.replay()
+
+        return replay
+
+    def seconds(self, run: Callable[[], None]) -> float | None:
+        """See Kernels."""
+        times: list[float] = []
+        with torch.cuda.device(self._device):
+            run()
+            for _ in range(TIMED):
+                start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+                end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+                start.record()
+                run()
+                end.record()
+                end.synchronize()
+                times.append(start.elapsed_time(end) / 1e3)
+        return min(times)
+
+
+def _shared_bytes() -> dict[str, int]:
+    """Of each kernel's block."""
+    ends = {"first_convolution": 0, "last_convolution": kernel_source.LAST_SHARED}
+    return ends | {tile.name: tile.shared for tile in kernel_source.TILES}
+
+
+def compiled(source: str, architecture: str) -> bytes:
+    """CUDA C++ → machine code (cubin) for an architecture, as sm_90. CompileError says what NVRTC says."""
+    from cuda.bindings import nvrtc  # noqa: PLC0415
+
+    text = _checked(nvrtc.nvrtcCreateProgram(source.encode(), b"luxscaler.cu", 0, [], []))
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
+    (result,) = nvrtc.nvrtcCompileProgram(text, len(options), options)
+    if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        words = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(text))
+        _checked(nvrtc.nvrtcGetProgramLog(text, words))
+        raise CompileError(f"NVRTC for {architecture}: {words.decode(errors='replace').strip()}")
+    binary: bytes = b" " * _checked(nvrtc.nvrtcGetCUBINSize(text))
+    _checked(nvrtc.nvrtcGetCUBIN(text, binary))
+    nvrtc.nvrtcDestroyProgram(text)
+    return binary
+
+
+def _checked(answer: tuple[Any, ...]) -> Any:
+    """What a call of cuda.bindings gives: (error, one value or none)."""
+    error, *values = answer
+    if error.name == "CUDA_ERROR_OUT_OF_MEMORY":
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    if int(error) != 0:
+        raise CompileError(f"{error.name} ({int(error)})")
+    return values[0] if values else None

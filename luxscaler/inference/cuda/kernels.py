@@ -1,0 +1,31 @@
+"""What the engine needs of a device: memory, launches, and how long they take.
+
+`card.Card` is a CUDA card; the tests run the same kernels on a processor. Nothing here knows networks.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from luxscaler.inference.cuda.abi import Job
+
+
+class Kernels(Protocol):
+    """A device that has the program of kernel_source.py."""
+
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Memory of the device, its content undefined; torch.OutOfMemoryError where there is not enough."""
+
+    def upload(self, tensor: Tensor) -> Tensor:
+        """A contiguous copy on the device."""
+
+    def launch(self, name: str, grid: tuple[int, int], threads: int, shared: int, job: Job) -> None:
+        """Start a kernel: `grid` blocks (across, down) of that many threads and bytes of shared memory."""
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        """What does the launches of `run` again, sooner; the tensors it uses stay where they are."""
+
+    def seconds(self, run: Callable[[], None]) -> float | None:
+        """How long these launches take; None where that says nothing."""

@@ -1,0 +1,107 @@
+"""The launches that make one size of picture, with their memory, worked out once.
+
+Feature maps lie in planes of 32 channels. A dense block reads the two planes of its input and the four planes
+of growth that all blocks share; three pairs of planes take turns as input, result and outer residual. What
+enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its memory is bounded. This
+module chooses no tiles and knows no device.
+"""
+
+import torch
+from torch import Tensor
+
+from luxscaler.inference.cuda.abi import ConvolutionJob
+from luxscaler.inference.cuda.kernel_source import PLANE
+from luxscaler.inference.cuda.kernels import Kernels
+from luxscaler.inference.cuda.launches import (
+    Map,
+    Residual,
+    Step,
+    convolution,
+    first_convolution,
+    last_convolution,
+)
+from luxscaler.inference.cuda.layers import FEATURES, GROWTH, Layer, Layers
+from luxscaler.networks.rrdb import RECONSTRUCT_RADIUS, RESIDUAL_SCALE
+
+STRIP_BYTES = 2**27
+"""Of a feature map at four times the size; two are held at once."""
+MOST_PIXELS = 2**26
+"""Of a feature map: the kernels' offsets within a plane are 32-bit numbers of halves."""
+_PAIR = FEATURES // PLANE
+
+
+class Plan:
+    """`picture` (in, rows, columns) float32 → `out` (3, 4·rows, 4·columns) float32, by `run`."""
+
+    def __init__(self, layers: Layers, kernels: Kernels, rows: int, columns: int) -> None:
+        """torch.OutOfMemoryError when the memory for it is not there."""
+        if rows * columns > MOST_PIXELS:
+            raise torch.OutOfMemoryError(f"{columns} × {rows} pixels are out of memory's reach in one run")
+        self._layers, self._kernels = layers, kernels
+        self.steps: list[Step] = []
+        self.maps: list[Tensor] = []
+        """All feature maps."""
+        self.picture = kernels.empty((layers.first.inputs, rows, columns), torch.float32)
+        self.out = kernels.empty((3, 4 * rows, 4 * columns), torch.float32)
+        self._enlarge(self._extract(rows, columns))
+        # Every other one from below: it begins with the rows that the one before has just left in the cache.
+        for index, step in enumerate(self.steps):
+            if isinstance(step.job, ConvolutionJob):
+                step.job.upwards = index % 2
+
+    def run(self) -> None:
+        """Start all launches."""
+        for step in self.steps:
+            step.launch(self._kernels)
+
+    def _map(self, planes: int, rows: int, columns: int) -> Map:
+        self.maps.append(self._kernels.empty((planes, rows, columns, PLANE), torch.float16))
+        return Map.whole(self.maps[-1])
+
+    def _extract(self, rows: int, columns: int) -> Map:
+        """As RRDBNet.extract; returns its result."""
+        first, *pairs = (self._map(_PAIR, rows, columns) for _ in range(4))
+        growth = self._map(4 * GROWTH // PLANE, rows, columns)
+        self.steps.append(first_convolution(self._layers.first, self.picture, first))
+        x = first
+        for block in self._layers.blocks:
+            root = x
+            one, two = [pair for pair in pairs if pair is not root][:2]
+            for index, (dense, target) in enumerate(zip(block, (one, two, one), strict=True)):
+                self._dense(dense, x, growth, target, root if index == 2 else None)
+                x = target
+        features = next(pair for pair in pairs if pair is not x)
+        self.steps.append(convolution(self._layers.body, x, features, inner=Residual(first, 1.0)))
+        return features
+
+    def _dense(self, layers: list[Layer], x: Map, growth: Map, target: Map, root: Map | None) -> None:
+        """As ResidualDenseBlock; `root`: the input of the RRDB that ends with it."""
+        for index, layer in enumerate(layers[:-1]):
+            grown = Map.whole(growth.planes[index : index + 1])
+            self.steps.append(convolution(layer, x, grown, tail=growth, leaky=True))
+        outer = None if root is None else Residual(root, RESIDUAL_SCALE)
+        inner = Residual(x, RESIDUAL_SCALE)
+        self.steps.append(convolution(layers[-1], x, target, tail=growth, inner=inner, outer=outer))
+
+    def _enlarge(self, features: Map) -> None:
+        """As RRDBNet.reconstruct, strip by strip."""
+        rows, columns, reach, layers = features.rows, features.columns, RECONSTRUCT_RADIUS, self._layers
+        most = max(STRIP_BYTES // (4 * 4 * FEATURES * 2 * columns), 4 * reach)
+        height = min(most, rows + 2 * reach)  # with what is seen beyond the strip
+        side = height - 2 * reach
+        doubled = self._map(_PAIR, 2 * height, 2 * columns)
+        one, two = (self._map(_PAIR, 4 * height, 4 * columns) for _ in range(2))
+        for start in range(0, rows, side):
+            stop = min(start + side, rows)
+            first, last = max(start - reach, 0), min(stop + reach, rows)
+            seen = last - first
+            source = Map(features.planes, first, last)
+            half, full, fine = (
+                Map(doubled.planes, 0, 2 * seen),
+                *(Map(m.planes, 0, 4 * seen) for m in (one, two)),
+            )
+            self.steps.append(convolution(layers.up1, source, half, leaky=True))
+            self.steps.append(convolution(layers.up2, half, full, leaky=True))
+            self.steps.append(convolution(layers.fine, full, fine, leaky=True))
+            kept = range(4 * (start - first), 4 * (stop - first))
+            self.steps.append(last_convolution(layers.last, fine, self.out, kept, 4 * first))

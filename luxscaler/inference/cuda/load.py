@@ -1,0 +1,37 @@
+"""The way in: a network made ready for a card, if its kernels run there and agree with PyTorch.
+
+Where anything is wrong the answer is None with a warning, and the plain network runs: speed is lost, never
+quality.
+"""
+
+import os
+import warnings
+
+import torch
+
+from luxscaler.inference.cuda import trial
+from luxscaler.inference.cuda.engine import CudaRRDBNet
+from luxscaler.inference.cuda.layers import suits
+from luxscaler.inference.cuda.validate import agreeing
+from luxscaler.networks.rrdb import RRDBNet
+
+LEAST_CAPABILITY = (8, 0)
+"""cp.async and the matrix products that the kernels are written in came with Ampere."""
+SWITCH = "LUXSCALER_CUDA_KERNELS"
+"""Environment variable; 0: PyTorch's kernels are wanted."""
+
+
+def load(network: RRDBNet, device: torch.device) -> CudaRRDBNet | None:
+    """The network (float32, on the CPU) on a CUDA device, or None where it is to be run as it is."""
+    if not suits(network) or torch.version.hip is not None:  # PyTorch calls AMD's cards CUDA too
+        return None
+    if os.environ.get(SWITCH) == "0" or torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
+        return None
+    reason = trial.failure(device)
+    if reason is None:
+        try:
+            return agreeing(network, device)
+        except Exception as error:  # whatever it is, the plain network is there
+            reason = f"{type(error).__name__}: {error}"
+    warnings.warn(f"LuxScaler's own CUDA kernels are not used, PyTorch's are, slower: {reason}", stacklevel=2)
+    return None

@@ -1,0 +1,44 @@
+"""An engine for a card, given out only if it agrees with PyTorch there.
+
+It knows no other way to run the network: what happens without this one is its caller's business.
+"""
+
+import copy
+import math
+
+import torch
+
+from luxscaler.inference.cuda.driver import Card
+from luxscaler.inference.cuda.engine import CudaRRDBNet
+from luxscaler.networks.rrdb import RRDBNet
+
+LEAST_DB = 65.0
+"""PSNR to the plain network in float32 on noise; with the real weights and these roundings it is 79.6."""
+_TRIED = (48, 40)
+"""Rows, columns of the picture on which they are compared."""
+
+
+class DisagreementError(RuntimeError):
+    """The kernels' result is not the network's."""
+
+
+def agreeing(network: RRDBNet, device: torch.device) -> CudaRRDBNet:
+    """The network (float32, on the CPU) on a card. DisagreementError, CompileError and what CUDA raises."""
+    engine = CudaRRDBNet(network, Card(device))
+    found = psnr(engine, network, device)
+    if not found >= LEAST_DB:  # so that NaN is caught
+        raise DisagreementError(f"their result is {found:.1f} dB from float32, less than {LEAST_DB:.0f}")
+    return engine
+
+
+@torch.inference_mode()
+def psnr(engine: CudaRRDBNet, network: RRDBNet, device: torch.device) -> float:
+    """PSNR in code values, dB, of the engine to the network in float32 on the device, on seeded noise."""
+    unshuffle = network.config.unshuffle
+    size = (_TRIED[0] * unshuffle, _TRIED[1] * unshuffle)
+    noise = torch.rand((1, network.config.in_channels, *size), generator=torch.Generator().manual_seed(1))
+    x = noise.to(device)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        expected = copy.deepcopy(network).to(device)(x)
+    error = float((engine(x) - expected).double().square().mean())
+    return math.inf if error == 0.0 else -10.0 * math.log10(error) if error > 0.0 else math.nan

@@ -1,0 +1,45 @@
+"""A loaded network prepared for its device: the same numbers, sooner and in less memory.
+
+`prepared` chooses: on a CPU float32 runs by Winograd's products, bfloat16 by oneDNN's prepared convolutions
+where it has what they need; on an NVIDIA card float16 runs by the kernels of cuda/; None means that the
+network is to be run as it is (any other device, precision or architecture).
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from luxscaler.inference.cpu.planes import PlaneTrunk
+from luxscaler.inference.cpu.planes import usable as planes_usable
+from luxscaler.inference.cpu.rrdb import FastRRDBNet
+from luxscaler.inference.cpu.srvgg import FastSRVGG
+from luxscaler.inference.cpu.winograd import WinogradTrunk
+from luxscaler.inference.cuda import load
+from luxscaler.networks.build import Network
+from luxscaler.networks.rrdb import RRDBNet
+
+
+class Prepared(Protocol):
+    """A network that is run by other means than its own `forward`."""
+
+    def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
+        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
+
+        `step` is told what share of the work is done, if only at the end.
+        """
+
+
+def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Prepared | None:
+    """The network prepared, or None where it is to be run as it is. network: float32, on the CPU."""
+    if not isinstance(network, RRDBNet):
+        on_cpu = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16)
+        return FastSRVGG(network, dtype) if on_cpu else None
+    if device.type == "cuda" and dtype == torch.float16:
+        return load.load(network, device)
+    if device.type == "cpu" and dtype == torch.bfloat16 and planes_usable(network):
+        return FastRRDBNet(network, PlaneTrunk(network), dtype)
+    if device.type == "cpu" and dtype == torch.float32:
+        return FastRRDBNet(network, WinogradTrunk(network), dtype)
+    return None

@@ -1,0 +1,123 @@
+"""A file appears whole or not at all: written beside its target, renamed when it is complete.
+
+It knows nothing of pictures. What encoders and the operating system raise becomes ExportError here.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from luxscaler.io.options import ExportError
+
+_LONGEST_NAME = 255  # bytes: ext4, XFS, APFS
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a new file beside `path` and rename it on success. Any number of writers may do so at once."""
+    name = f".{secrets.token_hex(8)}.partial"
+    with translated(path, name):
+        target = _target(path)
+        temporary = target.with_name(name)
+        temporary.open("xb").close()  # before any work: a folder that is missing or not writable
+        try:
+            yield temporary
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class Partial:
+    """The unfinished file of one long-running writer: `.NAME.partial` beside the target, always that name.
+
+    What a killed process left is written over by the next, so nothing piles up. A lock of the operating
+    system, which ends with its process, keeps two writers of one target apart. Raises ExportError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with translated(path):
+            self._target = _target(path)
+            self.path = self._target.with_name(_partial_name(self._target.name))
+            self._handle = self._opened()
+        self._open = True
+
+    def keep(self) -> None:
+        """Rename the file to its target."""
+        with translated(self._path, self.path.name):
+            self.path.replace(self._target)
+            self._close()
+
+    def discard(self) -> None:
+        """Remove the file, unless it was kept."""
+        if self._open:
+            with translated(self._path, self.path.name):
+                try:
+                    self.path.unlink(missing_ok=True)
+                finally:
+                    self._close()
+
+    def _close(self) -> None:
+        self._open = False
+        fcntl.flock(self._handle, fcntl.LOCK_UN)  # a fork may hold the handle still
+        os.close(self._handle)
+
+    def _opened(self) -> int:
+        """An empty, locked file that is still the one of that name: another may have renamed it meanwhile."""
+        while True:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = os.fstat(handle)
+                if not stat.S_ISREG(held.st_mode):
+                    raise OSError(f"{self.path.name} is no regular file")
+                if _same_file(self.path, held):
+                    os.ftruncate(handle, 0)
+                    return handle
+            except BlockingIOError:
+                os.close(handle)
+                raise ExportError(
+                    f"cannot write {str(self._path)!r}: another writer is at work on it"
+                ) from None
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+
+
+@contextmanager
+def translated(path: Path, name: str = "") -> Iterator[None]:
+    """Make ExportError of what encoders raise: one line that names `path`, not the temporary `name`."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: OpenEXR, imagecodecs
+        reason = getattr(error, "strerror", None) or str(error)
+        reason = reason.replace(name, path.name) if name else reason
+        raise ExportError(f"cannot write {str(path)!r}: {' '.join(reason.split())}") from error
+
+
+def _target(path: Path) -> Path:
+    """A link stays a link: what it points to is replaced."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError("it is a directory")
+    return target
+
+
+def _same_file(path: Path, held: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), held)
+    except FileNotFoundError:
+        return False
+
+
+def _partial_name(name: str) -> str:
+    partial = f".{name}.partial"
+    if len(os.fsencode(partial)) <= _LONGEST_NAME:
+        return partial
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"

@@ -1,0 +1,1 @@
+"""AVIF: read, and written as HDR for the web."""

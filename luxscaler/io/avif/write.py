@@ -1,0 +1,46 @@
+"""AVIF: HDR for the web, PQ in BT.2020 at 10 or 12 bits, 4:4:4, lossy; alpha straight and lossless."""
+
+import struct
+from pathlib import Path
+
+import imagecodecs
+
+from luxscaler.io.avif.annotate import annotate
+from luxscaler.io.exif_write import describe, tiff_block
+from luxscaler.io.frame import THREADS, Job
+from luxscaler.io.pq import CICP, LightLevels, encode_pq
+
+MAX_SIDE = 65536
+"""Pixels a side: 16-bit fields of AV1's sequence header (AV1 specification, 5.5.1)."""
+_SPEED = 8  # on the sample 4 × faster than 6, 5 % larger, 0.4 dB less; 9 is 2 × faster again and 9 % larger
+
+
+def write_avif(path: Path, job: Job) -> None:
+    """Write codes whose meaning the nclx colour box gives: 9, 16, 9, full range (ITU-T H.273); light levels.
+
+    Without those (clli) a browser assumes 1000 cd/m² and more, and darkens a picture that fits its display.
+    """
+    coded, levels = encode_pq(job, job.options.avif_bits)
+    primaries, transfer, matrix = CICP
+    encoded = imagecodecs.avif_encode(
+        coded,
+        level=job.options.avif_quality,
+        speed=_SPEED,
+        bitspersample=job.options.avif_bits,
+        primaries=primaries,
+        transfer=transfer,
+        matrix=matrix,
+        numthreads=THREADS,
+    )
+    exif = tiff_block(describe(job))
+    path.write_bytes(annotate(bytes(encoded), _properties(levels), exif))
+
+
+def _properties(levels: LightLevels) -> list[tuple[bytes, bytes]]:
+    """Return clli, whole cd/m², and mdcv: PNG's mDCV, but green, blue, red (ISO/IEC 23008-2, annex D)."""
+    red_x, red_y, green_x, green_y, blue_x, blue_y, *rest = levels.mastering_display()
+    display = (green_x, green_y, blue_x, blue_y, red_x, red_y, *rest)
+    return [
+        (b"clli", struct.pack(">2H", round(levels.max_cll), round(levels.max_fall))),
+        (b"mdcv", struct.pack(">8H2I", *display)),
+    ]

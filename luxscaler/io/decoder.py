@@ -1,0 +1,70 @@
+"""What every decoder says about a file before it decodes it, and the interface they share.
+
+A decoder is a module with two functions, both given a seekable binary stream: `read_info` looks at the
+header only, allocates nothing that grows with the picture and returns a FileInfo; `read_samples` returns
+the stored samples as (height, width, channels), colour channels first, alpha last, before orientation.
+What they raise as PictureError is the rest of a sentence ("is truncated: ..."), which io/read.py completes
+with the name of the file; it also translates what their libraries raise.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luxscaler.io.color_encoding import ColorCoding
+from luxscaler.io.exif import Metadata
+
+Samples = NDArray[Any]
+"""(height, width, channels): unsigned integers from 0 to 2^bits - 1, or float32."""
+
+
+class Alpha(Enum):
+    """How the last channel relates to the colour."""
+
+    NONE = "none"
+    STRAIGHT = "straight"
+    ASSOCIATED = "associated"
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """The header of a picture file, sizes as stored (before orientation)."""
+
+    format: str
+    width: int
+    height: int
+    bits: int
+    """Bits per sample; integers reach from 0 to 2^bits - 1."""
+    channels: int
+    """Channels that read_samples returns: 1 grey, 3 RGB or 4 CMYK, and one more for alpha."""
+    coding: ColorCoding
+    is_float: bool = False
+    source_bits: int | None = None
+    """Depth of the integer picture whose floats these are, where a file of ours says so."""
+    alpha: Alpha = Alpha.NONE
+    orientation: int = 1
+    """EXIF orientation, 1 to 8, still to be applied (for AVIF: what irot and imir amount to)."""
+    inverted: bool = False
+    """Grey where 0 is white (TIFF WhiteIsZero)."""
+    decoded_pixels: int = 0
+    """Pixels that the decoder allocates where that is more than width × height."""
+    notices: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
+
+
+class Decoder(Protocol):
+    """The two functions of a decoder module."""
+
+    def read_info(self, stream: BinaryIO) -> FileInfo:
+        """Read the header."""
+
+    def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:
+        """Decode the samples, as stored."""
+
+
+def with_channels(array: NDArray[Any]) -> Samples:
+    """Give a (height, width) array its channel axis."""
+    return array[..., np.newaxis] if array.ndim == 2 else array

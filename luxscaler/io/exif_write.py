@@ -1,0 +1,76 @@
+"""What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF."""
+
+from PIL import Image
+
+from luxscaler.io.frame import Job
+from luxscaler.io.options import ExportError
+
+_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE = 270, 282, 283, 296, 305
+_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT = 271, 272, 306, 315, 33432
+_EXIF_DIRECTORY, _DATE_TAKEN, _USER_COMMENT = 0x8769, 0x9003, 0x9286
+_INCH = 2
+
+
+def check_exif(exif: bytes) -> None:
+    """Raise ExportError for what is no EXIF."""
+    if exif[:4] not in (b"II*\0", b"MM\0*"):
+        raise ExportError(f"exif must start with a TIFF header, got {exif[:4]!r}")
+    try:
+        _load(exif).tobytes()
+    except Exception as error:  # noqa: BLE001, RUF100 - Pillow raises nearly anything for a broken structure
+        raise ExportError(f"exif cannot be read: {error}") from error
+
+
+def describe(job: Job) -> Image.Exif:
+    """Return the source's EXIF with Software, resolution and Job.notes() as ImageDescription.
+
+    Where the source has a description of its own, that stays and the notes become UserComment.
+    """
+    exif = _load(job.exif)
+    exif[_SOFTWARE] = job.options.software
+    if exif.get(_DESCRIPTION):
+        exif.get_ifd(_EXIF_DIRECTORY)[_USER_COMMENT] = b"ASCII\0\0\0" + job.notes().encode()
+    else:
+        exif[_DESCRIPTION] = job.notes()
+    if job.resolution_dpi:
+        exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = job.resolution_dpi
+        exif[_UNIT] = _INCH
+    return exif
+
+
+def tiff_block(exif: Image.Exif) -> bytes:
+    """Return the block from its TIFF header on, without the "Exif" marker that only JPEG wants."""
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def baseline_tags(job: Job) -> dict[int, str]:
+    """Return the source's make, model, date, artist and copyright by their TIFF tags, those that it has."""
+    exif = _load(job.exif)
+    found = {tag: _text(exif.get(tag)) for tag in (_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT)}
+    return {tag: text for tag, text in found.items() if text}
+
+
+def owner_and_date(job: Job) -> tuple[str, str]:
+    """Return who owns the picture (copyright, else artist) and when it was taken; empty if not known."""
+    tags = baseline_tags(job)
+    taken = _load(job.exif).get_ifd(_EXIF_DIRECTORY).get(_DATE_TAKEN)
+    return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), _text(taken)
+
+
+def _load(exif: bytes | None) -> Image.Exif:
+    result = Image.Exif()
+    if exif is None:
+        return result
+    result.load(b"Exif\0\0" + exif)
+    for tag, value in dict(result).items():
+        # Text is ASCII by the standard and UTF-8 in practice. Pillow reads it as Latin-1 and would write "?".
+        if isinstance(value, str) and not value.isascii():
+            result[tag] = value.encode("latin-1", "replace")
+    return result
+
+
+def _text(value: object) -> str:
+    """EXIF text may be followed by zero bytes, and copyright holds one between its two parts."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return " ".join(value.replace("\0", " ").split()) if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""OpenEXR: read, and written as a float master."""

@@ -1,0 +1,85 @@
+"""OpenEXR: the master, linear and premultiplied as that format's convention asks."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import OpenEXR
+from numpy.typing import NDArray
+
+from luxscaler.io.exif_write import owner_and_date
+from luxscaler.io.float_rounding import round_mantissa, to_half
+from luxscaler.io.frame import D65, ESTIMATED_RANGE_COMMENT, REC709, THREADS, WHITE_CD_M2, Job
+from luxscaler.io.options import ExportOptions
+
+_COMPRESSIONS = {
+    "zip": OpenEXR.ZIP_COMPRESSION,
+    "zips": OpenEXR.ZIPS_COMPRESSION,
+    "piz": OpenEXR.PIZ_COMPRESSION,
+    "pxr24": OpenEXR.PXR24_COMPRESSION,
+    "dwaa": OpenEXR.DWAA_COMPRESSION,
+    "none": OpenEXR.NO_COMPRESSION,
+}
+_PIZ_MANTISSA_BITS = 16
+_POOL = threading.Lock()
+
+
+def write_exr(path: Path, job: Job) -> None:
+    """Scan lines or tiles of float32 or half floats, R, G, B and, where there is one, A."""
+    options = job.options
+    header = {
+        "compression": _COMPRESSIONS[codec(options)],
+        "type": OpenEXR.tiledimage if options.exr_tile else OpenEXR.scanlineimage,
+        **attributes(job),
+    }
+    if options.exr_tile:
+        tiles = header["tiles"] = OpenEXR.TileDescription()
+        tiles.xSize = tiles.ySize = options.exr_tile
+    stored = stored_samples(job)
+    with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
+        if OpenEXR.global_thread_count() < THREADS:
+            OpenEXR.set_global_thread_count(THREADS)
+    with OpenEXR.File(header, {"RGB" if job.alpha is None else "RGBA": stored}) as file:
+        file.write(str(path))
+
+
+def attributes(job: Job) -> dict[str, str | float | int | tuple[float, ...]]:
+    """Return what the file says beside its pixels and their layout: attributes by their names."""
+    found: dict[str, str | float | int | tuple[float, ...]] = {
+        "chromaticities": REC709 + D65,
+        "whiteLuminance": WHITE_CD_M2,
+        "colorInteropID": "lin_rec709_scene",
+        "software": job.options.software,
+        **{f"luxscaler:{key}": _exr_value(value) for key, value in job.metadata.items()},
+    }
+    if job.options.estimated_range:
+        found["comments"] = ESTIMATED_RANGE_COMMENT
+    if job.resolution_dpi:
+        found["xDensity"] = float(job.resolution_dpi[0])
+    owner, taken = owner_and_date(job)
+    return found | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
+
+
+def stored_samples(job: Job) -> NDArray[np.float32 | np.float16]:
+    """Return (height, width, 3 or 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
+    samples = job.interleaved()
+    if job.alpha is not None:
+        samples[..., :3] *= job.alpha[..., None]
+    if job.options.exr_type == "half":
+        return to_half(samples)
+    return round_mantissa(samples, job.options.mantissa_bits)
+
+
+def codec(options: ExportOptions) -> str:
+    """Return one of EXR_COMPRESSIONS, but not "auto".
+
+    Piz takes half of zip's time and 0.9 of its space for 12 bits of mantissa, 2.4 × its time for all.
+    """
+    if options.exr_compression != "auto":
+        return options.exr_compression
+    return "piz" if options.exr_type == "half" or options.mantissa_bits <= _PIZ_MANTISSA_BITS else "zip"
+
+
+def _exr_value(value: str | float | int) -> str | float | int:
+    """EXR integers have 32 bits, and the binding wraps larger ones silently: they become text."""
+    return str(value) if isinstance(value, int) and not -(2**31) <= value < 2**31 else value

@@ -1,0 +1,79 @@
+"""OpenEXR in bands of scan lines or rows of tiles.
+
+By OpenImageIO, since OpenEXR's own binding writes whole pictures only. Values and attributes are those of
+write.py. OpenImageIO leaves out attributes whose text is empty; nothing else differs.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from luxscaler.io.exr.write import attributes, codec, stored_samples
+from luxscaler.io.frame import THREADS, Job
+from luxscaler.io.options import ExportError
+
+_BAND_BYTES = 32 << 20
+_BAND_STEP = 64
+"""Rows: whole blocks of every codec (at most 32), and several of them for the threads."""
+
+
+def band_rows(head: Job) -> int:
+    """Return a row of tiles, or scan lines of about 32 MiB."""
+    if head.options.exr_tile:
+        return head.options.exr_tile
+    width: int = head.rgb.shape[1]
+    channels = 3 if head.alpha is None else 4
+    return max(1, _BAND_BYTES // (width * channels * 4) // _BAND_STEP) * _BAND_STEP
+
+
+def write_exr_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -> None:
+    """Write the bands, which are of `band_rows` rows, the last one of what is left."""
+    oiio = _library()
+    spec = _spec(oiio, head, height)
+    file = oiio.ImageOutput.create("openexr")
+    if file is None or not file.open(str(path), spec):
+        raise OSError(oiio.geterror() if file is None else file.geterror())
+    try:
+        top = 0
+        for band in bands:
+            samples = stored_samples(band)
+            bottom = top + len(samples)
+            if spec.tile_width:
+                written = file.write_tiles(0, spec.width, top, bottom, 0, 1, samples)
+            else:
+                written = file.write_scanlines(top, bottom, 0, samples)
+            if not written:
+                raise OSError(file.geterror())
+            top = bottom
+    finally:
+        closed = file.close()
+    if not closed:
+        raise OSError(file.geterror())
+
+
+def _library() -> Any:
+    try:
+        import OpenImageIO  # noqa: PLC0415 - needed for masters alone; the container does without
+    except ImportError as error:
+        raise ExportError(
+            "writing EXR row by row needs OpenImageIO: pip install 'luxscaler[cli]', or choose tiff"
+        ) from error
+    OpenImageIO.attribute("exr_threads", THREADS)
+    return OpenImageIO
+
+
+def _spec(oiio: Any, head: Job, height: int) -> Any:
+    options = head.options
+    channels = 3 if head.alpha is None else 4
+    spec = oiio.ImageSpec(head.rgb.shape[1], height, channels, options.exr_type)
+    spec.tile_width = spec.tile_height = options.exr_tile
+    spec.attribute("compression", codec(options))
+    spec.attribute("DateTime", "")  # or the time of day becomes capDate; it is empty, so it is left out
+    for name, value in attributes(head).items():
+        if name == "capDate":
+            spec.attribute("DateTime", value)
+        elif isinstance(value, tuple):
+            spec.attribute(name, oiio.TypeDesc(f"float[{len(value)}]"), value)
+        else:
+            spec.attribute(name, value)
+    return spec

@@ -1,0 +1,81 @@
+"""What every writer gets: the picture, the options, and what the file says about itself.
+
+The writers are leaves: they know libraries that encode, and no network, tile or LuxScaler type.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luxscaler.io.options import ExportOptions
+
+FloatArray = NDArray[np.float32]
+Metadata = Mapping[str, str | float | int]
+
+WHITE_CD_M2 = 203.0
+"""Luminance of the linear value 1.0 (ITU-R BT.2408-7, HDR reference white)."""
+ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
+REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+"""x, y of red, green, blue: ITU-R BT.709-6, 1.3."""
+D65 = (0.3127, 0.3290)
+THREADS = min(8, os.cpu_count() or 1)
+"""Of the encoders."""
+_BAND_PIXELS = 1 << 15  # a band of float64 RGB is 0.75 MiB: it stays in the cache
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a writer gets; all of it checked."""
+
+    rgb: FloatArray
+    """(height, width, 3), linear Rec.709, 1.0 = SDR white, unbounded, finite."""
+    alpha: FloatArray | None
+    """(height, width) in [0, 1]; the colour is straight."""
+    sdr_peak: float
+    """Linear value that PNG and WebP show as SDR white."""
+    options: ExportOptions
+    metadata: Metadata
+    resolution_dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+    sdr: FloatArray | None = None
+    """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
+
+    def notes(self) -> str:
+        """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""
+        comment = {"comments": ESTIMATED_RANGE_COMMENT} if self.options.estimated_range else {}
+        return json.dumps({**comment, "luxscaler": dict(self.metadata)})
+
+    def interleaved(self) -> FloatArray:
+        """(height, width, 3 or 4), contiguous; the caller's own array where that is possible."""
+        if self.alpha is None:
+            return np.ascontiguousarray(self.rgb)
+        rgba = np.empty((*self.alpha.shape, 4), np.float32)
+        rgba[..., :3] = self.rgb
+        rgba[..., 3] = self.alpha
+        return rgba
+
+
+def rows_of_a_band(width: int) -> int:
+    """Return how many rows of that many pixels `in_bands` works on at once."""
+    return max(1, _BAND_PIXELS // width)
+
+
+def in_bands(height: int, width: int, work: Callable[[slice], None]) -> None:
+    """Call `work` for bands of rows, on several threads: NumPy computes without Python's lock.
+
+    Bands keep float64 temporaries small; which thread takes which band does not show in the result.
+    """
+    rows = rows_of_a_band(width)
+    bands = [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    if len(bands) == 1 or THREADS == 1:
+        for band in bands:
+            work(band)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(work, bands):
+            pass

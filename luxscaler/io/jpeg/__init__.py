@@ -1,0 +1,1 @@
+"""JPEG, BMP and GIF read; JPEG written with a gain map."""

@@ -1,0 +1,114 @@
+"""JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for those that know HDR.
+
+Two JPEGs in one file (CIPA DC-007, "multi-picture format"): the base, sRGB, and a map of log2(HDR / SDR) of
+each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. The
+base is the SDR picture as it is known, and so this is written here: libultrahdr, behind imagecodecs, makes a
+base of its own from the HDR picture.
+"""
+
+import io
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from luxscaler.io.exif_write import describe
+from luxscaler.io.frame import WHITE_CD_M2, FloatArray, Job, in_bands
+from luxscaler.io.icc_write import srgb_profile
+from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
+from luxscaler.io.pq import PEAK_CD_M2
+from luxscaler.io.sdr import decode_srgb, encode_sdr
+
+MAX_SIDE = 65500
+"""Pixels a side that libjpeg takes."""
+_QUALITY = 95
+_OFFSET = 1 / 64  # added to both before the ratio, so that black has one
+_MIN_PEAK = 1.001  # readers refuse a headroom of 0
+_FRACTION = 1 << 20  # denominator of the metadata's numbers
+_ISO = b"urn:iso:std:iso:ts:21496:-1\0"
+_MAX_SEGMENT = 65533
+_START = b"\xff\xd8"
+_INDEX_BYTES = 82  # of the multi-picture index from its TIFF header on: 8, directory 42, two entries 32
+
+
+def write_jpeg(path: Path, job: Job) -> None:
+    """Write Rec.709, HDR clipped at 0 and at 10,000 cd/m²; there is no alpha."""
+    base = encode_sdr(job, np.dtype(np.uint8), job.sdr)[..., :3]
+    codes, low, high = _gain_map(job.rgb, base)
+    headroom = math.log2(np.clip(job.rgb.max(), _MIN_PEAK, PEAK_CD_M2 / WHITE_CD_M2))
+    gain = _jpeg(codes)
+    said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
+    said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
+    gain = _START + said + gain[2:]
+
+    exif = describe(job).tobytes()
+    picture = _jpeg(base, srgb_profile())
+    head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
+    head += _segment(0xE1, base_xmp(len(gain)))
+    head += _segment(0xE2, _ISO + bytes(4))  # versions alone: there is a gain map, and it says the rest
+    size = len(head) + 4 + 4 + _INDEX_BYTES + len(picture) - 2
+    index_at = len(head) + 4 + 4  # behind marker, length and "MPF"
+    index = _segment(0xE2, b"MPF\0" + _index(size, len(gain), size - index_at))
+    path.write_bytes(head + index + picture[2:] + gain)
+
+
+def _gain_map(rgb: FloatArray, base: NDArray[np.uint8 | np.uint16]) -> tuple[NDArray[np.uint8], float, float]:
+    """Return codes of log2((HDR + offset) / (base + offset)) and the values that 0 and 255 stand for.
+
+    Against the base as it is rounded: the map also undoes its rounding and clipping.
+    """
+    height, width = rgb.shape[:2]
+    ratio = np.empty(rgb.shape, np.float32)
+    linear = decode_srgb(np.arange(256) / 255)
+
+    def compare(band: slice) -> None:
+        hdr = np.clip(rgb[band], 0, PEAK_CD_M2 / WHITE_CD_M2, dtype=np.float64)
+        ratio[band] = np.log2((hdr + _OFFSET) / (linear[base[band]] + _OFFSET))
+
+    in_bands(height, width, compare)
+    low = math.floor(float(ratio.min()) * _FRACTION) / _FRACTION
+    high = max(math.ceil(float(ratio.max()) * _FRACTION) / _FRACTION, low + 1 / _FRACTION)
+    codes = np.empty(rgb.shape, np.uint8)
+
+    def encode(band: slice) -> None:
+        codes[band] = np.rint((ratio[band] - low) * (255 / (high - low)))
+
+    in_bands(height, width, encode)
+    return codes, low, high
+
+
+def _metadata(low: float, high: float, headroom: float) -> bytes:
+    """Versions 0; one set of values for all channels, in the base's primaries; fractions.
+
+    Headrooms of base and HDR picture, then minimum, maximum, gamma, offset of the base, offset of HDR.
+    """
+    pairs = [(0, 1), (round(headroom * _FRACTION), _FRACTION)]
+    pairs += [(round(low * _FRACTION), _FRACTION), (round(high * _FRACTION), _FRACTION), (1, 1)]
+    pairs += [(1, round(1 / _OFFSET))] * 2
+    signed = "II II iI iI II iI iI".replace(" ", "")
+    return struct.pack(f">2HB{signed}", 0, 0, 0x40, *(number for pair in pairs for number in pair))
+
+
+def _index(first_size: int, second_size: int, second_at: int) -> bytes:
+    """Version, number of pictures, and for each attribute, size and place (the first has none)."""
+    ascii_version, long, undefined = b"0100", 4, 7
+    directory = struct.pack(">H", 3)
+    directory += struct.pack(">2HI4s", 0xB000, undefined, 4, ascii_version)
+    directory += struct.pack(">2H2I", 0xB001, long, 1, 2)
+    directory += struct.pack(">2H2I", 0xB002, undefined, 32, _INDEX_BYTES - 32)
+    first = struct.pack(">3I2H", 0x030000, first_size, 0, 0, 0)  # the primary picture
+    second = struct.pack(">3I2H", 0, second_size, second_at, 0, 0)
+    return b"MM\0*" + struct.pack(">I", 8) + directory + bytes(4) + first + second
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(data)) + data
+
+
+def _jpeg(codes: NDArray[np.uint8 | np.uint16], icc: bytes | None = None) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(codes).save(file, "JPEG", quality=_QUALITY, subsampling="4:4:4", icc_profile=icc)
+    return file.getvalue()

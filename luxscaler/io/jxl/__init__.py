@@ -1,0 +1,1 @@
+"""JPEG XL: read, and written as a float master."""

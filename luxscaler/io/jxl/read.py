@@ -1,0 +1,121 @@
+"""JPEG XL: the header by hand (header.py), pixels by libjxl (imagecodecs), which keeps 16 bits and float.
+
+Pictures whose colours are in an ICC profile are refused: the profile is compressed within the codestream,
+and neither imagecodecs nor this module unpacks it. The orientation is that of the codestream; that of EXIF
+is void in this format. EXIF is in a box of the container, which may be compressed (ISO/IEC 18181-2).
+"""
+
+from functools import partial
+from typing import BinaryIO
+
+import imagecodecs
+import numpy as np
+
+from luxscaler.color import D65, DCI_P3, DISPLAY_P3, REC709, REC2020, Point, Primaries, decode_gamma
+from luxscaler.errors import PictureError
+from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, from_cicp
+from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.exif import MAX_ITEM_BYTES, from_exif_item
+from luxscaler.io.isobmff import top_boxes
+from luxscaler.io.jxl.header import Color, read_jxl_header
+
+_CODESTREAM = b"\xff\x0a"
+_HEAD_BYTES = 1 << 16
+_MAX_INTEGER_BITS = 16
+_WHITES: dict[int, Point] = {1: D65, 10: (1 / 3, 1 / 3), 11: DCI_P3.white}
+_PRIMARIES = {1: REC709, 9: REC2020, 11: DISPLAY_P3}
+_DCI_GAMMA = 2.6
+_DCI_TRANSFER = 17
+"""libjxl's curve for it has no luminance scale: a power of 2.6, white = 1."""
+
+
+def read_info(stream: BinaryIO) -> FileInfo:
+    """Read the header of the codestream."""
+    header = read_jxl_header(_codestream_head(stream))
+    if not header.is_float and header.bits > _MAX_INTEGER_BITS:
+        raise PictureError(
+            f"has {header.bits} bits a channel; JPEG XL is supported up to {_MAX_INTEGER_BITS}"
+        )
+    coding, notices = _coding(header.color)
+    if header.ignored_channels:
+        notices += (f"{header.ignored_channels} extra channels are ignored",)
+    if header.is_animated:
+        notices += ("an animation: the first picture is read",)
+    alpha = Alpha.ASSOCIATED if header.alpha_associated else Alpha.STRAIGHT
+    return FileInfo(
+        format="jxl",
+        width=header.width,
+        height=header.height,
+        bits=header.bits,
+        channels=(1 if header.is_grey else 3) + header.has_alpha,
+        coding=coding,
+        is_float=header.is_float,
+        alpha=alpha if header.has_alpha else Alpha.NONE,
+        orientation=header.orientation,
+        notices=notices,
+        metadata=from_exif_item(_exif_box(stream)),
+    )
+
+
+def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
+    """Decode the first picture, as stored."""
+    stream.seek(0)
+    samples = imagecodecs.jpegxl_decode(stream.read(), index=0, keeporientation=True, numthreads=1)
+    samples = with_channels(samples)[..., : info.channels]
+    return np.asarray(samples, np.float32) if info.is_float else samples
+
+
+def _codestream_head(stream: BinaryIO) -> bytes:
+    """The first bytes of the codestream, which may lie in a box, or in several, of a container."""
+    stream.seek(0)
+    head = stream.read(_HEAD_BYTES)
+    if head.startswith(_CODESTREAM):
+        return head
+    for name, start, size in top_boxes(stream):
+        if name in (b"jxlc", b"jxlp"):
+            count = 4 if name == b"jxlp" else 0
+            stream.seek(start + count)
+            head = stream.read(min(size, _HEAD_BYTES))
+            if head.startswith(_CODESTREAM):
+                return head
+            break
+    raise PictureError("is truncated: there is no JPEG XL codestream")
+
+
+def _exif_box(stream: BinaryIO) -> bytes | None:
+    """The body of the first EXIF box, at most MAX_ITEM_BYTES and 1 of it; empty where it is damaged."""
+    stream.seek(0)
+    if stream.read(2) == _CODESTREAM:
+        return None
+    for name, start, size in top_boxes(stream):
+        if name not in (b"Exif", b"brob"):
+            continue
+        stream.seek(start)
+        body = stream.read(min(size, MAX_ITEM_BYTES + 1))
+        if name == b"Exif":
+            return body
+        if body.startswith(b"Exif"):
+            try:
+                return bytes(imagecodecs.brotli_decode(body[4:], out=MAX_ITEM_BYTES))
+            except imagecodecs.BrotliError:
+                return b""
+    return None
+
+
+def _coding(color: Color) -> tuple[ColorCoding, tuple[str, ...]]:
+    if color.has_icc:
+        raise PictureError("is a JPEG XL whose colours are in an ICC profile, which is not supported")
+    name = f"JPEG XL {color.primaries}/{color.transfer}"
+    known, notices = from_cicp(1, color.transfer or 2)
+    curve = known.curve
+    if color.gamma:
+        name, curve = f"JPEG XL gamma {1 / color.gamma:.4g}", partial(decode_gamma, gamma=1 / color.gamma)
+    elif color.transfer == _DCI_TRANSFER:
+        curve, notices = partial(decode_gamma, gamma=_DCI_GAMMA), ()
+    base = _PRIMARIES.get(color.primaries, REC709)
+    red, green, blue = color.corners or (base.red, base.green, base.blue)
+    white = color.white_point or _WHITES.get(color.white, D65)
+    if (red, green, blue, white) == (base.red, base.green, base.blue, base.white):
+        return ColorCoding(name, curve, base, hlg=known.hlg), notices
+    coding, more = from_chromaticities(name, curve, Primaries(red, green, blue, white))
+    return ColorCoding(name, curve, coding.primaries, hlg=known.hlg), notices + more

@@ -1,0 +1,1 @@
+"""PNG: read, and written as 16-bit SDR or PQ."""

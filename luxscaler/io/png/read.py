@@ -1,0 +1,183 @@
+"""PNG: colour chunks by hand, pixels by libpng (imagecodecs), which keeps 16 bits and expands tRNS.
+
+Precedence of the colour chunks: cICP, iCCP, sRGB, gAMA with cHRM (PNG specification, third edition,
+section 4.3). CRCs are checked, here and by libpng. Nothing here computes with pixels.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO
+
+import imagecodecs
+
+from luxscaler.color import REC709, Floats, Primaries, decode_gamma, decode_srgb
+from luxscaler.errors import PictureError
+from luxscaler.io.color_encoding import (
+    ADOBE_RGB_EXIF,
+    SRGB_ASSUMED,
+    ColorCoding,
+    from_chromaticities,
+    from_cicp,
+    keep_linear,
+)
+from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.exif import Resolution, from_exif, resolution
+from luxscaler.io.exif_marks import Exif, read_exif
+from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
+
+_SIGNATURE_BYTES = 8
+_KEPT_CHUNKS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"tRNS", b"acTL", b"pHYs"}
+# Chunks that are kept are small; a larger one is damaged, or an attack.
+_MAX_CHUNK = MAX_PROFILE_BYTES
+_COLOR_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
+_ALPHA_TYPES = {4, 6}
+_PALETTE = 3
+# What encoders write for sRGB pictures (section 11.3.2.2): the sRGB curve is meant, not a power of 2.2.
+_SRGB_GAMA = 45455
+
+
+def read_info(stream: BinaryIO) -> FileInfo:
+    """Read the chunks up to the last, skipping the pixels."""
+    stream.seek(_SIGNATURE_BYTES)
+    head = stream.read(8 + 13)
+    if len(head) < 21 or head[4:8] != b"IHDR":
+        raise PictureError("is truncated: there is no PNG header")
+    width, height, bits, kind = struct.unpack_from(">IIBB", head, 8)
+    if width < 1 or height < 1 or kind not in _COLOR_CHANNELS or bits not in (1, 2, 4, 8, 16):
+        raise PictureError(f"has a damaged PNG header: {width} × {height}, {bits} bits, colour type {kind}")
+    chunks = _kept_chunks(stream)
+    alpha = kind in _ALPHA_TYPES or b"tRNS" in chunks
+    exif = read_exif(chunks.get(b"eXIf"))
+    # libpng expands palettes and small samples to 8 bits.
+    bits = 16 if bits == 16 else 8
+    coding, notices = _coding(chunks, exif, bits, _COLOR_CHANNELS[kind])
+    if b"acTL" in chunks:
+        notices = (*notices, "an animation: the first picture is read")
+    return FileInfo(
+        format="png",
+        width=width,
+        height=height,
+        bits=bits,
+        channels=_COLOR_CHANNELS[kind] + alpha,
+        coding=coding,
+        alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
+        orientation=exif.orientation,
+        notices=notices,
+        metadata=from_exif(chunks.get(b"eXIf"), _resolution(chunks.get(b"pHYs", b""))),
+    )
+
+
+def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
+    """Decode with libpng. Raises PictureError where the file ends before its IEND chunk."""
+    samples = with_channels(imagecodecs.png_decode(_pixel_chunks(stream)))
+    if info.alpha is not Alpha.NONE and samples.shape[2] == info.channels - 1:
+        raise PictureError("has a tRNS chunk that libpng does not accept")
+    return samples
+
+
+def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the name and size of every whole chunk; the stream stands at its data."""
+    end = stream.seek(0, 2)
+    position = _SIGNATURE_BYTES
+    while position + 12 <= end:
+        stream.seek(position)
+        size, name = struct.unpack(">I4s", stream.read(8))
+        position += 12 + size
+        if position > end:
+            return
+        yield name, size
+        if name == b"IEND":
+            return
+
+
+def _pixel_chunks(stream: BinaryIO) -> bytes:
+    """The file without the chunks that say nothing about pixels: libpng prints what it dislikes in those."""
+    stream.seek(0)
+    parts = [stream.read(_SIGNATURE_BYTES)]
+    name = b""
+    for name, size in _chunks(stream):
+        is_critical = not name[0] & 0x20
+        if is_critical or name == b"tRNS":
+            stream.seek(-8, os.SEEK_CUR)
+            parts.append(stream.read(12 + size))
+    if name != b"IEND":
+        raise PictureError("is truncated: the PNG ends before its IEND chunk")
+    return b"".join(parts)
+
+
+def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
+    """The first of each kind of chunk that says something about the whole picture.
+
+    Raises PictureError for a wrong checksum: a file that was damaged on its way is not to be trusted.
+    """
+    kept: dict[bytes, bytes] = {}
+    for name, size in _chunks(stream):
+        if name in _KEPT_CHUNKS and name not in kept and size <= _MAX_CHUNK:
+            data, checksum = stream.read(size), stream.read(4)
+            if zlib.crc32(name + data) != int.from_bytes(checksum, "big"):
+                raise PictureError(f"is damaged: CRC error in its {name.decode()} chunk")
+            kept[name] = data
+    return kept
+
+
+def _coding(
+    chunks: dict[bytes, bytes], exif: Exif, bits: int, channels: int
+) -> tuple[ColorCoding, tuple[str, ...]]:
+    notices: tuple[str, ...] = ()
+    cicp = chunks.get(b"cICP", b"")
+    if len(cicp) == 4:
+        primaries, transfer, matrix, full_range = cicp
+        if matrix == 0:
+            return from_cicp(primaries, transfer, narrow=not full_range, bits=bits)
+        notices = (f"the cICP chunk asks for matrix {matrix}, which PNG does not allow; it is ignored",)
+    if b"iCCP" in chunks:
+        coding, more = profile_coding(_unpacked_profile(chunks[b"iCCP"]), channels)
+        notices += more
+        if coding is not None:
+            return coding, notices
+    if b"sRGB" in chunks:
+        return ColorCoding("sRGB"), notices
+    if b"gAMA" in chunks or b"cHRM" in chunks:
+        coding, more = _gamma_coding(chunks)
+        return coding, notices + more
+    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+
+
+def _resolution(chunk: bytes) -> Resolution | None:
+    if len(chunk) != 9 or chunk[8] != 1:  # 1: per metre; otherwise only the shape of pixels is given
+        return None
+    x, y = struct.unpack(">II", chunk[:8])
+    return resolution(x, y, 0.0254)
+
+
+def _unpacked_profile(chunk: bytes) -> bytes:
+    """The ICC profile of an iCCP chunk, or nothing where it is damaged or unreasonably large."""
+    _, _, rest = chunk.partition(b"\0")
+    try:
+        inflate = zlib.decompressobj()
+        profile = inflate.decompress(rest[1:], MAX_PROFILE_BYTES)
+    except zlib.error:
+        return b""
+    return profile if inflate.eof else b""
+
+
+def _gamma_coding(chunks: dict[bytes, bytes]) -> tuple[ColorCoding, tuple[str, ...]]:
+    gama, chrm = chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b"")
+    curve: Callable[[Floats], Floats] = decode_srgb
+    name = "sRGB curve"
+    exponent = int.from_bytes(gama, "big") if len(gama) == 4 else 0
+    if exponent == 100000:
+        curve, name = keep_linear, "linear"
+    elif exponent not in (0, _SRGB_GAMA):
+        curve, name = partial(decode_gamma, gamma=100000 / exponent), f"gamma {100000 / exponent:.4g}"
+    if len(chrm) != 32:
+        return ColorCoding(f"PNG {name}, Rec.709", curve), ()
+    values = [value / 100000 for value in struct.unpack(">8I", chrm)]
+    white, red, green, blue = zip(values[0::2], values[1::2], strict=True)
+    primaries = Primaries(red, green, blue, white)
+    if primaries == REC709:
+        return ColorCoding(f"PNG {name}, Rec.709", curve), ()
+    return from_chromaticities(f"PNG {name}, cHRM", curve, primaries)

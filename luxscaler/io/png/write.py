@@ -1,0 +1,70 @@
+"""PNG, 16 bits: the SDR rendering in sRGB, or the HDR picture in PQ. Alpha is straight.
+
+The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
+"""
+
+import struct
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from luxscaler.io.frame import Job
+from luxscaler.io.pq import CICP, LightLevels, encode_pq
+from luxscaler.io.sdr import encode_sdr
+
+_SIGNATURE_AND_HEADER = 8 + 25
+_INCH_IN_METRES = 0.0254
+_RGB_MATRIX, _FULL_RANGE = 0, 1
+
+
+def write_png(path: Path, job: Job) -> None:
+    """Write sRGB that says so twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB."""
+    _write(path, encode_sdr(job, np.dtype(np.uint16)), srgb_chunks() + notes_chunks(job))
+
+
+def write_png_pq(path: Path, job: Job) -> None:
+    """Write PQ in BT.2020 (H.273 code points 9, 16, 0, full range) with its light levels."""
+    coded, levels = encode_pq(job, 16)
+    _write(path, coded, pq_chunks(levels) + notes_chunks(job))
+
+
+def srgb_chunks() -> bytes:
+    """Return what says sRGB."""
+    chunks = chunk(b"cICP", bytes([1, 13, _RGB_MATRIX, _FULL_RANGE]))
+    return chunks + chunk(b"sRGB", b"\x00")  # rendering intent: perceptual
+
+
+def pq_chunks(levels: LightLevels) -> bytes:
+    """Return what says PQ and how bright; the length is the same for all levels."""
+    chunks = chunk(b"cICP", bytes([*CICP[:2], _RGB_MATRIX, _FULL_RANGE]))
+    chunks += chunk(b"mDCV", struct.pack(">8H2I", *levels.mastering_display()))
+    return chunks + chunk(b"cLLI", struct.pack(">2I", *levels.clli()))
+
+
+def notes_chunks(job: Job) -> bytes:
+    """Return resolution, EXIF and texts."""
+    chunks = b""
+    if job.resolution_dpi:
+        per_metre = (round(value / _INCH_IN_METRES) for value in job.resolution_dpi)
+        chunks += chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1))
+    if job.exif is not None:
+        chunks += chunk(b"eXIf", job.exif)
+    chunks += chunk(b"tEXt", b"Software\0" + job.options.software.encode())
+    return chunks + chunk(b"tEXt", b"Comment\0" + job.notes().encode())
+
+
+def _write(path: Path, coded: NDArray[np.uint8 | np.uint16], chunks: bytes) -> None:
+    # Level 1, run lengths, Sub filter: 7 × faster than level 9 and no larger on photographs with grain.
+    encoded = memoryview(imagecodecs.png_encode(coded, level=1, strategy=3, filter=16))
+    with path.open("wb") as file:
+        file.write(encoded[:_SIGNATURE_AND_HEADER])
+        file.write(chunks)
+        file.write(encoded[_SIGNATURE_AND_HEADER:])
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return length, type, data, CRC of type and data (PNG third edition, 5.3)."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,0 +1,94 @@
+"""Camera raw files through LibRaw (rawpy), which is an optional extra: the container does not carry it.
+
+Developed with the camera's white balance to linear 16-bit Rec.2020, nothing brightened: 1.0 is where the
+sensor clips. LibRaw's guess of the brightest value is off, because it would differ between pictures of a
+series. Of TIFF files those are raw that say so (DNGVersion), or that hold a colour filter array.
+"""
+
+import struct
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from luxscaler.color import REC2020
+from luxscaler.errors import PictureError
+from luxscaler.io.color_encoding import ColorCoding, keep_linear
+from luxscaler.io.decoder import FileInfo, Samples
+from luxscaler.io.exif import Metadata, directory, from_tiff
+
+if TYPE_CHECKING:
+    import rawpy
+
+EXTRA = "pip install 'luxscaler[raw]'"
+_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 262, 330, 50706
+_COLOR_FILTER_ARRAY = 32803
+_MAX_SUB_IFDS = 8
+# LibRaw's flips: none, half a turn, a quarter anticlockwise, a quarter clockwise → EXIF orientation.
+_ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
+_CODING = ColorCoding("camera raw, linear Rec.2020", keep_linear, REC2020)
+
+
+def is_raw_tiff(stream: BinaryIO) -> bool:
+    """Whether a TIFF file is that of a camera; never raises."""
+
+    def read(offset: int, size: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(size)
+
+    try:
+        order = {b"II*\0": "<", b"MM\0*": ">"}[read(0, 4)]
+        (start,) = struct.unpack(order + "I", read(4, 4))
+        first = directory(read, order, start, {_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION})
+        if _DNG_VERSION in first:
+            return True
+        _, count, offsets = first.get(_SUB_IFDS, (0, 0, b""))
+        starts = struct.unpack(f"{order}{count}I", offsets)[:_MAX_SUB_IFDS]
+        others = [directory(read, order, offset, {_PHOTOMETRIC}) for offset in starts]
+    except (KeyError, ValueError, struct.error):
+        return False
+    wanted = struct.pack(order + "H", _COLOR_FILTER_ARRAY)
+    return any(page[_PHOTOMETRIC][2][:2] == wanted for page in (first, *others) if _PHOTOMETRIC in page)
+
+
+def read_info(stream: BinaryIO) -> FileInfo:
+    """Read the header. Raises PictureError where rawpy is not installed."""
+    with _opened(stream) as raw:
+        sizes, colors = raw.sizes, raw.num_colors
+    if colors != 3:
+        raise PictureError(f"is a camera raw file of {colors} colours, only 3 are supported")
+    stream.seek(0)
+    is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")
+    return FileInfo(
+        format="raw",
+        width=sizes.width,
+        height=sizes.height,
+        bits=16,
+        channels=3,
+        coding=_CODING,
+        orientation=_ORIENTATIONS.get(sizes.flip, 1),
+        notices=("camera raw: developed with the camera's white balance, without tone curve or sharpening",),
+        metadata=from_tiff(stream) if is_tiff else Metadata(),
+    )
+
+
+def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG001 (Decoder)
+    """Develop to uint16, not yet upright."""
+    import rawpy  # noqa: PLC0415 - optional
+
+    with _opened(stream) as raw:
+        return raw.postprocess(
+            output_color=rawpy.ColorSpace.Rec2020,
+            gamma=(1, 1),
+            output_bps=16,
+            no_auto_bright=True,
+            adjust_maximum_thr=0.0,
+            use_camera_wb=True,
+            user_flip=0,
+        )
+
+
+def _opened(stream: BinaryIO) -> "rawpy.RawPy | Any":
+    try:
+        import rawpy  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise PictureError(f"is a camera raw file; reading those needs an extra: {EXTRA}") from error
+    stream.seek(0)
+    return rawpy.imread(stream)

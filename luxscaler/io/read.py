@@ -1,0 +1,204 @@
+"""Any picture file, or bytes, to a Picture under the pixel contract: the front door for pictures.
+
+    source ─ formats/sniff ─→ format ─ formats/<format>_file ─→ header, samples ─ formats/linearize ─→ Picture
+
+Formats are told by content. The number of pixels is checked against the limit before anything that grows
+with it is allocated. Everything that goes wrong is a PictureError of one line that names the file; the
+libraries' own exceptions, of which there are all kinds, are translated here and nowhere else. What the
+formats look like inside, and how colours are computed, is not known here.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+
+import imagecodecs
+
+from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.io import heic, radiance, raw, webp
+from luxscaler.io.avif import read as avif
+from luxscaler.io.decoder import Alpha, Decoder, FileInfo
+from luxscaler.io.exr import read as exr
+from luxscaler.io.icc import is_srgb, matrix_model
+from luxscaler.io.jpeg.read import PillowDecoder
+from luxscaler.io.jxl import read as jxl
+from luxscaler.io.linearize import linearize, oriented, upright_size
+from luxscaler.io.png import read as png
+from luxscaler.io.sniff import SNIFF_BYTES, picture_format
+from luxscaler.io.tiff import read as tiff
+from luxscaler.options import DEFAULT_MAX_PIXELS
+from luxscaler.picture import Picture
+
+Source = str | os.PathLike[str] | bytes
+
+_DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
+    {
+        "jpeg": PillowDecoder("jpeg"),
+        "png": png,
+        "webp": webp,
+        "tiff": tiff,
+        "exr": exr,
+        "hdr": radiance,
+        "avif": avif,
+        "heic": heic,
+        "jxl": jxl,
+        "raw": raw,
+        "bmp": PillowDecoder("bmp"),
+        "gif": PillowDecoder("gif"),
+    }
+)
+_LAZY_CODECS = (
+    *("png_decode", "avif_decode", "jpegxl_decode", "rgbe_decode", "brotli_decode"),
+    *("cms_transform", "cms_profile"),
+    # What tifffile calls for the usual compressions.
+    *("deflate_decode", "zlib_decode", "lzw_decode", "packbits_decode", "packints_decode", "jpeg_decode"),
+    *("zstd_decode", "lzma_decode", "delta_decode", "floatpred_decode", "bitorder_decode"),
+)
+_MAX_MESSAGE = 200
+_SHORTEST_MESSAGE = 12
+
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """What the header of a file says, with the size after orientation."""
+
+    format: str
+    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw", "gif" or "bmp"."""
+    width: int
+    height: int
+    bits: int
+    """Bits per channel as stored, at least 8 where the format is expanded from less."""
+    is_float: bool
+    channels: int
+    """Colour channels (1 grey, 3 RGB, 4 CMYK; palettes count as RGB), and one more for alpha."""
+    has_alpha: bool
+    color_space: str
+    """As in PictureSource.color_space."""
+    orientation: int
+    """EXIF orientation that reading applies, 1 to 8."""
+    notices: tuple[str, ...] = ()
+    """What reading decides on the user's behalf, one line each."""
+
+
+def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
+
+    source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
+    float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
+    says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
+
+    Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
+    PictureError for everything that is no whole, supported picture.
+    """
+    with opened(source) as (name, stream):
+        return read_stream(stream, name, max_pixels=max_pixels)
+
+
+def read_stream(
+    stream: BinaryIO, name: str, *, max_pixels: int, on_header: Callable[[int], None] | None = None
+) -> Picture:
+    """read_picture from a seekable stream; errors begin with `name`.
+
+    on_header: called with the number of pixels to be decoded, before they are.
+    """
+    with one_line_errors(name):
+        stream.seek(0)
+        decoder, info = header_of(stream)
+        pixels = max(info.width * info.height, info.decoded_pixels)
+        if pixels > max_pixels:
+            raise PictureTooLargeError(
+                f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
+            )
+        if on_header is not None:
+            on_header(pixels)
+        samples = decoder.read_samples(stream, info)
+        if samples.shape != (info.height, info.width, info.channels):
+            raise PictureError(
+                f"is damaged: its header says {info.width} × {info.height} × {info.channels}, "
+                f"its data {samples.shape[1]} × {samples.shape[0]} × {samples.shape[2]}"
+            )
+        return linearize(oriented(samples, info.orientation), info)
+
+
+def read_header(source: Source) -> PictureHeader:
+    """Read the header of a picture, whatever its size; no pixel is decoded.
+
+    Raises PictureError where there is no usable header. That the rest is whole, only read_picture tells.
+    """
+    with opened(source) as (name, stream), one_line_errors(name):
+        _, info = header_of(stream)
+    width, height = upright_size(info)
+    return PictureHeader(
+        format=info.format,
+        width=width,
+        height=height,
+        bits=info.bits,
+        is_float=info.is_float,
+        channels=info.channels,
+        has_alpha=info.alpha is not Alpha.NONE,
+        color_space=info.coding.name,
+        orientation=info.orientation,
+        notices=info.notices,
+    )
+
+
+def preload() -> None:
+    """Load what the libraries load on first use, so that forks of this process find it there."""
+    for name in _LAZY_CODECS:
+        getattr(imagecodecs, name)
+    profile = bytes(imagecodecs.cms_profile("srgb"))
+    is_srgb(profile)
+    matrix_model(profile, 16)
+
+
+def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
+    """The decoder of the format that the stream holds, and what the header says. Inside one_line_errors."""
+    name = picture_format(stream.read(SNIFF_BYTES))
+    decoder = _DECODERS["raw" if name == "tiff" and raw.is_raw_tiff(stream) else name]
+    return decoder, decoder.read_info(stream)
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield what to call the source in messages, and a seekable stream at its beginning.
+
+    Raises PictureError for a path that is no regular file or cannot be opened.
+    """
+    if isinstance(source, bytes):
+        yield "the data", BytesIO(source)
+        return
+    path = Path(source)
+    try:
+        # A named pipe would block for ever, so only regular files are opened.
+        if not path.is_file():
+            what = "is a directory" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+            raise PictureError(f"{path} {what}")
+        stream = path.open("rb")
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{str(path)!r} cannot be opened: {_one_line(error)}") from error
+    with stream:
+        yield path.name, stream
+
+
+@contextmanager
+def one_line_errors(name: str) -> Iterator[None]:
+    """Put the name before our own messages, and turn whatever a library raises into a PictureError."""
+    try:
+        yield
+    except PictureError as error:
+        raise type(error)(f"{name} {error}") from error.__cause__
+    # Pillow alone raises eight kinds; a damaged file must never end the program, so all are caught.
+    except Exception as error:
+        raise PictureError(f"{name} cannot be read, it may be damaged: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if len(text) < _SHORTEST_MESSAGE:  # KeyError and its like say no more than a key
+        text = f"{type(error).__name__} {text}".rstrip()
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"

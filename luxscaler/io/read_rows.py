@@ -1,0 +1,127 @@
+"""The samples of a file band by band, so that a large picture need not be in memory at once.
+
+For PNG, JPEG, TIFF and OpenEXR in their usual layouts, through OpenImageIO; the samples are bit for bit those
+of the decoders (a test compares them). For every other layout, and where OpenImageIO is not installed,
+`read_bands` decodes the whole picture. It knows no colour.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.io.decoder import Alpha, Decoder, FileInfo, Samples
+from luxscaler.io.tiff.read import check_deflate
+
+BAND_BYTES = 16 * 2**20
+"""Samples read at once, about."""
+MAX_WHOLE_PIXELS = 150_000_000
+"""Largest picture of a layout that cannot be read in bands: its samples are in memory as a whole."""
+_LAYOUTS = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
+_MAX_MESSAGE = 200
+_OPENED = re.compile(r"""[(]?["']?/proc/self/fd/\d+["']?[)]?:?""")
+_FLOATS = ("half", "float")
+_PHOTOMETRICS = (None, 1, 2)
+"""Of TIFF: grey and RGB. Palettes and JPEG's YCbCr come out other than the decoder's."""
+_KINDS = {"png": (8, 16), "jpeg": (8,), "tiff": (8, 16), "exr": ()}
+
+
+def can_stream(info: FileInfo) -> bool:
+    """Whether OpenImageIO may be asked; whether it agrees about the layout, the opened file tells."""
+    if info.format not in _KINDS or info.inverted:
+        return False
+    if info.format == "jpeg" and info.channels == 4:  # CMYK
+        return False
+    if info.is_float:
+        return True
+    # Premultiplied integers lose bits on the way; they are rare.
+    return info.bits in _KINDS[info.format] and info.alpha is not Alpha.ASSOCIATED
+
+
+def check_whole(info: FileInfo) -> None:
+    """PictureTooLargeError for a picture that is too large to be decoded at once."""
+    pixels = max(info.width * info.height, info.decoded_pixels)
+    if pixels > MAX_WHOLE_PIXELS:
+        raise PictureTooLargeError(
+            f"has {pixels:,} pixels ({info.width} × {info.height}), "
+            f"the limit is {MAX_WHOLE_PIXELS:,} for its layout, which cannot be read in bands"
+        )
+
+
+def read_bands(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Iterator[tuple[int, Samples]]:
+    """The first row and the samples of each band, top to bottom, before orientation.
+
+    stream: an open file of the operating system; it is read through a second handle of its own.
+    """
+    bands = _streamed(stream, info) if can_stream(info) else None
+    if bands is not None:
+        yield from bands
+        return
+    check_whole(info)
+    samples = decoder.read_samples(stream, info)
+    if samples.shape != (info.height, info.width, info.channels):
+        raise PictureError("is damaged: its data does not have the size that its header says")
+    rows = max(1, BAND_BYTES // (samples.strides[0] or 1))
+    for top in range(0, info.height, rows):
+        yield top, samples[top : top + rows]
+
+
+def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]] | None:
+    """Bands by OpenImageIO; None where it is not there or sees another layout than the decoder."""
+    if sys.platform != "linux":  # elsewhere an open file has no name
+        return None
+    try:
+        import OpenImageIO as oiio  # noqa: N813, PLC0415 - an extra, for the decoding process alone
+    except ImportError:
+        return None
+    oiio.attribute("threads", 1)
+    config = oiio.ImageSpec()
+    config["oiio:UnassociatedAlpha"] = 1
+    config["oiio:RawColor"] = 1
+    file = oiio.ImageInput.open(f"/proc/self/fd/{stream.fileno()}", config)
+    if file is None:
+        oiio.geterror()
+        return None
+    if file.geterror():  # of a file that is whole but not quite regular the decoder is the judge
+        return None
+    spec = file.spec()
+    same = (
+        (spec.width, spec.height, spec.nchannels) == (info.width, info.height, info.channels)
+        and tuple(spec.channelnames) == _LAYOUTS.get(info.channels)
+        and (spec.x, spec.y, spec.full_x, spec.full_y) == (0, 0, 0, 0)
+        and (spec.full_width, spec.full_height) == (spec.width, spec.height)
+        and str(spec.format) in (_FLOATS if info.is_float else (f"uint{info.bits}",))
+        and spec.getattribute("tiff:PhotometricInterpretation") in _PHOTOMETRICS
+        and not (info.format == "tiff" and spec.getattribute("compression") == "jpeg")
+        and not spec.getattribute("png:interlaced")
+    )
+    if not same:
+        return None
+    if info.format == "tiff":
+        check_deflate(stream)
+    return _rows(file, spec, info)
+
+
+def _rows(file: Any, spec: Any, info: FileInfo) -> Iterator[tuple[int, Samples]]:
+    kind = "float" if info.is_float else f"uint{info.bits}"
+    row_bytes = info.width * info.channels * (4 if info.is_float else info.bits // 8)
+    rows = max(1, BAND_BYTES // row_bytes)
+    tile_height = spec.tile_height
+    if tile_height:
+        rows = max(1, rows // tile_height) * tile_height
+    for top in range(0, info.height, rows):
+        bottom = min(top + rows, info.height)
+        if tile_height:
+            samples = file.read_tiles(0, info.width, top, bottom, 0, 1, 0, info.channels, kind)
+        else:
+            samples = file.read_scanlines(top, bottom, 0, 0, info.channels, kind)
+        error = file.geterror()
+        if samples is None or error:
+            raise PictureError(f"is damaged or truncated: {_one_line(error) or 'rows are missing'}")
+        yield top, samples.reshape(bottom - top, info.width, info.channels)
+
+
+def _one_line(error: str) -> str:
+    """Without the name under which the file was opened, which says nothing to anybody."""
+    return " ".join(_OPENED.sub("", error).split())[:_MAX_MESSAGE]

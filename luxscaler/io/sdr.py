@@ -1,0 +1,62 @@
+"""The SDR rendering that PNG and WebP show: tone map, clip to Rec.709, sRGB code values."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luxscaler.io.frame import FloatArray, Job, in_bands
+
+KNEE = 0.75
+"""Linear value up to which `tone_map` changes nothing. Ours: it keeps diffuse whites (about 0.9) close to
+where they were and leaves the sRGB codes 225–255 of 255 to the highlights."""
+
+
+def encode_sdr(
+    job: Job, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], picture: FloatArray | None = None
+) -> NDArray[np.uint8 | np.uint16]:
+    """Return (height, width, 3 or 4) sRGB codes, tone-mapped, rounded to nearest; alpha is linear.
+
+    Of job.rgb, or of `picture` in its place. In float64, so that no code is off by rounding.
+    """
+    top = np.iinfo(dtype).max
+    height, width = job.rgb.shape[:2]
+    source = job.rgb if picture is None else picture
+    coded = np.empty((height, width, 3 if job.alpha is None else 4), dtype)
+
+    def encode(band: slice) -> None:
+        linear = tone_map(np.maximum(source[band], 0, dtype=np.float64), job.sdr_peak)
+        coded[band, :, :3] = np.rint(_srgb(linear) * top)
+        if job.alpha is not None:
+            coded[band, :, 3] = np.rint(np.multiply(job.alpha[band], top, dtype=np.float64))
+
+    in_bands(height, width, encode)
+    return coded
+
+
+def _srgb(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Encode linear [0, 1] as sRGB [0, 1] (IEC 61966-2-1)."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def decode_srgb(coded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Decode sRGB [0, 1] to linear [0, 1] (IEC 61966-2-1)."""
+    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+
+
+def tone_map(rgb: NDArray[np.float64], peak: float) -> NDArray[np.float64]:
+    """Bring linear values up to `peak` into [0, 1] for an SDR display; values above `peak` are clipped to 1.
+
+    rgb: (height, width, 3) float64, linear, ≥ 0; it comes back itself where nothing changes, which is so
+    for every picture without values above 1 and a peak ≤ 1.
+
+    The curve is equation 4 of Reinhard, Stark, Shirley and Ferwerda, "Photographic tone reproduction for
+    digital images" (2002), applied above KNEE: there it starts with slope 1, and for peak → 1 it becomes
+    the identity. It maps max(R, G, B) and scales the three channels alike, so hue and saturation stay.
+    """
+    level = np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    if level.max() <= (KNEE if peak > 1 else 1):
+        return rgb
+    above = np.maximum(level - KNEE, 0) / (1 - KNEE)
+    white = (max(peak, 1.0) - KNEE) / (1 - KNEE)
+    mapped = np.minimum(KNEE + (1 - KNEE) * above * (1 + above / white**2) / (1 + above), 1)
+    gain = np.divide(mapped, level, out=np.ones_like(level), where=level > KNEE)
+    return rgb * gain[..., None]

@@ -1,0 +1,1 @@
+"""TIFF: read, and written as a float master."""

@@ -1,0 +1,205 @@
+"""TIFF through tifffile, which keeps every bit depth and float; the first page only.
+
+Photometric interpretations other than grey, RGB, palette, CMYK and YCbCr inside JPEG are
+refused by name. Baseline: TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only
+as far as it is asked to, so a file whose chain is a loop does no harm.
+"""
+
+import logging
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+import tifffile
+
+from luxscaler.errors import PictureError
+from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
+from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.exif import from_tiff
+from luxscaler.io.icc import profile_coding
+
+# tifffile logs what it mends; without a handler of the application that would end on standard error.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_PHOTOMETRIC = tifffile.PHOTOMETRIC
+_COLOR_CHANNELS: dict[int, int] = {
+    _PHOTOMETRIC.MINISWHITE: 1,
+    _PHOTOMETRIC.MINISBLACK: 1,
+    _PHOTOMETRIC.RGB: 3,
+    _PHOTOMETRIC.PALETTE: 3,
+    _PHOTOMETRIC.SEPARATED: 4,
+    _PHOTOMETRIC.YCBCR: 3,
+}
+_ALPHAS: dict[int | None, Alpha] = {
+    tifffile.EXTRASAMPLE.ASSOCALPHA: Alpha.ASSOCIATED,
+    tifffile.EXTRASAMPLE.UNASSALPHA: Alpha.STRAIGHT,
+}
+_JPEG = {6, 7, 34892}
+_DEFLATE = {8, 32946}
+_BLOCK = 1 << 18
+_ORIENTATION, _ICC_PROFILE = 274, 34675
+# More channels than any picture has; a damaged header asks for up to 65535, each of which takes memory.
+_MAX_CHANNELS = 16
+_USUAL_CHANNELS = 5
+_INTEGER_BITS = range(1, 33)
+
+
+def read_info(stream: BinaryIO) -> FileInfo:
+    """Read the first directory."""
+    with _first_page(stream) as (page, more_pages):
+        _check_layout(page)
+        color = _COLOR_CHANNELS[page.photometric]
+        alpha, notices = _alpha(page, color)
+        bits, is_float = _depth(page)
+        coding, more = _coding(page, color, is_float=is_float)
+        if page.photometric == _PHOTOMETRIC.SEPARATED and coding.icc is None:
+            coding, more = CMYK_ASSUMED, (*more, CMYK_NOTICE)
+        if more_pages:
+            notices += ("the first of several pages is read",)
+        tag = page.tags.get(_ORIENTATION)
+        orientation = int(tag.value) if tag is not None else 1
+        return FileInfo(
+            format="tiff",
+            width=page.imagewidth,
+            height=page.imagelength,
+            bits=bits,
+            channels=color + (alpha is not Alpha.NONE),
+            coding=coding,
+            is_float=is_float,
+            alpha=alpha,
+            orientation=orientation if 1 <= orientation <= 8 else 1,
+            inverted=page.photometric == _PHOTOMETRIC.MINISWHITE,
+            decoded_pixels=_decoded_pixels(page),
+            notices=notices + more,
+            metadata=from_tiff(stream),
+        )
+
+
+def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
+    """Decode the first page. Raises PictureError where a strip or tile is missing or cut off.
+
+    The check is made here because JPEG strips that are cut off decode to grey without an error.
+    """
+    with _first_page(stream) as (page, _):
+        end = stream.seek(0, 2)
+        for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if size == 0 or offset + size > end:
+                raise PictureError("is truncated: a strip or tile of the TIFF lies beyond its end")
+        array = page.asarray(maxworkers=1)
+        if page.photometric == _PHOTOMETRIC.PALETTE:
+            return _expanded(page, array)
+        if array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            array = np.moveaxis(array, 0, -1)
+    samples = with_channels(array)[..., : info.channels]
+    if info.is_float:
+        return np.asarray(samples, np.float32)
+    if samples.dtype == np.bool_:
+        return samples.view(np.uint8)
+    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def check_deflate(stream: BinaryIO) -> None:
+    """Raises PictureError where a zlib checksum of the first page is wrong; libtiff does not look at them."""
+    with _first_page(stream) as (page, _):
+        if page.compression not in _DEFLATE:
+            return
+        for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            stream.seek(offset)
+            _inflate(stream, size)
+
+
+def _inflate(stream: BinaryIO, size: int) -> None:
+    inflate = zlib.decompressobj()
+    try:
+        while size > 0 and not inflate.eof:
+            data = stream.read(min(size, _BLOCK))
+            size -= len(data) or size
+            more = True
+            while more and not inflate.eof:
+                more = len(inflate.decompress(data, _BLOCK)) == _BLOCK
+                data = inflate.unconsumed_tail
+    except zlib.error as error:
+        raise PictureError(f"is damaged: {error}") from error
+    if not inflate.eof:
+        raise PictureError("is damaged: compressed data is missing")
+
+
+@contextmanager
+def _first_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, bool]]:
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        page = file.pages.first
+        try:
+            more_pages = file.pages[1] is not None
+        except Exception:  # a damaged second page (tifffile raises of all kinds) is not ours to read
+            more_pages = False
+        yield page, more_pages
+
+
+def _check_layout(page: tifffile.TiffPage) -> None:
+    if page.photometric not in _COLOR_CHANNELS:
+        raise PictureError(f"has the TIFF colour type {page.photometric!r}, which is not supported")
+    if page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
+        raise PictureError("is YCbCr without JPEG compression in a TIFF, which is not supported")
+    if page.imagewidth < 1 or page.imagelength < 1 or page.imagedepth != 1:
+        size = f"{page.imagewidth} × {page.imagelength} × {page.imagedepth}"
+        raise PictureError(f"has the TIFF size {size}, which is no picture")
+    needed = 1 if page.photometric == _PHOTOMETRIC.PALETTE else _COLOR_CHANNELS[page.photometric]
+    if not needed <= page.samplesperpixel <= _MAX_CHANNELS:
+        raise PictureError(f"has {page.samplesperpixel} channels, {needed} to {_MAX_CHANNELS} are supported")
+
+
+def _depth(page: tifffile.TiffPage) -> tuple[int, bool]:
+    """Bits per sample and whether they are float."""
+    kind = page.dtype.kind if page.dtype is not None else "?"
+    if page.photometric == _PHOTOMETRIC.PALETTE:
+        return _palette(page).itemsize * 8, False
+    if kind == "f":
+        return int(page.bitspersample), True
+    if kind in "ub" and page.bitspersample in _INTEGER_BITS:
+        return int(page.bitspersample), False
+    raise PictureError(f"has samples of type {page.dtype}, which are not supported")
+
+
+def _alpha(page: tifffile.TiffPage, color: int) -> tuple[Alpha, tuple[str, ...]]:
+    """How the first extra channel is meant; others, and those without a meaning, are left out."""
+    count = page.samplesperpixel - (1 if page.photometric == _PHOTOMETRIC.PALETTE else color)
+    if count == 0:
+        return Alpha.NONE, ()
+    first = page.extrasamples[0] if page.extrasamples else None
+    alpha = _ALPHAS.get(first, Alpha.NONE) if page.photometric != _PHOTOMETRIC.PALETTE else Alpha.NONE
+    ignored = count - (alpha is not Alpha.NONE)
+    return alpha, (f"{ignored} extra channels are ignored",) if ignored else ()
+
+
+def _decoded_pixels(page: tifffile.TiffPage) -> int:
+    """What tifffile allocates: all channels, and a tile that may be larger than the picture."""
+    pixels = max(page.imagewidth * page.imagelength, page.tilewidth * page.tilelength)
+    return pixels * -(-page.samplesperpixel // _USUAL_CHANNELS)
+
+
+def _coding(page: tifffile.TiffPage, channels: int, *, is_float: bool) -> tuple[ColorCoding, tuple[str, ...]]:
+    tag = page.tags.get(_ICC_PROFILE)
+    notices: tuple[str, ...] = ()
+    if tag is not None:
+        coding, notices = profile_coding(bytes(tag.value), channels)
+        if coding is not None:
+            return coding, notices
+    return (LINEAR_ASSUMED if is_float else SRGB_ASSUMED), notices
+
+
+def _palette(page: tifffile.TiffPage) -> Samples:
+    """The (entries, 3) palette; uint8 where its 16-bit values are bytes, shifted or repeated."""
+    palette = np.asarray(page.colormap, np.uint16).T
+    high, low = palette >> 8, palette & 0xFF
+    return high.astype(np.uint8) if not low.any() or (low == high).all() else np.ascontiguousarray(palette)
+
+
+def _expanded(page: tifffile.TiffPage, indices: Samples) -> Samples:
+    """Palette indices to RGB."""
+    palette = _palette(page)
+    if int(indices.max()) >= len(palette):
+        raise PictureError("has palette indices beyond its palette")
+    return palette[indices if indices.ndim == 2 else indices[..., 0]]

@@ -1,0 +1,46 @@
+"""TIFF in rows of tiles: values, coding and tags are those of write.py, but tiles where that has strips.
+
+tifffile takes tiles one by one, and no strips; and a viewer of a large master wants a part of it, not all.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from luxscaler.io.float_rounding import round_mantissa
+from luxscaler.io.frame import FloatArray, Job
+from luxscaler.io.tiff.write import CLASSIC_BYTES, settings
+
+TILE = 256
+"""Side in pixels; a multiple of 16 (TIFF 6.0, section 15)."""
+
+
+def band_rows(_: Job) -> int:
+    """Return a row of tiles."""
+    return TILE
+
+
+def write_tiff_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -> None:
+    """Write the bands, which are of TILE rows, the last one of what is left."""
+    width = head.rgb.shape[1]
+    channels = 3 if head.alpha is None else 4
+    tiles = -(-width // TILE) * -(-height // TILE)
+    tifffile.imwrite(
+        path,
+        _tiles(bands),
+        shape=(height, width, channels),
+        dtype=np.float32,
+        tile=(TILE, TILE),
+        bigtiff=tiles * TILE**2 * channels * 4 > CLASSIC_BYTES,
+        **settings(head),
+    )
+
+
+def _tiles(bands: Iterator[Job]) -> Iterator[FloatArray]:
+    """From left to right, from the top; tifffile fills up those at the right and the lower edge."""
+    for band in bands:
+        samples = round_mantissa(band.interleaved(), band.options.mantissa_bits)
+        for left in range(0, samples.shape[1], TILE):
+            yield samples[:, left : left + TILE]

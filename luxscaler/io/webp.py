@@ -1,0 +1,107 @@
+"""WebP: the RIFF chunks by hand, pixels by libwebp (Pillow).
+
+The header is not left to Pillow because its decoder allocates the canvas when it opens a file, before a
+limit could be checked. Source: RFC 9649.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+from PIL import WebPImagePlugin
+
+from luxscaler.errors import PictureError
+from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
+from luxscaler.io.decoder import Alpha, FileInfo, Samples
+from luxscaler.io.exif import from_exif
+from luxscaler.io.exif_marks import Exif, read_exif
+from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
+
+_RIFF_BYTES = 12
+_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"ANIM"}
+_HEAD_BYTES = 32
+_ALPHA_FLAG = 0x10
+
+
+def read_info(stream: BinaryIO) -> FileInfo:
+    """Read the chunks, skipping the pixels."""
+    chunks = _kept_chunks(stream)
+    width, height, alpha = _canvas(chunks)
+    exif = read_exif(chunks.get(b"EXIF"))
+    coding, notices = _coding(chunks, exif)
+    if b"ANIM" in chunks:
+        notices += ("an animation: the first picture is read",)
+    return FileInfo(
+        format="webp",
+        width=width,
+        height=height,
+        bits=8,
+        channels=3 + alpha,
+        coding=coding,
+        alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
+        orientation=exif.orientation,
+        notices=notices,
+        metadata=from_exif(chunks.get(b"EXIF")),
+    )
+
+
+def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
+    """Decode with Pillow."""
+    end = stream.seek(0, 2)
+    stream.seek(4)
+    (size,) = struct.unpack("<I", stream.read(4))
+    if size + 8 > end:
+        raise PictureError(f"is truncated: the WebP has {end} of {size + 8} bytes")
+    stream.seek(0)
+    image = WebPImagePlugin.WebPImageFile(stream)
+    image.load()
+    mode = "RGB" if info.alpha is Alpha.NONE else "RGBA"
+    return np.asarray(image if image.mode == mode else image.convert(mode))
+
+
+def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the name and size of every chunk; the stream stands at its data, which may be cut off."""
+    end = stream.seek(0, 2)
+    position = _RIFF_BYTES
+    while position + 8 <= end:
+        stream.seek(position)
+        name, size = struct.unpack("<4sI", stream.read(8))
+        yield name, size
+        position += 8 + size + size % 2
+
+
+def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
+    kept: dict[bytes, bytes] = {}
+    for name, size in _chunks(stream):
+        if name in _KEPT_CHUNKS and name not in kept:
+            limit = MAX_PROFILE_BYTES + 1 if name in (b"ICCP", b"EXIF") else _HEAD_BYTES
+            kept[name] = stream.read(min(size, limit))
+    return kept
+
+
+def _canvas(chunks: dict[bytes, bytes]) -> tuple[int, int, bool]:
+    """Width, height and whether there is alpha, from the first chunk (RFC 9649, sections 2.5 to 2.7)."""
+    try:
+        if b"VP8X" in chunks:
+            flags, width, height = chunks[b"VP8X"][0], chunks[b"VP8X"][4:7], chunks[b"VP8X"][7:10]
+            if len(height) < 3:
+                raise PictureError("is truncated: there is no WebP header")
+            size = (int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1)
+            return *size, bool(flags & _ALPHA_FLAG)
+        if b"VP8L" in chunks:
+            (packed,) = struct.unpack_from("<I", chunks[b"VP8L"], 1)
+            return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1, bool(packed >> 28 & 1)
+        width, height = struct.unpack_from("<HH", chunks[b"VP8 "], 6)
+    except (KeyError, IndexError, struct.error) as error:
+        raise PictureError("is truncated: there is no WebP header") from error
+    return width & 0x3FFF, height & 0x3FFF, False
+
+
+def _coding(chunks: dict[bytes, bytes], exif: Exif) -> tuple[ColorCoding, tuple[str, ...]]:
+    notices: tuple[str, ...] = ()
+    if b"ICCP" in chunks:
+        coding, notices = profile_coding(chunks[b"ICCP"], 3)
+        if coding is not None:
+            return coding, notices
+    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices

@@ -1,0 +1,245 @@
+"""Writes a finished picture into a file: float32 linear light → EXR, TIFF, PNG, WebP, AVIF, JPEG XL, JPEG.
+
+Three kinds of file come out. EXR, TIFF and JPEG XL are masters: linear float, range and out-of-gamut
+negatives included. "png-pq", AVIF and JPEG (a gain map) are HDR pictures for the web: absolute luminance,
+clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bit) are sRGB pictures of the
+same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
+
+A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
+`export` takes a whole picture, `open_stream` one that comes row by row because it fits into no memory.
+
+This module is a leaf. It does not know networks, tiles, inputs or LuxScaler's own types, and it computes
+nothing about the range of the picture: it only says in the file what the caller says about it. How each
+format is written is the business of hdr_files/.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from luxscaler.io.atomic import replacing
+from luxscaler.io.avif.write import MAX_SIDE as AVIF_SIDE
+from luxscaler.io.avif.write import write_avif
+from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
+from luxscaler.io.exif_write import check_exif
+from luxscaler.io.exr.write import write_exr
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray, Job, Metadata
+from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
+from luxscaler.io.jpeg.write import write_jpeg
+from luxscaler.io.jxl.write import write_jxl
+from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportError, ExportOptions
+from luxscaler.io.png.write import write_png, write_png_pq
+from luxscaler.io.sdr import KNEE, tone_map
+from luxscaler.io.tiff.write import write_tiff
+from luxscaler.io.webp_write import MAX_SIDE as WEBP_SIDE
+from luxscaler.io.webp_write import write_webp
+from luxscaler.io.write_rows import FORMATS as _STREAMED
+from luxscaler.io.write_rows import StreamWriter, streaming
+
+__all__ = [
+    "ESTIMATED_RANGE_COMMENT",
+    "EXR_COMPRESSIONS",
+    "EXR_TYPES",
+    "FLOAT_FORMATS",
+    "FORMATS",
+    "FULL_MANTISSA_BITS",
+    "HDR_FORMATS",
+    "KNEE",
+    "STREAM_FORMATS",
+    "SUFFIXES",
+    "WHITE_CD_M2",
+    "ExportError",
+    "ExportOptions",
+    "StreamWriter",
+    "check_exif",
+    "check_picture",
+    "export",
+    "open_stream",
+    "suffix_of",
+    "tone_map",
+]
+
+_WRITERS: dict[str, Callable[[Path, Job], None]] = {
+    "webp": write_webp,
+    "png": write_png,
+    "tiff": write_tiff,
+    "exr": write_exr,
+    "png-pq": write_png_pq,
+    "avif": write_avif,
+    "jxl": write_jxl,
+    "jpg": write_jpeg,
+}
+FORMATS = tuple(_WRITERS)
+FLOAT_FORMATS = ("tiff", "exr", "jxl")
+"""Masters: linear float."""
+HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
+"""Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
+STREAM_FORMATS = tuple(_STREAMED)
+"""Formats that `open_stream` writes."""
+SUFFIXES = {
+    ".webp": "webp",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".exr": "exr",
+    ".avif": "avif",
+    ".jxl": "jxl",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+}
+"""Formats by the suffix of a path, in lower case. png-pq has none of its own: it is asked for by name."""
+_SIDES = {
+    "webp": ("WebP", WEBP_SIDE),
+    "avif": ("AVIF", AVIF_SIDE),
+    "jpg": ("JPEG", JPEG_SIDE),
+}
+
+
+DEFAULT_OPTIONS = ExportOptions()
+_NO_METADATA: Metadata = MappingProxyType({})
+
+
+def export(
+    path: str | os.PathLike[str],
+    rgb: FloatArray,
+    alpha: FloatArray | None = None,
+    *,
+    file_format: str | None = None,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    metadata: Metadata = _NO_METADATA,
+    resolution_dpi: tuple[float, float] | None = None,
+    exif: bytes | None = None,
+    sdr: FloatArray | None = None,
+) -> None:
+    """Write a picture to `path`; a file that was there is replaced once the new one is complete.
+
+    rgb: (height, width, 3) float32, linear Rec.709, D65, 1.0 = SDR white = 203 cd/m², unbounded, finite.
+    alpha: (height, width) float32 in [0, 1], or None. The colour is straight; only EXR stores it
+        premultiplied, as that format's convention asks. JPEG holds none: alpha below 1 is an error there.
+        Neither array is changed.
+    file_format: one of FORMATS; None takes it from the suffix of `path`.
+    metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
+    resolution_dpi: horizontal and vertical pixels per inch.
+    exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
+        JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
+    sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
+        and for values above 1 in it, `tone_map` decides.
+
+    Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
+    """
+    name = _format_name(Path(path), file_format)
+    _check_shape(name, rgb, alpha)
+    check_metadata(metadata)
+    if sdr is not None and (sdr.shape != rgb.shape or sdr.dtype != np.float32):
+        raise ExportError(f"sdr must be {rgb.shape} float32 like rgb, got {sdr.shape} {sdr.dtype}")
+    check_resolution(resolution_dpi)
+    if exif is not None:
+        check_exif(exif)
+    if alpha is not None:
+        check_values("alpha", alpha, 0.0, 1.0)
+    peak = check_values("rgb", rgb)
+    if sdr is not None:
+        peak = check_values("sdr", sdr)
+    job = Job(
+        rgb,
+        alpha,
+        peak if options.sdr_peak is None else options.sdr_peak,
+        options,
+        with_mantissa_bits(name, options, metadata),
+        resolution_dpi,
+        exif,
+        sdr,
+    )
+    with replacing(Path(path)) as temporary:
+        _WRITERS[name](temporary, job)
+
+
+def open_stream(
+    path: str | os.PathLike[str],
+    width: int,
+    height: int,
+    *,
+    has_alpha: bool = False,
+    file_format: str | None = None,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    metadata: Metadata = _NO_METADATA,
+    resolution_dpi: tuple[float, float] | None = None,
+    exif: bytes | None = None,
+) -> AbstractContextManager[StreamWriter]:
+    """Write a picture that need not fit into memory, row by row: what `export` writes of the same array.
+
+        with open_stream("master.exr", 32768, 32768) as writer:
+            writer.write(rows)  # see StreamWriter; any number at once, from the top
+
+    The file is there once the block has ended with all rows written; before, and after any error, what was
+    there stays. Until then `.NAME.partial` lies beside it. In memory are a few bands: of 256 rows for TIFF,
+    one row of tiles for tiled EXR, about 32 MiB for other EXR, less for PNG.
+
+    width, height: in pixels. has_alpha: whether rows come with alpha.
+    file_format: one of STREAM_FORMATS; None takes it from the suffix of `path`. png needs options.sdr_peak,
+        since the picture's maximum is not known when its first row is written.
+    The other arguments are those of `export`.
+
+    Raises ExportError: here for a wrong argument, from `write` and at the end of the block for the rest.
+    """
+    name = _format_name(Path(path), file_format)
+    if name not in STREAM_FORMATS:
+        raise ExportError(f"{name} cannot be written row by row; {', '.join(STREAM_FORMATS)} can")
+    if min(width, height) < 1:
+        raise ExportError(f"width and height must be at least 1, got {width} × {height}")
+    check_picture(name, width, height, transparent=has_alpha)
+    check_metadata(metadata)
+    check_resolution(resolution_dpi)
+    if exif is not None:
+        check_exif(exif)
+    if name == "png" and options.sdr_peak is None:
+        raise ExportError(
+            "png row by row needs sdr_peak, as the maximum of the picture is not known beforehand"
+        )
+    head = Job(
+        np.empty((0, width, 3), np.float32),
+        np.empty((0, width), np.float32) if has_alpha else None,
+        1.0 if options.sdr_peak is None else options.sdr_peak,
+        options,
+        with_mantissa_bits(name, options, metadata),
+        resolution_dpi,
+        exif,
+    )
+    return streaming(Path(path), name, head, height)
+
+
+def suffix_of(file_format: str) -> str:
+    """Return the suffix of a format's files, e.g. ".png" for "png-pq"."""
+    return f".{file_format.split('-', maxsplit=1)[0]}"
+
+
+def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:
+    """Raise ExportError if the format cannot hold such a picture: to be known before the work."""
+    name, high = _SIDES.get(file_format, ("", 2**31 - 1))
+    if max(width, height) > high:
+        raise ExportError(
+            f"{name} holds at most {high} pixels a side, got {width} × {height}: choose png, tiff or exr"
+        )
+    if transparent and file_format == "jpg":
+        raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
+
+
+def _format_name(path: Path, file_format: str | None) -> str:
+    name = SUFFIXES.get(path.suffix.lower(), "") if file_format is None else file_format
+    if name not in FORMATS:
+        asked = f"suffix {path.suffix!r} of {path.name!r}" if file_format is None else repr(file_format)
+        raise ExportError(f"unknown output format {asked}; known are {', '.join(FORMATS)}")
+    return name
+
+
+def _check_shape(name: str, rgb: FloatArray, alpha: FloatArray | None) -> None:
+    if rgb.dtype != np.float32 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise ExportError(f"rgb must be height × width × 3 float32, got {rgb.shape} {rgb.dtype}")
+    if alpha is not None and (alpha.dtype != np.float32 or alpha.shape != rgb.shape[:2]):
+        raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")
+    transparent = alpha is not None and bool((alpha < 1).any())
+    check_picture(name, rgb.shape[1], rgb.shape[0], transparent=transparent)

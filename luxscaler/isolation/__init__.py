@@ -1,0 +1,1 @@
+"""Untrusted bytes are decoded in child processes under limits."""

@@ -1,0 +1,162 @@
+"""A picture of any size laid on disk as linear light, band by band: what a master is cut from.
+
+    bytes ─ formats/rows ─→ samples of a band ─ formats/linearize ─→ upright float32 rows in a file
+
+The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
+Picture. `write_spool` runs in the decoding process (isolation/worker.py), and needs memory for a band only,
+where the format can be read in bands. `Spool` reads any part of it again.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.io.decoder import Alpha, FileInfo
+from luxscaler.io.linearize import linearize, oriented, upright_size
+from luxscaler.io.read import header_of, one_line_errors
+from luxscaler.io.read_rows import BAND_BYTES, can_stream, check_whole, read_bands
+from luxscaler.picture import FloatArray, Picture, PictureSource
+
+_FLOAT = 4
+_INVERSE = {6: 8, 8: 6}
+"""Orientations that are not their own inverse."""
+
+
+def spool_bytes(width: int, height: int, has_alpha: bool) -> int:
+    """Size of the arrays in the file."""
+    return width * height * (4 if has_alpha else 3) * _FLOAT
+
+
+def write_spool(
+    stream: BinaryIO, name: str, target: int, *, max_pixels: int, on_header: Callable[[int], None]
+) -> tuple[int, int, bool, PictureSource]:
+    """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
+
+    on_header: called with the number of pixels that will be in memory at once. Infinite values become the
+    largest finite size of their band. Raises PictureError and PictureTooLargeError as read_picture does,
+    OSError when the disk is full.
+    """
+    with one_line_errors(name):
+        stream.seek(0)
+        decoder, info = header_of(stream)
+        _check_size(info, max_pixels)
+        on_header(_pixels_at_once(info))
+    width, height = upright_size(info)
+    has_alpha = info.alpha is not Alpha.NONE
+    _reserve(target, spool_bytes(width, height, has_alpha))  # a full disk is no fault of the picture's
+    rgb, alpha = _mapped(target, width, height, has_alpha)
+    seen = _Seen()
+    with one_line_errors(name):
+        for top, samples in read_bands(stream, decoder, info):
+            if info.is_float:
+                seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
+            band = linearize(samples, replace(info, orientation=1))
+            rows = slice(top, top + samples.shape[0])
+            _stored(rgb, info)[rows] = band.rgb
+            if alpha is not None and band.alpha is not None:
+                _stored(alpha, info)[rows] = band.alpha
+            seen.source = band.source
+            del band  # before the next is made
+    return width, height, has_alpha, _source(seen, info)
+
+
+@dataclass
+class _Seen:
+    """What the bands have shown."""
+
+    source: PictureSource = PictureSource()
+    repaired: int = 0
+
+
+def _source(seen: _Seen, info: FileInfo) -> PictureSource:
+    notices = tuple(text for text in seen.source.notices if "were repaired" not in text)
+    if seen.repaired:
+        notices += (f"{seen.repaired} pixels with NaN or infinite values were repaired",)
+    dpi = info.metadata.resolution_dpi
+    turned = info.orientation in (5, 6, 7, 8)
+    return replace(seen.source, notices=notices, resolution_dpi=dpi[::-1] if dpi and turned else dpi)
+
+
+def _check_size(info: FileInfo, max_pixels: int) -> None:
+    pixels = max(info.width * info.height, info.decoded_pixels)
+    if pixels > max_pixels:
+        raise PictureTooLargeError(
+            f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
+        )
+    if not can_stream(info):
+        check_whole(info)
+
+
+def _pixels_at_once(info: FileInfo) -> int:
+    pixels = max(info.width * info.height, info.decoded_pixels)
+    if not can_stream(info):
+        return pixels
+    # A band, and what the library holds of a row of tiles.
+    return min(pixels, BAND_BYTES + 1024 * info.width)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Now, or a full disk would kill this process as it writes into the mapping."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.ftruncate(file, size)
+
+
+def _mapped(file: int, width: int, height: int, has_alpha: bool) -> tuple[FloatArray, FloatArray | None]:
+    with os.fdopen(file, "r+b", buffering=0, closefd=False) as stream:
+        rgb = np.memmap(stream, np.float32, "r+", 0, (height, width, 3))
+        if not has_alpha:
+            return rgb, None
+        return rgb, np.memmap(stream, np.float32, "r+", rgb.nbytes, (height, width))
+
+
+def _stored(array: FloatArray, info: FileInfo) -> FloatArray:
+    """A view of the upright array whose rows are the rows of the file."""
+    return oriented(array, _INVERSE.get(info.orientation, info.orientation))
+
+
+@dataclass(frozen=True)
+class Spool:
+    """A picture laid on disk; any part of it can be read."""
+
+    path: Path
+    width: int
+    height: int
+    has_alpha: bool
+    source: PictureSource
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
+        """Rows [top, bottom) and columns [left, right)."""
+        size = (bottom - top, right - left)
+        rgb = np.empty((*size, 3), np.float32)
+        alpha = np.empty(size, np.float32) if self.has_alpha else None
+        with self.path.open("rb", buffering=0) as file:
+            self._read(file, rgb, top, left, 3, 0)
+            if alpha is not None:
+                self._read(file, alpha, top, left, 1, self.width * self.height * 3 * _FLOAT)
+        return Picture(rgb, alpha, self.source)
+
+    def _read(
+        self, file: BinaryIO, target: FloatArray, top: int, left: int, channels: int, offset: int
+    ) -> None:
+        whole_rows = target.shape[1] == self.width
+        count = 1 if whole_rows else target.shape[0]
+        for row in range(count):
+            part = target if whole_rows else target[row]
+            start = offset + ((top + row) * self.width + left) * channels * _FLOAT
+            view = np.ascontiguousarray(part).data.cast("B")
+            while view:
+                got = os.preadv(file.fileno(), [view], start)
+                if got == 0:
+                    raise PictureError(f"{self.path} is shorter than it was: it was changed meanwhile")
+                view, start = view[got:], start + got
+
+    def whole(self) -> Picture:
+        """All of it."""
+        return self.region(0, self.height, 0, self.width)

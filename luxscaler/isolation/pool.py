@@ -1,0 +1,322 @@
+"""Reads pictures in a process of their own, where a crash, a hang or a lack of memory takes nothing down.
+
+    Picture ← mapped memory ← fork of isolation/worker.py ← bytes, limits
+
+A decoding process is started once, with everything loaded that decoders need, and forks for each picture:
+that costs milliseconds. Its results come back in anonymous memory files, which are mapped, not copied.
+Readers in several threads get a process each; processes are kept for the next picture and end with this
+one, however it ends. What is isolated is failure: this is no sandbox against code that a file smuggles in.
+
+Linux only, for its memory files. Elsewhere pictures are read in the calling process, without these limits.
+"""
+
+import atexit
+import base64
+import json
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.io.read import Source, opened, read_picture
+from luxscaler.isolation.linear_file import Spool, write_spool
+from luxscaler.isolation.worker import LENGTH, MAX_PACKET, Job
+from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
+from luxscaler.picture import Picture, PictureSource
+
+IS_AVAILABLE = sys.platform == "linux"
+_MAX_IDLE = 2
+"""Decoding processes kept for later, about 50 MB each; more exist only while more threads read."""
+_GRACE_SECONDS = 30.0
+"""How much longer than the deadline to wait for the decoding process, which keeps the deadline itself."""
+_FLOAT = 4
+_START = "import sys; sys.path[:] = {path!r}; from luxscaler.isolation.worker import main; main()"
+# A fork copies one thread only, so the libraries must not have started more of them.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def read_picture_isolated(
+    source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+) -> Picture:
+    """read_picture, in another process. Raises the same errors, and PictureError for three more:
+
+    the decoder crashed, took longer than `limits` allow, or needed more memory.
+    """
+    return _pool.read(source, max_pixels, limits or DecodeLimits())
+
+
+def spool_isolated(
+    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None
+) -> Spool:
+    """Decode a picture into a new file at `path`, band by band, in another process; raises as above.
+
+    The file appears whole or not at all.
+    """
+    temporary = path.with_name(f"{path.name}.partial")
+    try:
+        description = _pool.spool(source, temporary, max_pixels, limits or DecodeLimits())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    size = description["width"], description["height"]
+    return Spool(path, *size, description["alpha"], _source(description["source"]))
+
+
+def warm_up() -> None:
+    """Start the decoding process ahead of the first picture, without waiting for it."""
+    _pool.warm_up()
+
+
+class _NoAnswerError(Exception):
+    """The decoding process has gone, or says nothing."""
+
+
+class _DecodingProcess:
+    """One process that forks decoders; for one thread at a time."""
+
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            code = _START.format(path=[str(folder) for folder in sys.path])
+            try:
+                self._process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-c", code, str(theirs.fileno()), *preload],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env={**os.environ, **_ONE_THREAD},
+                )
+            except OSError:
+                self._control.close()
+                raise
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, job: Job, files: list[int]) -> dict[str, Any]:
+        """Have the picture decoded; how the decoder ended. Raises _NoAnswerError."""
+        try:
+            socket.send_fds(self._control, [json.dumps(asdict(job)).encode()], files)
+            self._control.settimeout(job.seconds + _GRACE_SECONDS)
+            packet = self._control.recv(MAX_PACKET)
+        except OSError as error:
+            raise _NoAnswerError from error
+        if not packet:
+            raise _NoAnswerError
+        answer = json.loads(packet)
+        assert isinstance(answer, dict)  # noqa: S101
+        return answer
+
+    def end(self) -> None:
+        """Stop it and its decoder, and wait until both are gone."""
+        self._control.close()  # at which it kills its decoder and exits
+        try:
+            self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def forget(self) -> None:
+        """In a fork of this process: the decoding process stays with the one that started it."""
+        self._control.close()
+        self._process.returncode = 0  # not a child of the fork, so there is nothing to wait for
+
+
+class DecoderPool:
+    """Decoding processes, started as they are needed. `preload` names modules that they import besides."""
+
+    def __init__(self, preload: tuple[str, ...] = ()) -> None:
+        self._preload = preload
+        self._lock = threading.Lock()
+        self._all: set[_DecodingProcess] = set()
+        self._idle: list[_DecodingProcess] = []
+
+    def read(self, source: Source, max_pixels: int, limits: DecodeLimits) -> Picture:
+        """As read_picture_isolated."""
+        if not IS_AVAILABLE:
+            return read_picture(source, max_pixels=max_pixels)
+        with opened(source) as (name, stream), _memory_file("luxscaler-pixels") as result:
+            job = Job(name, max_pixels, limits.seconds, limits.memory_bytes)
+            with _as_file(source, stream) as file:
+                answer = self._ask(job, [file.fileno(), result.fileno()])
+            return _mapped(result, _outcome(job, answer, result))
+
+    def spool(self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits) -> dict[str, Any]:
+        """As spool_isolated; what the decoder says about the picture."""
+        with opened(source) as (name, stream), _new_file(target) as result:
+            if not IS_AVAILABLE:
+                return _spool_here(stream, name, result, max_pixels)
+            job = Job(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True)
+            with _as_file(source, stream) as file:
+                answer = self._ask(job, [file.fileno(), result.fileno()])
+            return _outcome(job, answer, result)
+
+    def warm_up(self) -> None:
+        """Start a process if none is idle."""
+        if IS_AVAILABLE:
+            self._give_back(self._take("the picture"))
+
+    def close(self) -> None:
+        """End the idle processes. The pool can be used again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for process in idle:
+            self._end(process)
+
+    def forget(self) -> None:
+        """In a fork of this process: start afresh."""
+        for process in self._all:
+            process.forget()
+        self._lock, self._all, self._idle = threading.Lock(), set(), []
+
+    def _ask(self, job: Job, files: list[int]) -> dict[str, Any]:
+        for last_try in (False, True):
+            process = self._take(job.name)
+            try:
+                answer = process.ask(job, files)
+            except _NoAnswerError as error:
+                self._end(process)
+                # An idle process may have been killed long ago; the second one was started just now.
+                if last_try:
+                    raise PictureError(f"{job.name} cannot be read: the decoding process ended") from error
+            except BaseException:  # Ctrl-C: nobody waits for this picture any more
+                self._end(process)
+                raise
+            else:
+                self._give_back(process)
+                return answer
+        raise AssertionError("unreachable")
+
+    def _take(self, name: str) -> _DecodingProcess:
+        while True:
+            with self._lock:
+                process = self._idle.pop() if self._idle else None
+            if process is None:
+                break
+            if process.is_alive():
+                return process
+            self._end(process)
+        try:
+            process = _DecodingProcess(self._preload)
+        except OSError as error:
+            raise PictureError(
+                f"{name} cannot be read: no decoding process can be started: {error}"
+            ) from error
+        with self._lock:
+            self._all.add(process)
+        return process
+
+    def _give_back(self, process: _DecodingProcess) -> None:
+        with self._lock:
+            keep = len(self._idle) < _MAX_IDLE
+            if keep:
+                self._idle.append(process)
+        if not keep:
+            self._end(process)
+
+    def _end(self, process: _DecodingProcess) -> None:
+        with self._lock:
+            self._all.discard(process)
+        process.end()
+
+
+def _new_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("w+b", buffering=0)
+    except OSError as error:
+        raise PictureError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+
+
+def _spool_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int) -> dict[str, Any]:
+    """Without isolation."""
+    try:
+        width, height, alpha, source = write_spool(
+            stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None
+        )
+    except OSError as error:
+        raise PictureError(f"{name} cannot be laid on disk: {error.strerror}") from error
+    values = asdict(source)
+    if source.exif is not None:
+        values["exif"] = base64.b64encode(source.exif)
+    return {"width": width, "height": height, "alpha": alpha, "source": values}
+
+
+def _memory_file(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name), "r+b", buffering=0)
+
+
+def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
+    """The stream, or, where it is no file, its bytes in a memory file."""
+    if not isinstance(source, bytes):
+        return stream
+    file = _memory_file("luxscaler-bytes")
+    rest = memoryview(source)
+    while rest:
+        rest = rest[os.write(file.fileno(), rest) :]
+    return file
+
+
+def _outcome(job: Job, answer: dict[str, Any], result: BinaryIO) -> dict[str, Any]:
+    """The description of the picture, or the error, that the decoder left."""
+    if answer["timed_out"] or answer["exit"] == -signal.SIGXCPU:
+        raise PictureError(f"{job.name} cannot be read: decoding it took longer than {job.seconds:g} s")
+    if answer["exit"] == -signal.SIGKILL:
+        raise PictureError(
+            f"{job.name} cannot be read: its decoder was killed (signal 9), as happens when memory runs out"
+        )
+    if answer["exit"] < 0:
+        raise PictureError(f"{job.name} cannot be read: its decoder crashed (signal {-answer['exit']})")
+    if answer["exit"] > 0:
+        raise PictureError(f"{job.name} cannot be read: its decoder ended with status {answer['exit']}")
+    size = os.fstat(result.fileno()).st_size
+    (length,) = LENGTH.unpack(os.pread(result.fileno(), LENGTH.size, size - LENGTH.size))
+    description: dict[str, Any] = json.loads(os.pread(result.fileno(), length, size - LENGTH.size - length))
+    if "error" in description:
+        raise _error(job, description)
+    return description
+
+
+def _error(job: Job, description: dict[str, Any]) -> PictureError:
+    if description["error"] == "memory":
+        return PictureError(
+            f"{job.name} cannot be read: decoding it needed more than {description['allowed'] / 1e6:,.0f} MB"
+        )
+    kind = PictureTooLargeError if description["error"] == PictureTooLargeError.__name__ else PictureError
+    return kind(description["text"])
+
+
+def _mapped(result: BinaryIO, description: dict[str, Any]) -> Picture:
+    """The picture in its memory file, which lives as long as its arrays do."""
+    height, width = description["height"], description["width"]
+    pixels = np.frombuffer(mmap.mmap(result.fileno(), 0), np.uint8)
+    count = height * width * _FLOAT
+    rgb = pixels[: 3 * count].view(np.float32).reshape(height, width, 3)
+    alpha = None
+    if description["alpha"]:
+        alpha = pixels[3 * count : 4 * count].view(np.float32).reshape(height, width)
+    return Picture(rgb, alpha, _source(description["source"]))
+
+
+def _source(values: dict[str, Any]) -> PictureSource:
+    """From what JSON made of it."""
+    exif, dpi = values.pop("exif"), values.pop("resolution_dpi")
+    return PictureSource(
+        **{**values, "notices": tuple(values["notices"])},
+        exif=None if exif is None else base64.b64decode(exif),
+        resolution_dpi=None if dpi is None else (dpi[0], dpi[1]),
+    )
+
+
+_pool = DecoderPool()
+atexit.register(_pool.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.forget)

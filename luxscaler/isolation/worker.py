@@ -1,0 +1,239 @@
+"""The process in which pictures are decoded: started by isolation/pool.py, one fork of it for each picture.
+
+It has the decoders loaded and no PyTorch, and it runs a single thread, so that a fork is cheap and safe. It
+never decodes itself: the fork does, under limits of memory, time and files, with nothing to write to but
+the file that its caller gave it. This process waits, stops the fork at its deadline, and says how it ended.
+
+A request is one packet on the socket: JSON, with two files beside it, the picture and the (empty) result.
+The answer is one packet of JSON. The result, if there is one, holds the pixels as float32, alpha as
+float32, and JSON that describes both, with the length of that in its last 8 bytes.
+"""
+
+import base64
+import ctypes
+import gc
+import importlib
+import io
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from luxscaler.errors import PictureError
+from luxscaler.io.read import preload, read_stream
+from luxscaler.isolation.linear_file import spool_bytes, write_spool
+from luxscaler.picture import Picture, PictureSource
+
+MAX_PACKET = 1 << 16
+LENGTH = struct.Struct("<Q")
+BASE_BYTES = 512 * 2**20
+"""Memory that any picture may take, whatever its size: tables, profiles, rows, the compressed file."""
+BYTES_PER_PIXEL = 96
+"""Memory for each pixel beyond that; measured: at most 54 (EXR with alpha and a NaN)."""
+_MAX_OPEN_FILES = 64
+_MAX_DESCRIPTION = 2**20
+"""Bytes of what is said of a picture: EXIF, notices."""
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for, besides the two files."""
+
+    name: str
+    """What to call the picture in messages."""
+    max_pixels: int
+    seconds: float
+    memory_bytes: int
+    in_bands: bool = False
+    """Whether the result is a file on disk, written band by band (linear_file.py)."""
+
+
+def main() -> None:
+    """Serve until the caller closes its end of the socket: `python -c ... SOCKET [MODULE...]`."""
+    # Ctrl-C reaches every process of the terminal; the caller alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    preload()
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a collection in the fork would copy every page that it looks at
+    while True:
+        packet, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
+        if not packet:
+            return
+        answer = _serve(Job(**json.loads(packet)), files, control)
+        if answer is None:
+            return
+        control.send(json.dumps(answer).encode())
+
+
+def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any] | None:
+    """Fork, wait, and say how the fork ended; None if the caller has gone meanwhile."""
+    alive, held = os.pipe()
+    started = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            control.close()
+            status = _decode(job, *files)
+        finally:
+            os._exit(status)
+    for file in (held, *files):
+        os.close(file)
+    try:
+        ready, _, _ = select.select([alive, control.fileno()], [], [], job.seconds)
+    finally:
+        os.close(alive)
+    # A fork that has ended by itself has its status already; the signal changes nothing then.
+    os.kill(child, signal.SIGKILL)
+    _, status, usage = os.wait4(child, 0)
+    if control.fileno() in ready and alive not in ready:
+        return None
+    return {
+        "exit": os.waitstatus_to_exitcode(status),
+        "timed_out": not ready,
+        "seconds": time.monotonic() - started,
+        "peak_bytes": usage.ru_maxrss * 1024,
+    }
+
+
+def _decode(job: Job, source: int, result: int) -> int:
+    """In the fork: read the picture and write the result; the exit status."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)  # OpenEXR prints what it finds wrong
+    _limit(job)
+    memory = _Memory(job.memory_bytes)
+    memory.allow(0)
+    try:
+        raw = io.FileIO(source)
+        raw.name = job.name  # tifffile wants a name, and a file of a number has none
+        with io.BufferedReader(raw) as stream:
+            if job.in_bands:
+                _spool(job, stream, result, memory)
+            else:
+                picture = read_stream(stream, job.name, max_pixels=job.max_pixels, on_header=memory.allow)
+                _write(result, picture)
+    except PictureError as error:
+        lack = _is_memory(error)
+        memory.lift()
+        if lack:
+            _restart(result, {"error": "memory", "allowed": memory.allowed})
+        else:
+            _restart(result, {"error": type(error).__name__, "text": str(error)})
+    except (MemoryError, OSError) as error:  # OSError: there is no room for the result
+        memory.lift()
+        if job.in_bands and isinstance(error, OSError):
+            text = f"{job.name} cannot be laid on disk: {error.strerror}"
+            _restart(result, {"error": "PictureError", "text": text})
+        else:
+            _restart(result, {"error": "memory", "allowed": memory.allowed})
+    return 0
+
+
+def _limit(job: Job) -> None:
+    """Take away what a decoder does not need."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for kind, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
+        # The waiting process keeps the deadline; this is for the case that it cannot.
+        (resource.RLIMIT_CPU, int(job.seconds) + 2),
+        (resource.RLIMIT_FSIZE, _most_written(job)),
+    ):
+        _, hard = resource.getrlimit(kind)
+        lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (lower, lower))
+    with suppress(OSError):  # if memory runs out all the same, the kernel is to take this process
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _most_written(job: Job) -> int:
+    """Bytes of the result."""
+    return spool_bytes(job.max_pixels, 1, True) + _MAX_DESCRIPTION if job.in_bands else job.memory_bytes
+
+
+class _Memory:
+    """The limit of this process's memory, beyond what it has when this is made."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._before = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+        self._before *= resource.getpagesize()
+        _, self._hard = resource.getrlimit(resource.RLIMIT_DATA)
+        self.allowed = 0
+        """Bytes."""
+
+    def allow(self, pixels: int) -> None:
+        """As much as a picture of so many pixels needs, and no more than the most."""
+        self.allowed = min(self._most, BASE_BYTES + BYTES_PER_PIXEL * pixels)
+        soft = self._before + self.allowed
+        if self._hard != resource.RLIM_INFINITY:
+            soft = min(soft, self._hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, self._hard))
+
+    def lift(self) -> None:
+        """To say what went wrong, after it has."""
+        resource.setrlimit(resource.RLIMIT_DATA, (self._hard, self._hard))
+
+
+def _spool(job: Job, stream: BinaryIO, result: int, memory: _Memory) -> None:
+    width, height, has_alpha, source = write_spool(
+        stream, job.name, result, max_pixels=job.max_pixels, on_header=memory.allow
+    )
+    os.lseek(result, spool_bytes(width, height, has_alpha), os.SEEK_SET)
+    _describe(result, {**_described(source), "height": height, "width": width, "alpha": has_alpha})
+
+
+def _write(result: int, picture: Picture) -> None:
+    pieces = [picture.rgb] if picture.alpha is None else [picture.rgb, picture.alpha]
+    for piece in pieces:
+        _write_all(result, np.ascontiguousarray(piece).data.cast("B"))
+    size = {"height": picture.height, "width": picture.width, "alpha": picture.alpha is not None}
+    _describe(result, {**_described(picture.source), **size})
+
+
+def _described(source: PictureSource) -> dict[str, Any]:
+    values = asdict(source)
+    if values["exif"] is not None:
+        values["exif"] = base64.b64encode(values["exif"]).decode()
+    return {"source": values}
+
+
+def _describe(result: int, description: dict[str, Any]) -> None:
+    text = json.dumps(description).encode()
+    _write_all(result, memoryview(text + LENGTH.pack(len(text))))
+
+
+def _restart(result: int, description: dict[str, Any]) -> None:
+    os.ftruncate(result, 0)
+    os.lseek(result, 0, os.SEEK_SET)
+    _describe(result, description)
+
+
+def _write_all(file: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    """Whether an allocation that failed is at the bottom of it; C++ libraries only say so in their text."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,167 @@
+"""Tiles to rows: blends what overlaps, expands the dynamic range, and hands the rows on, top to bottom.
+
+    tiles on disk → blended strip → expanded strip → sink
+
+Neighbouring tiles share pixels, in which their weights are raised cosines that add up to one (tiled.py).
+A strip is a few rows over the whole width; it is made as soon as all tiles are there that it needs, so that
+writing goes on beside the work, in memory that does not grow with the picture. The order of all additions is
+fixed: the same tiles give the same bytes. The range is expanded here and not in the tiles, by one curve of
+the whole picture. Where tiles come from is not known here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from luxscaler.geometry import Span, TileBox
+from luxscaler.hdr.dequantize import RADIUS
+from luxscaler.hdr.expand import ToneStatistics, expand
+from luxscaler.masters.plan import Plan
+from luxscaler.masters.sinks import Sink
+from luxscaler.picture import FloatArray, Picture
+from luxscaler.upscaling.tiled import weights
+
+STRIP_BYTES = 48 * 2**20
+"""Float32 samples of a strip, about."""
+MARGIN = RADIUS
+"""Rows above and below a strip that the expansion looks at."""
+
+
+class UpscaledTile(Protocol):
+    """A tile that is done, wherever it is kept."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
+        """Rows [top, bottom) and columns [left, right), as a copy."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Finished rows of the result."""
+
+    top: int
+    rgb: FloatArray
+    """(n, width, 3) linear light, expanded."""
+    sdr: FloatArray
+    """The same before."""
+    alpha: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """How the range of the whole picture is expanded."""
+
+    boost: float
+    statistics: ToneStatistics
+    box: TileBox | None
+    """Where the picture sits in the one that the statistics are of; None: not known."""
+
+
+class Assembler:
+    """Makes the rows of a master from its tiles."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        tile_of: Callable[[int], UpscaledTile],
+        expansion: Expansion,
+        sink: Sink,
+        *,
+        has_alpha: bool,
+        watch: Callable[[Strip], None] = lambda _strip: None,
+    ) -> None:
+        """tile_of: the upscaled tile of a number. watch: sees every strip, in order."""
+        self._plan = plan
+        self._tile_of = tile_of
+        self._expansion = expansion
+        self._sink = sink
+        self._has_alpha = has_alpha
+        self._watch = watch
+        self._next = 0
+        self._down = [_weights(i, plan.rows) for i in range(len(plan.rows))]
+        self._across = [_weights(i, plan.columns) for i in range(len(plan.columns))]
+        self.peak = 0.0
+        """Largest linear value so far."""
+
+    @property
+    def rows_done(self) -> int:
+        """Rows that the sink has got."""
+        return self._next
+
+    def advance(self, done: Callable[[int], bool], halted: Callable[[], bool] = lambda: False) -> None:
+        """Write all rows that need only tiles for which `done` is true, or fewer once `halted` says so."""
+        ready = self._ready_until(done)
+        step = max(1, STRIP_BYTES // (self._plan.output_width * 16))
+        # Strips lie on a fixed grid, whenever tiles come: where a strip begins shows in the last bits.
+        height = self._plan.output_height
+        while (
+            self._next < (bottom := min(self._next + step, height)) and min(bottom + MARGIN, height) <= ready
+        ):
+            if halted():
+                return
+            strip = self._strip(self._next, bottom)
+            self.peak = max(self.peak, float(strip.rgb.max()))
+            self._sink.write(strip.rgb, strip.alpha, strip.sdr)
+            self._watch(strip)
+            self._next += strip.rgb.shape[0]
+
+    def _ready_until(self, done: Callable[[int], bool]) -> int:
+        """The first row that needs a tile that is not there."""
+        columns = len(self._plan.columns)
+        for row, span in enumerate(self._plan.rows):
+            if not all(done(row * columns + column) for column in range(columns)):
+                return span.start
+        return self._plan.output_height
+
+    def _strip(self, top: int, bottom: int) -> Strip:
+        """Finished rows [top, bottom)."""
+        first, last = max(top - MARGIN, 0), min(bottom + MARGIN, self._plan.output_height)
+        rgb, alpha = self._blended(first, last)
+        rows = slice(top - first, bottom - first)
+        expanded = self._expanded(first, rgb)[rows]
+        return Strip(top, expanded, rgb[rows], None if alpha is None else alpha[rows])
+
+    def _blended(self, top: int, bottom: int) -> tuple[FloatArray, FloatArray | None]:
+        width = self._plan.output_width
+        blended = np.zeros((bottom - top, width, 3), np.float32)
+        alpha = np.zeros((bottom - top, width), np.float32) if self._has_alpha else None
+        for row, span in enumerate(self._plan.rows):
+            first, last = max(top, span.start), min(bottom, span.stop)
+            if first < last:
+                inside = slice(first - top, last - top)
+                part = None if alpha is None else alpha[inside]
+                self._add_row(row, Span(first - span.start, last - span.start), blended[inside], part)
+        if alpha is not None:
+            alpha.clip(0.0, 1.0, out=alpha)  # the weights add up to one but for the last bit
+        return blended, alpha
+
+    def _add_row(self, row: int, lines: Span, rgb: FloatArray, alpha: FloatArray | None) -> None:
+        """Add lines of a row of tiles, times their weights."""
+        down = self._down[row][lines.start : lines.stop, None]
+        for column, span in enumerate(self._plan.columns):
+            tile = self._tile_of(row * len(self._plan.columns) + column)
+            part = tile.region(lines.start, lines.stop, 0, tile.width)
+            weight = down * self._across[column]
+            columns = slice(span.start, span.stop)
+            rgb[:, columns] += np.multiply(part.rgb, weight[..., None], out=part.rgb)
+            if alpha is not None and part.alpha is not None:
+                alpha[:, columns] += part.alpha * weight
+
+    def _expanded(self, top: int, rgb: FloatArray) -> FloatArray:
+        how, height = self._expansion, self._plan.output_height
+        box = how.box
+        if box is not None:
+            box = TileBox(
+                box.x, box.y + top / height * box.height, box.width, rgb.shape[0] / height * box.height
+            )
+        return np.asarray(expand(torch.from_numpy(rgb), how.boost, how.statistics, box).numpy())
+
+
+def _weights(index: int, cuts: tuple[Span, ...]) -> FloatArray:
+    return np.asarray(weights(index, list(cuts), 1).numpy(), np.float32)

@@ -1,0 +1,94 @@
+"""Is what came back the tile that was asked for? Size, numbers, and whether it shows the same picture.
+
+A place far away can give back a black picture, half of one, or another one. What passes here goes into the
+master. It knows no backend and no network.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from luxscaler.backends.base import Tile, TileOutput
+from luxscaler.errors import TileError
+from luxscaler.masters.reducer import Reducer
+from luxscaler.picture import FloatArray
+from luxscaler.upscaling import code_values
+
+CELL = 4
+"""Source pixels a side whose averages are compared: what networks invent is finer."""
+TOLERANCE = 0.03
+"""Difference of averages, in sRGB code values of 1, that is never an error."""
+TOLERANCE_OF_CONTRAST = 0.5
+"""The same as a share of the tile's own contrast: another picture differs by more than all of it."""
+
+
+def check_output(tile: Tile, output: TileOutput) -> None:
+    """TileError when `output` cannot be the upscaled `tile`."""
+    what = f"tile {tile.index}"
+    if output.rgb.dtype != np.float32 or output.rgb.ndim != 3 or output.rgb.shape[2] != 3:
+        raise TileError(f"{what} came back as {output.rgb.shape} {output.rgb.dtype}, not as float32 RGB")
+    if output.rgb.shape[:2] != tile.output_size:
+        got, wanted = output.rgb.shape, tile.output_size
+        raise TileError(
+            f"{what} came back with {got[1]} × {got[0]} pixels; asked for were {wanted[1]} × {wanted[0]}"
+        )
+    low, high = float(output.rgb.min()), float(output.rgb.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise TileError(f"{what} came back with values that are not finite")
+    if (tile.picture.alpha is None) != (output.alpha is None):
+        raise TileError(f"{what} came back {'without' if output.alpha is None else 'with'} alpha")
+    if output.alpha is not None:
+        _check_alpha(what, tile, output.alpha)
+    if not output.trusted:
+        _check_resemblance(what, tile, output)
+
+
+def _check_alpha(what: str, tile: Tile, alpha: FloatArray) -> None:
+    if alpha.dtype != np.float32 or alpha.shape != tile.output_size:
+        raise TileError(f"{what} came back with an alpha of {alpha.shape} {alpha.dtype}")
+    low, high = float(alpha.min()), float(alpha.max())
+    if not 0.0 <= low <= high <= 1.0:  # also catches NaN
+        raise TileError(f"{what} came back with an alpha from {low:g} to {high:g}, not within 0 to 1")
+
+
+@torch.inference_mode()
+def _check_resemblance(what: str, tile: Tile, output: TileOutput) -> None:
+    height, width = tile.picture.height, tile.picture.width
+    cells = (math.ceil(height / CELL), math.ceil(width / CELL))
+    # One row of the result for each of the source tells two pictures apart as well as all of them.
+    lines = slice(None, None, max(1, output.rgb.shape[0] // height))
+    wanted, got = _averages(tile.picture.rgb, cells), _averages(output.rgb[lines], cells)
+    if tile.picture.alpha is not None and output.alpha is not None:
+        shown = _averages(tile.picture.alpha[..., None], cells, coded=False)
+        difference, limit = _compared(shown, _averages(output.alpha[..., None], cells, coded=False))
+        if difference > limit:
+            raise TileError(
+                f"{what} came back with another alpha: its averages are off by {difference:.3f}, "
+                f"and {limit:.3f} is allowed"
+            )
+        # Colour under transparent pixels is nobody's business.
+        wanted, got = wanted * shown, got * shown
+    if float(got.max()) <= 0.0 and float(wanted.max()) > TOLERANCE:
+        raise TileError(f"{what} came back black")
+    difference, limit = _compared(wanted, got)
+    if difference > limit:
+        raise TileError(
+            f"{what} came back as another picture: its averages are off by {difference:.3f} "
+            f"of white in sRGB, and {limit:.3f} is allowed"
+        )
+
+
+def _compared(wanted: torch.Tensor, got: torch.Tensor) -> tuple[float, float]:
+    """(C, h, w) of averages: by how much they differ, and by how much they may."""
+    contrast = float((wanted - wanted.mean((0, 1), keepdim=True)).square().mean().sqrt())
+    difference = float((got - wanted).square().mean().sqrt())
+    return difference, max(TOLERANCE, TOLERANCE_OF_CONTRAST * contrast)
+
+
+def _averages(samples: FloatArray, cells: tuple[int, int], *, coded: bool = True) -> torch.Tensor:
+    """(H, W, C) linear light → (*cells, C) averages over cells, in the network's code values."""
+    reducer = Reducer((samples.shape[0], samples.shape[1]), cells, samples.shape[2])
+    reducer.add(0, samples)  # without a copy of the tile, of which many are under way
+    small = torch.from_numpy(reducer.means())
+    return code_values.encode(small) if coded else small

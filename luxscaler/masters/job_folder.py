@@ -1,0 +1,281 @@
+"""The job folder of a master: what is done, on disk, so that a killed run goes on where it was.
+
+    OUT.job/
+      job.sqlite3      what the job is of, its tiles, and the ledger of paid calls
+      source.spool     the picture as linear light (linear_file.py)
+      tiles/000012     upscaled tiles, in the same layout
+
+A tile is written under another name, renamed, and only then entered with its checksum; a tile whose file
+does not have that checksum is done again. One process at a time works in a folder. How tiles come about
+and where they go is not known here.
+"""
+
+import fcntl
+import shutil
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from luxscaler.backends.base import Intent, TileOutput
+from luxscaler.errors import JobError
+from luxscaler.isolation.linear_file import Spool
+from luxscaler.picture import FloatArray, PictureSource
+
+SUFFIX = ".job"
+_VERSION = 1
+_BUSY_SECONDS = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tiles (
+    number INTEGER PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL, alpha INTEGER NOT NULL,
+    crc INTEGER NOT NULL, attempts INTEGER NOT NULL, seconds REAL NOT NULL, dollars REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS calls (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, tile INTEGER NOT NULL, marker TEXT NOT NULL,
+    announced REAL NOT NULL, prediction TEXT, outcome TEXT,
+    seconds REAL NOT NULL DEFAULT 0, dollars REAL NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class TileRecord:
+    """A tile that is done."""
+
+    number: int
+    width: int
+    height: int
+    has_alpha: bool
+    crc: int
+    """CRC-32 of its file."""
+    attempts: int
+    seconds: float
+    dollars: float
+
+
+def folder_of(target: Path) -> Path:
+    """Where the job of that result is kept."""
+    return target.with_name(target.name + SUFFIX)
+
+
+class JobFolder:
+    """An open job folder. It is also the Ledger of the backends; every call may come from any thread."""
+
+    def __init__(self, folder: Path, facts: Mapping[str, str]) -> None:
+        """Open the folder, or make it. `facts`: what the tiles depend on.
+
+        Raises JobError when the folder is in use, damaged, or was made for other facts.
+        """
+        self.folder = folder
+        self._lock = threading.RLock()
+        try:
+            (folder / "tiles").mkdir(parents=True, exist_ok=True)
+            self._held = _hold(folder)
+        except OSError as error:
+            raise JobError(f"cannot use the job folder {str(folder)!r}: {error.strerror}") from error
+        try:
+            self._database = sqlite3.connect(
+                folder / "job.sqlite3", timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            self._held.close()
+            raise self._error(error) from error
+        try:
+            # FULL: a call is announced on disk, not in a cache, before it is made.
+            self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
+            self._agree({"version": str(_VERSION), **facts})
+        except sqlite3.Error as error:
+            self.close()
+            raise self._error(error) from error
+        except JobError:
+            self.close()
+            raise
+
+    def _agree(self, facts: Mapping[str, str]) -> None:
+        """Write the facts into a new folder, compare them in an old one.
+
+        Only facts that both know: a job that was begun on one backend may go on on another, which need not
+        know the precision of the first.
+        """
+        known = dict(self._database.execute("SELECT key, value FROM facts"))
+        if not known:
+            with self._lock, self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+                self._database.execute("COMMIT")
+            return
+        for key, value in facts.items():
+            if key in known and known[key] != value:
+                raise JobError(
+                    f"{str(self.folder)!r} holds an unfinished job with another {key} ({known[key]}, now "
+                    f"{value}): finish it with that, or remove the folder (or add --restart) to begin anew"
+                )
+
+    @property
+    def spool_path(self) -> Path:
+        """Where the picture is laid."""
+        return self.folder / "source.spool"
+
+    def close(self) -> None:
+        """Let go of the folder; what is done stays in it."""
+        with self._lock:
+            self._database.close()
+            self._held.close()
+
+    def remove(self) -> None:
+        """The master is written: nothing of the job is needed any more."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # Tiles
+
+    def records(self) -> dict[int, TileRecord]:
+        """Tiles that are done, by number; their files are not looked at."""
+        rows = self._rows("SELECT * FROM tiles ORDER BY number")
+        return {row[0]: TileRecord(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows}
+
+    def intact(self) -> set[int]:
+        """Numbers of the tiles whose files have their checksum; the others are forgotten."""
+        good = set()
+        for number, record in self.records().items():
+            if _checksum(self._tile_path(number)) == record.crc:
+                good.add(number)
+            else:
+                self._execute("DELETE FROM tiles WHERE number = ?", (number,))
+        return good
+
+    def store(self, number: int, output: TileOutput, attempts: int) -> None:
+        """Keep an upscaled tile. Raises JobError when the disk is full."""
+        height, width = output.rgb.shape[:2]
+        path = self._tile_path(number)
+        temporary = path.with_suffix(".partial")
+        try:
+            with temporary.open("wb", buffering=0) as file:
+                crc = 0
+                for array in (output.rgb, output.alpha):
+                    if array is not None:
+                        crc = _write(file, array, crc)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise JobError(f"cannot keep a tile in {str(self.folder)!r}: {error.strerror}") from error
+        self._execute(
+            "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(number, width, height, output.alpha is not None),
+                *(crc, attempts, output.seconds, output.dollars),
+            ),
+        )
+
+    def tile(self, number: int) -> Spool:
+        """A tile that is done, to be read in parts."""
+        (row,) = self._rows("SELECT width, height, alpha FROM tiles WHERE number = ?", (number,))
+        return Spool(self._tile_path(number), row[0], row[1], bool(row[2]), PictureSource())
+
+    def _tile_path(self, number: int) -> Path:
+        return self.folder / "tiles" / f"{number:06d}"
+
+    # Ledger
+
+    def announce(self, tile: int, marker: str) -> int:
+        """As Ledger.announce."""
+        sql = "INSERT INTO calls (tile, marker, announced) VALUES (?, ?, ?)"
+        return self._execute(sql, (tile, marker, time.time()))
+
+    def created(self, number: int, prediction: str) -> None:
+        """As Ledger.created."""
+        self._execute("UPDATE calls SET prediction = ? WHERE number = ?", (prediction, number))
+
+    def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
+        """As Ledger.settle."""
+        sql = "UPDATE calls SET outcome = ?, seconds = ?, dollars = ? WHERE number = ?"
+        self._execute(sql, (outcome, seconds, dollars, number))
+
+    def open_intents(self, tile: int | None = None) -> Sequence[Intent]:
+        """As Ledger.open_intents."""
+        sql = "SELECT number, tile, marker, prediction, announced FROM calls WHERE outcome IS NULL"
+        rows = self._rows(sql + " ORDER BY number")
+        return [Intent(*row) for row in rows if tile is None or row[1] == tile]
+
+    def spent(self) -> float:
+        """As Ledger.spent."""
+        ((total,),) = self._rows("SELECT COALESCE(SUM(dollars), 0) FROM calls")
+        return float(total)
+
+    def remember(self, key: str, value: str) -> None:
+        """As Ledger.remember."""
+        self._execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
+
+    def recall(self, key: str) -> str | None:
+        """As Ledger.recall."""
+        rows = self._rows("SELECT value FROM notes WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            with self._lock:
+                return self._database.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def _execute(self, sql: str, values: Sequence[object]) -> int:
+        try:
+            with self._lock, closing(self._database.execute(sql, values)) as cursor:
+                return cursor.lastrowid or 0
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> JobError:
+        """Paid tiles may lie in the folder: only what cannot be mended is called damaged."""
+        folder = str(self.folder)
+        if isinstance(error, (sqlite3.OperationalError, sqlite3.ProgrammingError)):  # full, read-only, closed
+            return JobError(f"cannot use the job folder {folder!r}: {error}")
+        return JobError(f"the job folder {folder!r} is damaged ({error}): remove it")
+
+
+def restart(target: Path) -> None:
+    """Remove the job folder of that result. Raises JobError when another process works in it."""
+    folder = folder_of(target)
+    if folder.is_dir():
+        try:
+            _hold(folder).close()
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise JobError(f"cannot remove {str(folder)!r}: {error.strerror}") from error
+
+
+def _hold(folder: Path) -> IO[bytes]:
+    file = (folder / "lock").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise JobError(f"another process is at work in {str(folder)!r}: wait for it, or end it") from error
+    return file
+
+
+def _write(file: IO[bytes], array: FloatArray, crc: int) -> int:
+    view = np.ascontiguousarray(array).data.cast("B")
+    crc = zlib.crc32(view, crc)
+    while view:
+        view = view[file.write(view) :]
+    return crc
+
+
+def _checksum(path: Path) -> int | None:
+    """CRC-32 of a file; None if there is none."""
+    crc = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(1 << 20):
+                crc = zlib.crc32(block, crc)
+    except OSError:
+        return None
+    return crc

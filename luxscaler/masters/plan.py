@@ -1,0 +1,173 @@
+"""Where a master is cut: tiles with context, their places in the result, and the order of the work.
+
+Neighbouring tiles share source pixels; where their results are blended is store.py's business. Tiles
+begin at source pixels whose place in the result is a whole pixel, so that a tile's result fits in without
+resampling, whatever the scale. This module computes with sizes only.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from luxscaler.errors import InputError
+from luxscaler.geometry import Span, TileBox, output_size, spans
+
+MIN_TILE, MAX_TILE = 64, 8192
+MAX_OVERLAP = 128
+"""Source pixels that two tiles share at most: more changes nothing that can be seen (docs/experiments.md)."""
+EXTRA_PIXELS = 1.25
+"""What the overlap may cost by default: pixels of all tiles / pixels of the picture."""
+MIN_OVERLAP = 16
+REFERENCE_SIDE = 2048
+"""Longest side of the reference in pixels: it is trusted for areas of 8 of them, 1/256 of the picture."""
+NETWORK_STEP = 4
+"""Source pixels that a network folds into one, at most (the ×1 variant of RRDBNet)."""
+LEAST_STEPS = 5
+"""Places per tile where tiles may begin: with fewer, three tiles could meet in one place."""
+MAX_DENOMINATOR = 16
+"""Scales of several tiles are fractions with denominators up to this: 1.5, 2.25, 3.2, …"""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One tile: its context, in source pixels, and what becomes of it, in pixels of the result."""
+
+    index: int
+    row: int
+    column: int
+    source_rows: Span
+    source_columns: Span
+    rows: Span
+    columns: Span
+    box: TileBox
+    """source_rows and source_columns as fractions of the picture."""
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(height, width) of the upscaled tile."""
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A picture's tiles, row by row, left to right."""
+
+    width: int
+    height: int
+    scale: float
+    tile: int
+    overlap: int
+    source_rows: tuple[Span, ...]
+    source_columns: tuple[Span, ...]
+    rows: tuple[Span, ...]
+    """In pixels of the result, as `source_rows`."""
+    columns: tuple[Span, ...]
+
+    @property
+    def output_width(self) -> int:
+        """Width of the result in pixels."""
+        return self.columns[-1].stop
+
+    @property
+    def output_height(self) -> int:
+        """Height of the result in pixels."""
+        return self.rows[-1].stop
+
+    def __len__(self) -> int:
+        """Number of tiles."""
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def extra(self) -> float:
+        """Pixels of all tiles / pixels of the picture: what the overlap costs."""
+        down = sum(span.stop - span.start for span in self.source_rows) / self.height
+        return down * sum(span.stop - span.start for span in self.source_columns) / self.width
+
+    def cut(self, index: int) -> Cut:
+        """Tile `index`, counted row by row from the top left."""
+        row, column = divmod(index, len(self.columns))
+        down, across = self.source_rows[row], self.source_columns[column]
+        box = TileBox(
+            across.start / self.width,
+            down.start / self.height,
+            (across.stop - across.start) / self.width,
+            (down.stop - down.start) / self.height,
+        )
+        return Cut(index, row, column, down, across, self.rows[row], self.columns[column], box)
+
+
+def plan(width: int, height: int, *, scale: float, tile: int, overlap: int | None = None) -> Plan:
+    """Cut a picture of width × height source pixels into the fewest tiles of at most `tile` a side.
+
+    overlap: source pixels that neighbours share at least; None: as many as EXTRA_PIXELS pay for, up to
+    MAX_OVERLAP. Raises InputError for a bad size, scale or overlap.
+    """
+    out_width, out_height = output_size(width, height, scale)
+    if not MIN_TILE <= tile <= MAX_TILE:
+        raise InputError(f"tile is {tile}; it must be from {MIN_TILE} to {MAX_TILE} pixels")
+    if overlap is not None and not 0 <= overlap <= tile // 4:
+        # Above a third, three tiles could meet in one place.
+        raise InputError(f"overlap is {overlap}; it must be from 0 to a quarter of the tile, {tile // 4}")
+    step = 1 if max(width, height) <= tile else _step(scale, tile)
+    if overlap is None:
+        overlap = _affordable_overlap(width, height, tile, step)
+    across = _spans(width, tile, overlap, step)
+    down = _spans(height, tile, overlap, step)
+    return Plan(
+        width,
+        height,
+        scale,
+        tile,
+        overlap,
+        tuple(down),
+        tuple(across),
+        tuple(_scaled(down, scale, out_height)),
+        tuple(_scaled(across, scale, out_width)),
+    )
+
+
+def _step(scale: float, tile: int) -> int:
+    """Source pixels between the places where tiles may begin and end.
+
+    They are whole, even pixels of the result (so that rounding half to even agrees), and multiples of four
+    source pixels, which networks may fold into one.
+    """
+    exact = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
+    step = NETWORK_STEP * exact.denominator
+    if abs(float(exact) - scale) > 1e-9 or LEAST_STEPS * step > tile:
+        raise InputError(
+            f"scale is {scale}; a picture of several tiles of {tile} pixels needs a scale that is a fraction "
+            f"with a denominator up to {min(MAX_DENOMINATOR, tile // (LEAST_STEPS * NETWORK_STEP))}, "
+            "or its tiles would not meet on whole pixels"
+        )
+    return step
+
+
+def reduction(width: int, height: int) -> int:
+    """How many source pixels a pixel of the reference stands for, along each side: a whole number."""
+    return max(1, -(-max(width, height) // REFERENCE_SIDE))
+
+
+def _spans(length: int, tile: int, overlap: int, step: int) -> list[Span]:
+    """Spans of at most `tile` that begin and end at multiples of `step` (the last ends with the picture)."""
+    if length <= tile:
+        return [Span(0, length)]
+    cuts = spans(-(-length // step), tile // step, -(-overlap // step))
+    return [Span(cut.start * step, min(cut.stop * step, length)) for cut in cuts]
+
+
+def _affordable_overlap(width: int, height: int, tile: int, step: int) -> int:
+    """The largest overlap, a multiple of `step`, that costs no more than EXTRA_PIXELS."""
+    least = -(-MIN_OVERLAP // step) * step
+    for overlap in range(min(MAX_OVERLAP, tile // 4) // step * step, least, -step):
+        cost = 1.0
+        for length in (width, height):
+            cost *= sum(cut.stop - cut.start for cut in _spans(length, tile, overlap, step)) / length
+        if cost <= EXTRA_PIXELS:
+            return overlap
+    return least
+
+
+def _scaled(cuts: list[Span], scale: float, length: int) -> list[Span]:
+    """Spans of the result, which has `length` pixels."""
+    ends = [round(cut.stop * scale) for cut in cuts[:-1]] + [length]
+    return [Span(round(cut.start * scale), end) for cut, end in zip(cuts, ends, strict=True)]

@@ -1,0 +1,151 @@
+"""What the compare page says of a master: gathers pictures, tiles and figures for page.py.
+
+How the page looks is not known here.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from luxscaler import __version__
+from luxscaler.backends.base import Backend
+from luxscaler.isolation.linear_file import Spool
+from luxscaler.masters.job_folder import JobFolder
+from luxscaler.masters.job_memory import MemoryJob
+from luxscaler.masters.observer import Observer
+from luxscaler.masters.plan import Plan
+from luxscaler.masters.request import MasterRequest, MasterResult
+from luxscaler.masters.source import reduced
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
+from luxscaler.report.page import Detail, Report, TileFigure
+from luxscaler.report.previews import PREVIEW_PIXELS, Box, choose_details
+from luxscaler.upscaling import code_values
+
+
+def places(spool: Spool, cuts: Plan) -> tuple[Box, ...]:
+    """Where the page shows the result at full size: where the picture has the most detail."""
+    return choose_details(_small(spool), (cuts.output_width, cuts.output_height))
+
+
+def _small(spool: Spool) -> Picture:
+    ratio = min(1.0, math.sqrt(PREVIEW_PIXELS / (spool.width * spool.height)))
+    return reduced(spool, max(1, round(spool.height * ratio)), max(1, round(spool.width * ratio)))
+
+
+def summary(
+    request: MasterRequest,
+    cuts: Plan,
+    spool: Spool,
+    backend: Backend,
+    job: JobFolder | MemoryJob,
+    observer: Observer,
+    result: MasterResult,
+) -> Report:
+    """What write_report wants. Before `job` is removed."""
+    return Report(
+        title=f"{_name(request)} → {result.path.name}",
+        before=_small(spool),
+        after=observer.preview(),
+        figures=tuple(_figures(request, cuts, backend, result)),
+        tiles=tuple(_tiles(cuts, job, result)),
+        estimated_range=request.expands,
+        details=tuple(
+            Detail(
+                f"Detail {number}",
+                detail.box,
+                _enlarged(spool, cuts, detail.box, detail.picture),
+                detail.picture,
+            )
+            for number, detail in enumerate(observer.details, 1)
+        ),
+    )
+
+
+def _name(request: MasterRequest) -> str:
+    return "the picture" if isinstance(request.source, bytes) else Path(request.source).name
+
+
+def _figures(
+    request: MasterRequest, cuts: Plan, backend: Backend, result: MasterResult
+) -> list[tuple[str, str]]:
+    progress = result.progress
+    figures = [
+        ("Picture", f"{cuts.width} × {cuts.height}"),
+        ("Result", f"{result.width} × {result.height} {request.output_format}"),
+        ("Scale", f"{request.scale:g}"),
+        ("Model", Path(request.model).name),
+        ("hdr_boost", f"{request.hdr_boost:g}"),
+        ("fractality", f"{request.fractality:g}"),
+        ("Brightest light", _light(result.peak)),
+        ("Backend", backend.name),
+        ("Tiles", f"{len(cuts)} ({len(cuts.columns)} × {len(cuts.rows)}) of up to {cuts.tile} px"),
+    ]
+    if len(cuts) > 1:
+        figures += [
+            ("Overlap", f"{cuts.overlap} px of the picture"),
+            ("Extra pixels", f"{100 * (cuts.extra - 1):.1f} %"),
+        ]
+    if progress.kept:
+        figures.append(("Tiles of earlier runs", str(progress.kept)))
+    figures += [
+        ("Retries", str(progress.retries)),
+        ("Time of this run", f"{progress.seconds:.1f} s"),
+    ]
+    if progress.dollars:
+        figures.append(("Cost", f"${progress.dollars:.4f}"))
+    if result.seams is not None:
+        figures.append(
+            (
+                "Seams",
+                f"tiles differ by {255 * result.seams.step:.2f} of 255 codes where they meet, "
+                f"{result.seams.ratio:.2f} of what the picture changes there",
+            )
+        )
+    return [*figures, ("LuxScaler", __version__)]
+
+
+def _light(peak: float) -> str:
+    stops = f", {math.log2(peak):+.1f} stops from SDR white" if peak > 0.0 else ""
+    return f"{peak * REFERENCE_WHITE_CD_M2:,.0f} cd/m²{stops}"
+
+
+def _tiles(cuts: Plan, job: JobFolder | MemoryJob, result: MasterResult) -> list[TileFigure]:
+    if isinstance(job, MemoryJob):
+        return [TileFigure(0, (0.0, 0.0, 1.0, 1.0), result.progress.seconds, 1)]
+    figures = []
+    for number, record in job.records().items():
+        box = cuts.cut(number).box
+        place = (box.x, box.y, box.width, box.height)
+        figures.append(TileFigure(number, place, record.seconds, record.attempts, record.dollars))
+    return figures
+
+
+def _enlarged(spool: Spool, cuts: Plan, box: Box, after: Picture) -> Picture:
+    """The same place of the source, by a cubic in code values (Keys 1981)."""
+    margin = 2  # what the cubic sees beside the place
+    left, top = box[0] * spool.width, box[1] * spool.height
+    x0, y0 = max(0, math.floor(left) - margin), max(0, math.floor(top) - margin)
+    x1 = min(spool.width, math.ceil(left + box[2] * spool.width) + margin)
+    y1 = min(spool.height, math.ceil(top + box[3] * spool.height) + margin)
+    part = spool.region(y0, y1, x0, x1)
+    size = (round((y1 - y0) * cuts.scale), round((x1 - x0) * cuts.scale))
+    skip = (round((top - y0) * cuts.scale), round((left - x0) * cuts.scale))
+    rgb = code_values.decode_(_cubic(code_values.encode(torch.from_numpy(part.rgb)), size))
+    alpha = None
+    if part.alpha is not None:
+        alpha = _cropped(_cubic(torch.from_numpy(part.alpha)[..., None], size).clamp_(0.0, 1.0), skip, after)[
+            ..., 0
+        ]
+    return Picture(_cropped(rgb, skip, after), alpha)
+
+
+def _cubic(samples: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    enlarged = F.interpolate(samples.permute(2, 0, 1)[None], size, mode="bicubic", align_corners=False)
+    return enlarged[0].permute(1, 2, 0).contiguous()
+
+
+def _cropped(samples: torch.Tensor, skip: tuple[int, int], after: Picture) -> FloatArray:
+    part = samples[skip[0] : skip[0] + after.height, skip[1] : skip[1] + after.width]
+    return part.contiguous().numpy()

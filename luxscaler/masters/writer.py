@@ -1,0 +1,61 @@
+"""Runs the assembler in a thread of its own, so that rows are encoded while tiles are upscaled."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from luxscaler.masters.assembly import Assembler
+
+_POLL_SECONDS = 0.5
+
+
+class Writer:
+    """A context: on leaving it the thread has ended. An error of the assembler stops the work."""
+
+    def __init__(self, assembler: Assembler, done: Callable[[int], bool], stop: threading.Event) -> None:
+        """done: whether a tile is there. stop: set when rows cannot be written."""
+        self._assembler = assembler
+        self._done = done
+        self._stop = stop
+        self._wake = threading.Event()
+        self._ending = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._write, name="rows", daemon=True)
+
+    def wake(self) -> None:
+        """A tile has come."""
+        self._wake.set()
+
+    def finish(self) -> None:
+        """All tiles are there: write what is left. Raises what the assembler raised."""
+        self._end()
+        if self._error is not None:
+            raise self._error
+        self._assembler.advance(self._done)
+
+    def __enter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+        if self._error is not None:
+            raise self._error from None  # rather than the StoppedError that followed from it
+
+    def _end(self) -> None:
+        self._ending = True
+        self._wake.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        try:
+            while not self._ending:
+                self._wake.wait(_POLL_SECONDS)
+                self._wake.clear()
+                if not self._ending:
+                    self._assembler.advance(self._done, lambda: self._ending)
+        except BaseException as error:  # raised again by the caller's thread
+            self._error = error
+            self._stop.set()

@@ -1,0 +1,135 @@
+"""The two networks that LuxScaler runs, and nothing of how they are run.
+
+RRDBNet is the generator of ESRGAN (Wang et al., "ESRGAN", ECCV workshops 2018) as Real-ESRGAN trains it
+(Wang et al., ICCV workshops 2021); SRVGGNetCompact is Real-ESRGAN's small network for video. Parameter
+names are BasicSR's, so its state dicts load as they are. Only inference is considered: activations are
+computed in place.
+
+Both take and give N×C×H×W tensors of any floating dtype, RGB, sRGB-coded, nominally in [0, 1] and not
+clamped; the output is `scale` times as large. This module knows no files, devices, tiles or colour.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEAK = 0.2
+"""Negative slope of every LeakyReLU in RRDBNet."""
+RESIDUAL_SCALE = 0.2
+"""What a residual branch of RRDBNet is multiplied with before it is added (ESRGAN, section 3.1)."""
+
+
+RECONSTRUCT_RADIUS = 2
+"""Reach of RRDBNet's upsampling part in pixels of its input: 1/2 + 1/4 + 1/4 + 1/4, and one for rounding."""
+
+
+@dataclass(frozen=True)
+class RRDBNetConfig:
+    """Size of an RRDBNet; the defaults are RealESRGAN_x4plus."""
+
+    in_channels: int = 3
+    out_channels: int = 3
+    scale: int = 4
+    """Output size / input size: 4, or 2 and 1, which fold 2×2 and 4×4 input pixels into channels first."""
+    features: int = 64
+    """Channels of the trunk."""
+    blocks: int = 23
+    """Residual-in-residual dense blocks."""
+    growth: int = 32
+    """Channels that each convolution of a dense block adds."""
+
+    @property
+    def unshuffle(self) -> int:
+        """Side of the square of input pixels that is folded into channels (1: none)."""
+        return 4 // self.scale
+
+    @property
+    def receptive_radius(self) -> int:
+        """How far, in input pixels, one pixel can influence the output at most (not: how far it does)."""
+        return (15 * self.blocks + 4) * self.unshuffle
+
+
+class ResidualDenseBlock(nn.Module):
+    """Five convolutions, each of which sees everything before it; the sum with the input is damped."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(features, growth, 3, padding=1)
+        self.conv2 = nn.Conv2d(features + growth, growth, 3, padding=1)
+        self.conv3 = nn.Conv2d(features + 2 * growth, growth, 3, padding=1)
+        self.conv4 = nn.Conv2d(features + 3 * growth, growth, 3, padding=1)
+        self.conv5 = nn.Conv2d(features + 4 * growth, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×features×H×W → the same shape."""
+        x1 = F.leaky_relu_(self.conv1(x), LEAK)
+        x2 = F.leaky_relu_(self.conv2(torch.cat((x, x1), 1)), LEAK)
+        x3 = F.leaky_relu_(self.conv3(torch.cat((x, x1, x2), 1)), LEAK)
+        x4 = F.leaky_relu_(self.conv4(torch.cat((x, x1, x2, x3), 1)), LEAK)
+        x5: Tensor = self.conv5(torch.cat((x, x1, x2, x3, x4), 1))
+        return torch.add(x, x5, alpha=RESIDUAL_SCALE)
+
+
+class RRDB(nn.Module):
+    """Three dense blocks inside one more damped residual."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.rdb1 = ResidualDenseBlock(features, growth)
+        self.rdb2 = ResidualDenseBlock(features, growth)
+        self.rdb3 = ResidualDenseBlock(features, growth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×features×H×W → the same shape."""
+        return torch.add(x, self.rdb3(self.rdb2(self.rdb1(x))), alpha=RESIDUAL_SCALE)
+
+
+class RRDBNet(nn.Module):
+    """The generator of ESRGAN. Its trunk works at the input's size; two nearest ×2 steps follow."""
+
+    def __init__(self, config: RRDBNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        features = config.features
+        self.conv_first = nn.Conv2d(config.in_channels * config.unshuffle**2, features, 3, padding=1)
+        self.body = nn.Sequential(*(RRDB(features, config.growth) for _ in range(config.blocks)))
+        self.conv_body = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_up1 = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_up2 = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_hr = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_last = nn.Conv2d(features, config.out_channels, 3, padding=1)
+
+    def extract(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
+        """N×in×H×W → N×features×(H/u)×(W/u), u = `config.unshuffle`, of which H and W must be multiples.
+
+        `step` is told after each block what share of the blocks is done: nearly all time goes here.
+        """
+        if self.config.unshuffle > 1:
+            x = F.pixel_unshuffle(x, self.config.unshuffle)
+        first = x = self.conv_first(x)
+        for index, block in enumerate(self.body):
+            x = block(x)
+            if step is not None:
+                step((index + 1) / len(self.body))
+        return torch.add(first, self.conv_body(x))
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        """N×features×h×w → N×out×4h×4w, in float32.
+
+        Nearly all memory goes here: the activations are 16 times as large as those of `extract`. One
+        output pixel depends on features at most `RECONSTRUCT_RADIUS` away, so rows can be done in strips.
+        """
+        x = F.leaky_relu_(self.conv_up1(F.interpolate(features, scale_factor=2.0, mode="nearest")), LEAK)
+        x = F.leaky_relu_(self.conv_up2(F.interpolate(x, scale_factor=2.0, mode="nearest")), LEAK)
+        x = F.leaky_relu_(self.conv_hr(x), LEAK)
+        # In half precision the rounding of this one output costs more than all the layers before it.
+        last = self.conv_last
+        bias = None if last.bias is None else last.bias.float()
+        return F.conv2d(x.float(), last.weight.float(), bias, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×in×H×W → N×out×(scale·H)×(scale·W) in float32; H and W multiples of `config.unshuffle`."""
+        return self.reconstruct(self.extract(x))

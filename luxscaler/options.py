@@ -1,0 +1,75 @@
+"""What can be chosen about a run, as frozen values that check themselves. No PyTorch."""
+
+from dataclasses import dataclass
+
+from luxscaler.errors import InputError
+
+MIN_FRACTALITY, MAX_FRACTALITY = 0.0, 2.0
+MIN_BOOST, MAX_BOOST = 1.0, 49.0
+"""49 × 203 cd/m² is just under 10,000 cd/m², the top of SMPTE ST 2084."""
+DEFAULT_MAX_PIXELS = 150_000_000
+"""Largest picture read unless the caller says otherwise: 150 megapixels, 1.8 GB as float32 RGB."""
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+DEFAULT_OVERLAP = 128
+"""Source pixels: near seams above 55 dB to the untiled pass on every picture tried (docs/experiments.md)."""
+
+
+def check_fractality(fractality: float) -> None:
+    """InputError unless `fractality` is a number from 0 to 2."""
+    if not MIN_FRACTALITY <= fractality <= MAX_FRACTALITY:  # also catches NaN
+        raise InputError(f"fractality is {fractality}; it must be from {MIN_FRACTALITY} to {MAX_FRACTALITY}")
+
+
+def check_boost(boost: float) -> None:
+    """InputError unless `boost` is a number from 1 to 49."""
+    if not MIN_BOOST <= boost <= MAX_BOOST:  # also catches NaN
+        raise InputError(f"hdr_boost is {boost}; it must be from {MIN_BOOST} to {MAX_BOOST} (10,000 cd/m²)")
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What decoding one picture may take."""
+
+    seconds: float = 60.0
+    """Wall-clock time."""
+    memory_bytes: int = 10 * 2**30
+    """Memory at most. Small pictures get less: 512 MiB and 96 bytes for each pixel of their header."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds < float("inf") or self.memory_bytes < 1:
+            raise InputError(
+                f"decode limits must be above 0, got {self.seconds} s and {self.memory_bytes} bytes"
+            )
+
+
+@dataclass(frozen=True)
+class UpscalerOptions:
+    """Where and how the network runs."""
+
+    device: str = "auto"
+    """"auto" takes CUDA, then Apple's MPS, then the CPU."""
+    precision: str = "auto"
+    """"auto": fp16 on CUDA, fp32 elsewhere. bf16 and fp16 cost accuracy (docs/experiments.md)."""
+    tile: int = 1024
+    """Largest side, in source pixels, of what the network sees at once; halved when memory runs out."""
+    overlap: int | None = None
+    """Source pixels that neighbouring tiles share; half of it is context beyond the middle of a seam. None:
+    DEFAULT_OVERLAP, or half the tile where that is less."""
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(f"device is {self.device!r}; it must be one of {', '.join(DEVICES)}")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
+        if self.tile < 1:
+            raise InputError(f"tile is {self.tile}; it must be at least 1")
+        if not 0 <= self.shared <= self.tile // 2:
+            raise InputError(
+                f"overlap is {self.shared}; it must be from 0 to half the tile, {self.tile // 2}"
+            )
+
+    @property
+    def shared(self) -> int:
+        """The overlap in force, in source pixels."""
+        return min(DEFAULT_OVERLAP, self.tile // 2) if self.overlap is None else self.overlap

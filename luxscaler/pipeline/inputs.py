@@ -1,0 +1,82 @@
+"""Loose values from outside, as JSON or a command line has them, to a checked TileRequest.
+
+Types are checked here and ranges in TileRequest, so that every bad input is one InputError that names the
+input. It knows no Cog and no HTTP.
+"""
+
+import math
+import os
+
+from luxscaler.errors import InputError
+from luxscaler.geometry import TileBox
+from luxscaler.pipeline.request import TileRequest
+
+MAX_TEXT = 4096
+"""Longest text taken, in characters: that of a path on Linux. Error messages repeat it."""
+MAX_SHOWN = 80
+"""Longest value that a message shows, in characters."""
+
+
+def request_from_inputs(
+    *,
+    tile_input: object,
+    global_reference: object = None,
+    tile_box: object = "",
+    output_format: object = "webp",
+    hdr_boost: object = 1.0,
+    fractality: object = 1.0,
+    scale: object = 4.0,
+    model: object = "photo",
+) -> TileRequest:
+    """The request that these inputs make; InputError names the first that is wrong."""
+    box = _text("tile_box", "" if tile_box is None else tile_box).strip()
+    tile = _file("tile_input", tile_input)
+    if tile is None:
+        raise InputError("tile_input is missing; it must be a picture")
+    return TileRequest(
+        tile_input=tile,
+        global_reference=_file("global_reference", global_reference),
+        tile_box=TileBox.parse(box) if box else None,
+        output_format=_text("output_format", output_format),
+        hdr_boost=_number("hdr_boost", hdr_boost),
+        fractality=_number("fractality", fractality),
+        scale=_number("scale", scale),
+        model=_text("model", model),
+    )
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InputError(f"{name} is {_shown(value)}; it must be a number")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{name} is {_shown(value)}; it must be a number") from error
+    if not math.isfinite(number):
+        raise InputError(f"{name} is {_shown(value)}; it must be a finite number")
+    return number
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {_shown(value)}; it must be text")
+    if len(value) > MAX_TEXT:
+        raise InputError(f"{name} has {len(value)} characters; it may have {MAX_TEXT}")
+    return value
+
+
+def _file(name: str, value: object) -> str | os.PathLike[str] | None:
+    if value is None:
+        return None
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(path, str) and path:
+        return _text(name, path)
+    raise InputError(f"{name} is {_shown(value)}; it must be the URL or path of a picture")
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"

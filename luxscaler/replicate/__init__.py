@@ -1,0 +1,1 @@
+"""Replicate's HTTP API, its rate limits, prices and signatures."""

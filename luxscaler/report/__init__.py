@@ -1,0 +1,1 @@
+"""The page that compares a picture before and after."""

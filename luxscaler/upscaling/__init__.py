@@ -1,0 +1,1 @@
+"""From a picture to a larger one: network, tiles, detail, low band, registration, alpha."""

@@ -1,0 +1,74 @@
+"""Finished pictures from the device into the host's memory, in one copy.
+
+    CUDA tensor ── the device's own copy engine ─→ pinned memory = the array that the file is written from
+
+A copy into ordinary memory goes through a buffer of the driver's, piece by piece, and is then made once more
+by the processor into pages that are touched for the first time. Pinned memory is dear to get, so it has to be
+kept: PyTorch's pinned allocator does that. Blocks come in powers of two, and one that no tensor holds any
+more is handed out again, so there are as many as pictures were in memory at once (two in a stream, see
+server.py), and MAX_PINNED_BYTES bounds each. This module knows no picture, only tensors.
+
+The way in stays plain: a tile is a sixteenth of its result and lies in ordinary memory, from where putting it
+into pinned memory costs the processor what the driver's own buffer costs it.
+"""
+
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MAX_PINNED_BYTES = 1 << 30
+"""Largest tensor that goes through pinned memory: 9459² RGB. It cannot be swapped and is kept, so more of it
+would starve the rest of the machine; a copy of that size is seldom, and goes the ordinary way."""
+
+
+class Edge(Protocol):
+    """What the boundary between device and host can do; a fake stands for it where no device is."""
+
+    def pinned_like(self, tensor: Tensor) -> Tensor:
+        """Host memory, contiguous, of the tensor's shape and type, that the device can write itself."""
+
+    def copy(self, source: Tensor, target: Tensor) -> None:
+        """Copy and return when `target` holds the values, without waiting for work given to the device later
+        or on other streams."""
+
+
+class CudaEdge:
+    """PyTorch's pinned allocator, and the current stream."""
+
+    def pinned_like(self, tensor: Tensor) -> Tensor:
+        """See Edge; RuntimeError when the system gives no pinned memory."""
+        return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+
+    def copy(self, source: Tensor, target: Tensor) -> None:
+        """See Edge. The event stands behind the copy in the stream that the copy is in, and behind nothing
+        else: another prediction's kernels are not waited for."""
+        with torch.cuda.device(source.device):
+            target.copy_(source, non_blocking=True)
+            # blocking: it sleeps, so that the encoder's threads have the processor.
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            done.record()
+            done.synchronize()
+
+
+CUDA = CudaEdge()
+
+
+def to_host(tensor: Tensor, edge: Edge | None = None) -> NDArray[Any]:
+    """The values of a tensor as an array of its shape and type, contiguous.
+
+    On the CPU that is the tensor's own memory (where it is contiguous); from CUDA it is pinned memory, which
+    is used again once the array and its views are gone. edge: None takes what the tensor's device has.
+    """
+    if edge is None and tensor.is_cuda:
+        edge = CUDA
+    source = tensor.contiguous()
+    if edge is None or not 0 < source.nbytes <= MAX_PINNED_BYTES:
+        return source.cpu().numpy()
+    try:
+        target = edge.pinned_like(source)
+    except RuntimeError:  # the system's limit of locked memory
+        return source.cpu().numpy()
+    edge.copy(source, target)
+    return target.numpy()

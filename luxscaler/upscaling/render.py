@@ -1,0 +1,121 @@
+"""One tile's pixels: network, detail, low band. What the pipeline and the backends do alike.
+
+    Picture → upscaler → detail → reference → upscaled light
+
+No file is read or written here and no dynamic range expanded; how a stage works is the stage's own business.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from luxscaler.errors import InputError
+from luxscaler.geometry import WHOLE, TileBox
+from luxscaler.picture import Picture
+from luxscaler.upscaling.alpha_fill import fill_transparent
+from luxscaler.upscaling.detail import shape_detail
+from luxscaler.upscaling.low_band import FOUND_CELL_REFERENCE_PIXELS, match_low_band
+from luxscaler.upscaling.registration import locate
+from luxscaler.upscaling.stopwatch import Stopwatch
+from luxscaler.upscaling.upscaler import Progress, Upscaler
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An upscaled tile, linear light, on the upscaler's device."""
+
+    rgb: Tensor
+    """(H, W, 3) float32."""
+    alpha: Tensor | None
+    """(H, W) float32 in [0, 1]."""
+    box: TileBox | None
+    """Where it sits in the reference (or in itself, if there is none); None: not known."""
+    notices: tuple[str, ...] = ()
+
+
+def visible(picture: Picture) -> Picture:
+    """The picture with the colour of transparent pixels filled in from what can be seen.
+
+    Colour that nobody sees must not count: not for the statistics, the low band, nor the network.
+    """
+    if picture.alpha is None:
+        return picture
+    filled = fill_transparent(torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha))
+    return replace(picture, rgb=filled.numpy())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tile sits in its reference."""
+
+    box: TileBox | None
+    """None: not known."""
+    is_found: bool = False
+    """Whether it was searched for, so that it may be off by a pixel, or be another place altogether."""
+    notices: tuple[str, ...] = ()
+
+
+def place_of(tile: Picture, reference: Picture, box: TileBox | None) -> Place:
+    """The box that is said, or the one where the tile is found: on the CPU, before the device is needed."""
+    if box is not None or (tile.alpha is not None and not tile.alpha.any()):
+        return Place(box)  # said, or there is nothing to see, so nothing to compare
+    found = locate(torch.from_numpy(tile.rgb), torch.from_numpy(reference.rgb))
+    if found is None:
+        notice = (
+            "the tile's place in global_reference is ambiguous: only its tone statistics were used; "
+            "give tile_box for its colours"
+        )
+        return Place(None, notices=(notice,))
+    return Place(found, is_found=True, notices=(f"found the tile in global_reference at tile_box {found}",))
+
+
+def render(
+    tile: Picture,
+    upscaler: Upscaler,
+    *,
+    scale: float,
+    fractality: float,
+    is_hdr: bool,
+    reference: Tensor | None = None,
+    place: Place = Place(WHOLE),
+    clock: Stopwatch | None = None,
+    progress: Progress | None = None,
+) -> Rendered:
+    """Upscale a tile and give it the low band of the reference.
+
+    tile: as `visible` gives it. is_hdr: whether the picture that it is of holds light above SDR white.
+    reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device.
+    place: where the tile sits in it. Raises InputError and UpscaleError.
+    """
+    clock = clock or Stopwatch(upscaler.device)
+    with clock.stage("network"):
+        # A float or HDR file holds measured or rendered light; an SDR one also noise and compression to lose.
+        faithful = tile.source.is_float or is_hdr
+        light = torch.from_numpy(tile.rgb).to(upscaler.device)  # once, for all that look at it there
+        rgb = upscaler.upscale(light, scale, faithful=faithful, progress=progress)
+        del light
+        alpha = None
+        if tile.alpha is not None:
+            alpha = upscaler.upscale_alpha(torch.from_numpy(tile.alpha), scale)
+    with clock.stage("detail"):
+        rgb = shape_detail(rgb, (tile.height, tile.width), fractality, in_place=True)
+    with clock.stage("reference"):
+        if reference is not None and place.box is not None:
+            rgb, place = _follow(rgb, tile, reference, place, place.box)
+    return Rendered(rgb, alpha, place.box, place.notices)
+
+
+def _follow(
+    rgb: Tensor, tile: Picture, reference: Tensor, place: Place, box: TileBox
+) -> tuple[Tensor, Place]:
+    """The low band of the reference, and the tile's place in it, if that was not wrong after all."""
+    size = (tile.height, tile.width)
+    if tile.alpha is not None and not tile.alpha.any():
+        return rgb, place
+    if not place.is_found:
+        return match_low_band(rgb, size, reference, box), place
+    try:
+        return match_low_band(rgb, size, reference, box, cell_pixels=FOUND_CELL_REFERENCE_PIXELS), place
+    except InputError as error:  # nobody has said that the tile is there
+        return rgb, Place(None, notices=(f"only the tone statistics of global_reference were used: {error}",))

@@ -1,0 +1,176 @@
+"""One picture in, one larger picture out: device, precision and memory.
+
+Wraps a network of networks/: codes linear light into what the network wants and back, runs the network on
+pieces that fit into memory, blends them, and resizes to the scale asked for. Values above 1 and below 0
+survive (code_values.py). It knows nothing of files, references, masters or dynamic range.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luxscaler.errors import InputError, UpscaleError, WeightsError
+from luxscaler.geometry import output_size
+from luxscaler.inference.eager import PlainNetwork
+from luxscaler.inference.prepare import prepared
+from luxscaler.networks.build import Network
+from luxscaler.options import UpscalerOptions
+from luxscaler.upscaling import code_values, tiled
+from luxscaler.upscaling.back_projection import keep_averages
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DECODE_ROWS = 256
+"""Rows that are decoded at once, so that temporaries stay small beside the picture."""
+
+Progress = Callable[[int, int], None]
+"""Called with (source pixels done, source pixels in all)."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; InputError when this machine has none such."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    if not available[name]:
+        raise InputError(f"device is {name!r}, and this machine has none such")
+    return torch.device(name)
+
+
+class Upscaler:
+    """A network on a device. Holds no state of the pictures it has seen."""
+
+    def __init__(self, network: Network, options: UpscalerOptions = UpscalerOptions()) -> None:
+        """Moves the network to the device.
+
+        Raises InputError when the device or precision is not to be had, WeightsError when it is not RGB.
+        """
+        channels = (network.config.in_channels, network.config.out_channels)
+        if channels != (3, 3):
+            raise WeightsError(
+                f"the network maps {channels[0]} channels to {channels[1]}; only 3 to 3 is RGB"
+            )
+        self.options = options
+        self.device = resolve_device(options.device)
+        precision = options.precision
+        if precision == "auto":
+            precision = "fp16" if self.device.type == "cuda" else "fp32"
+        if precision == "fp16" and self.device.type == "cpu":
+            raise InputError("precision is 'fp16', which the CPU does not do well: take fp32 or bf16")
+        self.precision = precision
+        self.dtype = _DTYPES[precision]
+        self.native_scale = network.config.scale
+        network = network.eval().requires_grad_(False)
+        self._unshuffle = network.config.unshuffle
+        self._network = prepared(network, self.device, self.dtype) or PlainNetwork(
+            network, self.device, self.dtype
+        )
+
+    @torch.inference_mode()
+    def upscale(
+        self, rgb: Tensor, scale: float, *, faithful: bool = False, progress: Progress | None = None
+    ) -> Tensor:
+        """Upscale linear light.
+
+        rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device.
+        scale: 1 to 8. faithful: keep the light that every source pixel measured (back_projection.py), noise
+        included. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
+        the range that `rgb` spans, widened to [0, 1].
+
+        Raises InputError for a scale out of range, UpscaleError when the network's output is not finite or
+        memory does not suffice even for the smallest tile.
+        """
+        out_width, out_height = output_size(rgb.shape[1], rgb.shape[0], scale)
+        low, high = min(0.0, float(rgb.min())), max(1.0, float(rgb.max()))
+        code = code_values.encode(rgb.to(self.device).permute(2, 0, 1)[None])
+        within = code.clamp(0.0, 1.0)
+        enlarged = self._run(within, progress).clamp_(0.0, 1.0)
+        if low < 0.0 or high > 1.0:
+            _add_outside(enlarged, code.sub_(within))
+        picture = _decoded(enlarged, low, high)
+        del enlarged, code, within
+        if faithful:
+            keep_averages(picture, rgb.to(self.device)).clamp_(low, high)
+        return _at_size(picture, out_height, out_width, low, high).contiguous()
+
+    @torch.inference_mode()
+    def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
+        """Upscale coverage by the same network, so that its edges match those of the colour.
+
+        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]; a constant
+        alpha stays that constant exactly.
+        """
+        out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
+        first = alpha.flatten()[0]
+        if bool((alpha == first).all()):
+            return first.to(self.device).expand(out_height, out_width).contiguous()
+        code = alpha.to(self.device)[None, None].expand(1, 3, -1, -1)
+        result = self._run(code, progress).mean(1, keepdim=True)
+        if (out_height, out_width) != tuple(result.shape[2:]):
+            result = _resize(result, out_height, out_width)
+        return result.clamp_(0.0, 1.0)[0, 0].contiguous()
+
+    def _run(self, code: Tensor, progress: Progress | None) -> Tensor:
+        """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
+        run = tiled.TiledRun(
+            lambda piece: self._forward(piece, run.within),
+            self.native_scale,
+            self.options.tile,
+            self.options.shared,
+            progress,
+        )
+        out = run(code)
+        if not bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most
+            raise UpscaleError(
+                f"the network gave values that are not finite in {self.precision}; try precision fp32"
+            )
+        return out
+
+    def _forward(self, code: Tensor, step: Callable[[float], None]) -> Tensor:
+        """The network on one piece: 1×3×h×w float32 → 1×3×(n·h)×(n·w) float32."""
+        height, width = code.shape[2:]
+        right, bottom = -width % self._unshuffle, -height % self._unshuffle
+        if right or bottom:
+            code = F.pad(code, (0, right, 0, bottom), mode="replicate")
+        return self._network(code, step)[:, :, : height * self.native_scale, : width * self.native_scale]
+
+
+def _at_size(picture: Tensor, height: int, width: int, low: float, high: float) -> Tensor:
+    """(H, W, 3) linear light to another size, within [low, high]."""
+    if (height, width) == tuple(picture.shape[:2]):
+        return picture
+    if height > picture.shape[0] or width > picture.shape[1]:
+        # In code values, where overshoot is even on both sides of an edge.
+        code = code_values.encode(picture.permute(2, 0, 1)[None])
+        return _decoded(_resize(code, height, width), low, high)
+    # Averages of light must be taken in linear light.
+    return _resize(picture.permute(2, 0, 1)[None], height, width)[0].permute(1, 2, 0).clamp_(low, high)
+
+
+def _resize(picture: Tensor, height: int, width: int) -> Tensor:
+    """1×C×H×W to another size by an anti-aliased cubic (Keys 1981, a = −0.5 as in Pillow)."""
+    return F.interpolate(picture, (height, width), mode="bicubic", antialias=True, align_corners=False)
+
+
+def _add_outside(code: Tensor, outside: Tensor) -> None:
+    """Add, enlarged by interpolation, what of the code lies above 1 and below 0 and the network never saw.
+
+    The network draws the range it was trained on at full contrast; highlights and out-of-gamut colours go
+    round it. Each side is clamped, or the interpolation would ring into the other.
+    """
+    size = (code.shape[2], code.shape[3])
+    if bool((outside > 0.0).any()):
+        code += F.interpolate(outside.clamp(min=0.0), size, mode="bicubic").clamp_(min=0.0)
+    if bool((outside < 0.0).any()):
+        code += F.interpolate(outside.clamp(max=0.0), size, mode="bicubic").clamp_(max=0.0)
+
+
+def _decoded(code: Tensor, low: float, high: float) -> Tensor:
+    """1×3×H×W code → H×W×3 linear light within [low, high], a band of rows at a time."""
+    _, _, height, width = code.shape
+    out = code.new_empty((height, width, 3))
+    for start in range(0, height, DECODE_ROWS):
+        band = code[0, :, start : start + DECODE_ROWS].permute(1, 2, 0).contiguous()
+        out[start : start + DECODE_ROWS] = code_values.decode_(band).clamp_(low, high)
+    return out

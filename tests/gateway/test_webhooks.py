@@ -1,0 +1,253 @@
+"""Webhooks: signed, filtered, throttled, and the last word repeated; by a clock that stands still."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luxscaler.gateway.keys import Keys
+from luxscaler.gateway.prediction import EVENTS, Event, Prediction
+from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.store import Store
+from luxscaler.gateway.webhooks import Notifier
+from luxscaler.replicate.signing import new_id
+from tests.gateway.test_runner import tile_url
+from tests.support.fake_cog import fake_cog
+from tests.support.gateway_clock import ManualClock
+from tests.support.gateway_server import gateway_server
+from tests.support.webhook_receiver import webhook_receiver
+
+SECRET = "whsec_" + "a2tr" * 8
+SETTINGS = Settings(("http://127.0.0.1:1",), Path("unused"))
+URL = "http://127.0.0.1:9/hook"
+
+
+@dataclass
+class Bench:
+    """A notifier, what it sends to, and the time."""
+
+    statuses: list[int] = field(default_factory=list)
+    """Answers, in order; 200 when there are no more; 0: no connection."""
+    clock: ManualClock = field(default_factory=ManualClock)
+    store: Store = field(default_factory=lambda: Store(Path(":memory:")))
+    sent: list[tuple[float, httpx.Request]] = field(default_factory=list)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append((self.clock.now(), request))
+        status = self.statuses.pop(0) if self.statuses else 200
+        if not status:
+            raise httpx.ConnectError("refused")
+        return httpx.Response(status)
+
+    def run(self, work: Callable[[Notifier], Awaitable[None]]) -> None:
+        """With a notifier of this bench."""
+
+        async def go() -> None:
+            async with httpx.AsyncClient(transport=httpx.MockTransport(self.answer)) as http:
+                keys = Keys("token", SECRET, b"")
+                notifier = Notifier(SETTINGS, keys, self.clock, self.store, http, body)
+                try:
+                    await work(notifier)
+                finally:
+                    await notifier.stop()
+
+        asyncio.run(go())
+
+    def add(self, **values: Any) -> Prediction:
+        return self.store.add(Prediction(new_id(), "o/n", "v", {}, 1.0, webhook=URL, **values))
+
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(request.content) for _, request in self.sent]
+
+    async def pass_time(self, seconds: float, step: float = 0.25) -> None:
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            await settle()
+
+
+def body(prediction: Prediction) -> bytes:
+    return json.dumps({"status": prediction.status, "logs": prediction.logs}).encode()
+
+
+async def settle() -> None:
+    """Let the tasks run until they wait for the clock, which looks every 2 ms."""
+    for _ in range(3):
+        await asyncio.sleep(0.0025)
+
+
+@pytest.mark.parametrize(
+    "filters", [(), ("start",), ("completed",), ("start", "output", "logs", "completed")]
+)
+def test_only_the_events_asked_for_are_sent(filters: tuple[Event, ...]) -> None:
+    bench = Bench()
+    prediction = bench.add(events=filters)
+
+    async def work(notifier: Notifier) -> None:
+        for event in EVENTS:
+            notifier.notify(prediction, event)
+            await bench.pass_time(1.0)
+
+    bench.run(work)
+    assert len(bench.sent) == len(filters)
+
+
+def test_without_an_address_nothing_is_sent() -> None:
+    bench = Bench()
+    prediction = replace(bench.add(), webhook="")
+
+    async def work(notifier: Notifier) -> None:
+        for event in EVENTS:
+            notifier.notify(prediction, event)
+        await settle()
+
+    bench.run(work)
+    assert bench.sent == []
+
+
+@settings(max_examples=20)  # each waits for real tasks
+@given(st.lists(st.floats(0, 1.2), min_size=1, max_size=12))
+def test_logs_come_at_most_every_half_second_and_the_last_state_always(pauses: list[float]) -> None:
+    bench = Bench()
+    prediction = bench.add()
+
+    async def work(notifier: Notifier) -> None:
+        for number, pause in enumerate(pauses):
+            bench.store.change(prediction.id, logs=str(number))
+            found = bench.store.prediction(prediction.id)
+            assert found is not None
+            notifier.notify(found, "logs" if number % 2 else "output")
+            await settle()
+            bench.clock.advance(pause)
+            await settle()
+        await bench.pass_time(1.0, 0.5)
+
+    bench.run(work)
+    times = [at for at, _ in bench.sent]
+    assert all(later - earlier >= 0.5 - 1e-6 for earlier, later in pairwise(times))
+    assert bench.bodies()[-1]["logs"] == str(len(pauses) - 1)
+
+
+def test_what_was_delayed_is_dropped_when_the_prediction_is_over() -> None:
+    bench = Bench()
+    prediction = bench.add()
+
+    async def work(notifier: Notifier) -> None:
+        notifier.notify(prediction, "logs")
+        notifier.notify(prediction, "logs")
+        bench.store.change(prediction.id, status="succeeded")
+        found = bench.store.prediction(prediction.id)
+        assert found is not None
+        notifier.notify(found, "completed")
+        await bench.pass_time(2.0)
+
+    bench.run(work)
+    assert [found["status"] for found in bench.bodies()] == ["starting", "succeeded"]
+
+
+def test_the_last_word_is_repeated_under_the_same_id_for_a_minute() -> None:
+    bench = Bench(statuses=[500, 0, 302] + [404] * 99)
+    prediction = bench.add()
+
+    async def work(notifier: Notifier) -> None:
+        notifier.notify(prediction, "completed")
+        await bench.pass_time(75.0, 0.5)
+
+    bench.run(work)
+    start = bench.sent[0][0]
+    assert [round(at - start) for at, _ in bench.sent] == [0, 1, 3, 7, 15, 31, 60]
+    assert len({request.headers["webhook-id"] for _, request in bench.sent}) == 1
+    stamps = [int(request.headers["webhook-timestamp"]) for _, request in bench.sent]
+    assert stamps == [int(at) for at, _ in bench.sent]
+    assert bench.store.deliveries() == []
+
+
+def test_only_the_last_word_is_repeated() -> None:
+    bench = Bench(statuses=[500, 500])
+    prediction = bench.add()
+
+    async def work(notifier: Notifier) -> None:
+        notifier.notify(prediction, "start")
+        notifier.notify(prediction, "logs")
+        await bench.pass_time(90.0, 1.0)
+
+    bench.run(work)
+    assert len(bench.sent) == 2
+
+
+def test_the_last_word_survives_a_restart() -> None:
+    bench = Bench(statuses=[500])
+    prediction = bench.add()
+
+    async def first(notifier: Notifier) -> None:
+        notifier.notify(prediction, "completed")
+        await settle()
+
+    async def second(notifier: Notifier) -> None:
+        notifier.resume()
+        await settle()
+
+    bench.run(first)
+    bench.clock.advance(20.0)
+    bench.run(second)
+    bench.run(second)
+    assert len(bench.sent) == 2
+    assert len({request.headers["webhook-id"] for _, request in bench.sent}) == 1
+
+
+def test_one_prediction_gets_its_webhooks_in_order() -> None:
+    bench = Bench()
+    prediction = bench.add()
+
+    async def work(notifier: Notifier) -> None:
+        notifier.notify(replace(prediction, status="processing"), "start")
+        notifier.notify(replace(prediction, status="processing", logs="x"), "logs")
+        bench.store.change(prediction.id, status="succeeded")
+        notifier.notify(prediction, "completed")
+        await settle()
+
+    bench.run(work)
+    assert [found["status"] for found in bench.bodies()] == ["processing", "processing", "succeeded"]
+
+
+def test_signatures_on_the_wire_and_the_body_is_what_a_get_gives(tmp_path: Path) -> None:
+    with (
+        fake_cog(seconds=1.2) as cog,
+        webhook_receiver() as receiver,
+        gateway_server(tmp_path, cog.url) as gateway,
+    ):
+        made = gateway.create({"tile_input": tile_url()}, webhook=receiver.url)
+        received = receiver.wait(4)
+        bodies = [delivery.verified(gateway.keys.webhook_secret) for delivery in received]
+        assert [found["status"] for found in bodies] == [
+            "processing",
+            "processing",
+            "processing",
+            "succeeded",
+        ]
+        assert received[-1].body == gateway.get(f"/v1/predictions/{made['id']}").content
+        assert bodies[0]["output"] is None
+        assert bodies[-1] == made
+        ids = [delivery.headers["webhook-id"] for delivery in received]
+        assert len(set(ids)) == 4
+        assert all(delivery.headers["content-type"] == "application/json" for delivery in received)
+
+
+def test_a_receiver_that_fails_first_gets_it_in_the_end(tmp_path: Path) -> None:
+    with (
+        fake_cog() as cog,
+        webhook_receiver(refusals=1) as receiver,
+        gateway_server(tmp_path, cog.url) as gateway,
+    ):
+        gateway.create({"tile_input": tile_url()}, webhook=receiver.url, webhook_events_filter=["completed"])
+        first, second = receiver.wait(2)
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.body == second.body
+        assert second.verified(gateway.keys.webhook_secret)["status"] == "succeeded"

@@ -1,0 +1,82 @@
+"""The CUDA program compiled for every kind of card in use, as far as that needs no card: nvcc or NVRTC."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from luxscaler.inference.cuda import kernel_source
+from luxscaler.inference.cuda.driver import CompileError, compiled
+from luxscaler.inference.cuda.kernel_source import TILES
+
+ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90")
+"""A100; A40 and A10; L40S and L4; H100."""
+SHARED_OF_BLOCK = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227}
+"""KiB that a block may have (CUDA programming guide, table of technical specifications)."""
+REGISTERS = 65536
+"""Of a multiprocessor."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What ptxas says of a kernel."""
+
+    registers: int
+    spilled: int
+
+
+def ptxas(architecture: str, folder: Path) -> dict[str, Used]:
+    """By the kernel's name."""
+    source = folder / "luxscaler.cu"
+    source.write_text(kernel_source.source(), encoding="utf-8")
+    options = [f"-arch={architecture}", "-cubin", "-std=c++17", "-Xptxas", "-v", "-Werror", "all-warnings"]
+    command = ["nvcc", *options, "-o", str(folder / "luxscaler.cubin"), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {}
+    for part in (done.stdout + done.stderr).split("Compiling entry function")[1:]:
+        name = re.search(r"'(\w+)'", part)
+        spilled, registers = (
+            re.search(r"(\d+) bytes spill stores", part),
+            re.search(r"Used (\d+) registers", part),
+        )
+        assert name is not None
+        assert spilled is not None
+        assert registers is not None
+        found[name[1]] = Used(int(registers[1]), int(spilled[1]))
+    return found
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_nothing_is_spilled_and_the_blocks_fit(architecture: str, tmp_path: Path) -> None:
+    found = ptxas(architecture, tmp_path)
+    assert set(found) == {"first_convolution", "last_convolution", *(tile.name for tile in TILES)}
+    assert all(used.spilled == 0 for used in found.values()), found
+    for tile in TILES:
+        # Registers are given out 8 at a time to each thread.
+        registers = -(-found[tile.name].registers // 8) * 8 * tile.threads
+        assert registers * tile.blocks <= REGISTERS, tile
+        assert tile.shared <= SHARED_OF_BLOCK[architecture] * 1024, tile
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_nvrtc_takes_the_same_source(architecture: str) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc", reason="PyTorch without CUDA brings no NVRTC")
+    assert compiled(kernel_source.source(), architecture)[:4] == b"\x7fELF"
+
+
+def test_what_nvrtc_refuses_is_told() -> None:
+    pytest.importorskip("cuda.bindings.nvrtc", reason="PyTorch without CUDA brings no NVRTC")
+    with pytest.raises(CompileError, match=r"NVRTC for sm_90: .*error"):
+        compiled("__global__ void broken() { nonsense; }", "sm_90")
+
+
+def test_the_tiles_are_those_that_the_plan_needs() -> None:
+    assert {(tile.outputs, tile.shift) for tile in TILES} == {(32, 0), (64, 0), (64, 1)}
+    assert len({tile.name for tile in TILES}) == len(TILES)
+    assert all(len(kernel_source.candidates(*kind)) > 1 for kind in ((32, 0), (64, 0), (64, 1)))
+    assert all(tile.threads <= 1024 and tile.threads % 32 == 0 for tile in TILES)

@@ -1,0 +1,26 @@
+"""driver.py without a card: real cuda.bindings and NVRTC above a driver that runs the emulation."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.cuda_on_cpu import build, needs_compiler
+
+
+@needs_compiler
+def test_a_network_runs_through_the_bindings(tmp_path: Path) -> None:
+    pytest.importorskip("cuda.bindings.driver", reason="PyTorch without CUDA brings no cuda.bindings")
+    library = build(tmp_path, after="driver.h").rename(tmp_path / "libcuda.so.1")
+    command = [sys.executable, "-m", "tests.support.cuda_on_cpu.card_run", str(library)]
+    environment = dict(os.environ)
+    for name, first in (("LD_LIBRARY_PATH", tmp_path), ("PYTHONPATH", ROOT)):
+        environment[name] = os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    same, error = done.stdout.split()
+    assert same == "True"
+    assert float(error) < 1e-3

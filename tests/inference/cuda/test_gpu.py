@@ -1,0 +1,114 @@
+"""RRDBNet by our own kernels on a real card: precision, repeatability, graphs, memory."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from luxscaler.inference.cuda.autotune import choose
+from luxscaler.inference.cuda.driver import Card
+from luxscaler.inference.cuda.engine import CudaRRDBNet
+from luxscaler.inference.cuda.launch_plan import Plan
+from luxscaler.inference.cuda.layers import Layers
+from luxscaler.inference.prepare import prepared
+from luxscaler.io.read import read_picture
+from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.options import UpscalerOptions
+from luxscaler.upscaling.code_values import encode
+from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.weights.store import load_network
+from tests.conftest import SAMPLE
+from tests.inference.cuda.test_engine import network, picture
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")]
+CUDA = torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    if torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("older than Ampere")
+    return Card(CUDA)
+
+
+def exact(plain: RRDBNet, x: Tensor) -> Tensor:
+    """In float32, without TF32, on the card."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        found: Tensor = copy.deepcopy(plain).to(CUDA)(x.to(CUDA))
+    return found
+
+
+def psnr(one: Tensor, other: Tensor) -> float:
+    return float(-10 * (one.clamp(0, 1) - other.clamp(0, 1)).double().square().mean().log10())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [64, 200, 256])
+@torch.inference_mode()
+def test_the_real_network_is_near_float32(side: int, real_weights: object, card: Card) -> None:
+    plain = load_network("photo").module
+    assert isinstance(plain, RRDBNet)
+    rgb = read_picture(SAMPLE / "tile.png").rgb[:side, :side]
+    x = encode(torch.from_numpy(rgb.copy()).clamp(0.0, 1.0)).permute(2, 0, 1)[None]
+    assert psnr(CudaRRDBNet(plain, card)(x.to(CUDA)), exact(plain, x)) >= 70.0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (33, 20), (130, 257)], ids=str)
+@torch.inference_mode()
+def test_any_size_is_near_float32_and_repeats(size: tuple[int, int], card: Card) -> None:
+    plain, x = network(2), picture(*size).to(CUDA)
+    engine = CudaRRDBNet(plain, card)
+    found = engine(x)
+    # The same random network's roundings cost 64 dB of its range in the emulation.
+    error = float((found - exact(plain, x)).square().mean().sqrt() / exact(plain, x).square().mean().sqrt())
+    assert error <= 1e-3
+    engine(torch.rand_like(x))
+    assert torch.equal(engine(x), found)
+
+
+@torch.inference_mode()
+def test_a_graph_gives_what_its_launches_give(card: Card) -> None:
+    plain, x = network(2), picture(70, 90).to(CUDA)
+    expected = CudaRRDBNet(plain, card)(x)
+    direct = Plan(Layers(plain, card), card, 70, 90)
+    direct.picture.copy_(x[0])
+    direct.run()
+    assert torch.equal(direct.out[None], expected)
+
+
+@torch.inference_mode()
+def test_every_tile_is_equal_to_the_bit(card: Card) -> None:
+    made = Plan(Layers(network(), card), card, 150, 170)
+    choose(made, card)
+    for step in {step.kind: step for step in made.steps if step.tiles}.values():
+        results = []
+        assert step.target is not None
+        for tile in step.tiles:
+            step.target.planes.zero_()
+            step.take(tile)
+            step.launch(card)
+            results.append(step.target.planes.clone())
+        assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_prepared_takes_it_without_a_warning() -> None:
+    assert isinstance(prepared(network(), CUDA, torch.float16), CudaRRDBNet)
+
+
+def test_tiles_are_halved_when_memory_runs_out() -> None:
+    upscaler = Upscaler(network(), UpscalerOptions(device="cuda", tile=2048, overlap=8))
+    assert isinstance(upscaler._network, CudaRRDBNet)
+    rgb = torch.rand(700, 600, 3)
+    expected = upscaler.upscale(rgb, 4).cpu()
+    upscaler._network._ready.clear()
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(CUDA).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 600 * 2**20) / total)
+    try:
+        found = upscaler.upscale(rgb, 4).cpu()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert found.shape == expected.shape
+    assert not torch.equal(found, expected)  # it was done in tiles
+    assert float((found - expected).abs().mean()) < 0.05

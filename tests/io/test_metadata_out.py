@@ -1,0 +1,206 @@
+"""What files inherit from their source: EXIF and resolution, seen by Pillow, OpenImageIO and tifffile."""
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import OpenEXR
+import OpenImageIO as oiio  # noqa: N813 - the name its own documentation uses
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from luxscaler.io.options import ExportError
+from luxscaler.io.write import FORMATS, export
+from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.options import UpscalerOptions
+from luxscaler.picture import Picture, PictureSource
+from luxscaler.pipeline import tile
+from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.tile import process_tile
+from luxscaler.upscaling.upscaler import Upscaler
+from tests.support.picture_files import noise, pillow
+
+ARTIST, COPYRIGHT, MAKE, MODEL, SOFTWARE, DESCRIPTION = 315, 33432, 271, 272, 305, 270
+EXIF_DIRECTORY, GPS_DIRECTORY, DATE_TAKEN, EXPOSURE, USER_COMMENT = 0x8769, 0x8825, 0x9003, 0x829A, 0x9286
+TAKEN = "2026:05:04 03:02:01"
+
+
+@pytest.fixture
+def rgb() -> NDArray[np.float32]:
+    return np.random.default_rng(5).random((40, 60, 3), dtype=np.float32)
+
+
+def source_exif(**main: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ARTIST], exif[COPYRIGHT] = "Ada Ünal".encode(), "© 2026 Ada".encode()  # as cameras and editors write
+    exif[MAKE], exif[MODEL] = "Maker", "Camera 5"
+    if "description" in main:
+        exif[DESCRIPTION] = main["description"]
+    exif.get_ifd(EXIF_DIRECTORY)[DATE_TAKEN] = TAKEN
+    exif.get_ifd(EXIF_DIRECTORY)[EXPOSURE] = 0.008
+    exif.get_ifd(GPS_DIRECTORY)[1] = "N"
+    return exif
+
+
+def block(exif: Image.Exif) -> bytes:
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def utf8(text: str) -> str:
+    """Pillow takes EXIF text for Latin-1."""
+    return text.encode("latin-1").decode()
+
+
+def exif_of(path: Path) -> Image.Exif:
+    """By Pillow; JPEG XL, which it does not read, by its box."""
+    if path.suffix == ".jxl":
+        data = path.read_bytes()
+        exif = Image.Exif()
+        exif.load(b"Exif\0\0" + data[data.rindex(b"Exif") + 8 :])
+        return exif
+    with Image.open(path) as image:
+        image.load()  # a PNG's eXIf may follow its pixels
+        return image.getexif()
+
+
+@pytest.mark.parametrize("suffix", ["webp", "avif", "jxl", "jpg", "png"])
+def test_exif_arrives(tmp_path: Path, rgb: NDArray[np.float32], suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    export(path, rgb, metadata={"scale": 4.0}, resolution_dpi=(300.0, 150.0), exif=block(source_exif()))
+    seen = exif_of(path)
+    assert (utf8(seen[ARTIST]), utf8(seen[COPYRIGHT]), seen[MAKE]) == ("Ada Ünal", "© 2026 Ada", "Maker")
+    assert seen.get_ifd(EXIF_DIRECTORY)[DATE_TAKEN] == TAKEN
+    assert float(seen.get_ifd(EXIF_DIRECTORY)[EXPOSURE]) == pytest.approx(0.008)
+    assert seen.get_ifd(GPS_DIRECTORY)[1] == "N"
+    if suffix != "png":  # it says this in chunks of its own
+        assert seen[SOFTWARE] == "LuxScaler"
+        assert json.loads(seen[DESCRIPTION])["luxscaler"] == {"scale": 4.0}
+        assert (seen[282], seen[283], seen[296]) == (300, 150, 2)
+
+
+def test_a_description_of_the_source_stays(tmp_path: Path, rgb: NDArray[np.float32]) -> None:
+    exif = block(source_exif(description="A street"))
+    export(tmp_path / "a.webp", rgb, metadata={"scale": 4.0}, exif=exif)
+    seen = exif_of(tmp_path / "a.webp")
+    assert seen[DESCRIPTION] == "A street"
+    comment = seen.get_ifd(EXIF_DIRECTORY)[USER_COMMENT]
+    assert comment[:8] == b"ASCII\0\0\0"
+    assert json.loads(comment[8:])["luxscaler"] == {"scale": 4.0}
+
+
+def test_a_jpeg_with_exif_keeps_its_gain_map(tmp_path: Path, rgb: NDArray[np.float32]) -> None:
+    export(tmp_path / "a.jpg", rgb * 6)
+    plain = imagecodecs.ultrahdr_decode((tmp_path / "a.jpg").read_bytes())
+    export(tmp_path / "b.jpg", rgb * 6, exif=block(source_exif()))
+    data = (tmp_path / "b.jpg").read_bytes()
+    assert (imagecodecs.ultrahdr_decode(data) == plain).all()
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert isinstance(image.info["mp"], bytes)
+    at = data.index(b"MPF\0") + 4
+    order = ">" if data[at : at + 2] == b"MM" else "<"
+    second = data.rindex(b"\xff\xd8\xff")
+    with Image.open(io.BytesIO(data[second:])) as image:
+        image.load()
+        assert image.size == (60, 40)
+    assert struct.pack(f"{order}I", second) in data[at : at + 100]  # the first picture's size reaches to it
+    assert struct.pack(f"{order}I", second - at) in data[at : at + 100]
+
+
+def test_tiff_and_exr_carry_what_they_have_fields_for(tmp_path: Path, rgb: NDArray[np.float32]) -> None:
+    for suffix in ("tiff", "exr"):
+        export(tmp_path / f"a.{suffix}", rgb, resolution_dpi=(300.0, 150.0), exif=block(source_exif()))
+    with tifffile.TiffFile(tmp_path / "a.tiff") as file:
+        page = file.pages.first
+        assert page.tags["XResolution"].value == (300, 1)
+        assert page.tags["YResolution"].value == (150, 1)
+        assert page.tags["ResolutionUnit"].value == 2
+        assert page.tags["Make"].value == "Maker"
+        assert page.tags["Artist"].value in ("Ada Ünal", "Ada Ünal".encode())
+    seen = oiio.ImageBuf(str(tmp_path / "a.tiff")).spec()
+    assert seen.getattribute("Copyright") == "© 2026 Ada"
+    assert seen.getattribute("XResolution") == 300
+    with OpenEXR.File(str(tmp_path / "a.exr")) as file:
+        header = file.header()
+        assert header["owner"] == "© 2026 Ada"
+        assert header["capDate"] == TAKEN
+        assert header["xDensity"] == 300
+        assert OpenEXR.checkColorMetadata(header) == 0
+
+
+@pytest.mark.parametrize("name", ["png", "png-pq"])
+def test_png_counts_pixels_per_metre(tmp_path: Path, rgb: NDArray[np.float32], name: str) -> None:
+    export(tmp_path / "a.png", rgb, file_format=name, resolution_dpi=(300.0, 72.0))
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["dpi"] == pytest.approx((300, 72), abs=0.02)
+
+
+def test_webp_says_srgb(tmp_path: Path, rgb: NDArray[np.float32]) -> None:
+    export(tmp_path / "a.webp", rgb)
+    with Image.open(tmp_path / "a.webp") as image:
+        profile = image.info["icc_profile"]
+    described = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    assert "sRGB" in described
+    assert struct.unpack(">6H", profile[24:36]) == (2000, 1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_is_made_up(tmp_path: Path, rgb: NDArray[np.float32], name: str) -> None:
+    """Without EXIF and resolution there are none, and with them the pixels stay the same."""
+    export(tmp_path / "a", rgb, file_format=name)
+    data = (tmp_path / "a").read_bytes()
+    assert b"eXIf" not in data
+    assert b"pHYs" not in data
+    assert b"xDensity" not in data
+    assert b"owner" not in data
+
+
+@pytest.mark.parametrize(
+    ("exif", "words"),
+    [(b"Exif\0\0II*\0", "TIFF header"), (b"", "TIFF header"), (b"II*\0\xff", "cannot be read")],
+)
+def test_what_is_no_exif_is_refused(
+    tmp_path: Path, rgb: NDArray[np.float32], exif: bytes, words: str
+) -> None:
+    with pytest.raises(ExportError, match=words):
+        export(tmp_path / "a.png", rgb, exif=exif)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dpi", [(0.0, 300.0), (300.0, 1e6), (float("nan"), 300.0)])
+def test_an_absurd_resolution_is_refused(
+    tmp_path: Path, rgb: NDArray[np.float32], dpi: tuple[float, float]
+) -> None:
+    with pytest.raises(ExportError, match="resolution_dpi must be 1 to 100000"):
+        export(tmp_path / "a.png", rgb, resolution_dpi=dpi)
+
+
+def test_a_tile_hands_on_its_exif_and_resolution(tiny_network: RRDBNet, tmp_path: Path) -> None:
+    upscaler = Upscaler(tiny_network, UpscalerOptions(device="cpu"))
+    exif = source_exif()
+    exif[0x0112] = 6  # orientation: is applied, not handed on
+    tile = pillow(noise(12, 16), "JPEG", exif=exif, dpi=(240, 240))
+    process_tile(TileRequest(tile, output_format="webp"), lambda _: upscaler, tmp_path / "a.webp")
+    seen = exif_of(tmp_path / "a.webp")
+    assert utf8(seen[COPYRIGHT]) == "© 2026 Ada"
+    assert seen[282] == 240
+    assert 0x0112 not in seen
+    with Image.open(tmp_path / "a.webp") as image:
+        assert image.size == (48, 64)
+
+
+def test_exif_that_no_writer_takes_is_left_out_with_a_notice(
+    tiny_network: RRDBNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = PictureSource(format="png", exif=b"II*\0\xff", notices=("first of 2 pages",))
+    picture = Picture(np.full((8, 8, 3), 0.5, np.float32), None, broken)
+    monkeypatch.setattr(tile, "_read", lambda file, *_: None if file is None else picture)
+    upscaler = Upscaler(tiny_network, UpscalerOptions(device="cpu"))
+    result = process_tile(TileRequest(b"any"), lambda _: upscaler, tmp_path / "a.webp")
+    assert result.notices[0] == "first of 2 pages"
+    assert result.notices[1].startswith("EXIF is left out: exif cannot be read")
+    assert (tmp_path / "a.webp").is_file()

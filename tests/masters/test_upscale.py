@@ -1,0 +1,356 @@
+"""A master from file to file, with a backend that repeats pixels: right, resumable, never wrong."""
+
+import hashlib
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import hdr_exporter
+from luxscaler.backends.base import Tile, TileOutput
+from luxscaler.backends.local import LocalBackend
+from luxscaler.errors import BackendError, ExportError, InputError, JobError, StoppedError, TileError
+from luxscaler.io.read import read_picture
+from luxscaler.masters.job_folder import folder_of
+from luxscaler.masters.request import MasterProgress, MasterRequest, MasterResult
+from luxscaler.masters.upscale import upscale_master
+from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.options import UpscalerOptions
+from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.tile import process_tile
+from luxscaler.upscaling.code_values import encode
+from luxscaler.upscaling.model_cache import Models
+from luxscaler.upscaling.upscaler import Upscaler
+from tests.conftest import SAMPLE
+from tests.support.fake_backend import FakeBackend
+
+TILES = 12
+"""Of the picture below at --tile 64."""
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """200 × 150, smooth colours with some grain."""
+    rng = np.random.default_rng(5)
+    small = rng.integers(0, 256, (7, 9, 3), np.uint8)
+    smooth = np.asarray(Image.fromarray(small).resize((200, 150), Image.Resampling.BICUBIC), np.int16)
+    grain = rng.integers(-3, 4, smooth.shape)
+    path = tmp_path / "picture.png"
+    Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def request_of(picture: Path, target: Path, **changes: Any) -> MasterRequest:
+    request = MasterRequest(picture, target, hdr_exporter.SUFFIXES[target.suffix], tile=64, overlap=16)
+    return replace(request, **changes)
+
+
+def make(picture: Path, target: Path, backend: FakeBackend | None = None, **changes: Any) -> MasterResult:
+    return upscale_master(request_of(picture, target, **changes), backend or FakeBackend())
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def repeated(picture: Path, scale: int = 4) -> np.ndarray:
+    return read_picture(picture).rgb.repeat(scale, 0).repeat(scale, 1)
+
+
+@pytest.mark.parametrize("suffix", [".exr", ".tiff"])
+def test_the_tiles_are_put_together_where_they_belong(picture: Path, tmp_path: Path, suffix: str) -> None:
+    result = make(picture, tmp_path / f"out{suffix}")
+    assert result.progress.done == result.progress.total == TILES
+    assert np.abs(read_picture(result.path).rgb - repeated(picture)).max() < 1e-6
+    assert not folder_of(result.path).exists()
+
+
+def test_an_independent_reader_sees_the_picture(picture: Path, tmp_path: Path) -> None:
+    make(picture, tmp_path / "out.png")
+    seen = cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)
+    before = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
+    assert seen is not None
+    assert before is not None
+    wanted = before.repeat(4, 0).repeat(4, 1).astype(np.int64) * 257
+    assert np.abs(seen.astype(np.int64) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".avif", ".jxl", ".jpg"])
+def test_formats_that_are_encoded_as_a_whole(picture: Path, tmp_path: Path, suffix: str) -> None:
+    result = make(picture, tmp_path / f"out{suffix}", hdr_boost=2.0)
+    assert (result.width, result.height) == (800, 600)
+    assert read_picture(result.path).rgb.shape == (600, 800, 3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.25, 8.0])
+def test_any_scale_gives_the_exact_size(picture: Path, tmp_path: Path, scale: float) -> None:
+    result = make(picture, tmp_path / "out.exr", scale=scale, tile=160, overlap=8)
+    assert (result.width, result.height) == (round(200 * scale), round(150 * scale))
+    assert read_picture(result.path).rgb.shape == (result.height, result.width, 3)
+
+
+def test_alpha_comes_along(picture: Path, tmp_path: Path) -> None:
+    rgba = np.asarray(Image.open(picture).convert("RGBA")).copy()
+    rgba[..., 3] = np.linspace(0, 255, rgba.shape[1], dtype=np.uint8)
+    Image.fromarray(rgba).save(picture)
+    make(picture, tmp_path / "out.tiff")
+    alpha = read_picture(tmp_path / "out.tiff").alpha
+    assert alpha is not None
+    assert np.abs(alpha - (rgba[..., 3] / np.float32(255)).repeat(4, 0).repeat(4, 1)).max() < 1e-6
+
+
+def test_a_large_master_is_streamed_to_the_same_pixels(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(picture, tmp_path / "whole.exr", hdr_boost=3.0)
+    monkeypatch.setattr("luxscaler.masters.sinks.WHOLE_PIXELS", 1000)
+    monkeypatch.setattr("luxscaler.masters.assembly.STRIP_BYTES", 1 << 18)
+    make(picture, tmp_path / "streamed.exr", hdr_boost=3.0)
+    whole, streamed = (read_picture(tmp_path / f"{name}.exr").rgb for name in ("whole", "streamed"))
+    assert np.abs(whole - streamed).max() <= 1e-5
+
+
+@pytest.fixture
+def upscaler(tiny_network: RRDBNet) -> Upscaler:
+    return Upscaler(tiny_network, UpscalerOptions(device="cpu"))
+
+
+@pytest.mark.parametrize("suffix", [".exr", ".jpg"])
+def test_a_small_picture_is_a_master_of_one_tile(
+    picture: Path, tmp_path: Path, upscaler: Upscaler, suffix: str
+) -> None:
+    one, other = tmp_path / f"master{suffix}", tmp_path / f"tile{suffix}"
+    request = request_of(picture, one, tile=256, hdr_boost=3.0, fractality=1.1, model="own.pth")
+    upscale_master(request, LocalBackend(lambda _model: upscaler))
+    tile = TileRequest(
+        picture, output_format=request.output_format, hdr_boost=3.0, fractality=1.1, model="own.pth"
+    )
+    process_tile(tile, lambda _model: upscaler, other)
+    assert digest(one) == digest(other)
+
+
+@pytest.mark.slow
+def test_tiles_of_a_real_network_meet(tmp_path: Path, real_weights: Path) -> None:
+    models = Models(UpscalerOptions(device="cpu"), real_weights)
+    for name, tile in (("tiles", 128), ("whole", 1024)):
+        request = request_of(
+            SAMPLE / "tile.png", tmp_path / f"{name}.exr", tile=tile, overlap=32, model="fast"
+        )
+        upscale_master(request, LocalBackend(models))
+    tiles, whole = (
+        encode(torch.from_numpy(read_picture(tmp_path / f"{name}.exr").rgb)) for name in ("tiles", "whole")
+    )
+    # The network sees no farther than its context; cells of the low band agree, except at the borders.
+    assert -10 * float(torch.log10(((tiles - whole) ** 2).mean())) > 50.0
+
+
+def boom(_tile: Tile, _output: TileOutput) -> TileOutput:
+    raise BackendError("the power is out")
+
+
+def test_a_run_that_failed_goes_on_where_it_was(picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.exr"
+    first = FakeBackend(workers=1, mishaps={(7, 1): boom})
+    with pytest.raises(BackendError, match="the power is out"):
+        make(picture, target, first)
+    assert not target.exists()
+    second = FakeBackend()
+    result = make(picture, target, second)
+    assert result.progress.kept == 7
+    assert sorted(number for number, _ in second.calls) == list(range(7, TILES))
+    make(picture, tmp_path / "again.exr")
+    assert digest(target) == digest(tmp_path / "again.exr")
+
+
+def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.exr"
+    with pytest.raises(BackendError):
+        make(picture, target, FakeBackend(workers=1, mishaps={(7, 1): boom}))
+    stored = folder_of(target) / "tiles" / "000003"
+    data = bytearray(stored.read_bytes())
+    data[100] ^= 1
+    stored.write_bytes(data)
+    backend = FakeBackend()
+    make(picture, target, backend)
+    assert 3 in {number for number, _ in backend.calls}
+    make(picture, tmp_path / "again.exr")
+    assert digest(target) == digest(tmp_path / "again.exr")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": 2.0}, "another scale"),
+        ({"fractality": 1.5}, "another fractality"),
+        ({"model": "anime"}, "another model"),
+        ({"tile": 128}, "another tile"),
+        ({"overlap": 8}, "another overlap"),
+    ],
+)
+def test_a_changed_option_is_noticed(
+    picture: Path, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    target = tmp_path / "out.exr"
+    with pytest.raises(BackendError):
+        make(picture, target, FakeBackend(mishaps={(7, 1): boom}))
+    with pytest.raises(JobError, match=words):
+        make(picture, target, **change)
+    make(picture, target, restart=True, **change)
+    assert target.exists()
+
+
+def test_a_changed_picture_is_noticed(picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.exr"
+    with pytest.raises(BackendError):
+        make(picture, target, FakeBackend(mishaps={(7, 1): boom}))
+    pixels = np.asarray(Image.open(picture)).copy()
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(picture)
+    with pytest.raises(JobError, match="another picture"):
+        make(picture, target)
+
+
+def test_the_range_may_change_without_running_a_tile_again(picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.exr"
+    with pytest.raises(BackendError):
+        make(picture, target, FakeBackend(workers=1, mishaps={(TILES - 1, 1): boom}), hdr_boost=2.0)
+    backend = FakeBackend()
+    make(picture, target, backend, hdr_boost=4.0)
+    assert len(backend.calls) == 1
+    make(picture, tmp_path / "again.exr", hdr_boost=4.0)
+    assert digest(target) == digest(tmp_path / "again.exr")
+
+
+def spoilt(how: str) -> object:
+    """What comes back on a bad day."""
+
+    def change(tile: Tile, output: TileOutput) -> TileOutput:
+        rgb = output.rgb
+        if how == "size":
+            return TileOutput(rgb[:-4])
+        if how == "black":
+            return TileOutput(np.zeros_like(rgb))
+        if how == "nan":
+            rgb[5, 5, 1] = np.nan
+            return TileOutput(rgb)
+        if how == "half":
+            rgb[rgb.shape[0] // 2 :] = 0.5
+            return TileOutput(rgb)
+        if how == "other":
+            return TileOutput(np.ascontiguousarray(rgb[:, ::-1]))
+        raise TileError("lost on the way", delay=0.01)
+
+    return change
+
+
+@pytest.mark.parametrize("how", ["size", "black", "nan", "half", "other", "lost"])
+def test_a_wrong_tile_is_rejected_and_asked_for_again(picture: Path, tmp_path: Path, how: str) -> None:
+    backend = FakeBackend(mishaps={(4, 1): spoilt(how), (4, 2): spoilt(how)})  # type: ignore[dict-item]
+    result = make(picture, tmp_path / "out.exr", backend)
+    assert result.progress.retries == 2
+    assert np.abs(read_picture(result.path).rgb - repeated(picture)).max() < 1e-6
+
+
+def test_the_budget_of_a_tile_is_limited(picture: Path, tmp_path: Path) -> None:
+    mishaps = {(4, attempt): spoilt("black") for attempt in range(1, 9)}
+    backend = FakeBackend(mishaps=mishaps)  # type: ignore[arg-type]
+    with pytest.raises(BackendError, match=r"tile 4 failed 3 times; the last: tile 4 came back black"):
+        make(picture, tmp_path / "out.exr", backend)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".exr"] == []
+    assert backend.closed == 1
+
+
+def test_stopping_keeps_what_is_done(picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.exr"
+    stop = threading.Event()
+
+    def halt(tile: Tile, output: TileOutput) -> TileOutput:
+        stop.set()
+        return output
+
+    backend = FakeBackend(workers=1, mishaps={(5, 1): halt})
+    with pytest.raises(
+        StoppedError, match=r"^stopped: 6 tiles are kept in '.*out.exr.job'; the same command"
+    ):
+        upscale_master(request_of(picture, target), backend, stop=stop)
+    assert not target.exists()
+    assert len(backend.calls) == 6
+    assert make(picture, target).progress.kept == 6
+
+
+def test_a_full_disk_is_known_before_the_work(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: usage)
+    backend = FakeBackend()
+    with pytest.raises(JobError, match=r"may need 0\.0 GB .* has 0\.0 GB free"):
+        make(picture, tmp_path / "out.exr", backend)
+    assert backend.calls == []
+
+
+def test_rows_that_cannot_be_written_end_the_work(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ExportError("cannot write: No space left on device")
+
+    monkeypatch.setattr("luxscaler.masters.sinks.WholeSink.write", full)
+    monkeypatch.setattr("luxscaler.masters.assembly.STRIP_BYTES", 1 << 18)
+    with pytest.raises(ExportError, match="No space left"):
+        make(picture, tmp_path / "out.exr", FakeBackend(workers=1, seconds=0.05))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": 3.14159}, "scale is 3.14159; a picture of several tiles of 64 pixels needs"),
+        ({"overlap": 30}, "overlap is 30; it must be from 0 to a quarter of the tile, 16"),
+        ({"tile": 9000}, "tile is 9000"),
+        ({"jobs": 0}, "jobs is 0"),
+        ({"attempts": 0}, "attempts is 0"),
+        ({"hdr_boost": 60.0}, "hdr_boost is 60"),
+        ({"output_format": "bmp"}, "output_format is 'bmp'"),
+        ({"max_pixels": 1000}, "30,000 pixels .* the limit is 1,000"),
+    ],
+)
+def test_bad_wishes_are_one_line(picture: Path, tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        make(picture, tmp_path / "out.exr", **change)
+
+
+def test_the_page_has_the_figures(picture: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = make(picture, tmp_path / "out.exr", report=page, hdr_boost=3.0)
+    text = page.read_text("utf-8")
+    assert "picture.png → out.exr" in text
+    assert "12 (4 × 3) of up to 64 px" in text
+    assert result.seams is not None
+    assert f"{result.seams.ratio:.2f} of what the picture changes there" in text
+
+
+def test_progress_counts_and_estimates(picture: Path, tmp_path: Path) -> None:
+    seen: list[MasterProgress] = []
+    upscale_master(request_of(picture, tmp_path / "out.exr"), FakeBackend(workers=1), progress=seen.append)
+    assert [step.done for step in seen] == list(range(TILES + 1))
+    assert seen[0].seconds_left is None
+    assert seen[-1].seconds_left == 0.0
+    assert torch.get_num_threads() == 1  # or the timings of other tests suffer
+
+
+def test_what_a_format_cannot_hold_is_known_before_the_work(picture: Path, tmp_path: Path) -> None:
+    rgba = np.asarray(Image.open(picture).convert("RGBA")).copy()
+    rgba[-1, -1, 3] = 254
+    Image.fromarray(rgba).save(picture)
+    backend = FakeBackend()
+    with pytest.raises(ExportError, match="JPEG holds no transparency"):
+        make(picture, tmp_path / "out.jpg", backend)
+    with pytest.raises(ExportError, match="the folder does not exist"):
+        make(picture, tmp_path / "out.exr", backend, report=tmp_path / "absent" / "page.html")
+    assert backend.calls == []

@@ -1,0 +1,139 @@
+"""Loose values to a checked request: every bad one is an InputError that names its input."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luxscaler.errors import InputError
+from luxscaler.geometry import TileBox
+from luxscaler.pipeline.inputs import request_from_inputs
+from luxscaler.pipeline.request import TileRequest
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.lists(st.integers()),
+    st.binary(),
+)
+
+
+def test_the_tile_alone_gives_the_defaults() -> None:
+    assert request_from_inputs(tile_input="a.png") == TileRequest("a.png")
+
+
+def test_all_inputs_arrive() -> None:
+    request = request_from_inputs(
+        tile_input=Path("a.png"),
+        global_reference="b.jpg",
+        tile_box=" 0, 0.25,0.5,0.75 ",
+        output_format="exr",
+        hdr_boost=1.5,
+        fractality=1.2,
+        scale=2,
+        model="fast",
+    )
+    box = TileBox(0.0, 0.25, 0.5, 0.75)
+    assert request == TileRequest("a.png", "b.jpg", box, "exr", 1.5, 1.2, 2.0, "fast")
+
+
+@pytest.mark.parametrize("name", ["hdr_boost", "fractality", "scale"])
+def test_numbers_may_come_as_text(name: str) -> None:
+    request = request_from_inputs(tile_input="a.png", **{name: " 1.5 "})
+    assert getattr(request, name) == 1.5
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+def test_an_empty_tile_box_is_none(empty: object) -> None:
+    assert request_from_inputs(tile_input="a.png", tile_box=empty).tile_box is None
+
+
+BAD: list[tuple[str, object, str]] = [
+    ("tile_input", None, "tile_input is missing"),
+    ("tile_input", "", "tile_input is ''"),
+    ("tile_input", 5, "tile_input is 5"),
+    ("tile_input", b"bytes", "tile_input is b'bytes'"),
+    ("global_reference", "", "global_reference is ''"),
+    ("global_reference", ["x"], r"global_reference is \['x'\]"),
+    ("output_format", None, "output_format is None; it must be text"),
+    ("output_format", "bmp", "output_format is 'bmp'; it must be one of webp, png, tiff, exr"),
+    ("output_format", "EXR", "output_format is 'EXR'"),
+    ("hdr_boost", None, "hdr_boost is None; it must be a number"),
+    ("hdr_boost", True, "hdr_boost is True; it must be a number"),
+    ("hdr_boost", "abc", "hdr_boost is 'abc'; it must be a number"),
+    ("hdr_boost", "NaN", "hdr_boost is 'NaN'; it must be a finite number"),
+    ("hdr_boost", float("inf"), "hdr_boost is inf; it must be a finite number"),
+    ("hdr_boost", 10**400, "hdr_boost is 1000.*; it must be a number"),
+    ("hdr_boost", 10**5000, "hdr_boost is an integer of thousands of digits; it must be a number"),
+    ("hdr_boost", "9" * 4000, "hdr_boost is '999.*…; it must be a finite number"),
+    ("hdr_boost", [0] * 1000, "hdr_boost is .*…; it must be a number"),
+    ("model", "x" * 5000, "model has 5000 characters; it may have 4096"),
+    ("tile_box", "x" * 100_000, "tile_box has 100000 characters"),
+    ("tile_input", "x" * 100_000, "tile_input has 100000 characters"),
+    ("tile_input", Path("x" * 100_000), "tile_input has 100000 characters"),
+    ("hdr_boost", 0.99, "hdr_boost is 0.99; it must be from 1.0 to 49.0"),
+    ("hdr_boost", 49.01, "hdr_boost is 49.01"),
+    ("fractality", -0.1, "fractality is -0.1; it must be from 0.0 to 2.0"),
+    ("fractality", 2.1, "fractality is 2.1"),
+    ("scale", 0.5, "scale is 0.5; it must be from 1 to 8"),
+    ("scale", 8.5, "scale is 8.5"),
+    ("scale", [4], r"scale is \[4\]"),
+    ("model", 3, "model is 3; it must be text"),
+    ("tile_box", "0,0,1", "tile_box is '0,0,1'; it must be four numbers"),
+    ("tile_box", "0,0,1,1,1", "tile_box is '0,0,1,1,1'"),
+    ("tile_box", "a,b,c,d", "tile_box is 'a,b,c,d'"),
+    ("tile_box", "0 0 1 1", "tile_box is '0 0 1 1'"),
+    ("tile_box", "0,0,nan,1", "tile_box is 0,0,nan,1"),
+    ("tile_box", "-0.1,0,1,1", "tile_box is -0.1,0,1,1"),
+    ("tile_box", "0.5,0,0.6,1", "the box inside 1 × 1"),
+    ("tile_box", "0,0,0,1", "sizes above 0"),
+    ("tile_box", [0, 0, 1, 1], r"tile_box is \[0, 0, 1, 1\]; it must be text"),
+    ("tile_box", "0,0,1,1", "global_reference, and none was given"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"), BAD, ids=[f"{bad[0]}-{n}" for n, bad in enumerate(BAD)]
+)
+def test_a_bad_value_is_one_line_that_names_it(name: str, value: object, message: str) -> None:
+    inputs: dict[str, Any] = {"tile_input": "a.png", name: value}
+    with pytest.raises(InputError, match=message) as caught:
+        request_from_inputs(**inputs)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@given(
+    name=st.sampled_from(
+        ["tile_input", "global_reference", "tile_box", "output_format", "hdr_boost", "scale"]
+    ),
+    value=ANYTHING,
+)
+def test_no_value_raises_anything_but_input_errors_of_one_line(name: str, value: object) -> None:
+    inputs: dict[str, Any] = {"tile_input": "a.png", name: value}
+    try:
+        request_from_inputs(**inputs)
+    except InputError as error:
+        lines = str(error).splitlines()
+    else:
+        return
+    assert len(lines) == 1
+    assert name in lines[0]
+
+
+def test_a_request_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        TileRequest("a.png").scale = 2.0  # type: ignore[misc]
+
+
+def test_a_request_made_in_python_is_checked_too() -> None:
+    with pytest.raises(InputError, match="hdr_boost is nan"):
+        TileRequest("a.png", hdr_boost=float("nan"))
+    with pytest.raises(InputError, match="scale is nan"):
+        TileRequest("a.png", scale=float("nan"))

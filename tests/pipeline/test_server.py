@@ -1,0 +1,240 @@
+"""Tiles under way at once: who may use the device, what a cancelled one leaves, when files go."""
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luxscaler.errors import ExportError, UpscaleError
+from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.pipeline import server as server_module
+from luxscaler.pipeline.request import TileRequest, TileResult
+from luxscaler.pipeline.server import TileServer
+from luxscaler.upscaling.upscaler import Upscaler
+from tests.support.picture_files import noise, pillow
+
+SECONDS = 10.0
+"""For what must happen; nothing waits as long unless a test fails."""
+
+
+class Walk:
+    """Stands in for the three parts of tile.py: says which tile is where, and stays there until let go.
+
+    Tiles are told apart by `tile_input`.
+    """
+
+    def __init__(self) -> None:
+        self.where: dict[str, str] = {}
+        self.most = {"read": 0, "device": 0, "write": 0}
+        self.fails: dict[tuple[str, str], Exception] = {}
+        self._open: set[tuple[str, str]] = set()
+        self._all_open = False
+        self._changed = threading.Condition()
+
+    def let_go(self, *steps: tuple[str, str]) -> None:
+        """Let tiles leave steps; without any, all leave all."""
+        with self._changed:
+            self._open.update(steps)
+            self._all_open = self._all_open or not steps
+            self._changed.notify_all()
+
+    async def reaches(self, name: str, step: str) -> None:
+        """Wait until the tile is there."""
+        async with asyncio.timeout(SECONDS):
+            while self.where.get(name) != step:
+                await asyncio.sleep(0.005)
+
+    def step(self, name: str, step: str, check: Callable[..., None] = lambda: None) -> None:
+        """Be there until let go."""
+        with self._changed:
+            self.where[name] = step
+            self.most[step] = max(self.most[step], sum(there == step for there in self.where.values()))
+            while not self._all_open and (name, step) not in self._open:
+                check()
+                self._changed.wait(0.01)
+            self.where[name] = f"past {step}"
+        if (name, step) in self.fails:
+            raise self.fails[name, step]
+
+
+@pytest.fixture
+def walk(monkeypatch: pytest.MonkeyPatch) -> Walk:
+    made = Walk()
+
+    def read(request: TileRequest) -> str:
+        made.step(str(request.tile_input), "read")
+        return str(request.tile_input)
+
+    def render(name: str, _upscaler: object, progress: Callable[..., None]) -> str:
+        made.step(name, "device", progress)
+        return name
+
+    def write(name: str, path: Path) -> TileResult:
+        made.step(name, "write")
+        path.write_text(name)
+        return TileResult(path, 1, 1, 1.0, {"network": 1.0})
+
+    monkeypatch.setattr(server_module, "read_sources", read)
+    monkeypatch.setattr(server_module, "render_sources", render)
+    monkeypatch.setattr(server_module, "write_finished", write)
+    return made
+
+
+def _server(*, overlap: bool, slots: int = 2) -> TileServer:
+    no_upscaler: Any = lambda _model: None  # noqa: E731
+    return TileServer(no_upscaler, overlap=overlap, slots=slots)
+
+
+def _start(server: TileServer, name: str) -> asyncio.Task[TileResult]:
+    return asyncio.create_task(server.process(TileRequest(name, output_format="exr")))
+
+
+async def _end(task: asyncio.Task[TileResult]) -> TileResult:
+    async with asyncio.timeout(SECONDS):
+        return await task
+
+
+def test_the_next_tile_is_on_the_device_while_the_former_is_written(walk: Walk) -> None:
+    async def scenario() -> None:
+        server = _server(overlap=True)
+        first = _start(server, "a")
+        walk.let_go(("a", "read"), ("a", "device"))
+        await walk.reaches("a", "write")
+        second = _start(server, "b")
+        walk.let_go(("b", "read"))
+        await walk.reaches("b", "device")
+        assert walk.where["a"] == "write"
+        walk.let_go()
+        assert (await _end(first)).path.read_text() == "a"
+        assert (await _end(second)).path.read_text() == "b"
+
+    asyncio.run(scenario())
+
+
+def test_one_tile_on_the_device_and_one_in_the_encoder_at_most(walk: Walk) -> None:
+    async def scenario() -> None:
+        server = _server(overlap=True, slots=4)
+        tasks = [_start(server, name) for name in "abcd"]
+        walk.let_go(*((name, "read") for name in "abcd"))
+        async with asyncio.timeout(SECONDS):
+            while "device" not in walk.where.values():
+                await asyncio.sleep(0.005)
+        walk.let_go(*((name, "device") for name in "abcd"))
+        async with asyncio.timeout(SECONDS):
+            while sorted(walk.where.values()) != ["past device", "past read", "past read", "write"]:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)  # the tile that is past the device keeps it: nobody else gets there
+        assert sorted(walk.where.values()) == ["past device", "past read", "past read", "write"]
+        walk.let_go()
+        for task in tasks:
+            await _end(task)
+
+    asyncio.run(scenario())
+    assert walk.most["device"] == walk.most["write"] == 1
+
+
+def test_on_a_cpu_a_tile_ends_before_the_next_begins(walk: Walk) -> None:
+    async def scenario() -> None:
+        server = _server(overlap=False)
+        tasks = [_start(server, name) for name in "ab"]
+        walk.let_go(("a", "read"), ("a", "device"))
+        await walk.reaches("a", "write")
+        await asyncio.sleep(0.05)
+        assert walk.where == {"a": "write"}
+        walk.let_go()
+        results = [await _end(task) for task in tasks]
+        assert results[0].timings["wait"] < 0.05 <= results[1].timings["wait"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("step", ["read", "device", "write"])
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_tile_that_fails_holds_nothing_up(walk: Walk, step: str, overlap: bool) -> None:
+    async def scenario() -> None:
+        server = _server(overlap=overlap)
+        walk.fails["a", step] = UpscaleError("not finite")
+        walk.let_go()
+        with pytest.raises(UpscaleError, match="not finite"):
+            await _end(_start(server, "a"))
+        assert (await _end(_start(server, "b"))).path.read_text() == "b"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_cancelled_tile_leaves_the_device_and_no_file(
+    walk: Walk, overlap: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def scenario() -> None:
+        server = _server(overlap=overlap)
+        walk.let_go(("a", "read"))
+        task = _start(server, "a")
+        await walk.reaches("a", "device")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await _end(task)
+        walk.let_go(*(("b", step) for step in ("read", "device", "write")))
+        result = await _end(_start(server, "b"))  # nobody has let "a" go: it went by itself
+        assert [path.parent for path in tmp_path.glob("*/*")] == [result.path.parent]
+
+    asyncio.run(scenario())
+
+
+def test_a_tile_that_is_cancelled_while_it_waits_never_starts(walk: Walk) -> None:
+    async def scenario() -> None:
+        server = _server(overlap=True)
+        walk.let_go(("a", "read"), ("b", "read"))
+        first = _start(server, "a")
+        await walk.reaches("a", "device")
+        second = _start(server, "b")
+        await walk.reaches("b", "past read")
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await _end(second)
+        await asyncio.sleep(2 * server_module._GLANCE_SECONDS)
+        walk.let_go()
+        await _end(first)
+        await _end(_start(server, "c"))
+        assert walk.where["b"] == "past read"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_files_stay_as_long_as_a_slot_may_hold_them(walk: Walk, slots: int) -> None:
+    async def scenario() -> None:
+        server = _server(overlap=True, slots=slots)
+        walk.let_go()
+        paths = []
+        for name in "abcde":
+            paths.append((await _end(_start(server, name))).path)
+            kept = paths[-slots:]
+            assert [path for path in paths if path.exists()] == kept
+            assert len({path.parent for path in kept}) == len(kept)
+
+    asyncio.run(scenario())
+
+
+def test_a_real_tile(tiny_network: RRDBNet) -> None:
+    upscaler = Upscaler(tiny_network)
+    server = TileServer(lambda _model: upscaler, overlap=True, slots=2)
+    request = TileRequest(pillow(noise(12, 16), "PNG"), output_format="exr")
+    wrong = replace(request, output_format="jpg", tile_input=pillow(noise(12, 16, 4), "PNG"))
+
+    async def scenario() -> None:
+        tasks = [asyncio.create_task(server.process(some)) for some in (request, wrong, request)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(results[1], ExportError)
+        files = [result.path.read_bytes() for result in results if isinstance(result, TileResult)]
+        assert len(files) == 2
+        assert files[0] == files[1]
+
+    asyncio.run(scenario())

@@ -1,0 +1,36 @@
+"""Runs tiles on the Replicate backend with a real job folder, in a process that a test may kill.
+
+python -m tests.support.run_tiles URL TOKEN VERSION FOLDER TILES
+"""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from luxscaler.backends.replicate.backend import ReplicateBackend, ReplicateOptions
+from luxscaler.errors import TileError
+from luxscaler.masters.job_folder import JobFolder
+from tests.support.tiles import a_context, a_tile
+
+
+def main(url: str, token: str, version: str, folder: Path, tiles: int) -> None:
+    """Do what is not done yet, one tile after the other."""
+    job = JobFolder(folder, {"test": "run_tiles"})
+    options = ReplicateOptions(settling=0.5)
+    with closing(job), closing(ReplicateBackend(token, version, options, base_url=url)) as backend:
+        backend.start(a_context(tiles, ledger=job))
+        done = job.intact()
+        for index in range(tiles):
+            while index not in done:
+                tile = a_tile(index, tiles=tiles)
+                try:
+                    job.store(index, backend.run(tile), 1)
+                except TileError as error:
+                    print(error)
+                    continue
+                done.add(index)
+
+
+if __name__ == "__main__":
+    _, URL, TOKEN, VERSION, FOLDER, TILES = sys.argv
+    main(URL, TOKEN, VERSION, Path(FOLDER), int(TILES))

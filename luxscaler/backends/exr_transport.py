@@ -20,7 +20,6 @@ from luxscaler.io.write import export
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.options import DecodeLimits
 from luxscaler.picture import FloatArray, Picture
-from luxscaler.pipeline.request import export_errors
 
 CONTENT_TYPE = "image/x-exr"
 SUFFIX = ".exr"
@@ -43,7 +42,7 @@ def pack(picture: Picture, *, is_hdr: bool = False) -> bytes:
     HDR master is kept in all its tiles, as measured light is.
     """
     source = picture.source
-    with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder, export_errors():
+    with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
         path = Path(folder) / f"parcel{SUFFIX}"
         export(
             path,

@@ -259,10 +259,8 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def _export_options(**values: Any) -> "ExportOptions":
     from luxscaler.io.options import ExportOptions  # noqa: PLC0415
-    from luxscaler.pipeline.request import export_errors  # noqa: PLC0415
 
-    with export_errors():
-        return ExportOptions(**values)
+    return ExportOptions(**values)
 
 
 def _format_of(target: Path) -> str:

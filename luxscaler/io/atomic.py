@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from luxscaler.io.options import ExportError
+from luxscaler.errors import ExportError
 
 _LONGEST_NAME = 255  # bytes: ext4, XFS, APFS
 

@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 
+from luxscaler.errors import ExportError
 from luxscaler.io.frame import FloatArray, Job, Metadata
-from luxscaler.io.options import FULL_MANTISSA_BITS, ExportError, ExportOptions
+from luxscaler.io.options import FULL_MANTISSA_BITS, ExportOptions
 
 _MIN_DPI, _MAX_DPI = 1, 100_000
 

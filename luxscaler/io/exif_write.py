@@ -2,8 +2,8 @@
 
 from PIL import Image
 
+from luxscaler.errors import ExportError
 from luxscaler.io.frame import Job
-from luxscaler.io.options import ExportError
 
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE = 270, 282, 283, 296, 305
 _MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT = 271, 272, 306, 315, 33432

@@ -4,6 +4,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from luxscaler.errors import ExportError
+
 EXR_TYPES = ("float", "half")
 EXR_COMPRESSIONS = ("auto", "zip", "zips", "piz", "pxr24", "dwaa", "none")
 """Codecs that every reader knows; pxr24 (which keeps 15 bits of a float's mantissa) and dwaa lose bits. auto:
@@ -13,10 +15,6 @@ MIN_MANTISSA_BITS = 8
 FULL_MANTISSA_BITS = 23
 """Explicit bits of float32's mantissa (IEEE 754); a 24th is implied."""
 _MIN_EXR_TILE, _MAX_EXR_TILE = 16, 4096
-
-
-class ExportError(Exception):
-    """The picture cannot be written as asked; the text is one line: what, which value, which limit."""
 
 
 @dataclass(frozen=True)

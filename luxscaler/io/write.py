@@ -21,6 +21,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from luxscaler.errors import ExportError
 from luxscaler.io.atomic import replacing
 from luxscaler.io.avif.write import MAX_SIDE as AVIF_SIDE
 from luxscaler.io.avif.write import write_avif
@@ -31,7 +32,7 @@ from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray,
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
-from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportError, ExportOptions
+from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportOptions
 from luxscaler.io.png.write import write_png, write_png_pq
 from luxscaler.io.sdr import KNEE, tone_map
 from luxscaler.io.tiff.write import write_tiff

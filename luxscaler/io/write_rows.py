@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from luxscaler.errors import ExportError
 from luxscaler.io.atomic import Partial, translated
 from luxscaler.io.checks import check_rows
 from luxscaler.io.exr import write_rows as exr
 from luxscaler.io.frame import FloatArray, Job
-from luxscaler.io.options import ExportError
 from luxscaler.io.png import write_rows as png
 from luxscaler.io.pump import Pump
 from luxscaler.io.tiff import write_rows as tiff

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from luxscaler import __version__
 from luxscaler.backends.base import Backend, Ledger, MasterContext, Tile, TileOutput
-from luxscaler.errors import TileError
+from luxscaler.errors import ExportError, TileError
 from luxscaler.geometry import WHOLE
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
-from luxscaler.io.options import ExportError
 from luxscaler.io.write import check_exif, check_picture
 from luxscaler.isolation.linear_file import Spool
 from luxscaler.masters.assembly import Assembler, Expansion
@@ -30,7 +29,6 @@ from luxscaler.masters.sinks import Sink, Target, open_sink
 from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture, PictureSource
-from luxscaler.pipeline.request import export_errors
 from luxscaler.report.page import write_report
 
 
@@ -73,8 +71,7 @@ def target_of(
         software=f"LuxScaler {__version__}",
     )
     size = (cuts.output_width, cuts.output_height)
-    with export_errors():
-        check_picture(request.output_format, *size, transparent=False)
+    check_picture(request.output_format, *size, transparent=False)
     return Target(
         request.target,
         *size,

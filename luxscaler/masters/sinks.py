@@ -16,7 +16,7 @@ from luxscaler.errors import ExportError
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import STREAM_FORMATS, export, open_stream
 from luxscaler.picture import FloatArray
-from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, check_path, export_errors
+from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, check_path
 
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are collected in memory, 200 MB, whatever the format."""
@@ -98,18 +98,17 @@ class WholeSink:
     def finish(self) -> None:
         """As Sink.finish."""
         target = self._target
-        with export_errors():
-            export(
-                target.path,
-                self._rgb,
-                self._alpha,
-                file_format=target.file_format,
-                options=target.options,
-                metadata=target.metadata,
-                resolution_dpi=target.resolution_dpi,
-                exif=target.exif,
-                sdr=self._sdr,
-            )
+        export(
+            target.path,
+            self._rgb,
+            self._alpha,
+            file_format=target.file_format,
+            options=target.options,
+            metadata=target.metadata,
+            resolution_dpi=target.resolution_dpi,
+            exif=target.exif,
+            sdr=self._sdr,
+        )
 
     def discard(self) -> None:
         """As Sink.discard."""
@@ -120,30 +119,27 @@ class StreamSink:
 
     def __init__(self, target: Target) -> None:
         self._stack = ExitStack()
-        with export_errors():
-            self._writer = self._stack.enter_context(
-                open_stream(
-                    target.path,
-                    target.width,
-                    target.height,
-                    has_alpha=target.has_alpha,
-                    file_format=target.file_format,
-                    options=target.options,
-                    metadata=target.metadata,
-                    resolution_dpi=target.resolution_dpi,
-                    exif=target.exif,
-                )
+        self._writer = self._stack.enter_context(
+            open_stream(
+                target.path,
+                target.width,
+                target.height,
+                has_alpha=target.has_alpha,
+                file_format=target.file_format,
+                options=target.options,
+                metadata=target.metadata,
+                resolution_dpi=target.resolution_dpi,
+                exif=target.exif,
             )
+        )
 
     def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:  # noqa: ARG002
         """As Sink.write."""
-        with export_errors():
-            self._writer.write(rgb, alpha)
+        self._writer.write(rgb, alpha)
 
     def finish(self) -> None:
         """As Sink.finish."""
-        with export_errors():
-            self._stack.close()
+        self._stack.close()
 
     def discard(self) -> None:
         """As Sink.discard."""

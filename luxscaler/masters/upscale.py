@@ -31,7 +31,7 @@ from luxscaler.masters.sinks import check_target, streams
 from luxscaler.masters.source import digest_of, is_transparent, lay_out, reference_of, sample
 from luxscaler.options import DecodeLimits
 from luxscaler.picture import PictureSource
-from luxscaler.pipeline.request import check_path, export_errors
+from luxscaler.pipeline.request import check_path
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import load_catalogue
 
@@ -140,13 +140,12 @@ def _check_disk(request: MasterRequest, cuts: Plan, job: JobFolder) -> None:
 
 def _master(request: MasterRequest, cuts: Plan, spool: Spool) -> Master:
     if spool.has_alpha:
-        with export_errors():
-            check_picture(
-                request.output_format,
-                cuts.output_width,
-                cuts.output_height,
-                transparent=is_transparent(spool),
-            )
+        check_picture(
+            request.output_format,
+            cuts.output_width,
+            cuts.output_height,
+            transparent=is_transparent(spool),
+        )
     # A checkpoint of one's own may be meant to change colours; the catalogue's networks are not.
     known = {entry.name for entry in load_catalogue()}
     reference = reference_of(spool) if request.model in known else None

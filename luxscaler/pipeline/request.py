@@ -1,14 +1,11 @@
 """What is asked of the pipeline, and what comes out of it. It computes nothing."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from luxscaler.errors import ExportError, InputError
 from luxscaler.geometry import TileBox, output_size
-from luxscaler.io.options import ExportError as FileError
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import FORMATS, HDR_FORMATS
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
@@ -68,15 +65,6 @@ class TileResult:
     """Seconds by stage: decode, network, detail, reference, expand, transfer, export."""
     notices: tuple[str, ...] = ()
     """What was decided on the user's behalf, one line each."""
-
-
-@contextmanager
-def export_errors() -> Iterator[None]:
-    """Translate hdr_exporter's errors, which is a leaf with its own, into this package's."""
-    try:
-        yield
-    except FileError as error:
-        raise ExportError(str(error)) from error
 
 
 def check_path(path: Path) -> None:

@@ -17,15 +17,14 @@ from pathlib import Path
 import torch
 
 from luxscaler import __version__
-from luxscaler.errors import InputError, PictureTooLargeError
+from luxscaler.errors import ExportError, InputError, PictureTooLargeError
 from luxscaler.geometry import WHOLE, output_size
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics, expand, white_of
-from luxscaler.io.options import ExportError
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import check_exif, check_picture, export
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.picture import FloatArray, Picture, PictureSource
-from luxscaler.pipeline.request import PictureFile, TileRequest, TileResult, check_path, export_errors
+from luxscaler.pipeline.request import PictureFile, TileRequest, TileResult, check_path
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, place_of, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
@@ -184,8 +183,7 @@ def _check_output_size(tile: Picture, request: TileRequest) -> None:
             f"the limit is {request.max_output_pixels:,}"
         )
     transparent = tile.alpha is not None and bool((tile.alpha < 1).any())
-    with export_errors():
-        check_picture(request.output_format, width, height, transparent=transparent)
+    check_picture(request.output_format, width, height, transparent=transparent)
 
 
 def _export(path: str | os.PathLike[str], finished: Finished) -> None:
@@ -198,20 +196,19 @@ def _export(path: str | os.PathLike[str], finished: Finished) -> None:
     }
     if request.tile_box is not None:
         metadata["tile_box"] = str(request.tile_box)
-    with export_errors():
-        export(
-            path,
-            finished.rgb,
-            finished.alpha,
-            file_format=request.output_format,
-            options=replace(
-                request.export,
-                sdr_peak=finished.sdr_peak,
-                estimated_range=request.expands,
-                software=f"LuxScaler {__version__}",
-            ),
-            metadata=metadata,
-            resolution_dpi=source.resolution_dpi,
-            exif=source.exif,
-            sdr=finished.sdr,
-        )
+    export(
+        path,
+        finished.rgb,
+        finished.alpha,
+        file_format=request.output_format,
+        options=replace(
+            request.export,
+            sdr_peak=finished.sdr_peak,
+            estimated_range=request.expands,
+            software=f"LuxScaler {__version__}",
+        ),
+        metadata=metadata,
+        resolution_dpi=source.resolution_dpi,
+        exif=source.exif,
+        sdr=finished.sdr,
+    )

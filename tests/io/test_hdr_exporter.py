@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 import hdr_exporter
+from luxscaler.errors import ExportError
 from luxscaler.io import write
-from luxscaler.io.options import ExportError, ExportOptions
+from luxscaler.io.options import ExportOptions
 from luxscaler.io.tiff import write as tiff
 from luxscaler.io.write import FORMATS, KNEE, export, tone_map
 

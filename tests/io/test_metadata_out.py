@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from luxscaler.io.options import ExportError
+from luxscaler.errors import ExportError
 from luxscaler.io.write import FORMATS, export
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions

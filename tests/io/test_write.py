@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from luxscaler.color import REC709, REC2020, decode_pq, rgb_to_rgb
+from luxscaler.errors import ExportError
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.jxl.luminance import with_luminance
-from luxscaler.io.options import ExportError, ExportOptions
+from luxscaler.io.options import ExportOptions
 from luxscaler.io.pq import TO_REC2020, pq
 from luxscaler.io.write import export
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from luxscaler.io.options import ExportError
+from luxscaler.errors import ExportError
 from luxscaler.io.write import STREAM_FORMATS, export, open_stream
 from tests.conftest import ROOT
 from tests.support.streamed import OPTIONS, SAME, SUFFIX, FloatArray, names, picture, stream

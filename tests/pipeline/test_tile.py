@@ -28,7 +28,7 @@ from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.networks.srvgg import SRVGGConfig, SRVGGNetCompact
 from luxscaler.options import UpscalerOptions
-from luxscaler.pipeline.request import TileRequest, TileResult, export_errors
+from luxscaler.pipeline.request import TileRequest, TileResult
 from luxscaler.pipeline.tile import process_tile
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.conftest import SAMPLE
@@ -465,7 +465,7 @@ def test_a_place_that_cannot_be_written_is_an_export_error(
 
 @pytest.mark.parametrize("quality", [-1, 101])
 def test_a_bad_quality_is_one_of_our_errors(quality: int) -> None:
-    with pytest.raises(LuxScalerError, match="webp_quality"), export_errors():
+    with pytest.raises(LuxScalerError, match="webp_quality"):
         ExportOptions(webp_quality=quality)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from luxscaler.errors import ExportError
 from luxscaler.io.exr.write import attributes, codec, stored_samples
 from luxscaler.io.frame import THREADS, Job
-from luxscaler.io.options import ExportError
 
 _BAND_BYTES = 32 << 20
 _BAND_STEP = 64

@@ -1,4 +1,4 @@
-"""The container's entry: Cog inputs → luxscaler.pipeline.tile → one file. Nothing else happens here.
+"""The container's entry: Cog inputs → luxscaler.pipeline.stages → one file. Nothing else happens here.
 
 `predict` is a coroutine so that Cog may have the next tile computed while one is written (cog.yaml:
 concurrency; luxscaler/pipeline/server.py).

@@ -56,17 +56,17 @@ def _output_of(command: list[str]) -> str:
 
 def run(options: argparse.Namespace) -> dict[str, float]:
     """One master."""
-    from luxscaler.masters.request import MasterRequest
-    from luxscaler.masters.upscale import upscale_master
+    from luxscaler.masters.upscale import upscale_picture
+    from luxscaler.pipeline.request import UpscaleRequest
     from tests.support.fake_backend import FakeBackend
 
     source = options.folder / "source.tif"
     synthetic(source, options.one // 4)
     target = options.folder / f"out.{options.format}"
-    request = MasterRequest(source, target, options.format, tile=options.tile, model="own")
+    request = UpscaleRequest(source, target, options.format, tile=options.tile, model="own")
     backend = FakeBackend(workers=options.at_once + 1, seconds=options.seconds, at_once=options.at_once)
     start = time.perf_counter()
-    result = upscale_master(request, backend)
+    result = upscale_picture(request, backend)
     wall = time.perf_counter() - start
     rounds = -(-result.progress.total // options.at_once)
     file = target.stat().st_size

@@ -14,8 +14,8 @@ from PIL import Image
 
 from benchmarks.network import crop
 from luxscaler.options import UpscalerOptions
-from luxscaler.pipeline.request import TileRequest
-from luxscaler.pipeline.tile import process_tile
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.stages import process
 from luxscaler.upscaling.model_cache import Models
 
 CASES: dict[str, dict[str, Any]] = {
@@ -63,9 +63,9 @@ def measure(
     """One case's figures; the first prediction warms up."""
     if inputs.pop("global_reference", False):
         inputs["global_reference"] = tile
-    request = TileRequest(tile_input=tile, model=options.model, **inputs)
+    request = UpscaleRequest(tile_input=tile, model=options.model, **inputs)
     target = tile.parent / f"out.{inputs['output_format']}"
-    timings = [process_tile(request, models, target).timings for _ in range(options.rounds + 1)][1:]
+    timings = [process(request, models, target).timings for _ in range(options.rounds + 1)][1:]
     stages = {stage: median(timing.get(stage, 0.0) for timing in timings) for stage in STAGES}
     beyond = median(sum(timing.values()) / timing["network"] for timing in timings)
     return {"name": name, "stages": stages, "beyond": beyond, "bytes": target.stat().st_size}

@@ -12,8 +12,8 @@ from PIL import Image
 
 from luxscaler.color import encode_srgb
 from luxscaler.io.read import read_picture
-from luxscaler.pipeline.request import TileRequest
-from luxscaler.pipeline.tile import process_tile
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.stages import process
 from luxscaler.upscaling.model_cache import Models
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,8 +42,8 @@ def main() -> None:
 
 def upscaled(models: Models, path: Path, boost: float) -> np.ndarray:
     """The sample tile through the pipeline, as linear light."""
-    request = TileRequest(SAMPLE / "tile.png", SAMPLE / "master.jpg", output_format="exr", hdr_boost=boost)
-    process_tile(request, models, path)
+    request = UpscaleRequest(SAMPLE / "tile.png", SAMPLE / "master.jpg", output_format="exr", hdr_boost=boost)
+    process(request, models, path)
     return read_picture(path).rgb
 
 

@@ -27,10 +27,10 @@ sys.path.insert(0, str(ROOT))
 from luxscaler.backends.base import MasterContext, Tile, TileOutput  # noqa: E402
 from luxscaler.backends.local import LocalBackend  # noqa: E402
 from luxscaler.io.read import read_picture  # noqa: E402
-from luxscaler.masters.plan import plan  # noqa: E402
-from luxscaler.masters.request import MasterRequest  # noqa: E402
-from luxscaler.masters.upscale import upscale_master  # noqa: E402
+from luxscaler.masters.upscale import upscale_picture  # noqa: E402
 from luxscaler.options import UpscalerOptions  # noqa: E402
+from luxscaler.pipeline.request import UpscaleRequest  # noqa: E402
+from luxscaler.tiling.plan import plan  # noqa: E402
 from luxscaler.upscaling import code_values  # noqa: E402
 from luxscaler.upscaling.model_cache import Models  # noqa: E402
 
@@ -98,9 +98,9 @@ class Runs:
         self._models = models
         self._folder = folder
 
-    def make(self, name: str, backend: LocalBackend, tile: int) -> MasterRequest:
+    def make(self, name: str, backend: LocalBackend, tile: int) -> UpscaleRequest:
         """Write a master; its request, with the seam figure in `self.seams`."""
-        request = MasterRequest(
+        request = UpscaleRequest(
             self._options.picture,
             self._folder / f"{name}.exr",
             "exr",
@@ -109,10 +109,10 @@ class Runs:
             model=self._options.model,
             report=self._folder / "page.html",
         )
-        self.seams = upscale_master(request, backend).seams
+        self.seams = upscale_picture(request, backend).seams
         return request
 
-    def picture(self, request: MasterRequest) -> torch.Tensor:
+    def picture(self, request: UpscaleRequest) -> torch.Tensor:
         """The result in code values."""
         return code_values.encode(torch.from_numpy(read_picture(request.target).rgb))
 

@@ -38,6 +38,8 @@ class PictureSource:
     exif: bytes | None = None
     """What a result may inherit: camera, place, dates, author and copyright; nothing about size, colour or
     orientation. A TIFF structure ("II*\\0" or "MM\\0*"; JPEG puts "Exif\\0\\0" before it), at most 64 KiB."""
+    estimated_range: bool = False
+    """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
 
@@ -77,3 +79,17 @@ class Picture:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.rgb.shape[0])
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether it has an alpha channel."""
+        return self.alpha is not None
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> "Picture":
+        """Rows [top, bottom) and columns [left, right), as a view."""
+        alpha = None if self.alpha is None else self.alpha[top:bottom, left:right]
+        return Picture(self.rgb[top:bottom, left:right], alpha, self.source)
+
+    def whole(self) -> "Picture":
+        """All of it."""
+        return self

@@ -16,7 +16,7 @@ ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py"]
 FLOORS = (
     *("errors", "options", "geometry", "picture", "color"),
     *("networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
-    *("report", "isolation", "pipeline", "backends", "masters", "cli"),
+    *("tiling", "report", "isolation", "pipeline", "backends", "masters", "api", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = ("errors", "options", "geometry", "picture", "color", "cog", "replicate", "gateway", "io")

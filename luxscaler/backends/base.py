@@ -14,16 +14,7 @@ from typing import Protocol
 from luxscaler.errors import StoppedError
 from luxscaler.geometry import TileBox
 from luxscaler.picture import FloatArray, Picture
-
-
-@dataclass(frozen=True)
-class TileSettings:
-    """How every tile of a master is upscaled; ranges as in TileRequest. The dynamic range stays as it is:
-    it is expanded once the tiles are put together."""
-
-    scale: float = 4.0
-    model: str = "photo"
-    fractality: float = 1.0
+from luxscaler.pipeline.request import TileSettings
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.backends.base import MasterContext, Tile, TileOutput
 from luxscaler.geometry import WHOLE
 from luxscaler.picture import Picture
+from luxscaler.pipeline.request import TileSettings
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
@@ -45,7 +46,7 @@ class TileRenderer:
             fractality=self._settings.fractality,
             is_hdr=self._is_hdr,
             reference=self._reference,
-            place=Place(WHOLE if tile.box is None else tile.box),
+            place=Place(tile.box or WHOLE, is_own=True),
             clock=clock,
             progress=progress,
         )
@@ -66,7 +67,7 @@ class LocalBackend:
         progress: Callable[[int, float], None] | None = None,
     ) -> None:
         """progress: told a tile's number and what share of it is done, 0 to 1."""
-        self._upscaler_for = upscaler_for
+        self.upscaler_for = upscaler_for
         self._progress = progress
         self._network = threading.Lock()
         self._renderer: TileRenderer | None = None
@@ -74,7 +75,7 @@ class LocalBackend:
 
     def start(self, context: MasterContext) -> None:
         """Load the network. Raises InputError or WeightsError."""
-        upscaler = self._upscaler_for(context.settings.model)
+        upscaler = self.upscaler_for(context.settings.model)
         self._renderer = TileRenderer(upscaler, context.settings, context.reference, is_hdr=context.is_hdr)
         self._context = context
 
@@ -86,12 +87,16 @@ class LocalBackend:
 
         def advance(done: int, total: int) -> None:
             stopped()
-            if self._progress is not None:
-                self._progress(tile.index, done / max(total, 1))
+            self.tell(tile.index, done / max(total, 1))
 
         with self._network:
             stopped()
             return self._renderer(tile, advance)
+
+    def tell(self, number: int, share: float) -> None:
+        """Pass on what share of a tile is done, 0 to 1."""
+        if self._progress is not None:
+            self._progress(number, share)
 
     def close(self) -> None:
         """Forget the network."""

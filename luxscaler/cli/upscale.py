@@ -1,9 +1,7 @@
-"""`luxscaler upscale`: options of a terminal to a master, or to one tile of somebody's master.
+"""`luxscaler upscale`: the options of a terminal to one request, run wherever --backend says.
 
-With --reference, IN is a tile and the pipeline does to it what the container would; otherwise IN is a whole
-picture, which is cut into tiles if it is large, and run wherever --backend says (masters/upscale.py). Parses
-options, draws progress, and reads the environment, once; what the options mean is decided elsewhere.
-PyTorch is imported late, so that `--help` answers at once.
+Parses options, draws progress, and reads the environment, once. PyTorch is imported late, so that `--help`
+answers at once.
 """
 
 import os
@@ -13,20 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luxscaler.cli.backend_choice import BACKENDS, BackendChoice, estimate_of, make_backend
 from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar, say
-from luxscaler.cli.upscale_tile import upscale_tile
 from luxscaler.cli.weights import fetch_weights
-from luxscaler.errors import InputError
 
 if TYPE_CHECKING:
-    from luxscaler.io.options import ExportOptions
-    from luxscaler.masters.plan import Plan
-    from luxscaler.masters.request import MasterProgress, MasterRequest, MasterResult
+    from luxscaler.backends.choice import BackendOptions
+    from luxscaler.masters.options import RunOptions
+    from luxscaler.pipeline.request import UpscaleRequest
+    from luxscaler.pipeline.result import Progress, Result
+    from luxscaler.tiling.plan import Plan
 
 _FILE, _WHERE = "The file", "Where tiles run"
 
@@ -42,6 +39,13 @@ def upscale(
     model: Annotated[
         str, typer.Option(help="photo, anime, fast, or the path of a Real-ESRGAN checkpoint.")
     ] = "photo",
+    self_reference: Annotated[
+        bool,
+        typer.Option(
+            "--self-reference/--no-self-reference",
+            help="Give the result IN's own colours; a checkpoint of your own may change them.",
+        ),
+    ] = True,
     report: Annotated[
         Path | None, typer.Option("--report", help="Write a page that compares IN and OUT, e.g. out.html.")
     ] = None,
@@ -51,7 +55,9 @@ def upscale(
     tile_box: Annotated[
         str, typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.")
     ] = "",
-    backend: Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)}.", rich_help_panel=_WHERE)] = "local",
+    backend: Annotated[
+        str, typer.Option(help="local, cog, replicate or ray.", rich_help_panel=_WHERE)
+    ] = "local",
     jobs: Annotated[
         int | None, typer.Option(help="Tiles at once; as many as the backend can.", rich_help_panel=_WHERE)
     ] = None,
@@ -130,20 +136,29 @@ def upscale(
     ] = 60.0,
 ) -> None:
     """Upscale IN and write OUT."""
+    # As long as this because typer reads the options from the signature.
     with one_line_errors():
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
-        from luxscaler.options import DecodeLimits  # noqa: PLC0415
 
-        warm_up()
-        from luxscaler.options import UpscalerOptions  # noqa: PLC0415 - PyTorch takes seconds to import
+        warm_up()  # the decoding process starts while PyTorch is imported
+        from luxscaler.backends.choice import BackendOptions  # noqa: PLC0415
+        from luxscaler.geometry import TileBox  # noqa: PLC0415
+        from luxscaler.io.options import ExportOptions  # noqa: PLC0415
+        from luxscaler.masters.options import RunOptions  # noqa: PLC0415
+        from luxscaler.options import DecodeLimits, UpscalerOptions  # noqa: PLC0415
+        from luxscaler.pipeline.output import format_of  # noqa: PLC0415
+        from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
-        common: dict[str, Any] = {
-            "output_format": output_format or _format_of(target),
-            "hdr_boost": hdr_boost,
-            "fractality": fractality,
-            "scale": scale,
-            "model": model,
-            "export": _export_options(
+        request = UpscaleRequest(
+            source,
+            reference=reference,
+            box=TileBox.parse(tile_box) if tile_box else None,
+            output_format=output_format or format_of(target),
+            hdr_boost=hdr_boost,
+            fractality=fractality,
+            scale=scale,
+            model=model,
+            export=ExportOptions(
                 webp_quality=webp_quality,
                 avif_quality=avif_quality,
                 avif_bits=avif_bits,
@@ -152,12 +167,17 @@ def upscale(
                 exr_tile=exr_tile,
                 mantissa_bits=mantissa_bits,
             ),
-            "decode_limits": DecodeLimits(seconds=decode_seconds),
-            "max_pixels": max_pixels,
-        }
-        choice = BackendChoice(
+            self_reference=self_reference,
+            tile=tile,
+            overlap=overlap,
+            max_pixels=max_pixels,
+            decode_limits=DecodeLimits(seconds=decode_seconds),
+        )
+        network = UpscalerOptions(device=device, precision=precision)
+        where = BackendOptions(
             backend,
-            UpscalerOptions(device=device, precision=precision),
+            # A tile of somebody's master is not cut: --tile then says in what pieces the network sees it.
+            network if reference is None else replace(network, tile=tile, overlap=overlap),
             cog_urls=tuple(cog or ()),
             model_version=model_version or os.environ.get("MODEL_VERSION", ""),
             token=os.environ.get("REPLICATE_API_TOKEN", ""),
@@ -169,39 +189,27 @@ def upscale(
             ray_address=ray_address,
             jobs=jobs,
         )
+        options = RunOptions(
+            jobs=jobs,
+            attempts=attempts,
+            report=report,
+            restart=restart,
+            facts={"precision": precision} if backend == "local" else {},
+        )
         if fetch and backend == "local":
             _fetch_if_known(model)
-        if reference is not None or tile_box:
-            if report is not None:
-                raise InputError("--report is for a whole picture, and IN is a tile of --reference")
-            in_pieces = replace(choice, upscaler=replace(choice.upscaler, tile=tile, overlap=overlap))
-            upscale_tile(source, target, reference, tile_box, in_pieces, common)
-        else:
-            _master(
-                source,
-                target,
-                choice,
-                common,
-                tile=tile,
-                overlap=overlap,
-                jobs=jobs,
-                attempts=attempts,
-                restart=restart,
-                report=report,
-            )
+        result = _run(request, target, where, options)
+        say(result.notices)
+        out.print(_summary(result), soft_wrap=True, markup=False)
 
 
-def _master(
-    source: Path, target: Path, choice: BackendChoice, common: dict[str, Any], **options: Any
-) -> None:
-    from luxscaler.masters.request import MasterRequest  # noqa: PLC0415
-
-    facts = {"precision": choice.upscaler.precision} if choice.name == "local" else {}
-    request = MasterRequest(source, target, tile_facts=facts, **common, **options)
-    result = _make(request, choice)
-    say(result.notices)
+def _summary(result: "Result") -> str:
+    """The line that says what was made and what it took."""
     progress = result.progress
-    work = f"{progress.seconds:.1f} s"
+    if result.timings:
+        work = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)
+    else:
+        work = f"{progress.seconds:.1f} s"
     if progress.total > 1:
         work = f"{progress.total} tiles, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
     if progress.retries:
@@ -210,11 +218,12 @@ def _master(
         work += f", ${progress.dollars:.4f}"
     if result.seams is not None:
         work += f", seams {result.seams.ratio:.2f} of the picture's own changes"
-    out.print(f"{target}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})", soft_wrap=True)
+    return f"{result.path}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})"
 
 
-def _make(request: "MasterRequest", choice: BackendChoice) -> "MasterResult":
-    from luxscaler.masters.upscale import upscale_master  # noqa: PLC0415
+def _run(request: "UpscaleRequest", target: Path, where: "BackendOptions", options: "RunOptions") -> "Result":
+    from luxscaler.backends.choice import estimate_of, make_backend  # noqa: PLC0415
+    from luxscaler.masters.upscale import upscale_picture  # noqa: PLC0415
 
     stop = threading.Event()
     with progress_bar() as bar, _terminated_as_interrupted():
@@ -222,7 +231,7 @@ def _make(request: "MasterRequest", choice: BackendChoice) -> "MasterResult":
         shares: dict[int, float] = {}
         done = 0
 
-        def advance(progress: "MasterProgress") -> None:
+        def advance(progress: "Progress") -> None:
             nonlocal done
             done = progress.done
             text = "upscaling" if progress.total == 1 else f"tile {progress.done} of {progress.total}"
@@ -234,13 +243,14 @@ def _make(request: "MasterRequest", choice: BackendChoice) -> "MasterResult":
             shares[number] = share if share < 1.0 else 0.0
             bar.update(task, completed=done + sum(shares.values()))
 
-        backend = make_backend(choice, within)
-
         def planned(cuts: "Plan") -> None:
-            if (guess := estimate_of(choice, cuts)) is not None:
+            if (guess := estimate_of(where, cuts)) is not None:
                 err.print(f"note: {guess}", soft_wrap=True, markup=False)
 
-        return upscale_master(request, backend, planned=planned, progress=advance, stop=stop)
+        backend = make_backend(where, within)
+        return upscale_picture(
+            request, target, backend, options, planned=planned, progress=advance, stop=stop
+        )
 
 
 @contextmanager
@@ -255,21 +265,6 @@ def _terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _export_options(**values: Any) -> "ExportOptions":
-    from luxscaler.io.options import ExportOptions  # noqa: PLC0415
-
-    return ExportOptions(**values)
-
-
-def _format_of(target: Path) -> str:
-    from luxscaler.io.write import SUFFIXES  # noqa: PLC0415
-
-    known = SUFFIXES
-    if target.suffix.lower() not in known:
-        raise InputError(f"{str(target)!r} has no suffix of a known format; known are {' '.join(known)}")
-    return known[target.suffix.lower()]
 
 
 def _fetch_if_known(model: str) -> None:

@@ -23,7 +23,7 @@ TOLERANCE_OF_CONTRAST = 0.5
 """The same as a share of the tile's own contrast: another picture differs by more than all of it."""
 
 
-def check_output(tile: Tile, output: TileOutput) -> None:
+def check_tile(tile: Tile, output: TileOutput) -> None:
     """TileError when `output` cannot be the upscaled `tile`."""
     what = f"tile {tile.index}"
     if output.rgb.dtype != np.float32 or output.rgb.ndim != 3 or output.rgb.shape[2] != 3:

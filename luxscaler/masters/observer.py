@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 
 from luxscaler.geometry import Span
-from luxscaler.masters.assembly import Strip
-from luxscaler.masters.plan import Plan
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.report.previews import PREVIEW_PIXELS, Box
+from luxscaler.tiling.assembly import Strip
+from luxscaler.tiling.plan import Plan
 
 _SEAM_CELL = 4
 """Source pixels a side that the seam figure sees as one."""

@@ -1,42 +1,38 @@
-"""One run over one master: its tiles on a backend, its rows into a file, and what is said of both.
-
-What is asked, kept and planned comes from upscale.py; it decides nothing about where the job is kept.
-"""
+"""One run over one master: its tiles on a backend, its rows into a file, and what is said of both."""
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from luxscaler import __version__
 from luxscaler.backends.base import Backend, Ledger, MasterContext, Tile, TileOutput
-from luxscaler.errors import ExportError, TileError
-from luxscaler.geometry import WHOLE
+from luxscaler.errors import TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
-from luxscaler.io.write import check_exif, check_picture
 from luxscaler.isolation.linear_file import Spool
-from luxscaler.masters.assembly import Assembler, Expansion
-from luxscaler.masters.checks import check_output
-from luxscaler.masters.job_folder import JobFolder
-from luxscaler.masters.job_memory import MemoryJob
+from luxscaler.masters.checks import check_tile
+from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
-from luxscaler.masters.plan import Plan
-from luxscaler.masters.request import MasterProgress, MasterRequest, MasterResult
+from luxscaler.masters.options import RunOptions
 from luxscaler.masters.scheduler import Scheduler, Work
-from luxscaler.masters.seams import SeamFigure, tile_steps
-from luxscaler.masters.sinks import Sink, Target, open_sink
+from luxscaler.masters.seams import tile_steps
 from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
-from luxscaler.picture import Picture, PictureSource
+from luxscaler.picture import Picture
+from luxscaler.pipeline.output import Sink, open_sink, output_file, usable_exif
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Progress, Result, SeamFigure
 from luxscaler.report.page import write_report
+from luxscaler.tiling.assembly import Assembler, Expansion, Strip
+from luxscaler.tiling.plan import Plan
 
 
 @dataclass(frozen=True)
 class Master:
     """A master whose tiles can be cut."""
 
-    request: MasterRequest
+    request: UpscaleRequest
+    target: Path
     plan: Plan
     spool: Spool
     reference: Picture | None
@@ -52,38 +48,6 @@ class Master:
         return Tile(number, attempt, picture, box, cut.output_size)
 
 
-def target_of(
-    request: MasterRequest, cuts: Plan, *, has_alpha: bool, source: PictureSource, peak: float
-) -> Target:
-    """The file that the request asks for. Raises ExportError when its format cannot hold that size."""
-    metadata: dict[str, str | float | int] = {
-        "model": Path(request.model).name,
-        "scale": float(request.scale),
-        "hdr_boost": float(request.hdr_boost),
-        "fractality": float(request.fractality),
-    }
-    if len(cuts) > 1:
-        metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
-    options = replace(
-        request.export,
-        sdr_peak=max(peak, 1.0),
-        estimated_range=request.expands,
-        software=f"LuxScaler {__version__}",
-    )
-    size = (cuts.output_width, cuts.output_height)
-    check_picture(request.output_format, *size, transparent=False)
-    return Target(
-        request.target,
-        *size,
-        has_alpha,
-        request.output_format,
-        options,
-        metadata,
-        source.resolution_dpi,
-        source.exif,
-    )
-
-
 class Run:
     """One run over one master."""
 
@@ -91,13 +55,15 @@ class Run:
         self,
         master: Master,
         backend: Backend,
-        job: JobFolder | MemoryJob,
-        progress: Callable[[MasterProgress], None],
+        job: Job,
+        options: RunOptions,
+        progress: Callable[[Progress], None],
         stop: threading.Event,
     ) -> None:
         self._master = master
         self._backend = backend
         self._job = job
+        self._options = options
         self._tell = progress
         self._stop = stop
         self._done = job.intact()
@@ -106,22 +72,24 @@ class Run:
         self._started = time.monotonic()
         self._notices: dict[str, None] = dict.fromkeys(master.spool.source.notices)
 
-    def to_file(self) -> MasterResult:
+    def to_file(self) -> Result:
         """Everything that is left to do; nothing appears unless all of it succeeds."""
         master, request = self._master, self._master.request
         observer = None
-        if request.report is not None:
+        if self._options.report is not None:
             details = places(master.spool, master.plan)
             observer = Observer(master.plan, has_alpha=master.spool.has_alpha, details=details)
-        source = self._with_usable_exif(master.spool.source)
-        target = target_of(
+        source, dropped = usable_exif(master.spool.source)
+        self._notices |= dict.fromkeys(dropped)
+        output = output_file(
+            master.target,
             request,
             master.plan,
             has_alpha=master.spool.has_alpha,
             source=source,
             peak=master.statistics.peak,
         )
-        sink = open_sink(target)
+        sink = open_sink(output)
         try:
             assembler = self._assembler(sink, observer)
             with Writer(assembler, self._done.__contains__, self._stop) as writer:
@@ -131,21 +99,25 @@ class Run:
             sink.discard()
             raise
         result = self._result(assembler, observer)
-        if observer is not None and request.report is not None:
+        if observer is not None and self._options.report is not None:
             page = summary(request, master.plan, master.spool, self._backend, self._job, observer, result)
-            write_report(request.report, page)
+            write_report(self._options.report, page)
         return result
 
     def _assembler(self, sink: Sink, observer: Observer | None) -> Assembler:
         master = self._master
-        boost = master.request.hdr_boost if master.request.expands else 1.0
+
+        def take(strip: Strip) -> None:
+            sink.write(strip.rgb, strip.alpha, strip.sdr)
+            if observer is not None:
+                observer.see(strip)
+
         return Assembler(
             master.plan,
             self._job.tile,
-            Expansion(boost, master.statistics, WHOLE),
-            sink,
+            Expansion(master.request.boost, master.statistics),
+            take,
             has_alpha=master.spool.has_alpha,
-            watch=(lambda _strip: None) if observer is None else observer.see,
         )
 
     def _run_tiles(self, writer: Writer) -> None:
@@ -167,10 +139,14 @@ class Run:
                 self._started = time.monotonic()
                 self._tell(self._progress())
                 work = Work(
-                    master.cut, check_output, lambda tile, out: self._keep(tile, out, writer), self._retried
+                    master.cut, check_tile, lambda tile, out: self._keep(tile, out, writer), self._retried
                 )
                 Scheduler(
-                    self._backend, work, jobs=request.jobs, attempts=request.attempts, stop=self._stop
+                    self._backend,
+                    work,
+                    jobs=self._options.jobs,
+                    attempts=self._options.attempts,
+                    stop=self._stop,
                 ).run(waiting)
             finally:
                 self._backend.close()
@@ -186,8 +162,8 @@ class Run:
     def _retried(self, _number: int, _error: TileError) -> None:
         self._retries += 1
 
-    def _progress(self) -> MasterProgress:
-        return MasterProgress(
+    def _progress(self) -> Progress:
+        return Progress(
             len(self._done),
             len(self._master.plan),
             self._kept,
@@ -196,28 +172,17 @@ class Run:
             self._job.spent(),
         )
 
-    def _with_usable_exif(self, source: PictureSource) -> PictureSource:
-        """A picture must not be lost for words that stood beside it."""
-        if source.exif is None:
-            return source
-        try:
-            check_exif(source.exif)
-        except ExportError as error:
-            self._notices[f"EXIF is left out: {error}"] = None
-            return replace(source, exif=None)
-        return source
-
-    def _result(self, assembler: Assembler, observer: Observer | None) -> MasterResult:
+    def _result(self, assembler: Assembler, observer: Observer | None) -> Result:
         cuts = self._master.plan
-        return MasterResult(
-            self._master.request.target,
-            cuts.output_width,
-            cuts.output_height,
-            assembler.peak,
-            self._progress(),
-            cuts.extra,
-            self._seams(observer),
-            tuple(self._notices),
+        return Result(
+            path=self._master.target,
+            width=cuts.output_width,
+            height=cuts.output_height,
+            peak=assembler.peak,
+            notices=tuple(self._notices),
+            progress=self._progress(),
+            extra=cuts.extra,
+            seams=self._seams(observer),
         )
 
     def _seams(self, observer: Observer | None) -> SeamFigure | None:

@@ -7,34 +7,18 @@ detail average out. It knows the tiles of a master, and not where they came from
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 
-from luxscaler.masters.assembly import UpscaledTile
-from luxscaler.masters.plan import Plan
 from luxscaler.picture import FloatArray
+from luxscaler.tiling.assembly import UpscaledTile
+from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling import code_values
 
 _LINES = 64
 """Lines of a shared area that are looked at, at most."""
-
-
-@dataclass(frozen=True)
-class SeamFigure:
-    """Root mean squares over all seams, in sRGB code values of 1."""
-
-    step: float
-    """Difference of two neighbouring tiles, channel by channel, averaged over what they share."""
-    own: float
-    """What the picture itself changes, over the same distance, beside the seams."""
-
-    @property
-    def ratio(self) -> float:
-        """Below 1 a seam is less than the picture's own changes. 0 where there is nothing to compare."""
-        return self.step / self.own if self.own > 0.0 else 0.0
 
 
 def tile_steps(plan: Plan, tile_of: Callable[[int], UpscaledTile]) -> float:

@@ -1,8 +1,6 @@
-"""The picture that a master is made of: laid on disk once, and what is computed from all of it.
+"""The picture that a master is made of: laid on disk once, as linear light, and found there by a later run.
 
-    bytes → spool (isolation/pool.py) → reference (averaged), sample (for the tone statistics)
-
-Whether a file is the same as before is told by its SHA-256. It knows no tiles and no backend.
+Whether a file is the same as before is told by its SHA-256.
 """
 
 import base64
@@ -13,26 +11,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from luxscaler.errors import PictureError
 from luxscaler.isolation.linear_file import Spool, spool_bytes
 from luxscaler.isolation.pool import spool_isolated
-from luxscaler.masters.job_folder import JobFolder
-from luxscaler.masters.plan import reduction
+from luxscaler.masters.job import Job
 from luxscaler.options import DecodeLimits
-from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.picture import Picture, PictureSource
+from luxscaler.pipeline.request import PictureFile
 
-SAMPLE_PIXELS = 2048 * 2048
-"""Pixels that the tone statistics are taken of, at most."""
-_BAND_BYTES = 64 * 2**20
 _NOTE = "spool"
 
 
-def digest_of(file: str | os.PathLike[str] | bytes) -> str:
-    """SHA-256 of a file's bytes. Raises PictureError when it cannot be read."""
+def digest_of(file: PictureFile | Picture) -> str:
+    """SHA-256 of a file's bytes, or of a picture's samples. Raises PictureError when it cannot be read."""
+    if isinstance(file, Picture):
+        return _digest_of_samples(file)
     if isinstance(file, bytes):
         return hashlib.sha256(file).hexdigest()
     try:
@@ -43,24 +37,46 @@ def digest_of(file: str | os.PathLike[str] | bytes) -> str:
 
 
 def lay_out(
-    file: str | os.PathLike[str] | bytes,
-    path: Path,
-    job: JobFolder | None,
+    file: PictureFile | Picture,
+    job: Job,
     *,
     max_pixels: int,
     limits: DecodeLimits | None,
 ) -> Spool:
-    """The picture on disk at `path`; what an earlier run of the same job laid there is taken as it is."""
-    note = None if job is None else job.recall(_NOTE)
+    """The picture in the job's folder; what an earlier run of the same job laid there is taken as it is."""
+    path, note = job.spool_path, job.recall(_NOTE)
     if note is not None:
         known = _from_note(path, note)
         if _is_whole(known):
             return known
-    spool = spool_isolated(file, path, max_pixels=max_pixels, limits=limits)
-    if job is not None:
+    if isinstance(file, Picture):
+        spool = _lay_samples(file, path)
+    else:
+        spool = spool_isolated(file, path, max_pixels=max_pixels, limits=limits)
+    if job.lasts:
         _to_disk(path)
-        job.remember(_NOTE, _to_note(spool))
+    job.remember(_NOTE, _to_note(spool))
     return spool
+
+
+def _digest_of_samples(picture: Picture) -> str:
+    digest = hashlib.sha256(f"{picture.width} {picture.height} {picture.has_alpha}".encode())
+    for samples in (picture.rgb, picture.alpha):
+        if samples is not None:
+            digest.update(np.ascontiguousarray(samples).data)
+    return digest.hexdigest()
+
+
+def _lay_samples(picture: Picture, path: Path) -> Spool:
+    """A picture that is in memory, on disk as a decoder would have laid it."""
+    try:
+        with path.open("wb") as file:
+            for samples in (picture.rgb, picture.alpha):
+                if samples is not None:
+                    file.write(np.ascontiguousarray(samples).data)
+    except OSError as error:
+        raise PictureError(f"the picture cannot be laid on disk: {error.strerror}") from error
+    return Spool(path, picture.width, picture.height, picture.has_alpha, picture.source)
 
 
 def _is_whole(spool: Spool) -> bool:
@@ -91,80 +107,3 @@ def _from_note(path: Path, note: str) -> Spool:
     dpi = source["resolution_dpi"]
     source["resolution_dpi"] = None if dpi is None else (dpi[0], dpi[1])
     return Spool(path, width, height, has_alpha, PictureSource(**source))
-
-
-def reference_of(spool: Spool) -> Picture:
-    """The whole picture at the size of a reference (plan.py)."""
-    times = reduction(spool.width, spool.height)
-    return reduced(spool, max(1, round(spool.height / times)), max(1, round(spool.width / times)))
-
-
-def reduced(spool: Spool, height: int, width: int) -> Picture:
-    """The whole picture averaged in linear light; where there is alpha, averages of what is visible.
-
-    Every pixel of the result is the mean of the source pixels that it touches.
-    """
-    height, width = min(height, spool.height), min(width, spool.width)
-    if (height, width) == (spool.height, spool.width):
-        return spool.whole()
-    rgb = np.empty((height, width, 3), np.float32)
-    alpha = np.empty((height, width), np.float32) if spool.has_alpha else None
-    most = max(1, _BAND_BYTES // (spool.width * 16))
-    for row in range(height):
-        top, bottom = row * spool.height // height, -(-(row + 1) * spool.height // height)
-        total = np.zeros((spool.width, 4 if spool.has_alpha else 3), np.float64)
-        for start in range(top, bottom, most):
-            total += _row_sums(spool.region(start, min(start + most, bottom), 0, spool.width))
-        means = _column_means(total / (bottom - top), width)
-        if alpha is None:
-            rgb[row] = means
-        else:
-            alpha[row] = means[:, 3].clip(0.0, 1.0)
-            rgb[row] = means[:, :3] / np.maximum(means[:, 3:], 1e-6)
-    return Picture(rgb, alpha, spool.source)
-
-
-def _row_sums(band: Picture) -> FloatArray:
-    """(rows, width) → (width, 3 or 4): sums over the rows, colour times alpha."""
-    if band.alpha is None:
-        return np.asarray(band.rgb.sum(axis=0), np.float32)
-    colour = (band.rgb * band.alpha[..., None]).sum(axis=0)
-    return np.concatenate((colour, band.alpha.sum(axis=0)[:, None]), axis=1)
-
-
-def _column_means(row: NDArray[np.float64], width: int) -> FloatArray:
-    """(w, C) → (width, C)."""
-    pooled = F.adaptive_avg_pool1d(torch.from_numpy(row.T[None]), width)
-    return np.asarray(pooled[0].numpy().T, np.float32)
-
-
-def sample(spool: Spool, pixels: int = SAMPLE_PIXELS) -> Picture:
-    """Every n-th pixel of every n-th row, n as small as `pixels` allows: it has the picture's own histogram.
-
-    An average would not: it has darker highlights.
-    """
-    step = 1
-    while -(-spool.width // step) * -(-spool.height // step) > pixels:
-        step += 1
-    if step == 1:
-        return spool.whole()
-    # From the middle, so that the edges count no more than the rest.
-    down, across = (range(min(step, side) // 2, side, step) for side in (spool.height, spool.width))
-    rgb = np.empty((len(down), len(across), 3), np.float32)
-    alpha = np.empty(rgb.shape[:2], np.float32) if spool.has_alpha else None
-    for index, row in enumerate(down):
-        line = spool.region(row, row + 1, 0, spool.width)
-        rgb[index] = line.rgb[0, across.start :: step]
-        if alpha is not None and line.alpha is not None:
-            alpha[index] = line.alpha[0, across.start :: step]
-    return Picture(rgb, alpha, spool.source)
-
-
-def is_transparent(spool: Spool) -> bool:
-    """Whether any pixel lets something through."""
-    rows = max(1, _BAND_BYTES // (spool.width * 16))
-    for top in range(0, spool.height, rows):
-        alpha = spool.region(top, min(top + rows, spool.height), 0, spool.width).alpha
-        if alpha is not None and bool((alpha < 1).any()):
-            return True
-    return False

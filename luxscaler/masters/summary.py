@@ -12,15 +12,15 @@ from torch.nn import functional as F
 from luxscaler import __version__
 from luxscaler.backends.base import Backend
 from luxscaler.isolation.linear_file import Spool
-from luxscaler.masters.job_folder import JobFolder
-from luxscaler.masters.job_memory import MemoryJob
+from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
-from luxscaler.masters.plan import Plan
-from luxscaler.masters.request import MasterRequest, MasterResult
-from luxscaler.masters.source import reduced
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Result
 from luxscaler.report.page import Detail, Report, TileFigure
 from luxscaler.report.previews import PREVIEW_PIXELS, Box, choose_details
+from luxscaler.tiling.overview import reduced
+from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling import code_values
 
 
@@ -35,13 +35,13 @@ def _small(spool: Spool) -> Picture:
 
 
 def summary(
-    request: MasterRequest,
+    request: UpscaleRequest,
     cuts: Plan,
     spool: Spool,
     backend: Backend,
-    job: JobFolder | MemoryJob,
+    job: Job,
     observer: Observer,
-    result: MasterResult,
+    result: Result,
 ) -> Report:
     """What write_report wants. Before `job` is removed."""
     return Report(
@@ -49,7 +49,7 @@ def summary(
         before=_small(spool),
         after=observer.preview(),
         figures=tuple(_figures(request, cuts, backend, result)),
-        tiles=tuple(_tiles(cuts, job, result)),
+        tiles=tuple(_tiles(cuts, job)),
         estimated_range=request.expands,
         details=tuple(
             Detail(
@@ -63,13 +63,12 @@ def summary(
     )
 
 
-def _name(request: MasterRequest) -> str:
-    return "the picture" if isinstance(request.source, bytes) else Path(request.source).name
+def _name(request: UpscaleRequest) -> str:
+    source = request.source
+    return "the picture" if isinstance(source, bytes | Picture) else Path(source).name
 
 
-def _figures(
-    request: MasterRequest, cuts: Plan, backend: Backend, result: MasterResult
-) -> list[tuple[str, str]]:
+def _figures(request: UpscaleRequest, cuts: Plan, backend: Backend, result: Result) -> list[tuple[str, str]]:
     progress = result.progress
     figures = [
         ("Picture", f"{cuts.width} × {cuts.height}"),
@@ -111,9 +110,7 @@ def _light(peak: float) -> str:
     return f"{peak * REFERENCE_WHITE_CD_M2:,.0f} cd/m²{stops}"
 
 
-def _tiles(cuts: Plan, job: JobFolder | MemoryJob, result: MasterResult) -> list[TileFigure]:
-    if isinstance(job, MemoryJob):
-        return [TileFigure(0, (0.0, 0.0, 1.0, 1.0), result.progress.seconds, 1)]
+def _tiles(cuts: Plan, job: Job) -> list[TileFigure]:
     figures = []
     for number, record in job.records().items():
         box = cuts.cut(number).box

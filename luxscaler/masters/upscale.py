@@ -1,37 +1,40 @@
-"""A picture of any size to one file: the way of a master, whatever runs its tiles.
+"""A picture of any size to one file, whatever runs its tiles.
 
-    source ─→ spool ─→ plan ─→ tiles ─ backend ─→ checked, kept ─→ assembled rows ─→ file
+    picture ─→ linear file ─→ plan ─→ tiles ─ backend ─→ checked, kept ─→ assembled rows ─→ file
 
-A small picture is a master of one tile. What is done is in the job folder (job_folder.py), so that the same
-call goes on where a killed one was. This module decides the order and what each part is told.
+A picture of one tile on this machine takes the short way (pipeline/stages.py), which gives the same bytes.
+Otherwise what is done lies in the job folder (job.py), so that the same call goes on where a killed one was.
 """
 
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from luxscaler.backends.base import Backend
-from luxscaler.errors import JobError, StoppedError
+from luxscaler.backends.local import LocalBackend
+from luxscaler.errors import InputError, JobError, StoppedError
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
-from luxscaler.io.write import check_picture
+from luxscaler.io.write import STREAM_FORMATS, check_picture
 from luxscaler.isolation.linear_file import Spool
-from luxscaler.masters.job_folder import JobFolder, folder_of, restart
-from luxscaler.masters.job_memory import MemoryJob
-from luxscaler.masters.plan import Plan, plan
-from luxscaler.masters.request import MasterProgress, MasterRequest, MasterResult
-from luxscaler.masters.run import Master, Run, target_of
-from luxscaler.masters.sinks import check_target, streams
-from luxscaler.masters.source import digest_of, is_transparent, lay_out, reference_of, sample
+from luxscaler.masters.job import Job, folder_of, restart
+from luxscaler.masters.options import RunOptions
+from luxscaler.masters.run import Master, Run
+from luxscaler.masters.source import digest_of, lay_out
 from luxscaler.options import DecodeLimits
-from luxscaler.picture import PictureSource
-from luxscaler.pipeline.request import check_path
+from luxscaler.picture import Picture, PictureSource
+from luxscaler.pipeline.output import check_output, check_path, output_file
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Progress, Result
+from luxscaler.pipeline.stages import cuts_of, process
+from luxscaler.tiling.overview import is_transparent, reference_of, sample
+from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import load_catalogue
 
@@ -40,15 +43,20 @@ _DECODED_PIXELS_PER_SECOND = 2e6
 """Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
 
 
-def upscale_master(
-    request: MasterRequest,
+DEFAULT_RUN = RunOptions()
+
+
+def upscale_picture(
+    request: UpscaleRequest,
+    target: Path,
     backend: Backend,
+    options: RunOptions = DEFAULT_RUN,
     *,
     planned: Callable[[Plan], None] = lambda _plan: None,
-    progress: Callable[[MasterProgress], None] = lambda _progress: None,
+    progress: Callable[[Progress], None] = lambda _progress: None,
     stop: threading.Event | None = None,
-) -> MasterResult:
-    """Make the master and write it.
+) -> Result:
+    """Upscale the picture and write it at `target`.
 
     `planned` is told what will be done before anything is; what it raises ends the work.
 
@@ -57,54 +65,75 @@ def upscale_master(
     no file appears, and tiles that are done stay in the job folder.
     """
     stop = stop or threading.Event()
-    with ExitStack() as stack:
-        cuts = _plan(request)
-        planned(cuts)
-        job = stack.enter_context(_job(request, cuts, backend))
-        spool = lay_out(
-            request.source,
-            job.spool_path,
-            job if isinstance(job, JobFolder) else None,
-            max_pixels=request.max_pixels,
-            limits=_patient(request.decode_limits, cuts),
+    _check_self_reference(request)
+    if request.reference is not None:
+        _check_tile(backend, options)
+    cuts = _plan(request, target, options)
+    planned(cuts)
+    if options.restart:
+        restart(target)
+    is_short = len(cuts) == 1 and not folder_of(target).exists()
+    if is_short and isinstance(backend, LocalBackend) and options.report is None:
+        return _short_way(request, target, backend, progress, stop)
+    with _job(
+        request, target, cuts, options, lasts=not (is_short and isinstance(backend, LocalBackend))
+    ) as job:
+        return _run(request, target, backend, options, cuts, job, progress, stop)
+
+
+def _check_self_reference(request: UpscaleRequest) -> None:
+    if not request.self_reference and request.model in {entry.name for entry in load_catalogue()}:
+        raise InputError(
+            f"self_reference is off; that is for a checkpoint of your own, and {request.model!r} is none"
         )
-        master = _master(request, cuts, spool)
-        try:
-            run = Run(master, backend, job, progress, stop)
-            result = run.to_file()
-        except StoppedError:
-            raise StoppedError(_stopped(job)) from None
-        if isinstance(job, JobFolder):
-            job.remove()
-        return result
 
 
-def _plan(request: MasterRequest) -> Plan:
+def _check_tile(backend: Backend, options: RunOptions) -> None:
+    """A tile of somebody's master is one prediction."""
+    if not isinstance(backend, LocalBackend):
+        raise InputError("a reference and a tile_box are for one tile on this machine; a master has its own")
+    if options.report is not None:
+        raise InputError("the compare page is for a whole picture, and this is a tile of its reference")
+
+
+def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> Plan:
     """From the header alone, so that what cannot be is said before any work."""
-    header = read_header(request.source)
-    cuts = plan(header.width, header.height, scale=request.scale, tile=request.tile, overlap=request.overlap)
-    if request.report is not None:
-        check_path(request.report)
-    check_target(target_of(request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0))
+    picture = request.source
+    header = picture if isinstance(picture, Picture) else read_header(picture)
+    cuts = cuts_of(request, header.width, header.height)
+    if options.report is not None:
+        check_path(options.report)
+    check_output(
+        output_file(target, request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0)
+    )
     return cuts
 
 
-def _patient(limits: DecodeLimits | None, cuts: Plan) -> DecodeLimits | None:
-    """The limits, with more time for a picture of hundreds of megapixels."""
-    if limits is None:
-        return None
-    return replace(limits, seconds=limits.seconds + cuts.width * cuts.height / _DECODED_PIXELS_PER_SECOND)
+def _short_way(
+    request: UpscaleRequest,
+    target: Path,
+    backend: LocalBackend,
+    progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> Result:
+    """One tile on this machine: nothing is laid on disk, since nothing would be left to go on from."""
+
+    def advance(done: int, total: int) -> None:
+        if stop.is_set():
+            raise StoppedError("stopped")
+        backend.tell(0, done / max(total, 1))
+
+    progress(Progress(0, 1))
+    result = process(request, backend.upscaler_for, target, advance)
+    progress(result.progress)
+    return result
 
 
 @contextmanager
-def _job(request: MasterRequest, cuts: Plan, backend: Backend) -> Iterator[JobFolder | MemoryJob]:
-    """The job folder; memory for one tile on this machine, of which nothing would be left to resume."""
-    if request.restart:
-        restart(request.target)
-    if len(cuts) == 1 and backend.name == "local" and not folder_of(request.target).exists():
-        with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-            yield MemoryJob(Path(folder))
-        return
+def _job(
+    request: UpscaleRequest, target: Path, cuts: Plan, options: RunOptions, *, lasts: bool
+) -> Iterator[Job]:
+    """The job of that target; in a folder that vanishes, where there would be nothing to go on from."""
     facts = {
         "picture": digest_of(request.source),
         "scale": repr(request.scale),
@@ -112,23 +141,24 @@ def _job(request: MasterRequest, cuts: Plan, backend: Backend) -> Iterator[JobFo
         "model": request.model,
         "tile": str(cuts.tile),
         "overlap": str(cuts.overlap),
-        **request.tile_facts,
+        "self_reference": str(request.self_reference),
+        **options.facts,
     }
-    job = JobFolder(folder_of(request.target), facts)
-    try:
-        _check_disk(request, cuts, job)
-        yield job
-    finally:
-        job.close()
+    with tempfile.TemporaryDirectory(prefix="luxscaler-") as temporary:
+        job = Job(folder_of(target) if lasts else Path(temporary) / "job", facts)
+        try:
+            _check_disk(request, cuts, job)
+            yield job
+        finally:
+            job.close()
 
 
-def _check_disk(request: MasterRequest, cuts: Plan, job: JobFolder) -> None:
+def _check_disk(request: UpscaleRequest, cuts: Plan, job: Job) -> None:
     """Before the work: a disk that is too small for the tiles is no place to begin."""
     pixels = cuts.output_width * cuts.output_height
     needed = cuts.width * cuts.height * 4 * _FLOAT
-    needed += int(pixels * cuts.extra) * 4 * _FLOAT + (
-        pixels * 4 * _FLOAT if streams(request.output_format) else 0
-    )
+    needed += int(pixels * cuts.extra) * 4 * _FLOAT
+    needed += pixels * 4 * _FLOAT if request.output_format in STREAM_FORMATS else 0
     used = sum(record.width * record.height * 3 * _FLOAT for record in job.records().values())
     free = shutil.disk_usage(job.folder).free
     if needed - used > free:
@@ -138,23 +168,48 @@ def _check_disk(request: MasterRequest, cuts: Plan, job: JobFolder) -> None:
         )
 
 
-def _master(request: MasterRequest, cuts: Plan, spool: Spool) -> Master:
-    if spool.has_alpha:
-        check_picture(
-            request.output_format,
-            cuts.output_width,
-            cuts.output_height,
-            transparent=is_transparent(spool),
-        )
-    # A checkpoint of one's own may be meant to change colours; the catalogue's networks are not.
-    known = {entry.name for entry in load_catalogue()}
-    reference = reference_of(spool) if request.model in known else None
-    statistics = ToneStatistics.of(torch.from_numpy(visible(sample(spool)).rgb))
-    return Master(request, cuts, spool, reference, statistics)
+def _run(
+    request: UpscaleRequest,
+    target: Path,
+    backend: Backend,
+    options: RunOptions,
+    cuts: Plan,
+    job: Job,
+    progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> Result:
+    picture = lay_out(
+        request.source,
+        job,
+        max_pixels=request.max_pixels,
+        limits=_patient(request.decode_limits, cuts),
+    )
+    master = _master(request, target, cuts, picture)
+    try:
+        result = Run(master, backend, job, options, progress, stop).to_file()
+    except StoppedError:
+        raise StoppedError(_stopped(job)) from None
+    job.remove()
+    return result
 
 
-def _stopped(job: JobFolder | MemoryJob) -> str:
+def _patient(limits: DecodeLimits | None, cuts: Plan) -> DecodeLimits | None:
+    """The limits, with more time for a picture of hundreds of megapixels."""
+    if limits is None:
+        return None
+    return replace(limits, seconds=limits.seconds + cuts.width * cuts.height / _DECODED_PIXELS_PER_SECOND)
+
+
+def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: Spool) -> Master:
+    size = (cuts.output_width, cuts.output_height)
+    check_picture(request.output_format, *size, transparent=is_transparent(picture))
+    reference = reference_of(picture) if request.self_reference else None
+    statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb))
+    return Master(request, target, cuts, picture, reference, statistics)
+
+
+def _stopped(job: Job) -> str:
     done = len(job.records())
-    if not done or not isinstance(job, JobFolder):
+    if not done or not job.lasts:
         return "stopped"
     return f"stopped: {done} tiles are kept in {str(job.folder)!r}; the same command goes on from there"

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from luxscaler.masters.assembly import Assembler
+from luxscaler.tiling.assembly import Assembler
 
 _POLL_SECONDS = 0.5
 

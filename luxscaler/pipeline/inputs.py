@@ -1,6 +1,6 @@
-"""Loose values from outside, as JSON or a command line has them, to a checked TileRequest.
+"""Loose values from outside, as JSON or a command line has them, to a checked UpscaleRequest.
 
-Types are checked here and ranges in TileRequest, so that every bad input is one InputError that names the
+Types are checked here and ranges in UpscaleRequest, so that every bad input is one InputError that names the
 input. It knows no Cog and no HTTP.
 """
 
@@ -9,7 +9,7 @@ import os
 
 from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox
-from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.request import UpscaleRequest
 
 MAX_TEXT = 4096
 """Longest text taken, in characters: that of a path on Linux. Error messages repeat it."""
@@ -27,16 +27,16 @@ def request_from_inputs(
     fractality: object = 1.0,
     scale: object = 4.0,
     model: object = "photo",
-) -> TileRequest:
+) -> UpscaleRequest:
     """The request that these inputs make; InputError names the first that is wrong."""
     box = _text("tile_box", "" if tile_box is None else tile_box).strip()
     tile = _file("tile_input", tile_input)
     if tile is None:
         raise InputError("tile_input is missing; it must be a picture")
-    return TileRequest(
-        tile_input=tile,
-        global_reference=_file("global_reference", global_reference),
-        tile_box=TileBox.parse(box) if box else None,
+    return UpscaleRequest(
+        source=tile,
+        reference=_file("global_reference", global_reference),
+        box=TileBox.parse(box) if box else None,
         output_format=_text("output_format", output_format),
         hdr_boost=_number("hdr_boost", hdr_boost),
         fractality=_number("fractality", fractality),

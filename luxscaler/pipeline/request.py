@@ -1,38 +1,64 @@
-"""What is asked of the pipeline, and what comes out of it. It computes nothing."""
+"""What can be asked of LuxScaler: one frozen request for every entry, checked when it is made."""
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from luxscaler.errors import ExportError, InputError
+from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox, output_size
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import FORMATS, HDR_FORMATS
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
+from luxscaler.picture import Picture
 
 DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
-"""Largest result unless the caller says otherwise: 4.8 GB as float32 RGB."""
+"""Largest result that is made in memory unless the caller says otherwise: 4.8 GB as float32 RGB."""
+DEFAULT_MAX_MASTER_PIXELS = 1_000_000_000
+"""Largest picture read in bands unless the caller says otherwise."""
+DEFAULT_TILE = 1024
 
 PictureFile = str | os.PathLike[str] | bytes
+"""A path, or the bytes of a file."""
 
 
 @dataclass(frozen=True)
-class TileRequest:
-    """What is asked for; the first fields are the inputs of the container (README). Checked when made."""
+class TileSettings:
+    """How every tile of a picture is upscaled. The dynamic range is expanded later, by one curve for all."""
 
-    tile_input: PictureFile
-    global_reference: PictureFile | None = None
-    tile_box: TileBox | None = None
+    scale: float = 4.0
+    model: str = "photo"
+    fractality: float = 1.0
+
+
+@dataclass(frozen=True)
+class UpscaleRequest:
+    """A picture, and what is to become of it. Raises InputError for a value out of its range."""
+
+    source: PictureFile | Picture
+    """The picture, or a tile of `reference` (the container's tile_input)."""
+    reference: PictureFile | Picture | None = None
+    """The whole that `source` is a tile of, at any size (the container's global_reference): it gives the tone
+    statistics and the low band. None: the picture itself."""
+    box: TileBox | None = None
+    """Where `source` sits in `reference`; None: searched."""
     output_format: str = "webp"
     hdr_boost: float = 1.0
     fractality: float = 1.0
     scale: float = 4.0
     model: str = "photo"
+    """A name of the catalogue, or the path of a checkpoint where the entry allows it."""
     export: ExportOptions = ExportOptions()
-    """Codecs and qualities; what the pipeline knows better (peak, range, software) it fills in."""
+    """Codecs and qualities; peak, range and software are filled in from the picture."""
+    self_reference: bool = True
+    """Whether a picture without `reference` is its own. False keeps the colours that a network makes; for
+    checkpoints of one's own that are meant to change them."""
+    tile: int = DEFAULT_TILE
+    """Largest side, in source pixels, of the tiles that a larger picture is cut into, context included."""
+    overlap: int | None = None
+    """Source pixels that neighbouring tiles share; None: as many as a quarter more pixels pays for."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Largest picture read, in pixels."""
     max_output_pixels: int = DEFAULT_MAX_OUTPUT_PIXELS
+    """Largest result made in memory, in pixels."""
     decode_limits: DecodeLimits | None = field(default_factory=DecodeLimits)
     """For the process that decodes the pictures (isolation/); None decodes in this one, without them."""
 
@@ -40,7 +66,7 @@ class TileRequest:
         if self.output_format not in FORMATS:
             known = ", ".join(FORMATS)
             raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")
-        if self.tile_box is not None and self.global_reference is None:
+        if self.box is not None and self.reference is None:
             raise InputError("tile_box says where the tile sits in a global_reference, and none was given")
         check_boost(self.hdr_boost)
         check_fractality(self.fractality)
@@ -51,27 +77,12 @@ class TileRequest:
         """Whether light above SDR white is estimated into the result."""
         return self.hdr_boost > 1.0 and self.output_format in HDR_FORMATS
 
+    @property
+    def boost(self) -> float:
+        """The multiplier in force: 1 for formats that show the SDR rendering."""
+        return self.hdr_boost if self.expands else 1.0
 
-@dataclass(frozen=True)
-class TileResult:
-    """What came out."""
-
-    path: Path
-    width: int
-    height: int
-    peak: float
-    """Largest linear value, 1.0 = SDR white, before the file's format rounds or clips it."""
-    timings: dict[str, float]
-    """Seconds by stage: decode, network, detail, reference, expand, transfer, export."""
-    notices: tuple[str, ...] = ()
-    """What was decided on the user's behalf, one line each."""
-
-
-def check_path(path: Path) -> None:
-    """ExportError for a place where no file can appear: before the work, minutes of which would be lost."""
-    if path.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
-    if not path.parent.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
+    @property
+    def settings(self) -> TileSettings:
+        """What the tiles need to know."""
+        return TileSettings(self.scale, self.model, self.fractality)

@@ -24,10 +24,13 @@ from pathlib import Path
 
 from luxscaler.errors import StoppedError
 from luxscaler.io.write import suffix_of
-from luxscaler.pipeline.request import TileRequest, TileResult
-from luxscaler.pipeline.tile import read_sources, render_sources, write_finished
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Result
+from luxscaler.pipeline.stages import read_sources, render_sources, write_finished
 from luxscaler.upscaling.upscaler import Upscaler
 
+INPUT_NAMES = ("tile_input", "global_reference")
+"""What messages call the pictures of a request: as the container's inputs."""
 _GLANCE_SECONDS = 0.1
 """How often who waits for its turn looks whether it is still wanted."""
 
@@ -36,7 +39,7 @@ class TileServer:
     """Walks tiles for callers that may be several at once."""
 
     def __init__(self, upscaler_for: Callable[[str], Upscaler], *, overlap: bool, slots: int) -> None:
-        """upscaler_for: as for process_tile. overlap: whether a tile may be on the device while another is
+        """upscaler_for: as for process. overlap: whether a tile may be on the device while another is
         read or written. slots: how many predictions the server lets be under way at once."""
         self._upscaler_for = upscaler_for
         self._slots = slots
@@ -45,11 +48,11 @@ class TileServer:
         self._device, self._writer = threading.Lock(), threading.Lock()
         self._written: deque[tempfile.TemporaryDirectory[str]] = deque()
 
-    async def process(self, request: TileRequest) -> TileResult:
+    async def process(self, request: UpscaleRequest) -> Result:
         """The tile's file, in a folder of its own, which stays until the server has surely read it.
 
         The timings have one stage more, `wait`: for other tiles. When the caller is cancelled, the tile ends
-        as soon as it can; until then the device is its own. Raises what process_tile raises.
+        as soon as it can; until then the device is its own. Raises what process raises.
         """
         self._remove_what_was_read()
         stop, start = threading.Event(), time.monotonic()
@@ -61,7 +64,7 @@ class TileServer:
         finally:
             stop.set()
 
-    def _process(self, request: TileRequest, stop: threading.Event, start: float) -> TileResult:
+    def _process(self, request: UpscaleRequest, stop: threading.Event, start: float) -> Result:
         def check(*_progress: int) -> None:
             if stop.is_set():
                 raise StoppedError("the prediction was cancelled")
@@ -79,9 +82,9 @@ class TileServer:
         self._written.append(folder)
         return replace(result, timings={"wait": waited + turns, **result.timings})
 
-    def _walk(self, request: TileRequest, path: Path, check: Callable[..., None]) -> tuple[TileResult, float]:
-        """process_tile in turns; the result, and the seconds waited for other tiles."""
-        sources = read_sources(request)
+    def _walk(self, request: UpscaleRequest, path: Path, check: Callable[..., None]) -> tuple[Result, float]:
+        """process in turns; the result, and the seconds waited for other tiles."""
+        sources = read_sources(request, INPUT_NAMES)
         with ExitStack() as until_written:
             with _held(self._device, check) as for_device:
                 finished = render_sources(sources, self._upscaler_for(request.model), check)

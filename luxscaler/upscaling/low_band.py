@@ -45,24 +45,28 @@ def match_low_band(
     box: TileBox,
     *,
     cell_pixels: float = CELL_REFERENCE_PIXELS,
+    is_own: bool = False,
 ) -> Tensor:
     """Give `rgb` the low frequencies that `reference` has at `box`.
 
     rgb: (H, W, 3) float32, linear light, the upscaled tile. source_size: (height, width) of the tile before.
     reference: (h, w, 3) float32, linear light, the whole master at any size, on the same device.
-    cell_pixels: least side of a cell in reference pixels.
+    cell_pixels: least side of a cell in reference pixels. is_own: whether the reference surely shows it.
     Returns a new (H, W, 3) float32, no brighter than the brighter of the two. Raises InputError when
-    the two differ by more than two stops on average: the box or the reference is of another picture.
+    the two differ by more than two stops on average and the reference is not the tile's own: the box or the
+    reference is of another picture.
     """
     rows = _grid(source_size[0], box.y, box.height, reference.shape[0] / cell_pixels)
     columns = _grid(source_size[1], box.x, box.width, reference.shape[1] / cell_pixels)
     # Where an SDR reference is clipped, a brighter tile is not wrong: both are compared up to that level.
     ceiling = max(float(reference.max()), 1.0)
+    if float(reference.min()) < 0.0:  # colours outside Rec.709: clipped on both sides or on neither
+        reference = reference.clamp(min=0.0)
     wanted = _cell_means(reference, rows, columns, box).add_(FLOOR)
     small = _reduced(rgb, rows.samples, columns.samples, ceiling)
     gains = _fit(small, wanted, rows, columns)
     typical = float(gains.log2().median())
-    if abs(typical) > math.log2(MAX_GAIN) - 1e-3:
+    if not is_own and abs(typical) > math.log2(MAX_GAIN) - 1e-3:
         raise InputError(
             f"tile_input and global_reference differ {2.0 ** abs(typical):.1f} times or more in brightness "
             f"at tile_box {box}; at most {MAX_GAIN:g} times is taken for drift"

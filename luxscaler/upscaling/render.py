@@ -53,6 +53,8 @@ class Place:
     """None: not known."""
     is_found: bool = False
     """Whether it was searched for, so that it may be off by a pixel, or be another place altogether."""
+    is_own: bool = False
+    """Whether the reference was made of the very picture that the tile was cut from."""
     notices: tuple[str, ...] = ()
 
 
@@ -114,7 +116,7 @@ def _follow(
     if tile.alpha is not None and not tile.alpha.any():
         return rgb, place
     if not place.is_found:
-        return match_low_band(rgb, size, reference, box), place
+        return match_low_band(rgb, size, reference, box, is_own=place.is_own), place
     try:
         return match_low_band(rgb, size, reference, box, cell_pixels=FOUND_CELL_REFERENCE_PIXELS), place
     except InputError as error:  # nobody has said that the tile is there

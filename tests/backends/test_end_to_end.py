@@ -14,16 +14,17 @@ from random import Random
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import Backend, MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.backends.base import Backend, MasterContext, Tile, TileOutput
 from luxscaler.backends.cog.backend import CogBackend
 from luxscaler.backends.local import LocalBackend
 from luxscaler.backends.replicate.backend import ReplicateBackend, ReplicateOptions
 from luxscaler.errors import StoppedError, TileError
 from luxscaler.geometry import TileBox
 from luxscaler.io.read import read_picture
-from luxscaler.masters.job_folder import JobFolder
+from luxscaler.masters.job import Job
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture
+from luxscaler.pipeline.request import TileSettings
 from luxscaler.replicate.prices import Price
 from luxscaler.upscaling.model_cache import Models
 from tests.conftest import ROOT, SAMPLE
@@ -131,7 +132,7 @@ def test_kill_9_at_any_moment_is_paid_for_once(tmp_path: Path) -> None:
     assert kills >= 2
     assert len(creates) == count
     assert set(creates.values()) == {1}
-    with closing(JobFolder(job, {"test": "run_tiles"})) as folder:
+    with closing(Job(job, {"test": "run_tiles"})) as folder:
         assert folder.intact() == set(range(count))
         for index in range(count):
             stored = folder.tile(index)

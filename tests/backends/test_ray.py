@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.backends.base import MasterContext, Tile, TileOutput
 from luxscaler.backends.local import LocalBackend
 from luxscaler.backends.ray.backend import RayBackend, RayOptions
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError, WeightsError
 from luxscaler.options import UpscalerOptions
+from luxscaler.pipeline.request import TileSettings
 from luxscaler.upscaling.model_cache import Models
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.tiles import a_context, a_tile

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from luxscaler import __version__
 from luxscaler.cli.main import app
-from luxscaler.masters.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE
 from luxscaler.options import MAX_BOOST
+from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE
 from tests.conftest import ROOT, SAMPLE
 from tests.support.picture_files import exr, noise, pillow, raw_png
 from tests.support.small_weights import make_small_weights
@@ -155,7 +155,7 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "scale": (["{tile}", "{out}.exr", "--scale", "0.5"], "scale is 0.5"),
     "tile_box": (["{tile}", "{out}.exr", "--reference", "{tile}", "--tile-box", "1,2"], "tile_box is '1,2'"),
     "box alone": (["{tile}", "{out}.exr", "--tile-box", "0,0,1,1"], "tile_box .* global_reference"),
-    "bad reference": (["{tile}", "{out}.exr", "--reference", "{text}"], "global_reference: .*no picture"),
+    "bad reference": (["{tile}", "{out}.exr", "--reference", "{text}"], "reference: .*no picture"),
     "device": (["{tile}", "{out}.exr", "--device", "tpu"], "device is 'tpu'; it must be one of auto, cpu"),
     "precision": (["{tile}", "{out}.exr", "--precision", "int8"], "precision is 'int8'"),
     "half on the CPU": (
@@ -319,7 +319,7 @@ def test_an_interrupt_in_process_has_status_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("luxscaler.cli.upscale._make", interrupted)
+    monkeypatch.setattr("luxscaler.cli.upscale._run", interrupted)
     result = _run("upscale", tile, str(tmp_path / "a.exr"), "--model", checkpoint)
     assert result.exit_code == 130
     assert result.stderr == "interrupted: nothing was written\n"

@@ -74,7 +74,7 @@ def test_tiles_go_to_replicate(picture: Path, tmp_path: Path, monkeypatch: pytes
         (["--backend", "cog", "--cog", "http://127.0.0.1:9"], "no answer from 1 Cog container"),
         (["--backend", "replicate"], "set REPLICATE_API_TOKEN"),
         (["--backend", "cog", "--cog", "http://127.0.0.1:9", "--reference", "{picture}"], "one tile on this"),
-        (["--reference", "{picture}", "--report", "page.html"], "--report is for a whole picture"),
+        (["--reference", "{picture}", "--report", "page.html"], "the compare page is for a whole picture"),
     ],
 )
 def test_what_is_missing_is_one_line(picture: Path, tmp_path: Path, options: list[str], words: str) -> None:

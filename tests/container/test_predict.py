@@ -20,7 +20,7 @@ from luxscaler.geometry import MAX_SCALE, MIN_SCALE
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import MAX_BOOST, MAX_FRACTALITY, MIN_BOOST, MIN_FRACTALITY
 from luxscaler.pipeline.inputs import request_from_inputs
-from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights.catalogue import load_catalogue
 from predict import Predictor
@@ -100,12 +100,17 @@ def test_the_limits_of_the_inputs_are_those_of_the_stages() -> None:
     assert INPUTS["model"]["choices"] == [entry.name for entry in load_catalogue()]
 
 
-@pytest.mark.parametrize("defaults_of", [TileRequest, request_from_inputs])
+FIELDS = {"global_reference": "reference", "tile_box": "box"}
+"""What UpscaleRequest calls these inputs."""
+
+
+@pytest.mark.parametrize("defaults_of", [UpscaleRequest, request_from_inputs])
 def test_the_defaults_are_the_same_everywhere(defaults_of: Callable[..., object]) -> None:
     parameters = inspect.signature(defaults_of).parameters
     for name, words in INPUTS.items():
-        if "default" in words and not (name == "tile_box" and defaults_of is TileRequest):
-            assert parameters[name].default == words["default"], name
+        if "default" in words and not (name == "tile_box" and defaults_of is UpscaleRequest):
+            field = FIELDS.get(name, name) if defaults_of is UpscaleRequest else name
+            assert parameters[field].default == words["default"], name
 
 
 def test_cog_yaml_names_the_predictor_and_pins_the_sdk() -> None:

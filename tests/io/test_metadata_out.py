@@ -19,9 +19,9 @@ from luxscaler.io.write import FORMATS, export
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture, PictureSource
-from luxscaler.pipeline import tile
-from luxscaler.pipeline.request import TileRequest
-from luxscaler.pipeline.tile import process_tile
+from luxscaler.pipeline import stages
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.stages import process
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.support.picture_files import noise, pillow
 
@@ -184,7 +184,7 @@ def test_a_tile_hands_on_its_exif_and_resolution(tiny_network: RRDBNet, tmp_path
     exif = source_exif()
     exif[0x0112] = 6  # orientation: is applied, not handed on
     tile = pillow(noise(12, 16), "JPEG", exif=exif, dpi=(240, 240))
-    process_tile(TileRequest(tile, output_format="webp"), lambda _: upscaler, tmp_path / "a.webp")
+    process(UpscaleRequest(tile, output_format="webp"), lambda _: upscaler, tmp_path / "a.webp")
     seen = exif_of(tmp_path / "a.webp")
     assert utf8(seen[COPYRIGHT]) == "© 2026 Ada"
     assert seen[282] == 240
@@ -198,9 +198,9 @@ def test_exif_that_no_writer_takes_is_left_out_with_a_notice(
 ) -> None:
     broken = PictureSource(format="png", exif=b"II*\0\xff", notices=("first of 2 pages",))
     picture = Picture(np.full((8, 8, 3), 0.5, np.float32), None, broken)
-    monkeypatch.setattr(tile, "_read", lambda file, *_: None if file is None else picture)
+    monkeypatch.setattr(stages, "_read", lambda file, *_: None if file is None else picture)
     upscaler = Upscaler(tiny_network, UpscalerOptions(device="cpu"))
-    result = process_tile(TileRequest(b"any"), lambda _: upscaler, tmp_path / "a.webp")
+    result = process(UpscaleRequest(b"any"), lambda _: upscaler, tmp_path / "a.webp")
     assert result.notices[0] == "first of 2 pages"
     assert result.notices[1].startswith("EXIF is left out: exif cannot be read")
     assert (tmp_path / "a.webp").is_file()

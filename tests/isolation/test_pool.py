@@ -23,8 +23,8 @@ from luxscaler.io.read import read_picture
 from luxscaler.isolation.pool import IS_AVAILABLE, DecoderPool, read_picture_isolated, warm_up
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
 from luxscaler.picture import Picture
-from luxscaler.pipeline.request import TileRequest
-from luxscaler.pipeline.tile import process_tile
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.stages import process
 from tests.conftest import ROOT
 from tests.io.test_read import INTEGER_FILES
 from tests.io.test_read_errors import FILES
@@ -346,9 +346,9 @@ def test_the_pipeline_decodes_within_its_limits(tmp_path: Path) -> None:
     tight = DecodeLimits(memory_bytes=1_000_000)
     large = png(noise(1000, 1000))
     for name, request in (
-        ("tile_input", TileRequest(large, decode_limits=tight)),
-        ("global_reference", TileRequest(PICTURE, large, decode_limits=tight)),
+        ("", UpscaleRequest(large, decode_limits=tight)),
+        ("reference: ", UpscaleRequest(PICTURE, large, decode_limits=tight)),
     ):
-        with pytest.raises(PictureError, match=f"^{name}: the data .* needed more than 1 MB$"):
-            process_tile(request, upscaler_for, tmp_path / "result.webp")
+        with pytest.raises(PictureError, match=f"^{name}the data .* needed more than 1 MB$"):
+            process(request, upscaler_for, tmp_path / "result.webp")
         assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from luxscaler.backends.base import Tile, TileOutput
 from luxscaler.errors import TileError
-from luxscaler.masters.checks import check_output
+from luxscaler.masters.checks import check_tile
 from luxscaler.picture import FloatArray, Picture
 
 HEIGHT, WIDTH, SCALE = 60, 83, 2
@@ -67,29 +67,29 @@ RIGHT: dict[str, Callable[[FloatArray], FloatArray]] = {
 @pytest.mark.parametrize("gain", [1.0, 0.01, 40.0], ids=["sdr", "dark", "hdr"])
 def test_right_results_pass(change: Callable[[FloatArray], FloatArray], gain: float) -> None:
     rgb = RGB * np.float32(gain)
-    check_output(tile(rgb), TileOutput(np.asarray(change(rgb), np.float32)))
+    check_tile(tile(rgb), TileOutput(np.asarray(change(rgb), np.float32)))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.001, 1.0, -0.01])
 def test_a_flat_picture_passes(value: float) -> None:
     rgb = np.full((8, 8, 3), value, np.float32)
-    check_output(tile(rgb), TileOutput(resized(rgb)))
+    check_tile(tile(rgb), TileOutput(resized(rgb)))
 
 
 def test_a_picture_of_one_pixel_passes() -> None:
-    check_output(tile(RGB[:1, :1]), TileOutput(resized(RGB[:1, :1])))
+    check_tile(tile(RGB[:1, :1]), TileOutput(resized(RGB[:1, :1])))
 
 
 def test_colour_under_transparent_pixels_may_be_anything() -> None:
     alpha = (MASK > 0.5).astype(np.float32)
     large = alpha.repeat(SCALE, 0).repeat(SCALE, 1)
     result = np.where(large[..., None] > 0, resized(RGB), np.float32(7))
-    check_output(tile(RGB, alpha), TileOutput(result, large))
+    check_tile(tile(RGB, alpha), TileOutput(result, large))
 
 
 def rejected(output: TileOutput, asked: Tile | None = None) -> str:
     with pytest.raises(TileError) as caught:
-        check_output(asked or tile(RGB), output)
+        check_tile(asked or tile(RGB), output)
     assert str(caught.value).startswith("tile 3 came back ")
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -159,7 +159,7 @@ ANOTHER: dict[str, FloatArray] = {
 def test_another_picture_is_rejected_unless_it_is_trusted(rgb: FloatArray) -> None:
     output = TileOutput(np.asarray(rgb, np.float32))
     assert "as another picture: its averages are off by 0." in rejected(output)
-    check_output(tile(RGB), replace(output, trusted=True))
+    check_tile(tile(RGB), replace(output, trusted=True))
 
 
 def test_a_neighbour_is_rejected() -> None:

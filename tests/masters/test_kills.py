@@ -20,11 +20,11 @@ import json, os, random, signal, sys, time
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from luxscaler.masters.upscale import upscale_master
-from luxscaler.masters.request import MasterRequest
+from luxscaler.masters.upscale import upscale_picture
+from luxscaler.pipeline.request import UpscaleRequest
 from tests.support.fake_backend import FakeBackend
-import luxscaler.masters.sinks
-luxscaler.masters.sinks.WHOLE_PIXELS = 0  # rows go to disk as they come
+import luxscaler.pipeline.output
+luxscaler.pipeline.output.WHOLE_PIXELS = 0  # rows go to disk as they come
 
 folder, kills, suffix = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
@@ -36,8 +36,8 @@ def work(name):
             log.flush()
             return super().run(tile)
     target, kind = folder / f"{name}.{suffix}", {"tif": "tiff"}.get(suffix, suffix)
-    request = MasterRequest(folder / "picture.png", target, kind, tile=64, hdr_boost=2.0)
-    upscale_master(request, Backend(workers=2, seconds=0.02))
+    request = UpscaleRequest(folder / "picture.png", output_format=kind, tile=64, hdr_boost=2.0)
+    upscale_picture(request, target, Backend(workers=2, seconds=0.02))
 
 def forked(name, seconds):
     child = os.fork()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luxscaler.masters.assembly import Strip
 from luxscaler.masters.observer import Observer
-from luxscaler.masters.plan import Plan, plan
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray
+from luxscaler.tiling.assembly import Strip
+from luxscaler.tiling.plan import Plan, plan
 
 
 def area_means(picture: FloatArray, cells: tuple[int, int]) -> FloatArray:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput, TileSettings
+from luxscaler.backends.base import MasterContext, Tile, TileOutput
 from luxscaler.errors import BackendError, StoppedError, TileError
 from luxscaler.masters import scheduler
 from luxscaler.masters.scheduler import Scheduler, Work
 from luxscaler.picture import Picture
+from luxscaler.pipeline.request import TileSettings
 from tests.support.fake_backend import FakeBackend, Mishap
 from tests.support.memory_ledger import MemoryLedger
 

@@ -12,9 +12,11 @@ from luxscaler.errors import PictureError
 from luxscaler.io.read import read_picture
 from luxscaler.isolation.linear_file import Spool
 from luxscaler.masters import source as source_module
-from luxscaler.masters.job_folder import JobFolder
-from luxscaler.masters.source import digest_of, lay_out, reduced, sample
-from luxscaler.picture import FloatArray
+from luxscaler.masters.job import Job
+from luxscaler.masters.source import digest_of, lay_out
+from luxscaler.picture import FloatArray, Picture
+from luxscaler.tiling import overview
+from luxscaler.tiling.overview import reduced, sample
 from tests.isolation.test_linear_file import same, spooled
 from tests.masters.test_observer import area_means
 from tests.support.picture_files import exif, noise, pillow, png
@@ -66,7 +68,7 @@ def test_the_reference_is_the_mean_of_what_its_pixels_touch(
 def test_the_reference_of_even_parts_is_that_of_areas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "_BAND_BYTES", 50 * 16 * 3)  # three rows
+    monkeypatch.setattr(overview, "_BAND_BYTES", 50 * 16 * 3)  # three rows
     spool = a_spool(tmp_path, alpha=False)
     np.testing.assert_allclose(reduced(spool, 4, 5).rgb, area_means(spool.whole().rgb, (4, 5)), rtol=1e-5)
 
@@ -104,40 +106,44 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
             digest_of(path)
 
 
-def laid_out(data: bytes, job: JobFolder | None, path: Path) -> Spool:
-    return lay_out(data, path, job, max_pixels=10**6, limits=None)
+def laid_out(data: bytes | Picture, job: Job) -> Spool:
+    return lay_out(data, job, max_pixels=10**6, limits=None)
 
 
 @pytest.mark.parametrize("data", [pillow(RGBA, "PNG", exif=exif(6), dpi=(300, 150)), png(noise(9, 7))])
 def test_the_second_run_of_a_job_does_not_decode_again(
     data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = JobFolder(tmp_path / "a.job", {})
-    first = laid_out(data, job, job.spool_path)
+    job = Job(tmp_path / "a.job", {})
+    first = laid_out(data, job)
     job.close()
 
     def fail(*_: Any, **__: Any) -> Spool:
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(source_module, "spool_isolated", fail)
-    job = JobFolder(tmp_path / "a.job", {})
-    assert laid_out(data, job, job.spool_path) == first
+    job = Job(tmp_path / "a.job", {})
+    assert laid_out(data, job) == first
     same(first.whole(), read_picture(data))
     job.close()
 
 
 @pytest.mark.parametrize("harm", ["lost", "cut off"])
 def test_a_spool_that_is_not_whole_is_made_again(harm: str, tmp_path: Path) -> None:
-    job, data = JobFolder(tmp_path / "a.job", {}), png(RGBA)
-    laid_out(data, job, job.spool_path)
+    job, data = Job(tmp_path / "a.job", {}), png(RGBA)
+    laid_out(data, job)
     if harm == "lost":
         job.spool_path.unlink()
     else:
         job.spool_path.write_bytes(job.spool_path.read_bytes()[:1000])
-    same(laid_out(data, job, job.spool_path).whole(), read_picture(data))
+    same(laid_out(data, job).whole(), read_picture(data))
     job.close()
 
 
-def test_without_a_job_it_is_decoded_each_time(tmp_path: Path) -> None:
-    for data in (png(RGBA), png(noise(9, 7))):
-        same(laid_out(data, None, tmp_path / "spool").whole(), read_picture(data))
+def test_a_picture_in_memory_is_laid_out_as_its_file_would_be(tmp_path: Path) -> None:
+    for number, data in enumerate((png(RGBA), png(noise(9, 7)))):
+        job = Job(tmp_path / f"{number}.job", {})
+        picture = read_picture(data)
+        same(laid_out(picture, job).whole(), picture)
+        assert digest_of(picture) == digest_of(read_picture(data)) != digest_of(data)
+        job.close()

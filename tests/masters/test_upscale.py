@@ -17,16 +17,14 @@ from luxscaler.backends.base import Tile, TileOutput
 from luxscaler.backends.local import LocalBackend
 from luxscaler.errors import BackendError, ExportError, InputError, JobError, StoppedError, TileError
 from luxscaler.io.read import read_picture
-from luxscaler.masters.job_folder import folder_of
-from luxscaler.masters.request import MasterProgress, MasterRequest, MasterResult
-from luxscaler.masters.upscale import upscale_master
-from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.masters.job import folder_of
+from luxscaler.masters.options import RunOptions
+from luxscaler.masters.upscale import upscale_picture
 from luxscaler.options import UpscalerOptions
-from luxscaler.pipeline.request import TileRequest
-from luxscaler.pipeline.tile import process_tile
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Progress, Result
 from luxscaler.upscaling.code_values import encode
 from luxscaler.upscaling.model_cache import Models
-from luxscaler.upscaling.upscaler import Upscaler
 from tests.conftest import SAMPLE
 from tests.support.fake_backend import FakeBackend
 
@@ -46,13 +44,16 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def request_of(picture: Path, target: Path, **changes: Any) -> MasterRequest:
-    request = MasterRequest(picture, target, hdr_exporter.SUFFIXES[target.suffix], tile=64, overlap=16)
+def request_of(picture: Path, target: Path, **changes: Any) -> UpscaleRequest:
+    output_format = hdr_exporter.SUFFIXES[target.suffix]
+    request = UpscaleRequest(picture, output_format=output_format, tile=64, overlap=16)
     return replace(request, **changes)
 
 
-def make(picture: Path, target: Path, backend: FakeBackend | None = None, **changes: Any) -> MasterResult:
-    return upscale_master(request_of(picture, target, **changes), backend or FakeBackend())
+def make(picture: Path, target: Path, backend: FakeBackend | None = None, **changes: Any) -> Result:
+    run = {name: changes.pop(name) for name in ("jobs", "attempts", "report", "restart") if name in changes}
+    request = request_of(picture, target, **changes)
+    return upscale_picture(request, target, backend or FakeBackend(), RunOptions(**run))
 
 
 def digest(path: Path) -> str:
@@ -109,30 +110,11 @@ def test_a_large_master_is_streamed_to_the_same_pixels(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(picture, tmp_path / "whole.exr", hdr_boost=3.0)
-    monkeypatch.setattr("luxscaler.masters.sinks.WHOLE_PIXELS", 1000)
-    monkeypatch.setattr("luxscaler.masters.assembly.STRIP_BYTES", 1 << 18)
+    monkeypatch.setattr("luxscaler.pipeline.output.WHOLE_PIXELS", 1000)
+    monkeypatch.setattr("luxscaler.tiling.assembly.STRIP_BYTES", 1 << 18)
     make(picture, tmp_path / "streamed.exr", hdr_boost=3.0)
     whole, streamed = (read_picture(tmp_path / f"{name}.exr").rgb for name in ("whole", "streamed"))
     assert np.abs(whole - streamed).max() <= 1e-5
-
-
-@pytest.fixture
-def upscaler(tiny_network: RRDBNet) -> Upscaler:
-    return Upscaler(tiny_network, UpscalerOptions(device="cpu"))
-
-
-@pytest.mark.parametrize("suffix", [".exr", ".jpg"])
-def test_a_small_picture_is_a_master_of_one_tile(
-    picture: Path, tmp_path: Path, upscaler: Upscaler, suffix: str
-) -> None:
-    one, other = tmp_path / f"master{suffix}", tmp_path / f"tile{suffix}"
-    request = request_of(picture, one, tile=256, hdr_boost=3.0, fractality=1.1, model="own.pth")
-    upscale_master(request, LocalBackend(lambda _model: upscaler))
-    tile = TileRequest(
-        picture, output_format=request.output_format, hdr_boost=3.0, fractality=1.1, model="own.pth"
-    )
-    process_tile(tile, lambda _model: upscaler, other)
-    assert digest(one) == digest(other)
 
 
 @pytest.mark.slow
@@ -142,7 +124,7 @@ def test_tiles_of_a_real_network_meet(tmp_path: Path, real_weights: Path) -> Non
         request = request_of(
             SAMPLE / "tile.png", tmp_path / f"{name}.exr", tile=tile, overlap=32, model="fast"
         )
-        upscale_master(request, LocalBackend(models))
+        upscale_picture(request, tmp_path / f"{name}.exr", LocalBackend(models))
     tiles, whole = (
         encode(torch.from_numpy(read_picture(tmp_path / f"{name}.exr").rgb)) for name in ("tiles", "whole")
     )
@@ -278,7 +260,7 @@ def test_stopping_keeps_what_is_done(picture: Path, tmp_path: Path) -> None:
     with pytest.raises(
         StoppedError, match=r"^stopped: 6 tiles are kept in '.*out.exr.job'; the same command"
     ):
-        upscale_master(request_of(picture, target), backend, stop=stop)
+        upscale_picture(request_of(picture, target), target, backend, stop=stop)
     assert not target.exists()
     assert len(backend.calls) == 6
     assert make(picture, target).progress.kept == 6
@@ -301,8 +283,8 @@ def test_rows_that_cannot_be_written_end_the_work(
     def full(*_: object) -> None:
         raise ExportError("cannot write: No space left on device")
 
-    monkeypatch.setattr("luxscaler.masters.sinks.WholeSink.write", full)
-    monkeypatch.setattr("luxscaler.masters.assembly.STRIP_BYTES", 1 << 18)
+    monkeypatch.setattr("luxscaler.pipeline.output.WholeSink.write", full)
+    monkeypatch.setattr("luxscaler.tiling.assembly.STRIP_BYTES", 1 << 18)
     with pytest.raises(ExportError, match="No space left"):
         make(picture, tmp_path / "out.exr", FakeBackend(workers=1, seconds=0.05))
 
@@ -310,7 +292,10 @@ def test_rows_that_cannot_be_written_end_the_work(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scale": 3.14159}, "scale is 3.14159; a picture of several tiles of 64 pixels needs"),
+        (
+            {"scale": 3.14159, "max_output_pixels": 10**5},
+            "scale is 3.14159; a picture of several tiles of 64 pixels needs",
+        ),
         ({"overlap": 30}, "overlap is 30; it must be from 0 to a quarter of the tile, 16"),
         ({"tile": 9000}, "tile is 9000"),
         ({"jobs": 0}, "jobs is 0"),
@@ -336,8 +321,9 @@ def test_the_page_has_the_figures(picture: Path, tmp_path: Path) -> None:
 
 
 def test_progress_counts_and_estimates(picture: Path, tmp_path: Path) -> None:
-    seen: list[MasterProgress] = []
-    upscale_master(request_of(picture, tmp_path / "out.exr"), FakeBackend(workers=1), progress=seen.append)
+    seen: list[Progress] = []
+    target = tmp_path / "out.exr"
+    upscale_picture(request_of(picture, target), target, FakeBackend(workers=1), progress=seen.append)
     assert [step.done for step in seen] == list(range(TILES + 1))
     assert seen[0].seconds_left is None
     assert seen[-1].seconds_left == 0.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox
 from luxscaler.pipeline.inputs import request_from_inputs
-from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.request import UpscaleRequest
 
 ANYTHING = st.one_of(
     st.none(),
@@ -25,7 +25,7 @@ ANYTHING = st.one_of(
 
 
 def test_the_tile_alone_gives_the_defaults() -> None:
-    assert request_from_inputs(tile_input="a.png") == TileRequest("a.png")
+    assert request_from_inputs(tile_input="a.png") == UpscaleRequest("a.png")
 
 
 def test_all_inputs_arrive() -> None:
@@ -40,7 +40,7 @@ def test_all_inputs_arrive() -> None:
         model="fast",
     )
     box = TileBox(0.0, 0.25, 0.5, 0.75)
-    assert request == TileRequest("a.png", "b.jpg", box, "exr", 1.5, 1.2, 2.0, "fast")
+    assert request == UpscaleRequest("a.png", "b.jpg", box, "exr", 1.5, 1.2, 2.0, "fast")
 
 
 @pytest.mark.parametrize("name", ["hdr_boost", "fractality", "scale"])
@@ -51,7 +51,7 @@ def test_numbers_may_come_as_text(name: str) -> None:
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
 def test_an_empty_tile_box_is_none(empty: object) -> None:
-    assert request_from_inputs(tile_input="a.png", tile_box=empty).tile_box is None
+    assert request_from_inputs(tile_input="a.png", tile_box=empty).box is None
 
 
 BAD: list[tuple[str, object, str]] = [
@@ -129,11 +129,11 @@ def test_no_value_raises_anything_but_input_errors_of_one_line(name: str, value:
 
 def test_a_request_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        TileRequest("a.png").scale = 2.0  # type: ignore[misc]
+        UpscaleRequest("a.png").scale = 2.0  # type: ignore[misc]
 
 
 def test_a_request_made_in_python_is_checked_too() -> None:
     with pytest.raises(InputError, match="hdr_boost is nan"):
-        TileRequest("a.png", hdr_boost=float("nan"))
+        UpscaleRequest("a.png", hdr_boost=float("nan"))
     with pytest.raises(InputError, match="scale is nan"):
-        TileRequest("a.png", scale=float("nan"))
+        UpscaleRequest("a.png", scale=float("nan"))

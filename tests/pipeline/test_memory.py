@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from luxscaler.networks.rrdb import RRDBNetConfig, build_network
-from luxscaler.pipeline.tile import process_tile
-from luxscaler.pipeline.request import TileRequest
+from luxscaler.pipeline.stages import process
+from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.upscaling.upscaler import Upscaler, UpscalerOptions
 
 torch.manual_seed(0)
@@ -28,8 +28,8 @@ upscaler = Upscaler(network, UpscalerOptions(device="cpu", precision=sys.argv[2]
 folder = sys.argv[1]
 noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8)
 Image.fromarray(noise).save(f"{folder}/in.png", compress_level=0)
-request = TileRequest(tile_input=f"{folder}/in.png", output_format="exr", hdr_boost=2.0, fractality=1.2)
-result = process_tile(request, lambda name: upscaler, f"{folder}/out.exr")
+request = UpscaleRequest(f"{folder}/in.png", output_format="exr", hdr_boost=2.0, fractality=1.2)
+result = process(request, lambda name: upscaler, f"{folder}/out.exr")
 assert (result.width, result.height) == (4096, 4096)
 # Not ru_maxrss, which begins with what the parent had when it forked.
 print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])

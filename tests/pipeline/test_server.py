@@ -13,7 +13,8 @@ import pytest
 from luxscaler.errors import ExportError, UpscaleError
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.pipeline import server as server_module
-from luxscaler.pipeline.request import TileRequest, TileResult
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Result
 from luxscaler.pipeline.server import TileServer
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.support.picture_files import noise, pillow
@@ -66,18 +67,19 @@ class Walk:
 def walk(monkeypatch: pytest.MonkeyPatch) -> Walk:
     made = Walk()
 
-    def read(request: TileRequest) -> str:
-        made.step(str(request.tile_input), "read")
-        return str(request.tile_input)
+    def read(request: UpscaleRequest, names: tuple[str, str]) -> str:
+        assert names == ("tile_input", "global_reference")
+        made.step(str(request.source), "read")
+        return str(request.source)
 
     def render(name: str, _upscaler: object, progress: Callable[..., None]) -> str:
         made.step(name, "device", progress)
         return name
 
-    def write(name: str, path: Path) -> TileResult:
+    def write(name: str, path: Path) -> Result:
         made.step(name, "write")
         path.write_text(name)
-        return TileResult(path, 1, 1, 1.0, {"network": 1.0})
+        return Result(path, 1, 1, 1.0, timings={"network": 1.0})
 
     monkeypatch.setattr(server_module, "read_sources", read)
     monkeypatch.setattr(server_module, "render_sources", render)
@@ -90,11 +92,11 @@ def _server(*, overlap: bool, slots: int = 2) -> TileServer:
     return TileServer(no_upscaler, overlap=overlap, slots=slots)
 
 
-def _start(server: TileServer, name: str) -> asyncio.Task[TileResult]:
-    return asyncio.create_task(server.process(TileRequest(name, output_format="exr")))
+def _start(server: TileServer, name: str) -> asyncio.Task[Result]:
+    return asyncio.create_task(server.process(UpscaleRequest(name, output_format="exr")))
 
 
-async def _end(task: asyncio.Task[TileResult]) -> TileResult:
+async def _end(task: asyncio.Task[Result]) -> Result:
     async with asyncio.timeout(SECONDS):
         return await task
 
@@ -226,14 +228,14 @@ def test_files_stay_as_long_as_a_slot_may_hold_them(walk: Walk, slots: int) -> N
 def test_a_real_tile(tiny_network: RRDBNet) -> None:
     upscaler = Upscaler(tiny_network)
     server = TileServer(lambda _model: upscaler, overlap=True, slots=2)
-    request = TileRequest(pillow(noise(12, 16), "PNG"), output_format="exr")
-    wrong = replace(request, output_format="jpg", tile_input=pillow(noise(12, 16, 4), "PNG"))
+    request = UpscaleRequest(pillow(noise(12, 16), "PNG"), output_format="exr")
+    wrong = replace(request, output_format="jpg", source=pillow(noise(12, 16, 4), "PNG"))
 
     async def scenario() -> None:
         tasks = [asyncio.create_task(server.process(some)) for some in (request, wrong, request)]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(results[1], ExportError)
-        files = [result.path.read_bytes() for result in results if isinstance(result, TileResult)]
+        files = [result.path.read_bytes() for result in results if isinstance(result, Result)]
         assert len(files) == 2
         assert files[0] == files[1]
 

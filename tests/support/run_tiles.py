@@ -9,13 +9,13 @@ from pathlib import Path
 
 from luxscaler.backends.replicate.backend import ReplicateBackend, ReplicateOptions
 from luxscaler.errors import TileError
-from luxscaler.masters.job_folder import JobFolder
+from luxscaler.masters.job import Job
 from tests.support.tiles import a_context, a_tile
 
 
 def main(url: str, token: str, version: str, folder: Path, tiles: int) -> None:
     """Do what is not done yet, one tile after the other."""
-    job = JobFolder(folder, {"test": "run_tiles"})
+    job = Job(folder, {"test": "run_tiles"})
     options = ReplicateOptions(settling=0.5)
     with closing(job), closing(ReplicateBackend(token, version, options, base_url=url)) as backend:
         backend.start(a_context(tiles, ledger=job))

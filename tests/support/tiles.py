@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 
-from luxscaler.backends.base import Ledger, MasterContext, Tile, TileSettings
+from luxscaler.backends.base import Ledger, MasterContext, Tile
 from luxscaler.geometry import TileBox
 from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.pipeline.request import TileSettings
 from tests.support.memory_ledger import MemoryLedger
 
 PHOTO = PictureSource(format="jpeg", bits=8, is_float=False)

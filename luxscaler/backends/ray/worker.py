@@ -5,10 +5,11 @@ LuxScaler and the weights must be installed on every node.
 
 import torch
 
-from luxscaler.backends.base import Tile, TileOutput, TileSettings
+from luxscaler.backends.base import Tile, TileOutput
 from luxscaler.backends.local import TileRenderer
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture
+from luxscaler.pipeline.request import TileSettings
 from luxscaler.upscaling.model_cache import Models
 
 

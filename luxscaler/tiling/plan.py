@@ -125,21 +125,57 @@ def plan(width: int, height: int, *, scale: float, tile: int, overlap: int | Non
     )
 
 
+def plan_or_uncut(
+    width: int, height: int, *, scale: float, tile: int, overlap: int | None, most_pixels: int
+) -> Plan:
+    """The plan, or, at a scale at which tiles would not meet on whole pixels, the picture as one tile.
+
+    Only as far as the result fits into memory: up to `most_pixels`. Raises InputError as `plan` does.
+    """
+    out_width, out_height = output_size(width, height, scale)
+    fits = max(width, height) <= tile or _exact(scale, tile) is not None
+    if not fits and MIN_TILE <= tile <= MAX_TILE and out_width * out_height <= most_pixels:
+        return uncut(width, height, scale=scale)
+    return plan(width, height, scale=scale, tile=tile, overlap=overlap)
+
+
+def uncut(width: int, height: int, *, scale: float) -> Plan:
+    """The plan of a picture that stays one tile, whatever its size."""
+    out_width, out_height = output_size(width, height, scale)
+    return Plan(
+        width,
+        height,
+        scale,
+        max(width, height),
+        0,
+        (Span(0, height),),
+        (Span(0, width),),
+        (Span(0, out_height),),
+        (Span(0, out_width),),
+    )
+
+
 def _step(scale: float, tile: int) -> int:
     """Source pixels between the places where tiles may begin and end.
 
     They are whole, even pixels of the result (so that rounding half to even agrees), and multiples of four
     source pixels, which networks may fold into one.
     """
-    exact = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
-    step = NETWORK_STEP * exact.denominator
-    if abs(float(exact) - scale) > 1e-9 or LEAST_STEPS * step > tile:
+    exact = _exact(scale, tile)
+    if exact is None:
         raise InputError(
             f"scale is {scale}; a picture of several tiles of {tile} pixels needs a scale that is a fraction "
             f"with a denominator up to {min(MAX_DENOMINATOR, tile // (LEAST_STEPS * NETWORK_STEP))}, "
             "or its tiles would not meet on whole pixels"
         )
-    return step
+    return NETWORK_STEP * exact.denominator
+
+
+def _exact(scale: float, tile: int) -> Fraction | None:
+    """The scale as the fraction that it is; None where tiles of that size could not meet on whole pixels."""
+    exact = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
+    is_exact = abs(float(exact) - scale) <= 1e-9
+    return exact if is_exact and LEAST_STEPS * NETWORK_STEP * exact.denominator <= tile else None
 
 
 def reduction(width: int, height: int) -> int:

@@ -1,65 +1,84 @@
-"""Which backend a command line asks for. It imports a backend only once it is asked for."""
+"""Which backend is asked for, by name and options. A backend is imported only once it is asked for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luxscaler.errors import InputError
+from luxscaler.options import UpscalerOptions
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
     from luxscaler.backends.replicate.backend import ReplicateOptions
-    from luxscaler.masters.plan import Plan
     from luxscaler.options import UpscalerOptions
+    from luxscaler.tiling.plan import Plan
 
 BACKENDS = ("local", "cog", "replicate", "ray")
 
 
 @dataclass(frozen=True)
-class BackendChoice:
-    """The options and variables of the environment that choose a backend."""
+class BackendOptions:
+    """Where tiles run. Options that the named backend has no use for are ignored."""
 
-    name: str
-    upscaler: "UpscalerOptions"
-    """For the network, where it runs on our own machines."""
+    name: str = "local"
+    """"local", "cog", "replicate" or "ray"."""
+    upscaler: UpscalerOptions = UpscalerOptions()
+    """For the network, where it runs on our own machines: local and ray."""
     cog_urls: tuple[str, ...] = ()
+    """Addresses of Cog containers, e.g. http://127.0.0.1:5000."""
     model_version: str = ""
+    """Replicate: OWNER/MODEL:VERSION or a version's id."""
     token: str = ""
+    """Replicate: the API token."""
     base_url: str = ""
+    """Replicate: another server that speaks its API."""
     hardware: str = ""
+    """Replicate: the hardware's name, for the price."""
     price: float | None = None
+    """Replicate: dollars a second, over the table's."""
     max_cost: float | None = None
+    """Replicate: dollars that the work may cost at most."""
     pay_again: bool = False
+    """Replicate: whether to pay for tiles whose results were lost."""
     ray_address: str = ""
+    """Ray: host:port of a cluster; empty: one of its own."""
     jobs: int | None = None
+    """Replicate: predictions at once."""
 
     def __repr__(self) -> str:
-        """Without the token: it must get into no log."""
-        return f"BackendChoice({self.name!r})"
+        """Without the token, which must get into no log."""
+        return f"BackendOptions({self.name!r})"
 
 
-def make_backend(choice: BackendChoice, progress: Callable[[int, float], None]) -> "Backend":
-    """The backend; `progress` hears a tile's number and its share done, where the backend can tell."""
+def _ignore(_number: int, _share: float) -> None:
+    pass
+
+
+def make_backend(choice: BackendOptions, progress: Callable[[int, float], None] = _ignore) -> "Backend":
+    """The backend. progress: told a tile's number and its share done, where the backend can tell.
+
+    Raises InputError for an unknown name and for options that the backend needs and that are absent.
+    """
     if choice.name not in BACKENDS:
         raise InputError(f"backend is {choice.name!r}; it must be one of {', '.join(BACKENDS)}")
     makers = {"local": _local, "cog": _cog, "replicate": _replicate, "ray": _ray}
     return makers[choice.name](choice, progress)
 
 
-def _local(choice: BackendChoice, progress: Callable[[int, float], None]) -> "Backend":
+def _local(choice: BackendOptions, progress: Callable[[int, float], None]) -> "Backend":
     from luxscaler.backends.local import LocalBackend  # noqa: PLC0415
     from luxscaler.upscaling.model_cache import Models  # noqa: PLC0415
 
     return LocalBackend(Models(choice.upscaler, own_checkpoints=True), progress)
 
 
-def _cog(choice: BackendChoice, _progress: Callable[[int, float], None]) -> "Backend":
+def _cog(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Backend":
     from luxscaler.backends.cog.backend import CogBackend  # noqa: PLC0415
 
     return CogBackend(choice.cog_urls)
 
 
-def _replicate(choice: BackendChoice, _progress: Callable[[int, float], None]) -> "Backend":
+def _replicate(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Backend":
     from luxscaler.backends.replicate.backend import ReplicateBackend  # noqa: PLC0415
     from luxscaler.replicate.api import DEFAULT_BASE_URL  # noqa: PLC0415
 
@@ -72,7 +91,7 @@ def _replicate(choice: BackendChoice, _progress: Callable[[int, float], None]) -
     return ReplicateBackend(choice.token, choice.model_version, options, base_url=base_url)
 
 
-def _replicate_options(choice: BackendChoice) -> "ReplicateOptions":
+def _replicate_options(choice: BackendOptions) -> "ReplicateOptions":
     from luxscaler.backends.replicate.backend import ReplicateOptions  # noqa: PLC0415
     from luxscaler.replicate.prices import DEFAULT_HARDWARE, Price  # noqa: PLC0415
 
@@ -84,13 +103,13 @@ def _replicate_options(choice: BackendChoice) -> "ReplicateOptions":
     return options if choice.jobs is None else replace(options, workers=choice.jobs)
 
 
-def _ray(choice: BackendChoice, _progress: Callable[[int, float], None]) -> "Backend":
+def _ray(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Backend":
     from luxscaler.backends.ray.backend import RayBackend  # noqa: PLC0415
 
     return RayBackend(choice.ray_address or None, upscaler=choice.upscaler)
 
 
-def estimate_of(choice: BackendChoice, cuts: "Plan") -> str | None:
+def estimate_of(choice: BackendOptions, cuts: "Plan") -> str | None:
     """What the work may cost, in words, where it is paid for."""
     if choice.name != "replicate":
         return None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from luxscaler.errors import InputError
 from luxscaler.geometry import Span, output_size
-from luxscaler.masters.plan import EXTRA_PIXELS, MAX_OVERLAP, MIN_OVERLAP, Plan, plan
+from luxscaler.tiling.plan import EXTRA_PIXELS, MAX_OVERLAP, MIN_OVERLAP, Plan, plan
 from luxscaler.upscaling.tiled import weights
 
 SCALES = (1.0, 1.1, 1.25, 4 / 3, 1.5, 1.7, 2.0, 2.25, 2.3, 3.0, 3.2, 4.0, 7.9, 8.0)

@@ -65,7 +65,7 @@ def folder_of(target: Path) -> Path:
     return target.with_name(target.name + SUFFIX)
 
 
-class JobFolder:
+class Job:
     """An open job folder. It is also the Ledger of the backends; every call may come from any thread."""
 
     def __init__(self, folder: Path, facts: Mapping[str, str]) -> None:
@@ -74,6 +74,8 @@ class JobFolder:
         Raises JobError when the folder is in use, damaged, or was made for other facts.
         """
         self.folder = folder
+        self.lasts = folder.name.endswith(SUFFIX)
+        """Whether it is kept for a later run."""
         self._lock = threading.RLock()
         try:
             (folder / "tiles").mkdir(parents=True, exist_ok=True)

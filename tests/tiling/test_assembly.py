@@ -11,16 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luxscaler.backends.base import TileOutput
 from luxscaler.errors import ExportError, StoppedError
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics, expand
-from luxscaler.masters import assembly
-from luxscaler.masters.assembly import Assembler, Expansion, Strip
-from luxscaler.masters.job_memory import MemoryTile
-from luxscaler.masters.plan import Plan, plan
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import FloatArray, Picture
+from luxscaler.tiling import assembly
+from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory
+from luxscaler.tiling.plan import Plan, plan
 
 SCALE = 2
 AS_IT_IS = Expansion(1.0, ToneStatistics(1.0), WHOLE)
@@ -36,7 +34,7 @@ def repeated(array: FloatArray) -> FloatArray:
     return array.repeat(SCALE, 0).repeat(SCALE, 1)
 
 
-def upscaled(picture: Picture, cuts: Plan) -> list[MemoryTile]:
+def upscaled(picture: Picture, cuts: Plan) -> list[TileInMemory]:
     """Every tile of the plan, its pixels repeated."""
     tiles = []
     for index in range(len(cuts)):
@@ -46,13 +44,13 @@ def upscaled(picture: Picture, cuts: Plan) -> list[MemoryTile]:
             slice(cut.source_columns.start, cut.source_columns.stop),
         )
         alpha = None if picture.alpha is None else repeated(picture.alpha[inside])
-        tiles.append(MemoryTile(TileOutput(repeated(picture.rgb[inside]), alpha)))
+        tiles.append(TileInMemory(Picture(repeated(picture.rgb[inside]), alpha)))
     return tiles
 
 
 @dataclass
 class Rows:
-    """A sink that keeps what it gets, and fails at a row if told to."""
+    """Keeps the strips that it gets, and fails at a row if told to."""
 
     fails_at: int = 10**9
     rgb: list[FloatArray] = field(default_factory=list)
@@ -60,26 +58,20 @@ class Rows:
     sdr: list[FloatArray] = field(default_factory=list)
     tops: list[int] = field(default_factory=list)
 
-    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:
-        if sum(map(len, self.rgb)) + len(rgb) > self.fails_at:
+    def take(self, strip: Strip) -> None:
+        if sum(map(len, self.rgb)) + len(strip.rgb) > self.fails_at:
             raise ExportError("the disk is full")
-        self.rgb.append(rgb)
-        self.sdr.append(sdr)
-        if alpha is not None:
-            self.alpha.append(alpha)
-
-    def watch(self, strip: Strip) -> None:
+        self.rgb.append(strip.rgb)
+        self.sdr.append(strip.sdr)
         self.tops.append(strip.top)
-
-    def finish(self) -> None: ...
-
-    def discard(self) -> None: ...
+        if strip.alpha is not None:
+            self.alpha.append(strip.alpha)
 
 
 def assembler(picture: Picture, cuts: Plan, sink: Rows, expansion: Expansion = AS_IT_IS) -> Assembler:
     tiles = upscaled(picture, cuts)
     has_alpha = picture.alpha is not None
-    return Assembler(cuts, tiles.__getitem__, expansion, sink, has_alpha=has_alpha, watch=sink.watch)
+    return Assembler(cuts, tiles.__getitem__, expansion, sink.take, has_alpha=has_alpha)
 
 
 def assembled(

@@ -17,9 +17,8 @@ import pytest
 
 from luxscaler.backends.base import TileOutput
 from luxscaler.errors import JobError
-from luxscaler.masters import job_folder as job_module
-from luxscaler.masters.job_folder import JobFolder, folder_of, restart
-from luxscaler.masters.job_memory import MemoryJob
+from luxscaler.masters import job as job_module
+from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.picture import Picture
 from tests.conftest import ROOT
 
@@ -32,8 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def job(folder: Path) -> Iterator[JobFolder]:
-    job = JobFolder(folder, FACTS)
+def job(folder: Path) -> Iterator[Job]:
+    job = Job(folder, FACTS)
     yield job
     job.close()
 
@@ -55,15 +54,15 @@ def same(picture: Picture, made: TileOutput, rows: slice = slice(None), columns:
     )
 
 
-def reopened(job: JobFolder) -> JobFolder:
+def reopened(job: Job) -> Job:
     job.close()
-    return JobFolder(job.folder, FACTS)
+    return Job(job.folder, FACTS)
 
 
 def in_a_process(folder: Path, code: str) -> subprocess.Popen[str]:
     """Runs with `job` open."""
-    head = "from luxscaler.masters.job_folder import JobFolder\nfrom pathlib import Path\n"
-    head += f"job = JobFolder(Path({str(folder)!r}), {FACTS})\n"
+    head = "from luxscaler.masters.job import Job\nfrom pathlib import Path\n"
+    head += f"job = Job(Path({str(folder)!r}), {FACTS})\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code],
         cwd=ROOT,
@@ -81,20 +80,20 @@ def names(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-def test_a_tile_comes_back_bit_for_bit(job: JobFolder, alpha: bool) -> None:
+def test_a_tile_comes_back_bit_for_bit(job: Job, alpha: bool) -> None:
     made = output(alpha=alpha)
     job.store(12, made, attempts=2)
     assert same(job.tile(12).whole(), made)
     assert same(job.tile(12).region(2, 5, 1, 8), made, slice(2, 5), slice(1, 8))
 
 
-def test_a_tile_that_does_not_lie_in_one_piece_is_kept_too(job: JobFolder) -> None:
+def test_a_tile_that_does_not_lie_in_one_piece_is_kept_too(job: Job) -> None:
     large = output(size=(20, 30)).rgb
     job.store(0, TileOutput(large[::2, 3:10]), attempts=1)
     np.testing.assert_array_equal(job.tile(0).whole().rgb, large[::2, 3:10])
 
 
-def test_records_survive(job: JobFolder) -> None:
+def test_records_survive(job: Job) -> None:
     for number in (3, 1):
         job.store(number, output(number, alpha=number == 3), attempts=number)
     job.store(1, output(8), attempts=5)  # done again
@@ -117,7 +116,7 @@ def flip(path: Path) -> None:
 @pytest.mark.parametrize(
     "harm", [flip, Path.unlink, lambda path: os.truncate(path, 50), lambda path: path.write_bytes(b"")]
 )
-def test_a_damaged_tile_is_forgotten(job: JobFolder, harm: Callable[[Path], None]) -> None:
+def test_a_damaged_tile_is_forgotten(job: Job, harm: Callable[[Path], None]) -> None:
     for number in range(3):
         job.store(number, output(number), attempts=1)
     harm(job.folder / "tiles" / "000001")
@@ -126,7 +125,7 @@ def test_a_damaged_tile_is_forgotten(job: JobFolder, harm: Callable[[Path], None
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_tile(
-    job: JobFolder, monkeypatch: pytest.MonkeyPatch
+    job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job.store(0, output(), attempts=1)
 
@@ -145,12 +144,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_tile(
 # One folder, one job
 
 
-def test_another_process_is_told_to_wait(job: JobFolder) -> None:
+def test_another_process_is_told_to_wait(job: Job) -> None:
     other = in_a_process(job.folder, "")
     other.communicate()
     assert other.returncode == 1
     with pytest.raises(JobError, match=r"^another process is at work in '.*': wait for it, or end it$"):
-        JobFolder(job.folder, FACTS)
+        Job(job.folder, FACTS)
 
 
 def test_a_killed_process_holds_nothing(folder: Path) -> None:
@@ -158,37 +157,37 @@ def test_a_killed_process_holds_nothing(folder: Path) -> None:
     assert other.stdout is not None
     assert other.stdout.readline() == "open\n"
     with pytest.raises(JobError, match="another process"):
-        JobFolder(folder, FACTS)
+        Job(folder, FACTS)
     with pytest.raises(JobError, match="another process"):
         restart(folder.with_name("größer.exr"))
     other.kill()
     other.communicate()
-    JobFolder(folder, FACTS).close()
+    Job(folder, FACTS).close()
 
 
 @pytest.mark.parametrize(("fact", "value"), [("picture", "def"), ("scale", "2.0")])
-def test_another_job_is_refused_by_the_fact_that_differs(job: JobFolder, fact: str, value: str) -> None:
+def test_another_job_is_refused_by_the_fact_that_differs(job: Job, fact: str, value: str) -> None:
     job.close()
     with pytest.raises(
         JobError, match=f"another {fact} \\({FACTS[fact]}, now {value}\\).*--restart"
     ) as caught:
-        JobFolder(job.folder, {**FACTS, fact: value})
+        Job(job.folder, {**FACTS, fact: value})
     assert "\n" not in str(caught.value)
-    JobFolder(job.folder, FACTS).close()  # and it is let go
+    Job(job.folder, FACTS).close()  # and it is let go
 
 
-def test_restart_begins_anew(job: JobFolder) -> None:
+def test_restart_begins_anew(job: Job) -> None:
     job.store(0, output(), attempts=1)
     job.close()
     restart(job.folder.with_name("größer.exr"))
     assert not job.folder.exists()
     restart(job.folder.with_name("größer.exr"))  # nothing to do
-    other = JobFolder(job.folder, {**FACTS, "scale": "2.0"})
+    other = Job(job.folder, {**FACTS, "scale": "2.0"})
     assert other.records() == {}
     other.close()
 
 
-def test_remove_leaves_nothing(job: JobFolder) -> None:
+def test_remove_leaves_nothing(job: Job) -> None:
     job.store(0, output(), attempts=1)
     job.remove()
     assert list(job.folder.parent.iterdir()) == []
@@ -197,33 +196,33 @@ def test_remove_leaves_nothing(job: JobFolder) -> None:
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "a.job").write_text("mine")
     with pytest.raises(JobError, match=r"^cannot use the job folder '.*a\.job': "):
-        JobFolder(tmp_path / "a.job", FACTS)
+        Job(tmp_path / "a.job", FACTS)
 
 
 @pytest.mark.parametrize("data", [b"no database" * 500, b"SQLite format 3\0" + bytes(range(256)) * 40])
-def test_a_damaged_database_is_told_in_one_line(job: JobFolder, data: bytes) -> None:
+def test_a_damaged_database_is_told_in_one_line(job: Job, data: bytes) -> None:
     job.close()
     for path in job.folder.glob("job.sqlite3*"):
         path.unlink()
     (job.folder / "job.sqlite3").write_bytes(data)
     for _ in range(2):  # the folder is not held after the first
         with pytest.raises(JobError, match=r"^the job folder '.*' is damaged \(.*\): remove it$"):
-            JobFolder(job.folder, FACTS)
+            Job(job.folder, FACTS)
 
 
-def test_what_may_be_mended_is_not_called_damaged(job: JobFolder) -> None:
+def test_what_may_be_mended_is_not_called_damaged(job: Job) -> None:
     job.close()
     shutil.move(job.folder / "job.sqlite3", job.folder / "aside")
     (job.folder / "job.sqlite3").mkdir()
     with pytest.raises(JobError, match=r"^cannot use the job folder .*: unable to open database file$"):
-        JobFolder(job.folder, FACTS)
+        Job(job.folder, FACTS)
 
 
-USES: list[Callable[[JobFolder], object]] = [
-    JobFolder.records,
-    JobFolder.intact,
-    JobFolder.open_intents,
-    JobFolder.spent,
+USES: list[Callable[[Job], object]] = [
+    Job.records,
+    Job.intact,
+    Job.open_intents,
+    Job.spent,
     lambda job: job.recall("x"),
     lambda job: job.remember("x", "y"),
     lambda job: job.announce(0, "x"),
@@ -232,9 +231,7 @@ USES: list[Callable[[JobFolder], object]] = [
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_database_that_fails_later_is_a_job_error_too(
-    job: JobFolder, use: Callable[[JobFolder], object]
-) -> None:
+def test_a_database_that_fails_later_is_a_job_error_too(job: Job, use: Callable[[Job], object]) -> None:
     with sqlite3.connect(job.folder / "job.sqlite3") as other:
         for table in ("tiles", "calls", "notes"):
             other.execute(f"DROP TABLE {table}")
@@ -245,7 +242,7 @@ def test_a_database_that_fails_later_is_a_job_error_too(
 # The ledger
 
 
-def test_the_ledger_survives(job: JobFolder) -> None:
+def test_the_ledger_survives(job: Job) -> None:
     first, second, third = (job.announce(tile, f"marker {tile}") for tile in (4, 5, 4))
     job.created(second, "prediction")
     job.settle(first, "succeeded", seconds=2.0, dollars=0.5)
@@ -274,14 +271,14 @@ def test_what_was_announced_is_known_after_kill_9(folder: Path) -> None:
     other = in_a_process(folder, code)
     other.communicate()
     assert other.returncode == -signal.SIGKILL
-    job = JobFolder(folder, FACTS)
+    job = Job(folder, FACTS)
     assert [(intent.tile, intent.marker, intent.prediction) for intent in job.open_intents()] == [
         (7, "the address", None)
     ]
     job.close()
 
 
-def test_threads_may_use_it_at_once(job: JobFolder) -> None:
+def test_threads_may_use_it_at_once(job: Job) -> None:
     errors: list[BaseException] = []
 
     def work(worker: int) -> None:
@@ -310,21 +307,7 @@ def test_threads_may_use_it_at_once(job: JobFolder) -> None:
 # In memory
 
 
-@pytest.mark.parametrize("alpha", [False, True])
-def test_a_job_in_memory_keeps_tiles_the_same_way(tmp_path: Path, alpha: bool) -> None:
-    job = MemoryJob(tmp_path)
-    made = output(alpha=alpha)
-    job.store(0, made, 1)
-    assert (job.intact(), list(job.records()), job.tile(0).width) == ({0}, [0], 9)
-    part = job.tile(0).region(1, 4, 2, 9)
-    assert same(part, made, slice(1, 4), slice(2, 9))
-    part.rgb.fill(0)  # a copy: the assembler computes in it
-    assert same(job.tile(0).region(0, 6, 0, 9), made)
-
-
-def test_a_job_in_memory_pays_nothing(tmp_path: Path) -> None:
-    job = MemoryJob(tmp_path)
-    with pytest.raises(NotImplementedError, match="a paid call needs a job folder"):
-        job.announce(0, "x")
-    job.remember("key", "value")
-    assert (job.spent(), job.open_intents(), job.recall("key")) == (0.0, (), None)
+def test_a_folder_of_another_name_is_not_kept_for_later(tmp_path: Path) -> None:
+    job = Job(tmp_path / "job", FACTS)
+    assert not job.lasts
+    job.close()

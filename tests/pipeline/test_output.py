@@ -1,4 +1,4 @@
-"""Sinks: rows in order become a file, whole or not at all, whichever way its format is written."""
+"""Rows in order become a file, whole or not at all, whichever way its format is written."""
 
 from pathlib import Path
 
@@ -8,20 +8,20 @@ import pytest
 import hdr_exporter
 from luxscaler.errors import ExportError
 from luxscaler.io.read import read_picture
-from luxscaler.masters import sinks
-from luxscaler.masters.sinks import StreamSink, Target, WholeSink, check_target, open_sink
+from luxscaler.pipeline import output
+from luxscaler.pipeline.output import OutputFile, StreamSink, WholeSink, check_output, open_sink
 
 HEIGHT, WIDTH = 90, 70
 RGB = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), np.float32)
 ALPHA = np.random.default_rng(1).random((HEIGHT, WIDTH), np.float32)
 
 
-def target(path: Path, file_format: str = "exr", *, alpha: bool = False, side: int = WIDTH) -> Target:
+def target(path: Path, file_format: str = "exr", *, alpha: bool = False, side: int = WIDTH) -> OutputFile:
     options = hdr_exporter.ExportOptions()
-    return Target(path, side, HEIGHT if side == WIDTH else side, alpha, file_format, options, {})
+    return OutputFile(path, side, HEIGHT if side == WIDTH else side, alpha, file_format, options, {})
 
 
-def write(sink: sinks.Sink, *, alpha: bool = False, rows: int = HEIGHT) -> None:
+def write(sink: output.Sink, *, alpha: bool = False, rows: int = HEIGHT) -> None:
     for top in range(0, rows, 17):
         part = slice(top, min(top + 17, rows))
         sink.write(RGB[part], ALPHA[part] if alpha else None, RGB[part].clip(0, 1))
@@ -29,7 +29,7 @@ def write(sink: sinks.Sink, *, alpha: bool = False, rows: int = HEIGHT) -> None:
 
 @pytest.fixture
 def always_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks, "WHOLE_PIXELS", 0)
+    monkeypatch.setattr(output, "WHOLE_PIXELS", 0)
 
 
 @pytest.mark.parametrize("alpha", [False, True])
@@ -39,7 +39,7 @@ def test_both_ways_write_the_same_pixels(
 ) -> None:
     found = []
     for limit, kind in ((10**6, WholeSink), (0, StreamSink)):
-        monkeypatch.setattr(sinks, "WHOLE_PIXELS", limit)
+        monkeypatch.setattr(output, "WHOLE_PIXELS", limit)
         sink = open_sink(target(tmp_path / kind.__name__, file_format, alpha=alpha))
         assert isinstance(sink, kind)
         write(sink, alpha=alpha)
@@ -62,7 +62,7 @@ def test_formats_that_are_encoded_as_a_whole_are_collected(tmp_path: Path) -> No
 def test_what_is_discarded_leaves_nothing(
     limit: int, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sinks, "WHOLE_PIXELS", limit)
+    monkeypatch.setattr(output, "WHOLE_PIXELS", limit)
     sink = open_sink(target(tmp_path / "a.exr"))
     write(sink, rows=rows)
     sink.discard()
@@ -99,13 +99,13 @@ def test_a_folder_that_has_gone_is_an_export_error(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None:
-    check_target(target(tmp_path / "a.exr"))
-    check_target(target(tmp_path / "a.exr", side=30_000))
+    check_output(target(tmp_path / "a.exr"))
+    check_output(target(tmp_path / "a.exr", side=30_000))
     for wrong, reason in (
         (target(tmp_path), "it is a directory"),
         (target(tmp_path / "none" / "a.exr"), "the folder does not exist"),
         (target(tmp_path / "a.jpg", "jpg", side=40_000), "1,600,000,000 pixels .* choose .*exr"),
     ):
         with pytest.raises(ExportError, match=reason) as caught:
-            check_target(wrong)
+            check_output(wrong)
         assert "\n" not in str(caught.value)

@@ -1,12 +1,12 @@
 """Tiles to rows: blends what overlaps, expands the dynamic range, and hands the rows on, top to bottom.
 
-    tiles on disk → blended strip → expanded strip → sink
+    tiles → blended strip → expanded strip → whoever takes the rows
 
 Neighbouring tiles share pixels, in which their weights are raised cosines that add up to one (tiled.py).
 A strip is a few rows over the whole width; it is made as soon as all tiles are there that it needs, so that
 writing goes on beside the work, in memory that does not grow with the picture. The order of all additions is
 fixed: the same tiles give the same bytes. The range is expanded here and not in the tiles, by one curve of
-the whole picture. Where tiles come from is not known here.
+the whole picture.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from luxscaler.geometry import Span, TileBox
+from luxscaler.geometry import WHOLE, Span, TileBox
 from luxscaler.hdr.dequantize import RADIUS
 from luxscaler.hdr.expand import ToneStatistics, expand
-from luxscaler.masters.plan import Plan
-from luxscaler.masters.sinks import Sink
 from luxscaler.picture import FloatArray, Picture
+from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling.tiled import weights
 
 STRIP_BYTES = 48 * 2**20
@@ -39,6 +39,19 @@ class UpscaledTile(Protocol):
 
     def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
         """Rows [top, bottom) and columns [left, right), as a copy."""
+
+
+class TileInMemory:
+    """An upscaled tile in memory."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.width = picture.width
+        self._picture = picture
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
+        """Rows [top, bottom) and columns [left, right), as a copy: the assembler multiplies it in place."""
+        part = self._picture.region(top, bottom, left, right)
+        return Picture(part.rgb.copy(), None if part.alpha is None else part.alpha.copy())
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ class Expansion:
 
     boost: float
     statistics: ToneStatistics
-    box: TileBox | None
+    box: TileBox | None = WHOLE
     """Where the picture sits in the one that the statistics are of; None: not known."""
 
 
@@ -71,18 +84,16 @@ class Assembler:
         plan: Plan,
         tile_of: Callable[[int], UpscaledTile],
         expansion: Expansion,
-        sink: Sink,
+        take: Callable[[Strip], None],
         *,
         has_alpha: bool,
-        watch: Callable[[Strip], None] = lambda _strip: None,
     ) -> None:
-        """tile_of: the upscaled tile of a number. watch: sees every strip, in order."""
+        """tile_of: the upscaled tile of a number. take: gets every strip, in order."""
         self._plan = plan
         self._tile_of = tile_of
         self._expansion = expansion
-        self._sink = sink
+        self._take = take
         self._has_alpha = has_alpha
-        self._watch = watch
         self._next = 0
         self._down = [_weights(i, plan.rows) for i in range(len(plan.rows))]
         self._across = [_weights(i, plan.columns) for i in range(len(plan.columns))]
@@ -91,13 +102,13 @@ class Assembler:
 
     @property
     def rows_done(self) -> int:
-        """Rows that the sink has got."""
+        """Rows that were handed on."""
         return self._next
 
     def advance(self, done: Callable[[int], bool], halted: Callable[[], bool] = lambda: False) -> None:
-        """Write all rows that need only tiles for which `done` is true, or fewer once `halted` says so."""
+        """Hand on all rows that need only tiles for which `done` is true, or fewer once `halted` says so."""
         ready = self._ready_until(done)
-        step = max(1, STRIP_BYTES // (self._plan.output_width * 16))
+        step = strip_rows(self._plan.output_width)
         # Strips lie on a fixed grid, whenever tiles come: where a strip begins shows in the last bits.
         height = self._plan.output_height
         while (
@@ -107,8 +118,7 @@ class Assembler:
                 return
             strip = self._strip(self._next, bottom)
             self.peak = max(self.peak, float(strip.rgb.max()))
-            self._sink.write(strip.rgb, strip.alpha, strip.sdr)
-            self._watch(strip)
+            self._take(strip)
             self._next += strip.rgb.shape[0]
 
     def _ready_until(self, done: Callable[[int], bool]) -> int:
@@ -124,11 +134,14 @@ class Assembler:
         first, last = max(top - MARGIN, 0), min(bottom + MARGIN, self._plan.output_height)
         rgb, alpha = self._blended(first, last)
         rows = slice(top - first, bottom - first)
-        expanded = self._expanded(first, rgb)[rows]
-        return Strip(top, expanded, rgb[rows], None if alpha is None else alpha[rows])
+        expanded = _expanded(torch.from_numpy(rgb), first, self._plan.output_height, self._expansion).numpy()
+        return Strip(top, expanded[rows], rgb[rows], None if alpha is None else alpha[rows])
 
     def _blended(self, top: int, bottom: int) -> tuple[FloatArray, FloatArray | None]:
         width = self._plan.output_width
+        if len(self._plan) == 1:
+            only = self._tile_of(0).region(top, bottom, 0, width)
+            return only.rgb, only.alpha
         blended = np.zeros((bottom - top, width, 3), np.float32)
         alpha = np.zeros((bottom - top, width), np.float32) if self._has_alpha else None
         for row, span in enumerate(self._plan.rows):
@@ -153,14 +166,42 @@ class Assembler:
             if alpha is not None and part.alpha is not None:
                 alpha[:, columns] += part.alpha * weight
 
-    def _expanded(self, top: int, rgb: FloatArray) -> FloatArray:
-        how, height = self._expansion, self._plan.output_height
-        box = how.box
-        if box is not None:
-            box = TileBox(
-                box.x, box.y + top / height * box.height, box.width, rgb.shape[0] / height * box.height
-            )
-        return np.asarray(expand(torch.from_numpy(rgb), how.boost, how.statistics, box).numpy())
+
+@torch.inference_mode()
+def expand_whole(rgb: Tensor, expansion: Expansion, *, in_place: bool) -> Tensor:
+    """The whole result of a plan of one tile, expanded in the same strips as an Assembler's.
+
+    rgb: (H, W, 3) float32, linear light. in_place: the result replaces it. On a CPU strip by strip, since
+    vectorised powers differ in the last bit by where a strip begins; elsewhere at once.
+    """
+    height, width = rgb.shape[:2]
+    step = strip_rows(width)
+    if rgb.device.type != "cpu":
+        return expand(rgb, expansion.boost, expansion.statistics, expansion.box, in_place=in_place)
+    if expansion.boost == 1.0:
+        return rgb
+    out = rgb if in_place else torch.empty_like(rgb)
+    above = rgb[:0]
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        seen = torch.cat((above, rgb[top : min(bottom + MARGIN, height)]))
+        before, until = len(above), len(above) + bottom - top
+        above = seen[:until][-MARGIN:].clone()
+        out[top:bottom] = _expanded(seen, top - before, height, expansion)[before:until]
+    return out
+
+
+def strip_rows(width: int) -> int:
+    """Rows of a strip of a result that is `width` pixels wide."""
+    return max(1, STRIP_BYTES // (width * 16))
+
+
+def _expanded(rgb: Tensor, top: int, height: int, how: Expansion) -> Tensor:
+    """Rows from `top` of a result of `height` rows."""
+    box = how.box
+    if box is not None:
+        box = TileBox(box.x, box.y + top / height * box.height, box.width, rgb.shape[0] / height * box.height)
+    return expand(rgb, how.boost, how.statistics, box)
 
 
 def _weights(index: int, cuts: tuple[Span, ...]) -> FloatArray:

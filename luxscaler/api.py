@@ -1,0 +1,256 @@
+"""The Python API: the same way of a pixel as the command and the container, as functions.
+
+Pictures are values (`Picture`, under the pixel contract of picture.py); every function gives a new one.
+Everything that is raised on purpose is a `luxscaler.errors.LuxScalerError` with one clear line.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from luxscaler import __version__
+from luxscaler.backends.base import Backend
+from luxscaler.backends.choice import BackendOptions, make_backend
+from luxscaler.geometry import TileBox
+from luxscaler.hdr.expand import ToneStatistics
+from luxscaler.io.options import ExportOptions
+from luxscaler.io.write import export
+from luxscaler.isolation.pool import read_picture_isolated
+from luxscaler.masters.options import RunOptions
+from luxscaler.masters.upscale import upscale_picture
+from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, UpscalerOptions, check_boost
+from luxscaler.picture import Picture
+from luxscaler.pipeline.output import check_path, format_of, usable_exif
+from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
+from luxscaler.pipeline.result import Progress, Result
+from luxscaler.pipeline.stages import read_sources, render_sources
+from luxscaler.tiling.assembly import Expansion, expand_whole
+from luxscaler.tiling.overview import sample
+from luxscaler.upscaling.render import visible
+from luxscaler.upscaling.upscaler import Progress as PixelProgress
+from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.weights.catalogue import load_catalogue
+from luxscaler.weights.fetch import fetch as fetch_weights
+from luxscaler.weights.store import load_network
+
+_DEFAULT_EXPORT = ExportOptions()
+
+
+def upscale(
+    source: PictureFile | Picture,
+    target: str | os.PathLike[str],
+    *,
+    scale: float = 4.0,
+    model: str | os.PathLike[str] = "photo",
+    hdr_boost: float = 1.0,
+    fractality: float = 1.0,
+    output_format: str | None = None,
+    export_options: ExportOptions = _DEFAULT_EXPORT,
+    reference: PictureFile | Picture | None = None,
+    tile_box: TileBox | None = None,
+    self_reference: bool = True,
+    tile: int = DEFAULT_TILE,
+    overlap: int | None = None,
+    backend: str | BackendOptions | Backend = "local",
+    device: str = "auto",
+    precision: str = "auto",
+    jobs: int | None = None,
+    attempts: int = 3,
+    report: str | os.PathLike[str] | None = None,
+    restart: bool = False,
+    fetch: bool = False,
+    progress: Callable[[Progress], None] = lambda _progress: None,
+    stop: threading.Event | None = None,
+) -> Result:
+    """Upscale a picture of any size and write the result at `target`, as `luxscaler upscale` does.
+
+    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or the
+    path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest highlight
+    reaches, 1.0 = SDR white. fractality: detail, 0 to 2, 1 is neutral. output_format: by the suffix of
+    `target` if not given. reference, tile_box: the master that `source` is one tile of, and where it sits.
+    self_reference: False lets a checkpoint of your own change colours. tile, overlap: how a large picture is
+    cut, in source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that
+    runs here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page
+    that compares before and after. fetch: bring the model's weights if they are absent.
+
+    progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
+    target and the same call goes on from there, unless `restart`.
+
+    Raises InputError and its kin for what is asked, WeightsError, UpscaleError, BackendError, JobError,
+    ExportError, StoppedError; in each case no file appears. A long function of one thought: it is the list of
+    what can be asked.
+    """
+    path = Path(target)
+    model = os.fspath(model)
+    request = UpscaleRequest(
+        source,
+        reference=reference,
+        box=tile_box,
+        output_format=output_format or format_of(path),
+        hdr_boost=hdr_boost,
+        fractality=fractality,
+        scale=scale,
+        model=model,
+        export=export_options,
+        self_reference=self_reference,
+        tile=tile,
+        overlap=overlap,
+        max_pixels=DEFAULT_MAX_MASTER_PIXELS,
+    )
+    where, facts = _backend(backend, UpscalerOptions(device=device, precision=precision))
+    if fetch:
+        _fetch(model)
+    options = RunOptions(
+        jobs=jobs,
+        attempts=attempts,
+        report=None if report is None else Path(report),
+        restart=restart,
+        facts=facts,
+    )
+    return upscale_picture(request, path, where, options, progress=progress, stop=stop)
+
+
+def _backend(
+    backend: str | BackendOptions | Backend, network: UpscalerOptions
+) -> tuple[Backend, dict[str, str]]:
+    """The backend, and what its tiles depend on."""
+    if isinstance(backend, str):
+        backend = BackendOptions(backend, network)
+    if not isinstance(backend, BackendOptions):
+        return backend, {}
+    facts = {"precision": backend.upscaler.precision} if backend.name == "local" else {}
+    return make_backend(backend), facts
+
+
+def _fetch(model: str) -> None:
+    if model in {entry.name for entry in load_catalogue()}:
+        fetch_weights([model])
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network on a device, made by `load_model`. Several threads may share it."""
+
+    name: str
+    """Its name in the catalogue, or the checkpoint's file name."""
+    scale: int
+    """Output size / input size of the network itself; `upscale` gives any other by resizing."""
+    device: torch.device
+    dtype: torch.dtype
+    """What the network computes in; what goes in and comes out is float32."""
+    upscaler: Upscaler
+
+    def upscale(
+        self,
+        picture: Picture,
+        scale: float | None = None,
+        *,
+        fractality: float = 1.0,
+        reference: Picture | None = None,
+        tile_box: TileBox | None = None,
+        self_reference: bool = True,
+        tile: int = DEFAULT_TILE,
+        overlap: int | None = None,
+        progress: PixelProgress | None = None,
+    ) -> Picture:
+        """The picture at `scale` times its size (the network's own if not given, 1 to 8), in memory.
+
+        Linear light in and out, range and gamut as they come. The pixels are those that `luxscaler.upscale`
+        writes at hdr_boost 1. Arguments as there; progress: told source pixels done, and in all.
+        Raises InputError and UpscaleError.
+        """
+        request = UpscaleRequest(
+            picture,
+            reference=reference,
+            box=tile_box,
+            output_format="exr",
+            fractality=fractality,
+            scale=float(self.scale) if scale is None else scale,
+            model=self.name,
+            self_reference=self_reference,
+            tile=tile,
+            overlap=overlap,
+        )
+        finished = render_sources(read_sources(request), self.upscaler, progress)
+        source = replace(finished.source, notices=finished.notices)
+        return Picture(finished.rgb, finished.alpha, source)
+
+
+def load_model(
+    name: str | os.PathLike[str] = "photo",
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    fetch: bool = False,
+) -> Model:
+    """A network of the catalogue ("photo", "anime", "fast") or of a Real-ESRGAN checkpoint file, on a device.
+
+    Raises InputError for a device or precision that this machine does not have, WeightsError for weights that
+    are absent (fetch=True brings those of the catalogue), damaged or of an unknown architecture.
+    """
+    if fetch:
+        _fetch(os.fspath(name))
+    loaded = load_network(os.fspath(name))
+    upscaler = Upscaler(loaded.module, UpscalerOptions(device=device, precision=precision))
+    return Model(loaded.name, loaded.scale, upscaler.device, upscaler.dtype, upscaler)
+
+
+def read(
+    source: PictureFile, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+) -> Picture:
+    """A picture file, or its bytes, as linear light; upright, colour-managed, 8 bits to float.
+
+    Decoded in a process of its own under `limits` (docs/formats.md). Raises PictureError for what is no
+    whole, supported picture and PictureTooLargeError above `max_pixels`.
+    """
+    return read_picture_isolated(source, max_pixels=max_pixels, limits=limits or DecodeLimits())
+
+
+def write(
+    target: str | os.PathLike[str],
+    picture: Picture,
+    *,
+    output_format: str | None = None,
+    export_options: ExportOptions = _DEFAULT_EXPORT,
+) -> None:
+    """Write a picture; the format follows the suffix of `target` if it is not given.
+
+    EXIF and resolution of `picture.source` go along. Raises ExportError, and then no file appears.
+    """
+    path = Path(target)
+    check_path(path)
+    source, _ = usable_exif(picture.source)
+    export(
+        path,
+        picture.rgb,
+        picture.alpha,
+        file_format=output_format or format_of(path),
+        options=replace(
+            export_options,
+            estimated_range=export_options.estimated_range or source.estimated_range,
+            software=f"LuxScaler {__version__}",
+        ),
+        resolution_dpi=source.resolution_dpi,
+        exif=source.exif,
+        sdr=None,
+    )
+
+
+def expand(picture: Picture, boost: float, *, like: Picture | None = None) -> Picture:
+    """The picture with its dynamic range expanded: the strongest highlight goes from SDR white to `boost`.
+
+    boost: 1 (none) to 49. like: the picture whose tones decide the curve, e.g. the one that `picture` was
+    upscaled from; with it the pixels are those that `luxscaler.upscale` writes. None: `picture` itself. What
+    is below the knee stays bit for bit. Raises InputError for a boost out of range.
+    """
+    check_boost(boost)
+    tones = torch.from_numpy(visible(sample(picture if like is None else like)).rgb)
+    statistics = ToneStatistics.of(tones)
+    light = torch.from_numpy(picture.rgb)
+    expanded = expand_whole(light, Expansion(boost, statistics), in_place=False)
+    source = replace(picture.source, estimated_range=picture.source.estimated_range or boost > 1.0)
+    return replace(picture, rgb=expanded.numpy(), source=source)

@@ -1,0 +1,31 @@
+"""How a run goes about its work; what its pixels are is the UpscaleRequest's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luxscaler.errors import InputError
+
+MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the tiles of a picture are run. Raises InputError for a value out of its range."""
+
+    jobs: int | None = None
+    """Tiles at once at most; None: as many as the backend can."""
+    attempts: int = 3
+    """Tries for a tile."""
+    report: Path | None = None
+    """Where to write the compare page."""
+    restart: bool = False
+    """Whether an unfinished job of the same target is thrown away."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What else the tiles depend on, e.g. the precision: a job is only continued with the same."""
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise InputError(f"jobs is {self.jobs}; it must be 1 or more")
+        if not 1 <= self.attempts <= MAX_ATTEMPTS:
+            raise InputError(f"attempts is {self.attempts}; it must be from 1 to {MAX_ATTEMPTS}")

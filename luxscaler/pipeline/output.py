@@ -1,0 +1,234 @@
+"""The file that a request asks for: described once, checked before the work, written whole or row by row.
+
+EXR, TIFF and 16-bit PNG that are larger than WHOLE_PIXELS are written as the rows come; the other formats are
+encoded as a whole, and so are small pictures. The rule is the same for every entry, so that all of them write
+the same bytes.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from luxscaler import __version__
+from luxscaler.errors import ExportError, InputError
+from luxscaler.io.options import ExportOptions
+from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
+from luxscaler.picture import FloatArray, PictureSource
+from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
+from luxscaler.tiling.plan import Plan
+
+WHOLE_PIXELS = 4096 * 4096
+"""Results up to this size are encoded from memory, 200 MB, whatever the format."""
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """The file to be written."""
+
+    path: Path
+    width: int
+    height: int
+    has_alpha: bool
+    file_format: str
+    options: ExportOptions
+    metadata: Mapping[str, str | float | int]
+    resolution_dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is written as its rows come."""
+        return self.file_format in STREAM_FORMATS and self.width * self.height > WHOLE_PIXELS
+
+
+def output_file(
+    path: str | os.PathLike[str],
+    request: UpscaleRequest,
+    cuts: Plan,
+    *,
+    has_alpha: bool,
+    source: PictureSource,
+    peak: float,
+) -> OutputFile:
+    """The file that the request asks for. source: the picture's. peak: the linear value that is its white."""
+    metadata: dict[str, str | float | int] = {
+        "model": Path(request.model).name,
+        "scale": float(request.scale),
+        "hdr_boost": float(request.hdr_boost),
+        "fractality": float(request.fractality),
+    }
+    if request.box is not None:
+        metadata["tile_box"] = str(request.box)
+    if len(cuts) > 1:
+        metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
+    options = replace(
+        request.export,
+        sdr_peak=max(peak, 1.0),
+        estimated_range=request.expands,
+        software=f"LuxScaler {__version__}",
+    )
+    return OutputFile(
+        path=Path(path),
+        width=cuts.output_width,
+        height=cuts.output_height,
+        has_alpha=has_alpha,
+        file_format=request.output_format,
+        options=options,
+        metadata=metadata,
+        resolution_dpi=source.resolution_dpi,
+        exif=source.exif,
+    )
+
+
+def format_of(path: Path) -> str:
+    """The format that a suffix names. Raises InputError."""
+    try:
+        return SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        known = " ".join(SUFFIXES)
+        raise InputError(f"{str(path)!r} has no suffix of a known format; known are {known}") from None
+
+
+def check_path(path: Path) -> None:
+    """ExportError for a place where no file can appear: before the work, minutes of which would be lost."""
+    if path.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
+    if not path.parent.is_dir():
+        raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
+
+
+def check_output(output: OutputFile) -> None:
+    """ExportError for what could not be written: to be known before the work."""
+    check_path(output.path)
+    check_picture(output.file_format, output.width, output.height, transparent=False)
+    pixels = output.width * output.height
+    if output.file_format not in STREAM_FORMATS and pixels > DEFAULT_MAX_OUTPUT_PIXELS:
+        raise ExportError(
+            f"the result would have {pixels:,} pixels ({output.width} × {output.height}), and "
+            f"{output.file_format} is encoded in memory, up to {DEFAULT_MAX_OUTPUT_PIXELS:,}: "
+            f"choose {', '.join(STREAM_FORMATS)}"
+        )
+
+
+def usable_exif(source: PictureSource) -> tuple[PictureSource, tuple[str, ...]]:
+    """The source without an EXIF block that no file can hold, and a notice of that."""
+    if source.exif is None:
+        return source, ()
+    try:
+        check_exif(source.exif)
+    except ExportError as error:
+        return replace(source, exif=None), (f"EXIF is left out: {error}",)
+    return source, ()
+
+
+class Sink(Protocol):
+    """Takes rows in order; the file appears with `finish`, or not at all."""
+
+    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:
+        """(n, width, 3) linear light, (n, width) alpha, and the same rows before the range was expanded."""
+
+    def finish(self) -> None:
+        """All rows came: the file appears. Raises ExportError."""
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+
+
+def open_sink(output: OutputFile) -> Sink:
+    """The sink for that file."""
+    return StreamSink(output) if output.streams else WholeSink(output)
+
+
+def write_whole(
+    output: OutputFile, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray | None
+) -> None:
+    """Write a whole result, (H, W, 3) linear light; sdr: the same before its range was expanded, for formats
+    that show both. Raises ExportError, and then no file appears."""
+    if output.streams:
+        sink = StreamSink(output)
+        try:
+            sink.write(rgb, alpha, rgb)
+        except BaseException:
+            sink.discard()
+            raise
+        sink.finish()
+        return
+    export(
+        output.path,
+        rgb,
+        alpha,
+        file_format=output.file_format,
+        options=output.options,
+        metadata=output.metadata,
+        resolution_dpi=output.resolution_dpi,
+        exif=output.exif,
+        sdr=sdr,
+    )
+
+
+class WholeSink:
+    """Collects the rows in memory and encodes them at the end."""
+
+    def __init__(self, output: OutputFile) -> None:
+        self._output = output
+        size = (output.height, output.width)
+        self._rgb = np.empty((*size, 3), np.float32)
+        self._alpha = np.empty(size, np.float32) if output.has_alpha else None
+        self._sdr = np.empty_like(self._rgb) if output.file_format == "jpg" else None
+        self._row = 0
+
+    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:
+        """Keep the rows."""
+        rows = slice(self._row, self._row + rgb.shape[0])
+        self._row = rows.stop
+        self._rgb[rows] = rgb
+        if self._alpha is not None and alpha is not None:
+            self._alpha[rows] = alpha
+        if self._sdr is not None:
+            self._sdr[rows] = sdr
+
+    def finish(self) -> None:
+        """Encode them."""
+        write_whole(self._output, self._rgb, self._alpha, self._sdr)
+
+    def discard(self) -> None:
+        """Nothing was written."""
+
+
+class StreamSink:
+    """Encodes the rows as they come."""
+
+    def __init__(self, output: OutputFile) -> None:
+        self._stack = ExitStack()
+        self._writer = self._stack.enter_context(
+            open_stream(
+                output.path,
+                output.width,
+                output.height,
+                has_alpha=output.has_alpha,
+                file_format=output.file_format,
+                options=output.options,
+                metadata=output.metadata,
+                resolution_dpi=output.resolution_dpi,
+                exif=output.exif,
+            )
+        )
+
+    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:  # noqa: ARG002
+        """Hand the rows to the encoder; these formats show one rendering only."""
+        self._writer.write(rgb, alpha)
+
+    def finish(self) -> None:
+        """Let the encoder end; the file appears."""
+        self._stack.close()
+
+    def discard(self) -> None:
+        """Leave the encoder's block with an error, which is how it learns that the file is not complete."""
+        self._stack.__exit__(StopIteration, StopIteration(), None)

@@ -1,0 +1,124 @@
+"""What is computed from the whole of a picture before it is cut: its reference, and a sample of its tones.
+
+Every entry (command, container, API, backends) takes both from here, so that all of them give a tile the same
+low band and the same curve.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.tiling.plan import reduction
+
+SAMPLE_PIXELS = 2048 * 2048
+"""Pixels that the tone statistics are taken of, at most."""
+_BAND_BYTES = 64 * 2**20
+
+
+class Regions(Protocol):
+    """A picture in memory or on disk of which any part can be read."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether it has an alpha channel."""
+
+    @property
+    def source(self) -> PictureSource:
+        """What its file said about itself."""
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
+        """Rows [top, bottom) and columns [left, right)."""
+
+    def whole(self) -> Picture:
+        """All of it."""
+
+
+def reference_of(picture: Regions) -> Picture:
+    """The whole picture at the size of a reference: at most `plan.REFERENCE_SIDE` a side."""
+    times = reduction(picture.width, picture.height)
+    return reduced(picture, max(1, round(picture.height / times)), max(1, round(picture.width / times)))
+
+
+def reduced(picture: Regions, height: int, width: int) -> Picture:
+    """The whole picture averaged in linear light; where there is alpha, averages of what is visible.
+
+    Every pixel of the result is the mean of the source pixels that it touches.
+    """
+    height, width = min(height, picture.height), min(width, picture.width)
+    if (height, width) == (picture.height, picture.width):
+        return picture.whole()
+    rgb = np.empty((height, width, 3), np.float32)
+    alpha = np.empty((height, width), np.float32) if picture.has_alpha else None
+    most = max(1, _BAND_BYTES // (picture.width * 16))
+    for row in range(height):
+        top, bottom = row * picture.height // height, -(-(row + 1) * picture.height // height)
+        total = np.zeros((picture.width, 4 if picture.has_alpha else 3), np.float64)
+        for start in range(top, bottom, most):
+            total += _row_sums(picture.region(start, min(start + most, bottom), 0, picture.width))
+        means = _column_means(total / (bottom - top), width)
+        if alpha is None:
+            rgb[row] = means
+        else:
+            alpha[row] = means[:, 3].clip(0.0, 1.0)
+            rgb[row] = means[:, :3] / np.maximum(means[:, 3:], 1e-6)
+    return Picture(rgb, alpha, picture.source)
+
+
+def _row_sums(band: Picture) -> FloatArray:
+    """(rows, width) → (width, 3 or 4): sums over the rows, colour times alpha."""
+    if band.alpha is None:
+        return np.asarray(band.rgb.sum(axis=0), np.float32)
+    colour = (band.rgb * band.alpha[..., None]).sum(axis=0)
+    return np.concatenate((colour, band.alpha.sum(axis=0)[:, None]), axis=1)
+
+
+def _column_means(row: NDArray[np.float64], width: int) -> FloatArray:
+    """(w, C) → (width, C)."""
+    pooled = F.adaptive_avg_pool1d(torch.from_numpy(row.T[None]), width)
+    return np.asarray(pooled[0].numpy().T, np.float32)
+
+
+def sample(picture: Regions, pixels: int = SAMPLE_PIXELS) -> Picture:
+    """Every n-th pixel of every n-th row, n as small as `pixels` allows: it has the picture's own histogram.
+
+    An average would not: it has darker highlights.
+    """
+    step = 1
+    while -(-picture.width // step) * -(-picture.height // step) > pixels:
+        step += 1
+    if step == 1:
+        return picture.whole()
+    # From the middle, so that the edges count no more than the rest.
+    down, across = (range(min(step, side) // 2, side, step) for side in (picture.height, picture.width))
+    rgb = np.empty((len(down), len(across), 3), np.float32)
+    alpha = np.empty(rgb.shape[:2], np.float32) if picture.has_alpha else None
+    for index, row in enumerate(down):
+        line = picture.region(row, row + 1, 0, picture.width)
+        rgb[index] = line.rgb[0, across.start :: step]
+        if alpha is not None and line.alpha is not None:
+            alpha[index] = line.alpha[0, across.start :: step]
+    return Picture(rgb, alpha, picture.source)
+
+
+def is_transparent(picture: Regions) -> bool:
+    """Whether any pixel lets something through."""
+    if not picture.has_alpha:
+        return False
+    rows = max(1, _BAND_BYTES // (picture.width * 16))
+    for top in range(0, picture.height, rows):
+        alpha = picture.region(top, min(top + rows, picture.height), 0, picture.width).alpha
+        if alpha is not None and bool((alpha < 1).any()):
+            return True
+    return False

@@ -1,0 +1,104 @@
+"""The same picture with the same options gives the same bytes, whichever way it is asked for."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import luxscaler
+from luxscaler.backends.local import LocalBackend
+from luxscaler.io.read import read_picture
+from luxscaler.masters.options import RunOptions
+from luxscaler.masters.upscale import upscale_picture
+from luxscaler.networks.build import build_network
+from luxscaler.networks.srvgg import SRVGGConfig
+from luxscaler.options import UpscalerOptions
+from luxscaler.pipeline.output import format_of
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.stages import process
+from luxscaler.upscaling.upscaler import Upscaler
+
+
+@pytest.fixture
+def upscaler() -> Upscaler:
+    """A network that repeats pixels and adds to them what changes detail and, a little, colours."""
+    torch.manual_seed(7)
+    network = build_network(SRVGGConfig(features=8, convs=2))
+    for parameter in network.parameters():
+        parameter.data *= 0.5
+    return Upscaler(network, UpscalerOptions(device="cpu"))
+
+
+def _picture(path: Path, mode: str) -> Path:
+    """150 × 100: light, dark and colour, some of it clipped."""
+    rng = np.random.default_rng(3)
+    small = rng.integers(0, 300, (6, 9, len(mode))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(small, mode).resize((150, 100), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
+@pytest.mark.parametrize(
+    ("suffix", "mode"), [(".exr", "RGBA"), (".jpg", "RGB"), (".png", "RGBA"), (".webp", "RGB")]
+)
+def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
+    suffix: str, mode: str, tile: int, tmp_path: Path, upscaler: Upscaler
+) -> None:
+    source = _picture(tmp_path / "in.png", mode)
+    request = UpscaleRequest(
+        source,
+        output_format=format_of(Path(f"a{suffix}")),
+        hdr_boost=3.0,
+        fractality=1.2,
+        model="own.pth",
+        tile=tile,
+    )
+    backend = LocalBackend(lambda _model: upscaler)
+    process(request, lambda _model: upscaler, tmp_path / f"container{suffix}")
+    upscale_picture(request, tmp_path / f"command{suffix}", backend)
+    upscale_picture(request, tmp_path / f"page{suffix}", backend, RunOptions(report=tmp_path / "page.html"))
+    luxscaler.upscale(
+        source,
+        tmp_path / f"api{suffix}",
+        hdr_boost=3.0,
+        fractality=1.2,
+        model="own.pth",
+        tile=tile,
+        backend=backend,
+    )
+    names = ("container", "command", "page", "api")
+    assert len({_digest(tmp_path / f"{name}{suffix}") for name in names}) == 1
+
+
+@pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
+def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
+    source = _picture(tmp_path / "in.png", "RGBA")
+    request = UpscaleRequest(source, output_format="exr", hdr_boost=3.0, model="own.pth", tile=tile)
+    process(request, lambda _model: upscaler, tmp_path / "whole.exr")
+    model = luxscaler.Model("own.pth", 4, upscaler.device, upscaler.dtype, upscaler)
+    picture = luxscaler.read(source)
+    big = model.upscale(picture, tile=tile)
+    luxscaler.write(tmp_path / "steps.exr", luxscaler.expand(big, 3.0, like=picture))
+    whole, steps = (read_picture(tmp_path / f"{name}.exr") for name in ("whole", "steps"))
+    np.testing.assert_array_equal(whole.rgb, steps.rgb)
+    np.testing.assert_array_equal(np.asarray(whole.alpha), np.asarray(steps.alpha))
+
+
+def test_a_checkpoint_of_ones_own_may_change_colours(tmp_path: Path, upscaler: Upscaler) -> None:
+    source = _picture(tmp_path / "in.png", "RGB")
+    request = UpscaleRequest(source, output_format="exr", model="own.pth")
+    for name, changed in (("kept", request), ("changed", replace(request, self_reference=False))):
+        process(changed, lambda _model: upscaler, tmp_path / f"{name}.exr")
+    before, kept, changed = (
+        read_picture(path).rgb.mean((0, 1))
+        for path in (source, tmp_path / "kept.exr", tmp_path / "changed.exr")
+    )
+    assert np.abs(kept - before).max() < 0.01 < np.abs(changed - before).max()

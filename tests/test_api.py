@@ -1,0 +1,111 @@
+"""The Python API: the names are pinned, importing costs nothing, bad values are one clear line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as oiio  # noqa: N813 - the name that its documentation uses
+import pytest
+import torch
+
+import luxscaler
+from luxscaler import errors
+from tests.conftest import ROOT
+
+
+def test_the_public_names() -> None:
+    assert sorted(luxscaler.__all__) == [
+        "BackendOptions",
+        "DecodeLimits",
+        "ExportOptions",
+        "Model",
+        "Picture",
+        "Progress",
+        "Result",
+        "TileBox",
+        "UpscalerOptions",
+        "__version__",
+        "errors",
+        "expand",
+        "load_model",
+        "read",
+        "upscale",
+        "write",
+    ]
+    assert dir(luxscaler) == sorted(luxscaler.__all__)
+    assert all(getattr(luxscaler, name) is not None for name in luxscaler.__all__)
+    assert (ROOT / "luxscaler" / "py.typed").is_file()
+
+
+def test_an_unknown_name_is_the_usual_error() -> None:
+    with pytest.raises(AttributeError, match="module 'luxscaler' has no attribute 'upscael'"):
+        getattr(luxscaler, "upscael")  # noqa: B009 - the attribute does not exist for the type checker
+
+
+def test_importing_loads_neither_torch_nor_numpy() -> None:
+    code = "import sys, luxscaler; assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def _ramp() -> luxscaler.Picture:
+    grey = np.linspace(0.0, 1.0, 64, dtype=np.float32)
+    return luxscaler.Picture(np.repeat(np.tile(grey, (32, 1))[..., None], 3, axis=2))
+
+
+def test_expand_lifts_the_highlights_and_nothing_else() -> None:
+    before = _ramp()
+    after = luxscaler.expand(before, boost=4.0)
+    assert after.rgb.max() == pytest.approx(4.0, rel=1e-5)
+    np.testing.assert_array_equal(after.rgb[before.rgb < 0.2], before.rgb[before.rgb < 0.2])
+    assert (np.diff(after.rgb[0, :, 0]) >= 0).all()
+    assert after.source.estimated_range
+    same = luxscaler.expand(before, boost=1.0)
+    np.testing.assert_array_equal(same.rgb, before.rgb)
+    assert not same.source.estimated_range
+
+
+def test_what_was_expanded_says_so_in_its_file(tmp_path: Path) -> None:
+    for boost, words in ((4.0, True), (1.0, False)):
+        luxscaler.write(tmp_path / "a.exr", luxscaler.expand(_ramp(), boost=boost))
+        pixels = oiio.ImageBuf(str(tmp_path / "a.exr"))
+        assert ("estimated" in str(pixels.spec().getattribute("ImageDescription"))) == words
+
+
+def test_read_gives_what_write_wrote(tmp_path: Path) -> None:
+    picture = _ramp()
+    luxscaler.write(tmp_path / "a.exr", picture)
+    again = luxscaler.read(tmp_path / "a.exr")
+    np.testing.assert_array_equal(again.rgb, picture.rgb)
+    assert again.source.format == "exr"
+
+
+def test_bad_values_are_one_line_of_ours(tmp_path: Path) -> None:
+    for call, words in (
+        (lambda: luxscaler.read(tmp_path / "absent.png"), "absent.png does not exist"),
+        (lambda: luxscaler.write(tmp_path / "a.bmp", _ramp()), "no suffix of a known format"),
+        (lambda: luxscaler.expand(_ramp(), boost=50.0), "hdr_boost is 50.0"),
+        (lambda: luxscaler.load_model("nope"), "no weights called 'nope'"),
+        (lambda: luxscaler.upscale(b"", tmp_path / "a.exr", scale=9.0), "scale is 9.0"),
+        (lambda: luxscaler.upscale(b"", tmp_path / "a.exr", backend="cloud"), "backend is 'cloud'"),
+        (lambda: luxscaler.upscale(b"", tmp_path / "a.exr", jobs=0), "jobs is 0"),
+        (
+            lambda: luxscaler.upscale(_ramp(), tmp_path / "a.exr", self_reference=False),
+            "'photo' is none",
+        ),
+    ):
+        with pytest.raises(errors.LuxScalerError, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_model_says_what_it_is_and_upscales(real_weights: Path) -> None:
+    model = luxscaler.load_model("fast", device="cpu")
+    assert (model.name, model.scale, model.device.type, model.dtype) == ("fast", 4, "cpu", torch.float32)
+    seen: list[tuple[int, int]] = []
+    big = model.upscale(_ramp(), scale=2.5, progress=lambda done, total: seen.append((done, total)))
+    assert (big.width, big.height) == (160, 80)
+    assert seen[-1][0] == seen[-1][1]
+    assert np.abs(big.rgb.mean() - _ramp().rgb.mean()) < 0.01

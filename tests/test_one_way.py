@@ -34,10 +34,10 @@ def upscaler() -> Upscaler:
 
 
 def _picture(path: Path, mode: str) -> Path:
-    """150 × 100: light, dark and colour, some of it clipped."""
+    """100 × 70: light, dark and colour, some of it clipped."""
     rng = np.random.default_rng(3)
     small = rng.integers(0, 300, (6, 9, len(mode))).clip(0, 255).astype(np.uint8)
-    Image.fromarray(small, mode).resize((150, 100), Image.Resampling.BICUBIC).save(path)
+    Image.fromarray(small, mode).resize((100, 70), Image.Resampling.BICUBIC).save(path)
     return path
 
 
@@ -45,9 +45,9 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
 @pytest.mark.parametrize(
-    ("suffix", "mode"), [(".exr", "RGBA"), (".jpg", "RGB"), (".png", "RGBA"), (".webp", "RGB")]
+    ("suffix", "mode", "tile"),
+    [(".exr", "RGBA", 1024), (".jpg", "RGB", 1024), (".png", "RGBA", 64), (".jpg", "RGB", 64)],
 )
 def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
     suffix: str, mode: str, tile: int, tmp_path: Path, upscaler: Upscaler

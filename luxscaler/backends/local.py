@@ -1,11 +1,12 @@
 """Tiles upscaled in this process, on its GPU or CPU.
 
 The network takes one tile at a time; the second worker has its tile cut and its result checked and stored
-meanwhile. How a tile is upscaled is render.py's business.
+meanwhile. upscaling/render.py upscales a tile.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -54,34 +55,21 @@ class TileRenderer:
         return TileOutput(to_host(result.rgb), alpha, seconds, notices=result.notices, trusted=True)
 
 
-class LocalBackend:
-    """This process. `upscaler_for` gives the upscaler of a model's name."""
+class LocalSession:
+    """The network of one master, loaded."""
 
-    name = "local"
     workers = _WORKERS
 
     def __init__(
-        self,
-        upscaler_for: Callable[[str], Upscaler],
-        progress: Callable[[int, float], None] | None = None,
+        self, renderer: TileRenderer, context: MasterContext, progress: Callable[[int, float], None] | None
     ) -> None:
-        """progress: told a tile's number and what share of it is done, 0 to 1."""
-        self._upscaler_for = upscaler_for
+        self._renderer = renderer
+        self._context = context
         self._progress = progress
         self._network = threading.Lock()
-        self._renderer: TileRenderer | None = None
-        self._context: MasterContext | None = None
-
-    def start(self, context: MasterContext) -> None:
-        """Load the network. Raises InputError or WeightsError."""
-        upscaler = self._upscaler_for(context.settings.model)
-        self._renderer = TileRenderer(upscaler, context.settings, context.reference, is_hdr=context.is_hdr)
-        self._context = context
 
     def run(self, tile: Tile) -> TileOutput:
         """Upscale one tile. Raises InputError, UpscaleError and StoppedError."""
-        assert self._renderer is not None  # noqa: S101 - start comes first
-        assert self._context is not None  # noqa: S101
         stopped = self._context.raise_if_stopped
 
         def advance(done: int, total: int) -> None:
@@ -93,6 +81,24 @@ class LocalBackend:
             stopped()
             return self._renderer(tile, advance)
 
-    def close(self) -> None:
-        """Forget the network."""
-        self._renderer = None
+
+class LocalBackend:
+    """This process. `upscaler_for` gives the upscaler of a model's name."""
+
+    name = "local"
+
+    def __init__(
+        self,
+        upscaler_for: Callable[[str], Upscaler],
+        progress: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """progress: told a tile's number and what share of it is done, 0 to 1."""
+        self._upscaler_for = upscaler_for
+        self._progress = progress
+
+    @contextmanager
+    def open(self, context: MasterContext) -> Iterator[LocalSession]:
+        """Load the network. Raises InputError or WeightsError."""
+        upscaler = self._upscaler_for(context.settings.model)
+        renderer = TileRenderer(upscaler, context.settings, context.reference, is_hdr=context.is_hdr)
+        yield LocalSession(renderer, context, self._progress)

@@ -8,7 +8,7 @@ from luxscaler.errors import InputError
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
-    from luxscaler.backends.replicate.backend import ReplicateOptions
+    from luxscaler.backends.replicate.session import ReplicateOptions
     from luxscaler.masters.plan import Plan
     from luxscaler.options import UpscalerOptions
 
@@ -73,7 +73,7 @@ def _replicate(choice: BackendChoice, _progress: Callable[[int, float], None]) -
 
 
 def _replicate_options(choice: BackendChoice) -> "ReplicateOptions":
-    from luxscaler.backends.replicate.backend import ReplicateOptions  # noqa: PLC0415
+    from luxscaler.backends.replicate.session import ReplicateOptions  # noqa: PLC0415
     from luxscaler.replicate.prices import DEFAULT_HARDWARE, Price  # noqa: PLC0415
 
     options = ReplicateOptions(

@@ -52,13 +52,15 @@ class ApiOptions:
                 raise InputError(f"{name} is {value}; it must be a number above 0")
 
 
-class _Bearer(httpx.Auth):
+class Token(httpx.Auth):
     """The only keeper of the token."""
 
     def __init__(self, token: str) -> None:
-        self.__token = token
+        """Raises InputError, which does not show it, if there is none or it cannot be one."""
+        self.__token = checked_token(token)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Put the token into a request's header."""
         request.headers["Authorization"] = f"Bearer {self.__token}"
         yield request
 
@@ -72,13 +74,13 @@ class ReplicateApi:
 
     def __init__(
         self,
-        token: str,
+        token: Token,
         base_url: str = DEFAULT_BASE_URL,
         options: ApiOptions = ApiOptions(),
         pace: Pace | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Raises InputError: no token, or an address to which a token must not be sent."""
+        """Raises InputError for an address to which a token must not be sent."""
         self.base_url = checked_base_url(base_url)
         self.options = options
         self.pace = pace or Pace(clock=Clock())
@@ -86,8 +88,8 @@ class ReplicateApi:
         self._others = Limiter(options.others_per_minute, self.pace.clock)
         limits = httpx.Limits(max_connections=None)
         times = httpx.Timeout(options.answer, connect=options.connect, pool=None)
-        self._bearer = _Bearer(checked_token(token))
-        self._client = httpx.Client(auth=self._bearer, transport=transport, timeout=times, limits=limits)
+        self._token = token
+        self._client = httpx.Client(auth=token, transport=transport, timeout=times, limits=limits)
         self.plain = httpx.Client(
             transport=transport, timeout=httpx.Timeout(options.transfer, connect=options.connect, pool=None)
         )
@@ -191,7 +193,7 @@ class ReplicateApi:
         if answer.headers.get("ratelimit-remaining") == "0":
             limiter.hold(seconds_of(answer.headers.get("ratelimit-reset")) or 0.0)
         try:
-            return understood(answer, self.base_url, self._bearer.hidden)
+            return understood(answer, self.base_url, self._token.hidden)
         except BusyError as error:
             limiter.hold(error.delay)
             raise

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from luxscaler.cog.async_client import CogClient
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.async_client import AsyncCogClient
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.clock import Clock
 
 FRESH_SECONDS = 10.0
@@ -20,7 +20,7 @@ UNKNOWN: Json = {
 class Schemas:
     """What the containers say about the model."""
 
-    def __init__(self, cogs: Sequence[CogClient], clock: Clock) -> None:
+    def __init__(self, cogs: Sequence[AsyncCogClient], clock: Clock) -> None:
         self._cogs, self._clock = cogs, clock
         self._asked_at = float("-inf")
         self._found: Json | None = None

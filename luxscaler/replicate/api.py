@@ -12,14 +12,14 @@ from typing import Any
 
 import httpx
 
-from luxscaler.errors import BackendError, InputError
+from luxscaler.errors import BackendError, InputError, one_line
 from luxscaler.replicate.pace import Clock, Limiter, Pace
-from luxscaler.replicate.prediction import Prediction, parsed
 from luxscaler.replicate.responses import (
     DEFAULT_RETRY_AFTER,
     BusyError,
     NoAnswerError,
-    one_line,
+    RemotePrediction,
+    prediction_in,
     seconds_of,
     understood,
 )
@@ -119,7 +119,7 @@ class ReplicateApi:
         """Before a create, so that it is sent at once when it is announced."""
         self._creates.wait(self.pace)
 
-    def create(self, version: str, inputs: dict[str, Any], cancel_after: float) -> Prediction:
+    def create(self, version: str, inputs: dict[str, Any], cancel_after: float) -> RemotePrediction:
         """Create a prediction: a paid call, sent once.
 
         Raises BusyError (surely not created), NoAnswerError (perhaps created), BackendError (never will be).
@@ -134,12 +134,12 @@ class ReplicateApi:
             raise NoAnswerError(one_line(str(error)) or type(error).__name__) from error
         return _prediction(self._reply(answer, self._creates))
 
-    def get(self, prediction: str) -> Prediction | None:
+    def get(self, prediction: str) -> RemotePrediction | None:
         """How a prediction is; None if there is none."""
         reply = self._again("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
 
-    def get_once(self, prediction: str) -> Prediction | None:
+    def get_once(self, prediction: str) -> RemotePrediction | None:
         """As `get`, but asked once, also after a stop. Raises BusyError, NoAnswerError or BackendError."""
         reply = self._once("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
@@ -149,7 +149,7 @@ class ReplicateApi:
         path = f"/v1/predictions/{_checked_id(prediction)}/cancel"
         self._once("POST", path)
 
-    def predictions(self) -> Iterator[Prediction]:
+    def predictions(self) -> Iterator[RemotePrediction]:
         """All of the account, the newest first."""
         query: str | None = ""
         while query is not None:
@@ -229,9 +229,9 @@ def _checked_id(prediction: str) -> str:
     return prediction
 
 
-def _prediction(reply: Any) -> Prediction:
+def _prediction(reply: Any) -> RemotePrediction:
     try:
-        prediction = parsed(reply)
+        prediction = prediction_in(reply)
         _checked_id(prediction.id)
     except (ValueError, BackendError) as error:
         raise NoAnswerError(f"the reply is no prediction: {error}") from error

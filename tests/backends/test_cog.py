@@ -1,12 +1,9 @@
 """Cog containers as a place for tiles: busy ones, lost ones, broken ones, and the real server."""
 
-import base64
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from io import BytesIO
 from pathlib import Path
 
 import httpx
@@ -17,8 +14,7 @@ from luxscaler.backends import exr_transport
 from luxscaler.backends.base import MasterContext, Session, Tile, TileOutput
 from luxscaler.backends.cog.backend import CogBackend
 from luxscaler.backends.cog.session import CogOptions, CogSession
-from luxscaler.cog import client as cog_client
-from luxscaler.cog.reply import Reply
+from luxscaler.cog import messages
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError
 from tests.support.fake_cog import FakeCog, Fault, fake_cog
 from tests.support.tiles import a_context, a_tile, enlarged
@@ -226,7 +222,7 @@ def test_a_prediction_that_still_runs_under_its_id_is_not_run_beside_itself() ->
         name = f"{session.job}-0-1"
         client = httpx.Client()
         # As after a connection that broke without the server's notice.
-        body = cog_client.body_of(session.inputs(a_tile()))
+        body = messages.body_of(session.inputs(a_tile()))
         answer = client.put(
             f"{cog.url}/predictions/{name}", content=body, headers={"Prefer": "respond-async"}
         )
@@ -239,7 +235,7 @@ def test_a_prediction_that_still_runs_under_its_id_is_not_run_beside_itself() ->
 def test_a_request_that_cog_would_not_take_is_refused_before_it_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cog_client, "MAX_BODY", 2**20)
+    monkeypatch.setattr(messages, "MAX_BODY", 2**20)
     with fake_cog() as cog, _open(cog) as session:
         with pytest.raises(BackendError, match="smaller tiles"):
             session.run(a_tile(side=512))
@@ -255,42 +251,6 @@ def test_addresses_are_checked(urls: list[str]) -> None:
 def test_seconds_are_checked() -> None:
     with pytest.raises(InputError, match="tile is -1"):
         CogOptions(tile=-1)
-
-
-def _fed(data: bytes, step: int, most: int = 10**6) -> tuple[dict[str, object], bytes]:
-    target = BytesIO()
-    reply = Reply(target, most)
-    for start in range(0, len(data), step):
-        reply.feed(data[start : start + step])
-    return reply.end(), target.getvalue()
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 7, 64, 10**6])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 500])
-def test_replies_are_taken_apart_wherever_they_are_cut(step: int, count: int) -> None:
-    output = bytes(range(256)) * 2
-    data = f"data:application/octet-stream;base64,{base64.b64encode(output[:count]).decode()}"
-    whole = {"logs": 'a "output":"data:x;base64,QQ==" in a log', "output": data, "status": "succeeded"}
-    values, found = _fed(json.dumps(whole).encode(), step)
-    assert values == {**whole, "output": ""}
-    assert found == output[:count]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"[]",
-        b'{"output":"data:a/b;base64,QUJD',
-        b'{"output":"data:a/b;base64,QUJ*"}',
-        b'{"output":"data:a/b;base64,QUJ"}',
-        b'{"output":"data:a/b;base64,' + b"QUJD" * 1000 + b'"}',
-    ],
-    ids=["empty", "list", "cut", "letter", "short", "long"],
-)
-def test_damaged_replies_are_errors(data: bytes) -> None:
-    with pytest.raises(TileError):
-        _fed(data, 5, most=1000)
 
 
 @pytest.mark.slow

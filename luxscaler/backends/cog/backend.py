@@ -18,12 +18,12 @@ import httpx
 from luxscaler.backends.base import MasterContext
 from luxscaler.backends.cog.pool import Pool
 from luxscaler.backends.cog.session import CogOptions, CogSession
-from luxscaler.cog.client import CogContainer, LostError, keep_alive_transport
+from luxscaler.cog.client import CogClient, LostError, keep_alive_transport
+from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError, InputError
 
 _JOB = "cog.job"
 _GLANCE_SECONDS = 0.1
-_READY, _STARTING, _BUSY = "READY", "STARTING", "BUSY"
 
 
 class CogBackend:
@@ -52,11 +52,11 @@ class CogBackend:
         end connections are closed, which cancels what runs on them.
         """
         with (
-            httpx.Client(transport=self._transport or keep_alive_transport()) as client,
             tempfile.TemporaryDirectory(prefix="luxscaler-") as folder,
+            httpx.Client(transport=self._transport or keep_alive_transport()) as http,
         ):
-            containers = [CogContainer(url, client) for url in self._urls]
-            pool = Pool(containers, self._options.look_again, self._options.all_lost)
+            clients = [CogClient(url, http) for url in self._urls]
+            pool = Pool(clients, self._options.look_again, self._options.all_lost)
             _wait_until_ready(pool, context, self._options.start)
             job = context.ledger.recall(_JOB) or uuid.uuid4().hex[:12]
             context.ledger.remember(_JOB, job)
@@ -66,30 +66,27 @@ class CogBackend:
 def _wait_until_ready(pool: Pool, context: MasterContext, seconds: float) -> None:
     """Until no container says STARTING. Raises BackendError when one does not answer or none can be used."""
     deadline = time.monotonic() + seconds
-    waiting, missing = list(pool.places), list[str]()
+    waiting, missing = list(pool.containers), list[str]()
     while waiting:
         context.raise_if_stopped()
-        for place in list(waiting):
-            status = _health(place.container, missing)
-            if status == _STARTING and time.monotonic() < deadline:
+        for pooled in list(waiting):
+            try:
+                health = pooled.client.health()
+            except LostError as error:
+                missing.append(f"{pooled.client.url}: {error}")
+                waiting.remove(pooled)
                 continue
-            waiting.remove(place)
-            if status not in (_READY, _BUSY, ""):
-                pool.lose(place, f"its health check says {status}")
+            if health is Health.STARTING and time.monotonic() < deadline:
+                continue
+            waiting.remove(pooled)
+            if health not in (Health.READY, Health.BUSY):
+                pool.lose(pooled, f"its health check says {health}")
         if waiting:
             context.stop.wait(_GLANCE_SECONDS)
     if missing:
         raise BackendError(f"no answer from {len(missing)} Cog container(s): {'; '.join(missing)}")
     if not pool.alive:
         raise BackendError(f"no Cog container can be used: {pool.reasons()}")
-
-
-def _health(container: CogContainer, missing: list[str]) -> str:
-    try:
-        return container.health()
-    except LostError as error:
-        missing.append(f"{container.url}: {error}")
-        return ""
 
 
 def _checked(url: str) -> str:

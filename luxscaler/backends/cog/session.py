@@ -5,6 +5,7 @@ no attempt. cog/pool.py chooses the container, cog/client.py talks to it.
 """
 
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -14,9 +15,13 @@ from typing import TypeVar
 
 from luxscaler.backends import exr_transport
 from luxscaler.backends.base import MasterContext, Tile, TileOutput
-from luxscaler.backends.cog.pool import Place, Pool
-from luxscaler.cog.client import BusyError, CogContainer, LostError, Prediction, body_of, data_url
-from luxscaler.errors import InputError, StoppedError, TileError
+from luxscaler.backends.cog.pool import Pool
+from luxscaler.cog.client import BusyError, CogClient, LostError
+from luxscaler.cog.data_urls import data_url
+from luxscaler.cog.messages import body_of
+from luxscaler.cog.reply import Reply
+from luxscaler.cog.status import Status
+from luxscaler.errors import InputError, StoppedError, TileError, one_line
 
 _GLANCE_SECONDS = 0.1
 _STOP_SECONDS = 5.0
@@ -70,12 +75,9 @@ class CogSession:
         """Upscale one tile in the container that is free next."""
         body = body_of(self.inputs(tile))
         name = f"{self.job}-{tile.index}-{tile.attempt}"
-        path = self._folder / f"{name}{exr_transport.SUFFIX}"
-        try:
-            seconds = self._predict(name, body, path, tile.output_size)
+        with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
+            path, seconds = self._predict(name, body, Path(folder), tile.output_size)
             rgb, alpha = exr_transport.unpack(path, tile.output_size, tile.box)
-        finally:
-            path.unlink(missing_ok=True)  # the pixels lie in a file of their own
         return TileOutput(rgb, alpha, seconds)
 
     def inputs(self, tile: Tile) -> dict[str, object]:
@@ -83,53 +85,50 @@ class CogSession:
         picture = _as_data_url(exr_transport.pack(tile.picture, is_hdr=self._context.is_hdr))
         return exr_transport.tile_inputs(self._context.settings, picture, self._reference, tile.box)
 
-    def _predict(self, name: str, body: bytes, path: Path, size: tuple[int, int]) -> float:
-        """Have it done by one container or the next; the seconds it took."""
+    def _predict(self, name: str, body: bytes, folder: Path, size: tuple[int, int]) -> tuple[Path, float]:
+        """Have it done by one container or the next; (the result's file, the seconds it took)."""
         deadline = time.monotonic() + self._options.busy
         while True:
-            place = self._pool.take(self._context.raise_if_stopped)
+            pooled = self._pool.take(self._context.raise_if_stopped)
             try:
-                prediction = self._ask(place.container, name, body, path, size)
+                reply = self._ask(pooled.client, name, body, folder, size)
             except BusyError as error:
-                self._pool.busy(place)
+                self._pool.busy(pooled)
                 if time.monotonic() > deadline:
                     raise TileError(
                         f"all containers were busy for {self._options.busy:g} s", counts=False
                     ) from error
             except LostError as error:
-                self._pool.lose(place, str(error))
-                raise TileError(f"{place.container.url} is lost: {error}", counts=False) from error
+                self._pool.lose(pooled, str(error))
+                raise TileError(f"{pooled.client.url} is lost: {error}", counts=False) from error
             except BaseException:
-                self._pool.give_back(place)
+                self._pool.give_back(pooled)
                 raise
             else:
-                self._pool.give_back(place)
-                return _seconds(prediction, place)
+                self._pool.give_back(pooled)
+                return folder / _file_in(reply, pooled.client.url), reply.seconds
 
-    def _ask(
-        self, container: CogContainer, name: str, body: bytes, path: Path, size: tuple[int, int]
-    ) -> Prediction:
+    def _ask(self, client: CogClient, name: str, body: bytes, folder: Path, size: tuple[int, int]) -> Reply:
         most = exr_transport.most_bytes(size)
 
-        def work() -> Prediction:
-            with path.open("wb") as target:
-                return container.predict(name, body, target, most, self._options.tile)
+        def work() -> Reply:
+            return client.predict(name, body, folder, most, self._options.tile)
 
-        return _interruptible(work, self._context.stop, lambda: container.cancel(name))
+        return _interruptible(work, self._context.stop, lambda: client.cancel(name))
 
 
 def _as_data_url(data: bytes) -> str:
     return data_url(exr_transport.CONTENT_TYPE, data)
 
 
-def _seconds(prediction: Prediction, place: Place) -> float:
-    """What a prediction that succeeded took; TileError for any other."""
-    if prediction.status == "succeeded" and prediction.has_output:
-        return prediction.seconds
-    if prediction.status == "canceled":
-        raise TileError(f"the prediction was canceled at {place.container.url}", counts=False)
-    reason = prediction.error or f"status {prediction.status!r} without a picture"
-    raise TileError(f"{place.container.url}: {reason}")
+def _file_in(reply: Reply, url: str) -> str:
+    """The name of the file that a prediction made; TileError if it made none."""
+    if reply.status is Status.SUCCEEDED and reply.file is not None:
+        return reply.file
+    if reply.status is Status.CANCELED:
+        raise TileError(f"the prediction was canceled at {url}", counts=False)
+    reason = one_line(reply.error) or f"status {str(reply.status)!r} without a picture"
+    raise TileError(f"{url}: {reason}")
 
 
 def _interruptible(work: Callable[[], Result], stop: threading.Event, cancel: Callable[[], None]) -> Result:

@@ -17,8 +17,7 @@ from luxscaler.backends.replicate.session import ReplicateOptions, ReplicateSess
 from luxscaler.errors import BackendError, CostError
 from luxscaler.replicate.api import DEFAULT_BASE_URL, ReplicateApi, Token, checked_base_url
 from luxscaler.replicate.pace import Clock, Pace
-from luxscaler.replicate.prediction import version_id
-from luxscaler.replicate.responses import NoAnswerError
+from luxscaler.replicate.responses import NoAnswerError, version_id
 
 
 class ReplicateBackend:

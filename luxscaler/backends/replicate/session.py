@@ -13,12 +13,12 @@ from luxscaler.backends.base import MasterContext, Tile, TileOutput
 from luxscaler.backends.replicate.budget import Budget
 from luxscaler.backends.replicate.calls import Call, CallOptions, Calls
 from luxscaler.backends.replicate.results import Results, UnusableError
+from luxscaler.cog.status import Status
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError
 from luxscaler.replicate.api import ApiOptions, ReplicateApi
 from luxscaler.replicate.download import GoneError
-from luxscaler.replicate.prediction import Prediction
 from luxscaler.replicate.prices import Estimate, Price, estimate
-from luxscaler.replicate.responses import NoAnswerError
+from luxscaler.replicate.responses import NoAnswerError, RemotePrediction
 
 _REFERENCE_SECONDS = 20 * 3600.0
 """An upload lives for 24 hours; a tile that is created now may wait some time for its turn."""
@@ -131,9 +131,9 @@ class ReplicateSession:
             raise
         if prediction is None:
             raise self._lost(call, prediction)
-        if prediction.status == "succeeded" and prediction.data_removed:
+        if prediction.status is Status.SUCCEEDED and prediction.data_removed:
             raise self._lost(call, prediction)
-        if prediction.status != "succeeded" or prediction.output is None:
+        if prediction.status is not Status.SUCCEEDED or prediction.output is None:
             raise self._failed(call, prediction)
         seconds, dollars = self._cost(prediction)
         try:
@@ -146,17 +146,17 @@ class ReplicateSession:
         self._calls.succeeded(call, seconds, dollars)
         return TileOutput(rgb, alpha, seconds, dollars if call.number is not None else 0.0)
 
-    def _failed(self, call: Call, prediction: Prediction) -> TileError:
+    def _failed(self, call: Call, prediction: RemotePrediction) -> TileError:
         """Settle a prediction that ended without a result."""
         seconds, dollars = self._cost(prediction)
         self._calls.ended(call, prediction.status, seconds, dollars)
-        if prediction.status in ("canceled", "aborted"):
+        if prediction.status in (Status.CANCELED, Status.ABORTED):
             # One of an earlier run was canceled when that was stopped.
             reason = f"was {prediction.status}; it may take {self._options.cancel_after} s"
             return TileError(f"prediction {prediction.id} {reason}", counts=not call.is_old)
         return TileError(f"prediction {prediction.id}: {prediction.error or 'it gave no picture'}")
 
-    def _lost(self, call: Call, prediction: Prediction | None) -> BackendError | TileError:
+    def _lost(self, call: Call, prediction: RemotePrediction | None) -> BackendError | TileError:
         """What was paid for is not there any more: settle it only if the user agreed to pay again."""
         if not self._options.pay_again:
             return BackendError(
@@ -170,13 +170,13 @@ class ReplicateSession:
     def _cancel(self, call: Call) -> None:
         """The user stopped: what is under way is canceled. One that ended well is kept for the next run."""
         prediction = self._results.canceled(call.prediction)
-        if prediction is not None and prediction.is_over and prediction.status != "succeeded":
+        if prediction is not None and prediction.is_over and prediction.status is not Status.SUCCEEDED:
             self._calls.ended(call, prediction.status, *self._cost(prediction))
 
-    def _cost(self, prediction: Prediction) -> tuple[float, float]:
+    def _cost(self, prediction: RemotePrediction) -> tuple[float, float]:
         """(seconds, dollars); what is not known is taken for the most."""
         seconds = prediction.predict_time
-        if seconds is None and prediction.status == "succeeded":
+        if seconds is None and prediction.status is Status.SUCCEEDED:
             return 0.0, self._options.bound
         # A failed prediction of a public model is free; of a private one it is not: this errs upwards.
         return seconds or 0.0, (seconds or 0.0) * self._options.price.per_second

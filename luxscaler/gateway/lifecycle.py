@@ -12,9 +12,9 @@ import logging
 from collections import defaultdict
 from typing import Any
 
+from luxscaler.clock import Clock
 from luxscaler.cog.messages import Json
 from luxscaler.cog.status import Status
-from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier

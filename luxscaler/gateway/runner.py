@@ -11,13 +11,13 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
+from luxscaler.clock import Clock
 from luxscaler.cog.async_client import AsyncCogClient, Lost, NotTaken, Outcome
 from luxscaler.cog.data_urls import file_as_data_url, map_strings
 from luxscaler.cog.messages import Json
 from luxscaler.cog.reply import Reply
 from luxscaler.cog.status import Health, Status
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.lifecycle import Lifecycle
 from luxscaler.gateway.prediction import Prediction
@@ -111,10 +111,10 @@ class Runner:
         """One container's worker; no error of one prediction ends it."""
         while True:
             try:
-                await self._parts.clock.sleep(await self._step(cog))
+                await self._parts.clock.sleep_async(await self._step(cog))
             except Exception:  # noqa: PERF203 - each step is a prediction
                 _log.exception("the worker of %s", cog.url)
-                await self._parts.clock.sleep(self._parts.settings.health_seconds)
+                await self._parts.clock.sleep_async(self._parts.settings.health_seconds)
 
     async def _step(self, cog: AsyncCogClient) -> float:
         """Run the next prediction, or wait a while for one; seconds to pause."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from luxscaler.clock import Clock
 from luxscaler.cog.async_client import AsyncCogClient
 from luxscaler.cog.messages import Json
-from luxscaler.gateway.clock import Clock
 
 FRESH_SECONDS = 10.0
 """For so long an answer is believed, `none` too: creates should not wait for containers each time."""

@@ -7,11 +7,11 @@ import json
 import mimetypes
 from typing import Any
 
+from luxscaler.clock import iso
 from luxscaler.cog.data_urls import CONTENT_TYPES, file_as_data_url
 from luxscaler.cog.messages import Json
 from luxscaler.cog.reply import FILE_KEY
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.clock import iso
 from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import httpx
 from starlette.requests import Request
 
+from luxscaler.clock import Clock
 from luxscaler.cog.async_client import AsyncCogClient
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.expiry import keep_time
 from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.keys import Keys

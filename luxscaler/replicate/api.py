@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 
+from luxscaler.clock import backoff
 from luxscaler.errors import BackendError, InputError, one_line
-from luxscaler.replicate.pace import Clock, Limiter, Pace
+from luxscaler.replicate.pace import Limiter, Pace
 from luxscaler.replicate.responses import (
     DEFAULT_RETRY_AFTER,
     BusyError,
@@ -83,7 +84,7 @@ class ReplicateApi:
         """Raises InputError for an address to which a token must not be sent."""
         self.base_url = checked_base_url(base_url)
         self.options = options
-        self.pace = pace or Pace(clock=Clock())
+        self.pace = pace or Pace()
         self._creates = Limiter(options.creates_per_minute, self.pace.clock)
         self._others = Limiter(options.others_per_minute, self.pace.clock)
         limits = httpx.Limits(max_connections=None)
@@ -166,7 +167,7 @@ class ReplicateApi:
     ) -> dict[str, Any]:
         """A call that may be repeated, until it is answered. NoAnswerError when patience ends."""
         deadline = self.pace.now() + self.options.patience
-        delay = _FIRST_DELAY
+        pauses = backoff(_FIRST_DELAY, _LONGEST_DELAY)
         while True:
             self._others.wait(self.pace)
             try:
@@ -174,8 +175,7 @@ class ReplicateApi:
             except (NoAnswerError, BusyError) as error:
                 if self.pace.now() >= deadline:
                     raise NoAnswerError(f"no answer for {self.options.patience:g} s: {error}") from error
-                self.pace.pause(max(delay, error.delay if isinstance(error, BusyError) else 0.0))
-                delay = min(2 * delay, _LONGEST_DELAY)
+                self.pace.pause(max(next(pauses), error.delay if isinstance(error, BusyError) else 0.0))
 
     def _once(
         self, method: str, path: str, *, missing_is_none: bool = False, **values: Any

@@ -8,11 +8,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import httpx
 
+from luxscaler.clock import from_iso
 from luxscaler.cog.status import Status
 from luxscaler.errors import BackendError, InputError, one_line
 
@@ -110,7 +110,7 @@ def prediction_in(reply: Any) -> RemotePrediction:
         output=output if isinstance(output, str) and output else None,
         error=" ".join(str(reply.get("error") or "").split())[:500],
         data_removed=reply.get("data_removed") is True,
-        created_at=_moment(reply.get("created_at")),
+        created_at=from_iso(reply.get("created_at")),
         predict_time=_positive(seconds),
     )
 
@@ -147,16 +147,6 @@ def _detail(reply: dict[str, Any], answer: httpx.Response) -> str:
     for field in fields if isinstance(fields, list) else []:
         words.append(": ".join(map(str, field.values())) if isinstance(field, dict) else str(field))  # noqa: PERF401
     return ": ".join(words) or answer.text
-
-
-def _moment(text: object) -> float | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _positive(value: object) -> float | None:

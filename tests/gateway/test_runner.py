@@ -20,8 +20,8 @@ from PIL import Image
 from luxscaler.cog import reply
 from luxscaler.gateway import runner
 from luxscaler.io.read import read_picture
+from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import FakeCog, Fault, fake_cog
-from tests.support.gateway_clock import ManualClock
 from tests.support.gateway_server import GatewayServer, free_port, gateway_process, gateway_server
 
 

@@ -21,8 +21,8 @@ from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 from luxscaler.replicate.signing import new_id
 from tests.gateway.test_runner import tile_url
+from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import fake_cog
-from tests.support.gateway_clock import ManualClock
 from tests.support.gateway_server import gateway_server
 from tests.support.webhook_receiver import webhook_receiver
 

@@ -6,9 +6,10 @@ work ends.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+from luxscaler.clock import backoff
 from luxscaler.cog.client import CogClient, LostError
 from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError
@@ -19,6 +20,10 @@ _GLANCE_SECONDS = 0.1
 _USABLE = (Health.READY, Health.BUSY)
 
 
+def _rests() -> Iterator[float]:
+    return backoff(_FIRST_REST, _LONGEST_REST)
+
+
 @dataclass
 class PooledContainer:
     """A container and what is known of it."""
@@ -27,7 +32,7 @@ class PooledContainer:
     taken: bool = False
     used_at: float = 0.0
     rests_until: float = 0.0
-    rest: float = _FIRST_REST
+    rests: Iterator[float] = field(default_factory=_rests)
     lost: str = ""
     """Why, if it is."""
     look_at: float = 0.0
@@ -77,14 +82,13 @@ class Pool:
     def give_back(self, pooled: PooledContainer) -> None:
         """It did its work."""
         with self._changed:
-            pooled.taken, pooled.rest = False, _FIRST_REST
+            pooled.taken, pooled.rests = False, _rests()
             self._changed.notify_all()
 
     def busy(self, pooled: PooledContainer) -> None:
         """It has a prediction of somebody else: others come first for a moment."""
         with self._changed:
-            pooled.taken, pooled.rests_until = False, self._now() + pooled.rest
-            pooled.rest = min(_LONGEST_REST, 2 * pooled.rest)
+            pooled.taken, pooled.rests_until = False, self._now() + next(pooled.rests)
             self._changed.notify_all()
 
     def lose(self, pooled: PooledContainer, reason: str) -> None:

@@ -14,9 +14,10 @@ import httpx
 
 from luxscaler.backends.base import MasterContext
 from luxscaler.backends.replicate.session import ReplicateOptions, ReplicateSession
+from luxscaler.clock import Clock
 from luxscaler.errors import BackendError, CostError
 from luxscaler.replicate.api import DEFAULT_BASE_URL, ReplicateApi, Token, checked_base_url
-from luxscaler.replicate.pace import Clock, Pace
+from luxscaler.replicate.pace import Pace
 from luxscaler.replicate.responses import NoAnswerError, version_id
 
 

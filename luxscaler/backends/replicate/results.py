@@ -8,6 +8,7 @@ from pathlib import Path
 
 from luxscaler.backends import exr_transport
 from luxscaler.backends.base import Tile
+from luxscaler.clock import backoff
 from luxscaler.errors import BackendError, TileError
 from luxscaler.picture import FloatArray
 from luxscaler.replicate.api import ReplicateApi
@@ -41,7 +42,7 @@ class Results:
 
         Raises StoppedError, NoAnswerError, TileError when it does not end.
         """
-        pace, delay = self._api.pace, _FIRST_POLL
+        pace, pauses = self._api.pace, backoff(_FIRST_POLL, _LONGEST_POLL, 1.5)
         overdue_at = pace.now() + self._cancel_after + _OVERDUE_SECONDS
         canceled = False
         while True:
@@ -53,8 +54,7 @@ class Results:
             if pace.now() > overdue_at:
                 self._try_cancel(prediction)
                 canceled, overdue_at = True, pace.now() + _OVERDUE_SECONDS
-            pace.pause(delay)
-            delay = min(1.5 * delay, _LONGEST_POLL)
+            pace.pause(next(pauses))
 
     def canceled(self, prediction: str) -> RemotePrediction | None:
         """Cancel it although the work has stopped; how it ended, or None if that cannot be known now."""
@@ -76,7 +76,7 @@ class Results:
         same again and again. Raises GoneError, UnusableError, TileError when no download works, StoppedError.
         """
         path = self._folder / f"{prediction.id}{exr_transport.SUFFIX}"
-        delay, digests = _FIRST_WAIT, list[str]()
+        pauses, digests = backoff(_FIRST_WAIT, _LONGEST_WAIT), list[str]()
         while True:
             digests.append("")
             try:
@@ -89,8 +89,7 @@ class Results:
                     raise
             finally:
                 path.unlink(missing_ok=True)
-            self._api.pace.pause(delay)
-            delay = min(2 * delay, _LONGEST_WAIT)
+            self._api.pace.pause(next(pauses))
 
     def _fetched(self, prediction: RemotePrediction, path: Path, size: tuple[int, int]) -> str:
         output, most = prediction.output or "", exr_transport.most_bytes(size)

@@ -12,7 +12,8 @@ import argparse
 import io
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,8 +25,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput  # noqa: E402
-from luxscaler.backends.local import LocalBackend  # noqa: E402
+from luxscaler.backends.base import MasterContext, Tile  # noqa: E402
+from luxscaler.backends.local import LocalBackend, LocalSession  # noqa: E402
 from luxscaler.io.read import read_picture  # noqa: E402
 from luxscaler.masters.upscale import upscale_picture  # noqa: E402
 from luxscaler.options import UpscalerOptions  # noqa: E402
@@ -48,13 +49,13 @@ class DisturbedBackend(LocalBackend):
         self._disturb = disturb
         self._with_reference = reference
 
-    def start(self, context: MasterContext) -> None:
-        """As LocalBackend, the reference withheld if so asked."""
-        super().start(context if self._with_reference else replace(context, reference=None))
-
-    def run(self, tile: Tile) -> TileOutput:
-        """As LocalBackend, of the damaged tile."""
-        return super().run(self._disturb(tile))
+    @contextmanager
+    def open(self, context: MasterContext) -> Iterator[LocalSession]:
+        """Damages tiles before they are upscaled; withholds the reference if so asked."""
+        with super().open(context if self._with_reference else replace(context, reference=None)) as session:
+            upscale = session.run
+            session.run = lambda tile: upscale(self._disturb(tile))  # type: ignore[method-assign]
+            yield session
 
 
 def disturbed(tile: Tile) -> Tile:

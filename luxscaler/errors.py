@@ -19,6 +19,8 @@ where they are called, with the cause kept (`raise ... from error`); nothing her
 libraries.
 """
 
+_MAX_SHOWN = 300
+
 
 class LuxScalerError(Exception):
     """Base of all errors that LuxScaler raises on purpose."""
@@ -77,3 +79,9 @@ class StoppedError(LuxScalerError):
 
 class GatewayError(LuxScalerError):
     """The gateway cannot start with these settings, or its data folder cannot be used."""
+
+
+def one_line(text: str) -> str:
+    """What another program says, fit for a message of ours: on one line, at most 300 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"

@@ -14,12 +14,15 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py"]
 FLOORS = (
-    *("errors", "options", "geometry", "picture", "color"),
+    *("errors", "clock", "options", "geometry", "picture", "color"),
     *("networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "api", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
-WITHOUT_TORCH = ("errors", "options", "geometry", "picture", "color", "cog", "replicate", "gateway", "io")
+WITHOUT_TORCH = (
+    *("errors", "clock", "options", "geometry", "picture", "color"),
+    *("cog", "replicate", "gateway", "io"),
+)
 CONTAINER_ONLY = {
     "numpy",
     "torch",

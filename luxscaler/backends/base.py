@@ -1,13 +1,15 @@
 """What every place that upscales tiles offers, and what it is given: one small interface.
 
-A backend gets a tile with its context and gives the upscaled tile back; it blocks until it has it. The
-caller runs as many tiles at once as `workers` says, each in a thread of its own. Backends know nothing of
-plans, seams or masters; what they must remember across a crash (an intent to pay) they write into the
-Ledger. This module imports no backend.
+    with backend.open(context) as session:      # the network is loaded, the containers are ready
+        output = session.run(tile)              # blocks until the upscaled tile is here
+
+The caller runs as many tiles at once as `session.workers` says, each in a thread of its own. What a backend
+must remember across a crash (an intent to pay) it writes into the Ledger.
 """
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -113,22 +115,12 @@ class MasterContext:
             raise StoppedError("stopped")
 
 
-class Backend(Protocol):
-    """A place that upscales tiles."""
-
-    @property
-    def name(self) -> str:
-        """For messages and reports."""
+class Session(Protocol):
+    """A backend that is ready for the tiles of one master."""
 
     @property
     def workers(self) -> int:
-        """How many tiles it can have under way at once; known after `start`."""
-
-    def start(self, context: MasterContext) -> None:
-        """Make ready: load the network, check the containers, upload the reference. Before any `run`.
-
-        Raises BackendError (nothing was paid) or InputError.
-        """
+        """How many tiles it can have under way at once."""
 
     def run(self, tile: Tile) -> TileOutput:
         """Upscale one tile; called from several threads at once.
@@ -137,5 +129,17 @@ class Backend(Protocol):
         StoppedError once `context.stop` is set.
         """
 
-    def close(self) -> None:
-        """Free what `start` took. Also after an error; may be called twice."""
+
+class Backend(Protocol):
+    """A place that upscales tiles."""
+
+    @property
+    def name(self) -> str:
+        """For messages and reports."""
+
+    def open(self, context: MasterContext) -> AbstractContextManager[Session]:
+        """Make ready for one master: load the network, check the containers, upload the reference.
+
+        Everything that this takes is freed at the end of the `with` block. Entering it raises BackendError
+        (nothing was paid) or InputError.
+        """

@@ -9,8 +9,7 @@ from luxscaler.options import UpscalerOptions
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
-    from luxscaler.backends.replicate.backend import ReplicateOptions
-    from luxscaler.options import UpscalerOptions
+    from luxscaler.backends.replicate.session import ReplicateOptions
     from luxscaler.tiling.plan import Plan
 
 BACKENDS = ("local", "cog", "replicate", "ray")
@@ -92,7 +91,7 @@ def _replicate(choice: BackendOptions, _progress: Callable[[int, float], None]) 
 
 
 def _replicate_options(choice: BackendOptions) -> "ReplicateOptions":
-    from luxscaler.backends.replicate.backend import ReplicateOptions  # noqa: PLC0415
+    from luxscaler.backends.replicate.session import ReplicateOptions  # noqa: PLC0415
     from luxscaler.replicate.prices import DEFAULT_HARDWARE, Price  # noqa: PLC0415
 
     options = ReplicateOptions(

@@ -20,6 +20,7 @@ from luxscaler.io.write import export
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.options import DecodeLimits
 from luxscaler.picture import FloatArray, Picture
+from luxscaler.pipeline.request import TileSettings
 
 CONTENT_TYPE = "image/x-exr"
 SUFFIX = ".exr"
@@ -77,6 +78,24 @@ def unpack(
         raise TileError("the result has values that are not finite")
     _check_box(parcel, box)
     return picture.rgb, picture.alpha
+
+
+def tile_inputs(
+    settings: TileSettings, tile: str, reference: str | None, box: TileBox | None
+) -> dict[str, object]:
+    """What a container is asked. tile, reference: addresses or data URLs of their EXR files."""
+    inputs: dict[str, object] = {
+        "tile_input": tile,
+        "output_format": "exr",
+        "fractality": settings.fractality,
+        "scale": settings.scale,
+        "model": settings.model,
+    }
+    if reference is not None:
+        inputs["global_reference"] = reference
+        if box is not None:
+            inputs["tile_box"] = number_text(box)
+    return inputs
 
 
 def most_bytes(size: tuple[int, int]) -> int:

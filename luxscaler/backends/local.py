@@ -1,11 +1,12 @@
 """Tiles upscaled in this process, on its GPU or CPU.
 
 The network takes one tile at a time; the second worker has its tile cut and its result checked and stored
-meanwhile. How a tile is upscaled is render.py's business.
+meanwhile. upscaling/render.py upscales a tile.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -55,11 +56,37 @@ class TileRenderer:
         return TileOutput(to_host(result.rgb), alpha, seconds, notices=result.notices, trusted=True)
 
 
+class LocalSession:
+    """The network of one master, loaded."""
+
+    workers = _WORKERS
+
+    def __init__(
+        self, renderer: TileRenderer, context: MasterContext, progress: Callable[[int, float], None] | None
+    ) -> None:
+        self._renderer = renderer
+        self._context = context
+        self._progress = progress
+        self._network = threading.Lock()
+
+    def run(self, tile: Tile) -> TileOutput:
+        """Upscale one tile. Raises InputError, UpscaleError and StoppedError."""
+        stopped = self._context.raise_if_stopped
+
+        def advance(done: int, total: int) -> None:
+            stopped()
+            if self._progress is not None:
+                self._progress(tile.index, done / max(total, 1))
+
+        with self._network:
+            stopped()
+            return self._renderer(tile, advance)
+
+
 class LocalBackend:
     """This process. `upscaler_for` gives the upscaler of a model's name."""
 
     name = "local"
-    workers = _WORKERS
 
     def __init__(
         self,
@@ -69,35 +96,15 @@ class LocalBackend:
         """progress: told a tile's number and what share of it is done, 0 to 1."""
         self.upscaler_for = upscaler_for
         self._progress = progress
-        self._network = threading.Lock()
-        self._renderer: TileRenderer | None = None
-        self._context: MasterContext | None = None
 
-    def start(self, context: MasterContext) -> None:
+    @contextmanager
+    def open(self, context: MasterContext) -> Iterator[LocalSession]:
         """Load the network. Raises InputError or WeightsError."""
         upscaler = self.upscaler_for(context.settings.model)
-        self._renderer = TileRenderer(upscaler, context.settings, context.reference, is_hdr=context.is_hdr)
-        self._context = context
-
-    def run(self, tile: Tile) -> TileOutput:
-        """Upscale one tile. Raises InputError, UpscaleError and StoppedError."""
-        assert self._renderer is not None  # noqa: S101 - start comes first
-        assert self._context is not None  # noqa: S101
-        stopped = self._context.raise_if_stopped
-
-        def advance(done: int, total: int) -> None:
-            stopped()
-            self.tell(tile.index, done / max(total, 1))
-
-        with self._network:
-            stopped()
-            return self._renderer(tile, advance)
+        renderer = TileRenderer(upscaler, context.settings, context.reference, is_hdr=context.is_hdr)
+        yield LocalSession(renderer, context, self._progress)
 
     def tell(self, number: int, share: float) -> None:
         """Pass on what share of a tile is done, 0 to 1."""
         if self._progress is not None:
             self._progress(number, share)
-
-    def close(self) -> None:
-        """Forget the network."""
-        self._renderer = None

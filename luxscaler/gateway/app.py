@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from luxscaler.gateway.clock import Clock, SystemClock
+from luxscaler.clock import Clock
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.limits import MULTIPART_BYTES, Envelope, throttled
 from luxscaler.gateway.problems import Problem, not_found, unauthenticated
@@ -25,7 +25,7 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_gateway(settings, keys, clock or SystemClock()) as gateway:
+        async with running_gateway(settings, keys, clock or Clock()) as gateway:
             app.state.gateway = gateway
             yield
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.prediction import EVENTS, Event
 from luxscaler.gateway.problems import Problem, invalid_input, invalid_version
 from luxscaler.gateway.settings import Settings

@@ -15,7 +15,7 @@ async def keep_time(parts: Parts, runner: Runner) -> None:
             sweep(parts, runner)
         except Exception:
             _log.exception("the janitor")
-        await parts.clock.sleep(INTERVAL_SECONDS)
+        await parts.clock.sleep_async(INTERVAL_SECONDS)
 
 
 def sweep(parts: Parts, runner: Runner) -> None:

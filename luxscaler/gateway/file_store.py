@@ -2,10 +2,10 @@
 
     data/files/ID                an upload
     data/outputs/PREDICTION/NAME  a result's file
-    data/work/                   replies of Cog while they are taken apart; emptied at the start
+    data/work/                   uploads that have not arrived whole; emptied at the start
 
 Names that come from outside never become paths here: ids are the gateway's own, and an output's name is one
-that data_urls.py made. Who may read what is decided in addresses.py and the routes.
+that cog/reply.py made. addresses.py and the routes decide who may read what.
 """
 
 import hashlib

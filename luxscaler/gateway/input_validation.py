@@ -6,7 +6,7 @@ inputs checked by the model alone. Unknown inputs are left to the model too.
 
 from typing import Any
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.problems import Problem
 
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -4,8 +4,7 @@
                  │            └──────┴─ canceled     by the client, or its deadline
                  └─ canceled | aborted
 
-A change that comes too late, of a prediction that is over, changes nothing. Who runs predictions is not known
-here, nor what HTTP is.
+A change that comes too late, of a prediction that is over, changes nothing.
 """
 
 import asyncio
@@ -13,9 +12,10 @@ import logging
 from collections import defaultdict
 from typing import Any
 
-from luxscaler.cog.data_urls import Json
-from luxscaler.gateway.clock import Clock
-from luxscaler.gateway.prediction import Prediction, Status
+from luxscaler.clock import Clock
+from luxscaler.cog.messages import Json
+from luxscaler.cog.status import Status
+from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 
@@ -40,13 +40,15 @@ class Lifecycle:
 
     def begun(self, name: str) -> None:
         """A container works on it."""
-        if self._store.change(name, "status = 'starting'", status="processing", started_at=self._clock.now()):
+        if self._store.change(
+            name, f"status = '{Status.STARTING}'", status=Status.PROCESSING, started_at=self._clock.now()
+        ):
             _log.info("prediction %s: processing", name)
             self._tell(name, "start")
 
     def put_back(self, name: str) -> None:
         """The container did not take it: it waits again."""
-        self._store.change(name, status="starting", started_at=None, container="")
+        self._store.change(name, status=Status.STARTING, started_at=None, container="")
         self.created.set()
 
     def logs(self, name: str, logs: str) -> None:
@@ -69,7 +71,7 @@ class Lifecycle:
         values: Json = {"status": status, "error": error, "completed_at": now}
         if metrics:
             values["metrics"] = metrics
-        if status != "succeeded":
+        if status is not Status.SUCCEEDED:
             values["output"] = None
         if not self._store.change(name, **values):
             return False
@@ -95,7 +97,7 @@ class Lifecycle:
             if not self._waiting[name]:
                 del self._waiting[name]
 
-    def _tell(self, name: str, event: Any) -> None:
+    def _tell(self, name: str, event: Event) -> None:
         found = self._store.prediction(name)
         if found is not None:
             self._notifier.notify(found, event)

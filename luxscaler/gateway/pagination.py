@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.problems import Problem
 
 _NEWEST = 2**62

@@ -1,16 +1,14 @@
-"""A prediction as the gateway keeps it. How it is stored, run or shown is the business of other modules."""
+"""A prediction as the gateway keeps it: what store.py stores, runner.py runs and serialize.py shows."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
+from luxscaler.cog.status import Status
 
-Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 Event = Literal["start", "output", "logs", "completed"]
 
 EVENTS: tuple[Event, ...] = ("start", "output", "logs", "completed")
-TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
-"""canceled: after it had begun; aborted: its deadline came before it began."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Prediction:
     input: Json
     created_at: float
     """All times are seconds since 1970."""
-    status: Status = "starting"
+    status: Status = Status.STARTING
     output: Any = None
     error: str | None = None
     logs: str = ""
@@ -43,4 +41,4 @@ class Prediction:
     @property
     def is_over(self) -> bool:
         """Whether nothing about it will change any more."""
-        return self.status in TERMINAL
+        return self.status.is_over

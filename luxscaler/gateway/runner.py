@@ -7,19 +7,20 @@ when the connection breaks), what waited still waits. HTTP and files are the cli
 """
 
 import asyncio
-import base64
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from luxscaler.cog.async_client import CogClient, Lost, NotTaken, Outcome
-from luxscaler.cog.data_urls import Json, map_strings
+from luxscaler.clock import Clock
+from luxscaler.cog.async_client import AsyncCogClient, Lost, NotTaken, Outcome
+from luxscaler.cog.data_urls import file_as_data_url, map_strings
+from luxscaler.cog.messages import Json
+from luxscaler.cog.reply import Reply
+from luxscaler.cog.status import Health, Status
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.lifecycle import Lifecycle
-from luxscaler.gateway.prediction import Prediction, Status
+from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.tasks import Tasks
@@ -54,16 +55,15 @@ class Parts:
 class Runner:
     """Runs the predictions of one gateway."""
 
-    def __init__(self, parts: Parts, cogs: tuple[CogClient, ...]) -> None:
-        self._parts, self.cogs = parts, cogs
-        self.health: dict[str, str] = {cog.url: "UNKNOWN" for cog in cogs}
+    def __init__(self, parts: Parts, cogs: tuple[AsyncCogClient, ...]) -> None:
+        self._parts, self._cogs = parts, cogs
         self._tasks = Tasks()
-        self._running: dict[str, tuple[CogClient, asyncio.Task[Outcome]]] = {}
+        self._running: dict[str, tuple[AsyncCogClient, asyncio.Task[Outcome]]] = {}
 
     def start(self) -> None:
         """Clear up after a former run, then work."""
         self.give_up("The gateway stopped")
-        for cog in self.cogs:
+        for cog in self._cogs:
             self._tasks.add(self._work(cog))
 
     async def stop(self) -> None:
@@ -73,11 +73,11 @@ class Runner:
 
     def give_up(self, reason: str) -> None:
         """Predictions that a container had, and whose reply nobody waits for any more, have no result."""
-        for found in self._parts.store.with_status("starting", "processing"):
+        for found in self._parts.store.with_status(Status.STARTING, Status.PROCESSING):
             if found.container and found.id not in self._running:
                 self._parts.lifecycle.finish(
                     found.id,
-                    "failed",
+                    Status.FAILED,
                     f"{reason} while {found.container} worked on this prediction; "
                     "the container cancels it then, and it was not run again",
                 )
@@ -93,12 +93,12 @@ class Runner:
         metrics = None
         if found.started_at is not None:
             metrics = {"predict_time": round(self._parts.clock.now() - found.started_at, 6)}
-        status: Status = "aborted" if overdue and found.started_at is None else "canceled"
+        status = Status.ABORTED if overdue and found.started_at is None else Status.CANCELED
         self._parts.lifecycle.finish(name, status, metrics=metrics)
         if name in self._running:
             self._tasks.add(self._end(name, *self._running[name]))
 
-    async def _end(self, name: str, cog: CogClient, task: asyncio.Task[Outcome]) -> None:
+    async def _end(self, name: str, cog: AsyncCogClient, task: asyncio.Task[Outcome]) -> None:
         """Have the container stop; if it does not, cut the connection, which cancels too."""
         end = asyncio.get_running_loop().time() + CANCEL_SECONDS
         while not task.done() and asyncio.get_running_loop().time() < end:
@@ -107,21 +107,21 @@ class Runner:
             await asyncio.wait({task}, timeout=REPEAT_SECONDS if told else REFUSED_SECONDS)
         task.cancel()
 
-    async def _work(self, cog: CogClient) -> None:
+    async def _work(self, cog: AsyncCogClient) -> None:
         """One container's worker; no error of one prediction ends it."""
         while True:
             try:
-                await self._parts.clock.sleep(await self._step(cog))
+                await self._parts.clock.sleep_async(await self._step(cog))
             except Exception:  # noqa: PERF203 - each step is a prediction
                 _log.exception("the worker of %s", cog.url)
-                await self._parts.clock.sleep(self._parts.settings.health_seconds)
+                await self._parts.clock.sleep_async(self._parts.settings.health_seconds)
 
-    async def _step(self, cog: CogClient) -> float:
+    async def _step(self, cog: AsyncCogClient) -> float:
         """Run the next prediction, or wait a while for one; seconds to pause."""
-        self.health[cog.url] = await cog.health()
-        if self.health[cog.url] == "BUSY":
+        health = await cog.health()
+        if health is Health.BUSY:
             return REFUSED_SECONDS
-        if self.health[cog.url] != "READY":
+        if health is not Health.READY:
             return self._parts.settings.health_seconds
         self._parts.lifecycle.created.clear()
         found = self._parts.store.claim(cog.url)
@@ -132,17 +132,16 @@ class Runner:
                 await self._parts.lifecycle.created.wait()
         return 0.0
 
-    async def _run(self, cog: CogClient, prediction: Prediction) -> bool:
+    async def _run(self, cog: AsyncCogClient, prediction: Prediction) -> bool:
         """See one prediction to its end; False if the container did not take it."""
         name, vault = prediction.id, self._parts.vault
-        reply = vault.work / f"{name}.json"
         try:
             inputs = self._inputs(prediction)
         except MissingUploadError as error:
-            self._parts.lifecycle.finish(name, "failed", str(error))
+            self._parts.lifecycle.finish(name, Status.FAILED, str(error))
             return True
         progress = self._parts.addresses.progress(name)
-        task = asyncio.create_task(cog.predict(name, inputs, progress, reply, vault.outputs(name)))
+        task = asyncio.create_task(cog.predict(name, inputs, progress, vault.outputs(name)))
         self._running[name] = cog, task
         try:
             _, waiting = await asyncio.wait({task}, timeout=ACCEPTED_SECONDS)
@@ -150,14 +149,14 @@ class Runner:
                 self._parts.lifecycle.begun(name)
                 await asyncio.wait({task})
             if task.cancelled():  # by _end
+                vault.remove_outputs(name)
                 return True
             return self._conclude(cog, name, _outcome(task))
         finally:
             task.cancel()
             del self._running[name]
-            reply.unlink(missing_ok=True)
 
-    def _conclude(self, cog: CogClient, name: str, outcome: Outcome) -> bool:
+    def _conclude(self, cog: AsyncCogClient, name: str, outcome: Outcome) -> bool:
         """Keep what came out; False if it has to be tried elsewhere."""
         if isinstance(outcome, NotTaken):
             _log.info("prediction %s: %s did not take it: %s", name, cog.url, outcome.reason)
@@ -168,24 +167,22 @@ class Runner:
                 f"The container {cog.url} was lost while it worked on this prediction ({outcome.reason}); "
                 "it was not run again"
             )
-            self._parts.lifecycle.finish(name, "failed", error)
-        elif self._keep(name, outcome.document):
+            self._parts.lifecycle.finish(name, Status.FAILED, error)
+        elif self._keep(name, outcome):
             return True
         self._parts.vault.remove_outputs(name)
         return True
 
-    def _keep(self, name: str, document: Json) -> bool:
+    def _keep(self, name: str, reply: Reply) -> bool:
         """A container's last word; whether the result's files are of use."""
-        lifecycle, status = self._parts.lifecycle, document["status"]
+        lifecycle = self._parts.lifecycle
         lifecycle.begun(name)
-        metrics = document.get("metrics")
-        metrics = metrics if isinstance(metrics, dict) else {}
-        lifecycle.logs(name, str(document.get("logs") or ""))
-        if status == "succeeded":
-            lifecycle.output(name, document.get("output"))
-            return lifecycle.finish(name, "succeeded", metrics=metrics)
-        error = str(document.get("error") or "The model failed and did not say why")
-        lifecycle.finish(name, status, error if status == "failed" else None, metrics)
+        lifecycle.logs(name, reply.logs)
+        if reply.status is Status.SUCCEEDED:
+            lifecycle.output(name, reply.output)
+            return lifecycle.finish(name, Status.SUCCEEDED, metrics=reply.metrics)
+        error = reply.error or "The model failed and did not say why"
+        lifecycle.finish(name, reply.status, error if reply.status is Status.FAILED else None, reply.metrics)
         return False
 
     def _inputs(self, prediction: Prediction) -> Json:
@@ -198,14 +195,13 @@ class Runner:
 
     def _upload(self, name: str) -> str:
         """What stands for an upload: an address, or its bytes."""
-        parts: Any = self._parts
+        parts = self._parts
         file, path = parts.store.file(name), parts.vault.file(name)
         if file is None or path is None or file.expires_at <= parts.clock.now():
             raise MissingUploadError(f"The input names the upload {name}, which does not exist (any more)")
         if parts.settings.inputs == "url":
-            until: float = parts.clock.now() + parts.settings.prediction_seconds
-            return str(parts.addresses.download(name, until))
-        return f"data:{file.content_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
+            return parts.addresses.download(name, parts.clock.now() + parts.settings.prediction_seconds)
+        return file_as_data_url(file.content_type, path)
 
 
 def _outcome(task: asyncio.Task[Outcome]) -> Outcome:

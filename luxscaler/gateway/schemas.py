@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from luxscaler.cog.async_client import CogClient
-from luxscaler.cog.data_urls import Json
-from luxscaler.gateway.clock import Clock
+from luxscaler.clock import Clock
+from luxscaler.cog.async_client import AsyncCogClient
+from luxscaler.cog.messages import Json
 
 FRESH_SECONDS = 10.0
 """For so long an answer is believed, `none` too: creates should not wait for containers each time."""
@@ -20,7 +20,7 @@ UNKNOWN: Json = {
 class Schemas:
     """What the containers say about the model."""
 
-    def __init__(self, cogs: Sequence[CogClient], clock: Clock) -> None:
+    def __init__(self, cogs: Sequence[AsyncCogClient], clock: Clock) -> None:
         self._cogs, self._clock = cogs, clock
         self._asked_at = float("-inf")
         self._found: Json | None = None

@@ -7,9 +7,11 @@ import json
 import mimetypes
 from typing import Any
 
-from luxscaler.cog.data_urls import CONTENT_TYPES, FILE_KEY, Json, as_data_url
+from luxscaler.clock import iso
+from luxscaler.cog.data_urls import CONTENT_TYPES, file_as_data_url
+from luxscaler.cog.messages import Json
+from luxscaler.cog.reply import FILE_KEY
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.clock import iso
 from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings
@@ -95,7 +97,7 @@ class Presenter:
         if self._settings.outputs == "url":
             return self._addresses.output(prediction, name, expires)
         path = self._vault.output(prediction, name)
-        return as_data_url(path, content_type(name)) if path else None
+        return file_as_data_url(content_type(name), path) if path else None
 
 
 def content_type(name: str) -> str:

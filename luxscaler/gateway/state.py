@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import httpx
 from starlette.requests import Request
 
-from luxscaler.cog.async_client import CogClient
+from luxscaler.clock import Clock
+from luxscaler.cog.async_client import AsyncCogClient
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.expiry import keep_time
 from luxscaler.gateway.file_store import Vault
 from luxscaler.gateway.keys import Keys
@@ -60,7 +60,7 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
         presenter = Presenter(settings, addresses, vault)
         notifier = Notifier(settings, keys, clock, store, http, presenter.body)
         parts = Parts(settings, clock, store, vault, addresses, Lifecycle(store, clock, notifier))
-        cogs = tuple(CogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
+        cogs = tuple(AsyncCogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
         runner = Runner(parts, cogs)
         tasks = Tasks()
         try:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
+from luxscaler.cog.status import Status
 from luxscaler.errors import GatewayError
-from luxscaler.gateway.prediction import TERMINAL, Prediction, Status
+from luxscaler.gateway.prediction import Prediction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     prediction TEXT PRIMARY KEY, message_id TEXT NOT NULL, first_at REAL NOT NULL);
 """
 _JSON_COLUMNS = ("input", "output", "metrics", "events", "metadata")
-_OVER = ", ".join(f"'{status}'" for status in sorted(TERMINAL))
+_OVER = ", ".join(f"'{status}'" for status in Status if status.is_over)
 
 
 @dataclass(frozen=True)
@@ -221,5 +222,6 @@ def _decoded(row: sqlite3.Row) -> Json:
     values = {key: json.loads(row[key]) if key in _JSON_COLUMNS else row[key] for key in row.keys()}  # noqa: SIM118
     if "events" in values:
         values["events"] = tuple(values["events"])
+        values["status"] = Status(values["status"])
         values["data_removed"] = bool(values["data_removed"])
     return values

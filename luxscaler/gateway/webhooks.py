@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
-from luxscaler.gateway.clock import Clock
+from luxscaler.clock import Clock, backoff
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.settings import Settings
@@ -81,7 +81,7 @@ class Notifier:
             self._tasks.add(self._later(name, wait))
 
     async def _later(self, name: str, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        await self._clock.sleep_async(seconds)
         self._delayed.discard(name)
         found = self._store.prediction(name)
         if found is not None and not found.is_over:  # `completed` says it all
@@ -90,7 +90,7 @@ class Notifier:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Send a terminal webhook until it is taken, for about a minute."""
-        pause = FIRST_RETRY_SECONDS
+        pauses = backoff(FIRST_RETRY_SECONDS)
         found = self._store.prediction(delivery.prediction)
         while found is not None:
             if await self._send(found.id, found.webhook, self._body(found), delivery.message_id):
@@ -99,8 +99,7 @@ class Notifier:
             if left <= 0:
                 _log.warning("prediction %s: nobody took its last webhook", found.id)
                 break
-            await self._clock.sleep(min(pause, left))
-            pause *= 2
+            await self._clock.sleep_async(min(next(pauses), left))
         self._store.remove_delivery(delivery.prediction)
 
     async def _send(self, name: str, url: str, body: bytes, message_id: str = "") -> bool:

@@ -134,22 +134,20 @@ class Run:
                 is_hdr=master.statistics.peak >= SDR_PEAK,
                 stop=self._stop,
             )
-            try:
-                self._backend.start(context)
+            with self._backend.open(context) as session:
                 self._started = time.monotonic()
                 self._tell(self._progress())
                 work = Work(
                     master.cut, check_tile, lambda tile, out: self._keep(tile, out, writer), self._retried
                 )
                 Scheduler(
-                    self._backend,
+                    session,
                     work,
+                    name=self._backend.name,
                     jobs=self._options.jobs,
                     attempts=self._options.attempts,
                     stop=self._stop,
                 ).run(waiting)
-            finally:
-                self._backend.close()
         writer.finish()
 
     def _keep(self, tile: Tile, output: TileOutput, writer: Writer) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from luxscaler.backends.base import Backend, Tile, TileOutput
+from luxscaler.backends.base import Session, Tile, TileOutput
 from luxscaler.errors import BackendError, StoppedError, TileError
 
 _POLL_SECONDS = 0.2
@@ -54,17 +54,20 @@ class Scheduler:
 
     def __init__(
         self,
-        backend: Backend,
+        session: Session,
         work: Work,
         *,
+        name: str,
         jobs: int | None = None,
         attempts: int = 3,
         stop: threading.Event | None = None,
     ) -> None:
-        """jobs: tiles at once, the backend's number of workers if not given. attempts: tries for a tile."""
-        self._backend = backend
+        """name: the backend's, for messages. jobs: tiles at once, as many as the session has workers if not
+        given. attempts: tries for a tile."""
+        self._session = session
+        self._name = name
         self._work = work
-        self._workers = min(jobs, backend.workers) if jobs else backend.workers
+        self._workers = min(jobs, session.workers) if jobs else session.workers
         self._budget = attempts
         self._stop = stop or threading.Event()
         self._changed = threading.Condition()
@@ -112,7 +115,7 @@ class Scheduler:
 
     def _attempt(self, number: int) -> None:
         tile = self._work.cut(number, self._state.attempts.get(number, 0) + 1)
-        output = self._backend.run(tile)
+        output = self._session.run(tile)
         self._work.check(tile, output)
         self._work.keep(tile, output)
 
@@ -141,7 +144,7 @@ class Scheduler:
             most = self._budget if failure.counts else MAX_FREE_RETRIES
             if counts[number] >= most:
                 error = BackendError(
-                    f"{self._backend.name}: tile {number} failed {counts[number]} times; the last: {failure}"
+                    f"{self._name}: tile {number} failed {counts[number]} times; the last: {failure}"
                 )
                 error.__cause__ = failure
                 return error

@@ -12,14 +12,15 @@ from typing import Any
 
 import httpx
 
-from luxscaler.errors import BackendError, InputError
-from luxscaler.replicate.pace import Clock, Limiter, Pace
-from luxscaler.replicate.prediction import Prediction, parsed
+from luxscaler.clock import backoff
+from luxscaler.errors import BackendError, InputError, one_line
+from luxscaler.replicate.pace import Limiter, Pace
 from luxscaler.replicate.responses import (
     DEFAULT_RETRY_AFTER,
     BusyError,
     NoAnswerError,
-    one_line,
+    RemotePrediction,
+    prediction_in,
     seconds_of,
     understood,
 )
@@ -52,13 +53,15 @@ class ApiOptions:
                 raise InputError(f"{name} is {value}; it must be a number above 0")
 
 
-class _Bearer(httpx.Auth):
+class Token(httpx.Auth):
     """The only keeper of the token."""
 
     def __init__(self, token: str) -> None:
-        self.__token = token
+        """Raises InputError, which does not show it, if there is none or it cannot be one."""
+        self.__token = checked_token(token)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Put the token into a request's header."""
         request.headers["Authorization"] = f"Bearer {self.__token}"
         yield request
 
@@ -72,22 +75,22 @@ class ReplicateApi:
 
     def __init__(
         self,
-        token: str,
+        token: Token,
         base_url: str = DEFAULT_BASE_URL,
         options: ApiOptions = ApiOptions(),
         pace: Pace | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Raises InputError: no token, or an address to which a token must not be sent."""
+        """Raises InputError for an address to which a token must not be sent."""
         self.base_url = checked_base_url(base_url)
         self.options = options
-        self.pace = pace or Pace(clock=Clock())
+        self.pace = pace or Pace()
         self._creates = Limiter(options.creates_per_minute, self.pace.clock)
         self._others = Limiter(options.others_per_minute, self.pace.clock)
         limits = httpx.Limits(max_connections=None)
         times = httpx.Timeout(options.answer, connect=options.connect, pool=None)
-        self._bearer = _Bearer(checked_token(token))
-        self._client = httpx.Client(auth=self._bearer, transport=transport, timeout=times, limits=limits)
+        self._token = token
+        self._client = httpx.Client(auth=token, transport=transport, timeout=times, limits=limits)
         self.plain = httpx.Client(
             transport=transport, timeout=httpx.Timeout(options.transfer, connect=options.connect, pool=None)
         )
@@ -117,7 +120,7 @@ class ReplicateApi:
         """Before a create, so that it is sent at once when it is announced."""
         self._creates.wait(self.pace)
 
-    def create(self, version: str, inputs: dict[str, Any], cancel_after: float) -> Prediction:
+    def create(self, version: str, inputs: dict[str, Any], cancel_after: float) -> RemotePrediction:
         """Create a prediction: a paid call, sent once.
 
         Raises BusyError (surely not created), NoAnswerError (perhaps created), BackendError (never will be).
@@ -132,12 +135,12 @@ class ReplicateApi:
             raise NoAnswerError(one_line(str(error)) or type(error).__name__) from error
         return _prediction(self._reply(answer, self._creates))
 
-    def get(self, prediction: str) -> Prediction | None:
+    def get(self, prediction: str) -> RemotePrediction | None:
         """How a prediction is; None if there is none."""
         reply = self._again("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
 
-    def get_once(self, prediction: str) -> Prediction | None:
+    def get_once(self, prediction: str) -> RemotePrediction | None:
         """As `get`, but asked once, also after a stop. Raises BusyError, NoAnswerError or BackendError."""
         reply = self._once("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
@@ -147,7 +150,7 @@ class ReplicateApi:
         path = f"/v1/predictions/{_checked_id(prediction)}/cancel"
         self._once("POST", path)
 
-    def predictions(self) -> Iterator[Prediction]:
+    def predictions(self) -> Iterator[RemotePrediction]:
         """All of the account, the newest first."""
         query: str | None = ""
         while query is not None:
@@ -164,7 +167,7 @@ class ReplicateApi:
     ) -> dict[str, Any]:
         """A call that may be repeated, until it is answered. NoAnswerError when patience ends."""
         deadline = self.pace.now() + self.options.patience
-        delay = _FIRST_DELAY
+        pauses = backoff(_FIRST_DELAY, _LONGEST_DELAY)
         while True:
             self._others.wait(self.pace)
             try:
@@ -172,8 +175,7 @@ class ReplicateApi:
             except (NoAnswerError, BusyError) as error:
                 if self.pace.now() >= deadline:
                     raise NoAnswerError(f"no answer for {self.options.patience:g} s: {error}") from error
-                self.pace.pause(max(delay, error.delay if isinstance(error, BusyError) else 0.0))
-                delay = min(2 * delay, _LONGEST_DELAY)
+                self.pace.pause(max(next(pauses), error.delay if isinstance(error, BusyError) else 0.0))
 
     def _once(
         self, method: str, path: str, *, missing_is_none: bool = False, **values: Any
@@ -191,7 +193,7 @@ class ReplicateApi:
         if answer.headers.get("ratelimit-remaining") == "0":
             limiter.hold(seconds_of(answer.headers.get("ratelimit-reset")) or 0.0)
         try:
-            return understood(answer, self.base_url, self._bearer.hidden)
+            return understood(answer, self.base_url, self._token.hidden)
         except BusyError as error:
             limiter.hold(error.delay)
             raise
@@ -227,9 +229,9 @@ def _checked_id(prediction: str) -> str:
     return prediction
 
 
-def _prediction(reply: Any) -> Prediction:
+def _prediction(reply: Any) -> RemotePrediction:
     try:
-        prediction = parsed(reply)
+        prediction = prediction_in(reply)
         _checked_id(prediction.id)
     except (ValueError, BackendError) as error:
         raise NoAnswerError(f"the reply is no prediction: {error}") from error

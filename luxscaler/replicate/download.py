@@ -4,13 +4,13 @@ The address comes from a server's reply: only web addresses and data URLs are fo
 fetches them holds no token.
 """
 
-import binascii
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 
+from luxscaler.cog.data_urls import decode_data_url
 from luxscaler.errors import BackendError, TileError
 
 _MAX_REDIRECTS = 5
@@ -29,7 +29,10 @@ def fetch(
     Raises GoneError, TileError when another try may do, BackendError for an address that is none to follow.
     """
     if url.startswith("data:"):
-        data = _decoded(url)
+        try:
+            data = decode_data_url(url)
+        except ValueError as error:
+            raise TileError(f"the result is {error}") from error
         _check_size(len(data), most)
         path.write_bytes(data)
         return sha256(data).hexdigest()
@@ -74,13 +77,3 @@ def _checked(url: str, *, from_https: bool = False) -> httpx.URL:
 def _check_size(size: int, most: int) -> None:
     if size > most:
         raise TileError(f"the result has more than {most} bytes")
-
-
-def _decoded(url: str) -> bytes:
-    head, _, data = url.partition(",")
-    if not head.endswith(";base64"):
-        raise TileError("the result is a data URL without base64")
-    try:
-        return binascii.a2b_base64(data.encode("ascii"), strict_mode=True)
-    except (ValueError, binascii.Error) as error:
-        raise TileError(f"the result is damaged base64: {error}") from error

@@ -1,32 +1,16 @@
-"""Time and its limits: a clock that tests replace, and how many calls a minute may be made.
+"""How fast calls may be made, and pauses that end when the user wants to stop.
 
-It knows no HTTP; what a server says about its limits is told to `Limiter.hold`.
+What a server says about its limits is told to `Limiter.hold`.
 """
 
 import threading
-import time
 from dataclasses import dataclass, field
 
+from luxscaler.clock import Clock
 from luxscaler.errors import StoppedError
 
 _LONGEST_HOLD = 300.0
 """Seconds. A server that asks for more is asked again then."""
-
-
-class Clock:
-    """Seconds since 1970, and ways to let them pass."""
-
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let time pass until the event; whether it came."""
-        return event.wait(seconds)
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,23 @@
-"""What an answer of Replicate's API means: its JSON, or one of three kinds of no.
+"""What an answer of Replicate's API means: a prediction or other JSON, or one of three kinds of no.
 
-NoAnswerError and BusyError stay within the backend; BackendError is for the user. No call is made here.
+NoAnswerError and BusyError stay within the backend; BackendError is for the user.
 """
 
 import json
+import math
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from luxscaler.errors import BackendError
+from luxscaler.clock import from_iso
+from luxscaler.cog.status import Status
+from luxscaler.errors import BackendError, InputError, one_line
 
 DEFAULT_RETRY_AFTER = 5.0
-_MAX_SHOWN = 300
+_VERSION = re.compile(r"(?:(?:https://)?r8\.im/)?(?:[\w.-]+/[\w.-]+[:@](?:sha256:)?)?([0-9a-f]{64})")
 _MEANINGS = {
     400: "the request is refused",
     401: "the token is refused",
@@ -56,12 +61,6 @@ def understood(answer: httpx.Response, base_url: str, hidden: Callable[[str], st
     return reply
 
 
-def one_line(text: str) -> str:
-    """For a message: no line breaks, not too long."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"
-
-
 def seconds_of(value: object) -> float | None:
     """A number of seconds, if it is one."""
     try:
@@ -69,6 +68,69 @@ def seconds_of(value: object) -> float | None:
     except ValueError:
         return None
     return number if 0 <= number < float("inf") else None
+
+
+@dataclass(frozen=True)
+class RemotePrediction:
+    """A prediction as Replicate's JSON tells it."""
+
+    id: str
+    version: str
+    status: Status
+    tile_input: str | None
+    """None also when its data was removed."""
+    output: str | None
+    error: str
+    data_removed: bool
+    created_at: float | None
+    """Seconds since 1970."""
+    predict_time: float | None
+    """Seconds that it computed, so far as is known."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its status is final."""
+        return self.status.is_over
+
+
+def prediction_in(reply: Any) -> RemotePrediction:
+    """From JSON; ValueError if that is no prediction."""
+    if not isinstance(reply, dict) or not isinstance(reply.get("id"), str):
+        raise ValueError("it has no id")
+    inputs, output, metrics = reply.get("input"), reply.get("output"), reply.get("metrics")
+    tile = inputs.get("tile_input") if isinstance(inputs, dict) else None
+    seconds = metrics.get("predict_time") if isinstance(metrics, dict) else None
+    if isinstance(output, list) and len(output) == 1:
+        output = output[0]
+    return RemotePrediction(
+        id=reply["id"],
+        version=str(reply.get("version") or "").rpartition(":")[2],
+        status=_status(reply.get("status")),
+        tile_input=tile if isinstance(tile, str) else None,
+        output=output if isinstance(output, str) and output else None,
+        error=" ".join(str(reply.get("error") or "").split())[:500],
+        data_removed=reply.get("data_removed") is True,
+        created_at=from_iso(reply.get("created_at")),
+        predict_time=_positive(seconds),
+    )
+
+
+def version_id(text: str) -> str:
+    """The 64 hexadecimal digits of a version: bare, owner/model:…, or r8.im/owner/model:…"""
+    found = _VERSION.fullmatch(text.strip())
+    if found is None:
+        raise InputError(
+            f"the model's version is {text!r}; it must be 64 hexadecimal digits, alone or after owner/model:"
+        )
+    return found[1]
+
+
+def _status(word: object) -> Status:
+    """A word that is not in the list does not end a prediction."""
+    try:
+        return Status(str(word))
+    except ValueError:
+        return Status.PROCESSING
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
@@ -85,3 +147,9 @@ def _detail(reply: dict[str, Any], answer: httpx.Response) -> str:
     for field in fields if isinstance(fields, list) else []:
         words.append(": ".join(map(str, field.values())) if isinstance(field, dict) else str(field))  # noqa: PERF401
     return ": ".join(words) or answer.text
+
+
+def _positive(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None

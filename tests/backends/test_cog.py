@@ -1,13 +1,9 @@
 """Cog containers as a place for tiles: busy ones, lost ones, broken ones, and the real server."""
 
-import base64
-import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from io import BytesIO
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,10 +11,10 @@ import numpy as np
 import pytest
 
 from luxscaler.backends import exr_transport
-from luxscaler.backends.base import MasterContext, Tile, TileOutput
-from luxscaler.backends.cog.backend import CogBackend, CogOptions
-from luxscaler.cog import client as cog_client
-from luxscaler.cog.reply import Reply
+from luxscaler.backends.base import MasterContext, Session, Tile, TileOutput
+from luxscaler.backends.cog.backend import CogBackend
+from luxscaler.backends.cog.session import CogOptions, CogSession
+from luxscaler.cog import messages
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError
 from tests.support.fake_cog import FakeCog, Fault, fake_cog
 from tests.support.tiles import a_context, a_tile, enlarged
@@ -26,25 +22,19 @@ from tests.support.tiles import a_context, a_tile, enlarged
 QUICK = CogOptions(start=5.0, tile=5.0, busy=5.0, look_again=0.1, all_lost=0.2)
 
 
-@contextmanager
-def _backend(
+def _open(
     *cogs: FakeCog, options: CogOptions = QUICK, context: MasterContext | None = None
-) -> Iterator[CogBackend]:
-    backend = CogBackend([cog.url for cog in cogs], options)
-    try:
-        backend.start(context or a_context())
-        yield backend
-    finally:
-        backend.close()
+) -> AbstractContextManager[CogSession]:
+    return CogBackend([cog.url for cog in cogs], options).open(context or a_context())
 
 
-def _run_all(backend: CogBackend, tiles: list[Tile], workers: int) -> list[TileOutput]:
+def _run_all(session: Session, tiles: list[Tile], workers: int) -> list[TileOutput]:
     """Every tile, again and again while an attempt fails, as a scheduler would."""
 
     def until_done(tile: Tile) -> TileOutput:
         for _ in range(50):
             try:
-                return backend.run(tile)
+                return session.run(tile)
             except TileError as error:  # noqa: PERF203
                 time.sleep(min(error.delay, 0.01))
         raise AssertionError(f"tile {tile.index} was never done")
@@ -54,10 +44,10 @@ def _run_all(backend: CogBackend, tiles: list[Tile], workers: int) -> list[TileO
 
 
 def test_a_tile_and_its_inputs_get_there_and_back() -> None:
-    with fake_cog() as cog, _backend(cog) as backend:
+    with fake_cog() as cog, _open(cog) as session:
         tile = a_tile(1, tiles=3)
-        result = backend.run(tile)
-        assert backend.workers == 1 + 1
+        result = session.run(tile)
+        assert session.workers == 1 + 1
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
     assert result.alpha is None
     assert result.dollars == 0
@@ -76,9 +66,9 @@ def test_a_tile_and_its_inputs_get_there_and_back() -> None:
 
 def test_two_containers_share_the_tiles() -> None:
     tiles = [a_tile(index, tiles=12) for index in range(12)]
-    with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _backend(one, two) as backend:
-        assert backend.workers == 2 + 1
-        results = _run_all(backend, tiles, 2)
+    with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _open(one, two) as session:
+        assert session.workers == 2 + 1
+        results = _run_all(session, tiles, 2)
     for tile, result in zip(tiles, results, strict=True):
         np.testing.assert_array_equal(result.rgb, enlarged(tile))
     assert min(len(one.predictions), len(two.predictions)) >= 3
@@ -89,8 +79,8 @@ def test_ids_say_job_tile_and_attempt_and_the_job_outlives_the_process() -> None
     context = a_context()
     with fake_cog() as cog:
         for attempt in (1, 2):
-            with _backend(cog, context=context) as backend:
-                backend.run(a_tile(7, attempt, tiles=9))
+            with _open(cog, context=context) as session:
+                session.run(a_tile(7, attempt, tiles=9))
     first, second = (prediction.id.rsplit("-", 2) for prediction in cog.predictions)
     assert first[0] == second[0]
     assert (first[1:], second[1:]) == (["7", "1"], ["7", "2"])
@@ -99,83 +89,86 @@ def test_ids_say_job_tile_and_attempt_and_the_job_outlives_the_process() -> None
 def test_those_that_do_not_answer_are_named() -> None:
     with fake_cog() as cog, fake_cog() as gone:
         gone.vanish()
-        backend = CogBackend([cog.url, gone.url], QUICK)
-        with pytest.raises(BackendError, match=rf"no answer from 1 Cog container\(s\): {gone.url}: "):
-            backend.start(a_context())
-        backend.close()
+        with (
+            pytest.raises(BackendError, match=rf"no answer from 1 Cog container\(s\): {gone.url}: "),
+            _open(cog, gone),
+        ):
+            pass
 
 
 def test_a_setup_that_runs_is_waited_for() -> None:
     with fake_cog(health="STARTING") as cog:
         threading.Timer(0.3, setattr, (cog, "health", "READY")).start()
-        with _backend(cog) as backend:
-            backend.run(a_tile())
+        with _open(cog) as session:
+            session.run(a_tile())
 
 
 @pytest.mark.parametrize("health", ["STARTING", "SETUP_FAILED", "DEFUNCT"])
 def test_containers_that_never_get_ready_are_done_without(health: str) -> None:
     options = CogOptions(start=0.2, look_again=10.0)
     with fake_cog() as cog, fake_cog(health=health) as broken:
-        with _backend(cog, broken, options=options) as backend:
-            assert backend.workers == 1 + 1
-            backend.run(a_tile())
-        alone = CogBackend([broken.url], options)
-        with pytest.raises(BackendError, match=rf"no Cog container can be used: .*{health}"):
-            alone.start(a_context())
-        alone.close()
+        with _open(cog, broken, options=options) as session:
+            assert session.workers == 1 + 1
+            session.run(a_tile())
+        with (
+            pytest.raises(BackendError, match=rf"no Cog container can be used: .*{health}"),
+            _open(broken, options=options),
+        ):
+            pass
 
 
 def test_what_answers_has_to_be_cog() -> None:
-    with fake_cog(health={"not": "cog"}) as cog:
-        backend = CogBackend([cog.url], QUICK)
-        with pytest.raises(BackendError, match="no Cog server"):
-            backend.start(a_context())
-        backend.close()
+    with (
+        fake_cog(health={"not": "cog"}) as cog,
+        pytest.raises(BackendError, match="no Cog server"),
+        _open(cog),
+    ):
+        pass
 
 
 def test_a_busy_container_is_waited_for() -> None:
-    with fake_cog(fault="refuse") as cog, _backend(cog) as backend:
+    with fake_cog(fault="refuse") as cog, _open(cog) as session:
         threading.Timer(0.3, setattr, (cog, "fault", None)).start()
-        backend.run(a_tile())
+        session.run(a_tile())
         assert cog.calls["PUT /predictions/{id}"] >= 2
 
 
 def test_a_container_that_stays_busy_costs_the_tile_nothing() -> None:
     options = CogOptions(busy=0.2)
-    with fake_cog(fault="refuse") as cog, _backend(cog, options=options) as backend:
+    with fake_cog(fault="refuse") as cog, _open(cog, options=options) as session:
         with pytest.raises(TileError, match=r"busy for 0\.2 s") as caught:
-            backend.run(a_tile())
+            session.run(a_tile())
         assert not caught.value.counts
 
 
 def test_a_lost_container_gives_its_tile_to_another_and_comes_back() -> None:
     tiles = [a_tile(index, tiles=30) for index in range(30)]
-    with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _backend(one, two) as backend:
+    with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _open(one, two) as session:
         threading.Timer(0.1, one.vanish).start()
         threading.Timer(0.3, one.revive).start()
-        results = _run_all(backend, tiles, 2)
+        results = _run_all(session, tiles, 2)
         seen = len(one.predictions)
-        _run_all(backend, [a_tile(index, 2, tiles=30) for index in range(10)], 2)
+        _run_all(session, [a_tile(index, 2, tiles=30) for index in range(10)], 2)
         assert len(one.predictions) > seen
     for tile, result in zip(tiles, results, strict=True):
         np.testing.assert_array_equal(result.rgb, enlarged(tile))
 
 
 def test_a_container_lost_in_the_middle_costs_the_tile_nothing() -> None:
-    with fake_cog(seconds=1.0) as cog, _backend(cog) as backend:
+    with fake_cog(seconds=1.0) as cog, _open(cog) as session:
         threading.Timer(0.2, cog.vanish).start()
         with pytest.raises(TileError, match="is lost") as caught:
-            backend.run(a_tile())
+            session.run(a_tile())
         assert not caught.value.counts
         with pytest.raises(BackendError, match=rf"no Cog container is left: {cog.url}"):
-            backend.run(a_tile())
+            session.run(a_tile())
 
 
 def test_a_worker_that_crashed_is_lost() -> None:
-    with fake_cog(fault="500") as cog, _backend(cog) as backend:
+    with fake_cog(fault="500") as cog, _open(cog) as session:
         cog.health = "DEFUNCT"
         with pytest.raises(TileError, match="DEFUNCT") as caught:
-            backend.run(a_tile())
+            session.run(a_tile())
         assert not caught.value.counts
 
 
@@ -190,62 +183,62 @@ def test_a_worker_that_crashed_is_lost() -> None:
     ],
 )
 def test_faults_of_a_container_cost_one_attempt(fault: str, words: str) -> None:
-    with fake_cog(fault=fault) as cog, _backend(cog) as backend:
+    with fake_cog(fault=fault) as cog, _open(cog) as session:
         with pytest.raises(TileError, match=words) as caught:
-            backend.run(a_tile())
+            session.run(a_tile())
         assert caught.value.counts
         cog.fault = None
-        backend.run(a_tile(attempt=2))
+        session.run(a_tile(attempt=2))
 
 
 @pytest.mark.parametrize("output", [b"", b"no picture", None, 7, "https://example.com/a.exr", ["a"]])
 def test_outputs_that_are_no_pictures_cost_one_attempt(output: object) -> None:
     wrong = exr_transport.pack(a_tile().picture) if output is None else output
-    with fake_cog(output=wrong) as cog, _backend(cog) as backend, pytest.raises(TileError):
-        backend.run(a_tile())
+    with fake_cog(output=wrong) as cog, _open(cog) as session, pytest.raises(TileError):
+        session.run(a_tile())
 
 
 def test_a_tile_that_takes_too_long_is_canceled() -> None:
-    with fake_cog(seconds=5.0) as cog, _backend(cog, options=CogOptions(tile=0.3)) as backend:
+    with fake_cog(seconds=5.0) as cog, _open(cog, options=CogOptions(tile=0.3)) as session:
         with pytest.raises(TileError, match=r"no result within 0\.3 s"):
-            backend.run(a_tile())
+            session.run(a_tile())
         assert cog.predictions[0].canceled.wait(1)
 
 
 def test_stop_cancels_what_runs() -> None:
     stop = threading.Event()
-    with fake_cog(seconds=30.0) as cog, _backend(cog, context=a_context(stop=stop)) as backend:
+    with fake_cog(seconds=30.0) as cog, _open(cog, context=a_context(stop=stop)) as session:
         threading.Timer(0.2, stop.set).start()
         start = time.monotonic()
         with pytest.raises(StoppedError):
-            backend.run(a_tile())
+            session.run(a_tile())
         assert time.monotonic() - start < 3
         assert cog.predictions[0].canceled.is_set()
         assert cog.calls["POST /predictions/{id}/cancel"] == 1
 
 
 def test_a_prediction_that_still_runs_under_its_id_is_not_run_beside_itself() -> None:
-    with fake_cog(seconds=30.0) as cog, _backend(cog) as backend:
-        name = f"{backend._job}-0-1"
+    with fake_cog(seconds=30.0) as cog, _open(cog) as session:
+        name = f"{session.job}-0-1"
         client = httpx.Client()
         # As after a connection that broke without the server's notice.
-        body = cog_client.body_of(backend._inputs(a_context(), a_tile()))
+        body = messages.body_of(session.inputs(a_tile()))
         answer = client.put(
             f"{cog.url}/predictions/{name}", content=body, headers={"Prefer": "respond-async"}
         )
         assert answer.status_code == 202
         cog.seconds = 0.0
-        backend.run(a_tile())
+        session.run(a_tile())
         assert [prediction.status for prediction in cog.predictions] == ["canceled", "succeeded"]
 
 
 def test_a_request_that_cog_would_not_take_is_refused_before_it_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cog_client, "MAX_BODY", 2**20)
-    with fake_cog() as cog, _backend(cog) as backend:
+    monkeypatch.setattr(messages, "MAX_BODY", 2**20)
+    with fake_cog() as cog, _open(cog) as session:
         with pytest.raises(BackendError, match="smaller tiles"):
-            backend.run(a_tile(side=512))
+            session.run(a_tile(side=512))
         assert not cog.predictions
 
 
@@ -260,42 +253,6 @@ def test_seconds_are_checked() -> None:
         CogOptions(tile=-1)
 
 
-def _fed(data: bytes, step: int, most: int = 10**6) -> tuple[dict[str, object], bytes]:
-    target = BytesIO()
-    reply = Reply(target, most)
-    for start in range(0, len(data), step):
-        reply.feed(data[start : start + step])
-    return reply.end(), target.getvalue()
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 7, 64, 10**6])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 500])
-def test_replies_are_taken_apart_wherever_they_are_cut(step: int, count: int) -> None:
-    output = bytes(range(256)) * 2
-    data = f"data:application/octet-stream;base64,{base64.b64encode(output[:count]).decode()}"
-    whole = {"logs": 'a "output":"data:x;base64,QQ==" in a log', "output": data, "status": "succeeded"}
-    values, found = _fed(json.dumps(whole).encode(), step)
-    assert values == {**whole, "output": ""}
-    assert found == output[:count]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"[]",
-        b'{"output":"data:a/b;base64,QUJD',
-        b'{"output":"data:a/b;base64,QUJ*"}',
-        b'{"output":"data:a/b;base64,QUJ"}',
-        b'{"output":"data:a/b;base64,' + b"QUJD" * 1000 + b'"}',
-    ],
-    ids=["empty", "list", "cut", "letter", "short", "long"],
-)
-def test_damaged_replies_are_errors(data: bytes) -> None:
-    with pytest.raises(TileError):
-        _fed(data, 5, most=1000)
-
-
 @pytest.mark.slow
 def test_a_hundred_tiles_through_faults_are_never_wrong(tmp_path: Path) -> None:
     """Containers that fail in every way in turn: each tile comes out right, whatever it took."""
@@ -303,7 +260,7 @@ def test_a_hundred_tiles_through_faults_are_never_wrong(tmp_path: Path) -> None:
     done = threading.Event()
     with ExitStack() as stack:
         cogs = [stack.enter_context(fake_cog()) for _ in range(3)]
-        backend = stack.enter_context(_backend(*cogs))
+        session = stack.enter_context(_open(*cogs))
         faults: tuple[Fault | None, ...] = ("fail", "500", "cut", "html", "truncate", "refuse", None, None)
 
         def disturb() -> None:
@@ -320,7 +277,7 @@ def test_a_hundred_tiles_through_faults_are_never_wrong(tmp_path: Path) -> None:
         thread = threading.Thread(target=disturb)
         thread.start()
         try:
-            results = _run_all(backend, tiles, 3)
+            results = _run_all(session, tiles, 3)
         finally:
             done.set()
             thread.join()

@@ -14,10 +14,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import Backend, MasterContext, Tile, TileOutput
+from luxscaler.backends.base import Backend, MasterContext, Session, Tile, TileOutput
 from luxscaler.backends.cog.backend import CogBackend
 from luxscaler.backends.local import LocalBackend
-from luxscaler.backends.replicate.backend import ReplicateBackend, ReplicateOptions
+from luxscaler.backends.replicate.backend import ReplicateBackend
+from luxscaler.backends.replicate.session import ReplicateOptions
 from luxscaler.errors import StoppedError, TileError
 from luxscaler.geometry import TileBox
 from luxscaler.io.read import read_picture
@@ -45,10 +46,10 @@ def _replicate(gateway: GatewayServer, options: ReplicateOptions = QUICK) -> Rep
     return ReplicateBackend(gateway.token, gateway.version, options, base_url=gateway.url)
 
 
-def _until_done(backend: Backend, tile: Tile) -> TileOutput:
+def _until_done(session: Session, tile: Tile) -> TileOutput:
     for _ in range(50):
         try:
-            return backend.run(tile)
+            return session.run(tile)
         except TileError:  # noqa: PERF203
             time.sleep(0.01)
     raise AssertionError(f"tile {tile.index} was never done")
@@ -62,9 +63,8 @@ def _creates(gateway: GatewayServer) -> Counter[str]:
 def test_a_tile_goes_through_the_gateway(tmp_path: Path) -> None:
     ledger, tile = MemoryLedger(), a_tile(1, tiles=4)
     with fake_cog() as cog, gateway_server(tmp_path, cog.url) as gateway:
-        with closing(_replicate(gateway)) as backend:
-            backend.start(a_context(4, ledger=ledger))
-            result = backend.run(tile)
+        with _replicate(gateway).open(a_context(4, ledger=ledger)) as session:
+            result = session.run(tile)
         assert len(gateway.predictions()) == 1
         assert gateway.token not in ledger.everything()
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -86,11 +86,10 @@ def test_faults_between_backend_and_gateway_are_paid_for_once(tmp_path: Path) ->
     with (
         fake_cog() as cog,
         gateway_server(tmp_path, cog.url, middleware=faults.around) as gateway,
-        closing(_replicate(gateway)) as backend,
+        _replicate(gateway).open(a_context(40, ledger=ledger)) as session,
         ThreadPoolExecutor(8) as pool,
     ):
-        backend.start(a_context(40, ledger=ledger))
-        results = list(pool.map(lambda tile: _until_done(backend, tile), tiles))
+        results = list(pool.map(lambda tile: _until_done(session, tile), tiles))
         faults.clear()
         creates = _creates(gateway)
     for tile, result in zip(tiles, results, strict=True):
@@ -144,9 +143,8 @@ def test_kill_9_at_any_moment_is_paid_for_once(tmp_path: Path) -> None:
 def test_stop_cancels_at_the_gateway(tmp_path: Path) -> None:
     context = a_context(4)
     with fake_cog(seconds=30.0) as cog, gateway_server(tmp_path, cog.url) as gateway:
-        with closing(_replicate(gateway)) as backend, ThreadPoolExecutor(1) as pool:
-            backend.start(context)
-            running = pool.submit(backend.run, a_tile(1, tiles=4))
+        with _replicate(gateway).open(context) as session, ThreadPoolExecutor(1) as pool:
+            running = pool.submit(session.run, a_tile(1, tiles=4))
             while not cog.running:
                 time.sleep(0.01)
             start = time.monotonic()
@@ -186,16 +184,14 @@ def master() -> tuple[MasterContext, list[Tile]]:
 
 
 def _locally(context: MasterContext, tiles: list[Tile]) -> list[TileOutput]:
-    with closing(LocalBackend(Models(UpscalerOptions()))) as backend:
-        backend.start(context)
-        return [backend.run(tile) for tile in tiles]
+    with LocalBackend(Models(UpscalerOptions())).open(context) as session:
+        return [session.run(tile) for tile in tiles]
 
 
 def _compare(backend: Backend, context: MasterContext, tiles: list[Tile]) -> None:
     expected = _locally(context, tiles)
-    with closing(backend), ThreadPoolExecutor(2) as pool:
-        backend.start(replace(context, ledger=MemoryLedger()))
-        results = list(pool.map(lambda tile: _until_done(backend, tile), tiles))
+    with backend.open(replace(context, ledger=MemoryLedger())) as session, ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda tile: _until_done(session, tile), tiles))
     for result, wanted in zip(results, expected, strict=True):
         np.testing.assert_allclose(result.rgb, wanted.rgb, atol=CLOSE)
         assert (result.alpha is None) == (wanted.alpha is None)
@@ -262,11 +258,10 @@ def test_a_container_that_is_killed_gives_its_tiles_to_the_other(
     many = [replace(tile, attempt=attempt) for attempt in range(1, 9) for tile in tiles]
     with (
         cog_server(tmp_path, LUXSCALER_WEIGHTS=str(real_weights)) as victim,
-        closing(CogBackend([cogs[0].url, victim.url])) as backend,
+        CogBackend([cogs[0].url, victim.url]).open(replace(context, ledger=MemoryLedger())) as session,
         ThreadPoolExecutor(2) as pool,
     ):
-        backend.start(replace(context, ledger=MemoryLedger()))
-        results = [pool.submit(_until_done, backend, tile) for tile in many]
+        results = [pool.submit(_until_done, session, tile) for tile in many]
         time.sleep(0.5)
         victim.process.kill()
         for tile, result in zip(many, results, strict=True):

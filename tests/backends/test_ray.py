@@ -5,14 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput
+from luxscaler.backends.base import MasterContext, Session, Tile, TileOutput
 from luxscaler.backends.local import LocalBackend
 from luxscaler.backends.ray.backend import RayBackend, RayOptions
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError, WeightsError
@@ -29,8 +28,11 @@ def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(BackendError, match=r"optional extra `ray`"):
-        RayBackend().start(a_context())
+    with (
+        pytest.raises(BackendError, match=r"optional extra `ray`"),
+        RayBackend().open(a_context()),
+    ):
+        pass
 
 
 def test_options_are_checked() -> None:
@@ -41,8 +43,11 @@ def test_options_are_checked() -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "here", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_one_line(address: str) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-    with closing(RayBackend(address)) as backend, pytest.raises((BackendError, InputError), match="cluster"):
-        backend.start(a_context())
+    with (
+        pytest.raises((BackendError, InputError), match="cluster"),
+        RayBackend(address).open(a_context()),
+    ):
+        pass
 
 
 @pytest.fixture
@@ -65,16 +70,14 @@ def cluster(real_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
 
 def _local(context: MasterContext, tiles: list[Tile]) -> list[TileOutput]:
-    backend = LocalBackend(Models(UpscalerOptions()))
-    with closing(backend):
-        backend.start(context)
-        return [backend.run(tile) for tile in tiles]
+    with LocalBackend(Models(UpscalerOptions())).open(context) as session:
+        return [session.run(tile) for tile in tiles]
 
 
-def _until_done(backend: RayBackend, tile: Tile, failures: list[TileError]) -> TileOutput:
+def _until_done(session: Session, tile: Tile, failures: list[TileError]) -> TileOutput:
     while True:
         try:
-            return backend.run(tile)
+            return session.run(tile)
         except TileError as error:  # noqa: PERF203
             failures.append(error)
             assert len(failures) < 50
@@ -85,18 +88,16 @@ def test_tiles_are_what_they_are_locally_also_when_a_node_is_killed(cluster: Any
     context = a_context(12, scale=4.0)
     tiles = [a_tile(index, side=64, scale=4, tiles=12) for index in range(12)]
     failures: list[TileError] = []
-    backend = RayBackend(cluster.address, OPTIONS)
-    with closing(backend):
-        backend.start(context)
-        assert backend.workers == 2
-        first = backend.run(tiles[0])
+    with RayBackend(cluster.address, OPTIONS).open(context) as session:
+        assert session.workers == 2
+        first = session.run(tiles[0])
         victim = next(node for node in cluster.list_all_nodes() if node is not cluster.head_node)
         threading.Timer(0.3, lambda: cluster.remove_node(victim, allow_graceful=False)).start()
         with ThreadPoolExecutor(2) as pool:
-            results = list(pool.map(lambda tile: _until_done(backend, tile, failures), tiles))
+            results = list(pool.map(lambda tile: _until_done(session, tile, failures), tiles))
         assert all(not failure.counts for failure in failures)
         time.sleep(1)
-        again = [_until_done(backend, tile, failures) for tile in tiles[:4]]
+        again = [_until_done(session, tile, failures) for tile in tiles[:4]]
     expected = _local(context, tiles)
     for result, wanted in zip(
         [first, *results, *again], [expected[0], *expected, *expected[:4]], strict=True
@@ -108,17 +109,16 @@ def test_tiles_are_what_they_are_locally_also_when_a_node_is_killed(cluster: Any
 def test_stop_and_unknown_models(cluster: Any) -> None:
     stop = threading.Event()
     context = a_context(4, scale=4.0, stop=stop)
-    with closing(RayBackend(cluster.address, OPTIONS)) as backend:
-        backend.start(context)
+    with RayBackend(cluster.address, OPTIONS).open(context) as session:
         threading.Timer(0.3, stop.set).start()
         start = time.monotonic()
         with pytest.raises(StoppedError):
-            [backend.run(a_tile(1, side=128, scale=4, tiles=4)) for _ in range(1000)]
+            [session.run(a_tile(1, side=128, scale=4, tiles=4)) for _ in range(1000)]
         assert time.monotonic() - start < 10
     unknown = MasterContext(TileSettings(4.0, "no such model"), None, 1, MemoryLedger())
     with (
-        closing(RayBackend(cluster.address, OPTIONS)) as backend,
         pytest.raises(WeightsError, match="no such model") as caught,
+        RayBackend(cluster.address, OPTIONS).open(unknown),
     ):
-        backend.start(unknown)
+        pass
     assert "\n" not in str(caught.value)

@@ -4,15 +4,16 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import Ledger, Tile, TileOutput
-from luxscaler.backends.replicate.backend import ReplicateBackend, ReplicateOptions
+from luxscaler.backends.base import Ledger, Session, Tile, TileOutput
+from luxscaler.backends.replicate.backend import ReplicateBackend
+from luxscaler.backends.replicate.session import ReplicateOptions, ReplicateSession
 from luxscaler.errors import BackendError, CostError, InputError, LuxScalerError, StoppedError, TileError
 from luxscaler.replicate import api
 from luxscaler.replicate.api import ApiOptions
@@ -24,29 +25,28 @@ from tests.support.tiles import a_context, a_tile, enlarged
 CENT_A_SECOND = Price(own=0.01)
 
 
-def _started(
+def _open(
     replicate: FakeReplicate,
     ledger: Ledger,
     options: ReplicateOptions | None = None,
     stop: threading.Event | None = None,
     tiles: int = 4,
-) -> ReplicateBackend:
+) -> AbstractContextManager[ReplicateSession]:
     options = options or ReplicateOptions()
     backend = ReplicateBackend(TOKEN, VERSION, options, transport=replicate, clock=replicate.clock)
-    backend.start(a_context(tiles, ledger=ledger, stop=stop))
-    return backend
+    return backend.open(a_context(tiles, ledger=ledger, stop=stop))
 
 
 def _run_one(replicate: FakeReplicate, ledger: Ledger, tile: Tile, **options: Any) -> TileOutput:
-    with closing(_started(replicate, ledger, ReplicateOptions(**options))) as backend:
-        return backend.run(tile)
+    with _open(replicate, ledger, ReplicateOptions(**options)) as session:
+        return session.run(tile)
 
 
-def _until_done(backend: ReplicateBackend, tile: Tile, attempts: int = 40) -> TileOutput:
+def _until_done(session: Session, tile: Tile, attempts: int = 40) -> TileOutput:
     """As the scheduler does."""
     for _ in range(attempts):
         try:
-            return backend.run(tile)
+            return session.run(tile)
         except TileError:  # noqa: PERF203
             continue
     raise AssertionError(f"tile {tile.index} was never done")
@@ -92,15 +92,15 @@ def test_a_tile_gets_there_and_back(replicate: FakeReplicate, ledger: MemoryLedg
 
 def test_the_reference_is_uploaded_once_a_day(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     tiles = [a_tile(index, tiles=4) for index in range(4)]
-    with closing(_started(replicate, ledger)) as backend:
-        backend.run(tiles[0])
-        backend.run(tiles[1])
+    with _open(replicate, ledger) as session:
+        session.run(tiles[0])
+        session.run(tiles[1])
         assert replicate.calls["upload"] == 3
-    with closing(_started(replicate, ledger)) as backend:
-        backend.run(tiles[2])
+    with _open(replicate, ledger) as session:
+        session.run(tiles[2])
         assert replicate.calls["upload"] == 4
         replicate.clock.sleep(23 * 3600.0)
-        backend.run(tiles[3])
+        session.run(tiles[3])
         assert replicate.calls["upload"] == 6
 
 
@@ -113,8 +113,8 @@ def test_creates_per_minute_are_kept_to_by_all_threads(
     replicate.creates_per_minute = 45  # a thread may come to its turn late, and then send beside the next
     options = ReplicateOptions(api=ApiOptions(creates_per_minute=30))
     tiles = [a_tile(index, side=2, tiles=120) for index in range(120)]
-    with closing(_started(replicate, ledger, options, tiles=120)) as backend, ThreadPoolExecutor(8) as pool:
-        list(pool.map(backend.run, tiles))
+    with _open(replicate, ledger, options, tiles=120) as session, ThreadPoolExecutor(8) as pool:
+        list(pool.map(session.run, tiles))
     assert replicate.refused == 0
     assert len(replicate.made) == 120
 
@@ -122,8 +122,8 @@ def test_creates_per_minute_are_kept_to_by_all_threads(
 def test_a_limit_that_is_told_is_kept_to(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     replicate.creates_per_minute = 6  # as for accounts on granted credit
     tiles = [a_tile(index, side=2, tiles=20) for index in range(20)]
-    with closing(_started(replicate, ledger, tiles=20)) as backend, ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda tile: _until_done(backend, tile), tiles))
+    with _open(replicate, ledger, tiles=20) as session, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda tile: _until_done(session, tile), tiles))
     assert len(replicate.made) == 20
     assert replicate.refused < 60
 
@@ -138,10 +138,10 @@ def test_a_crash_at_any_step_is_not_paid_for(
     replicate: FakeReplicate, ledger: MemoryLedger, step: str, moment: str, pause: float
 ) -> None:
     tile = a_tile(1, tiles=4)
-    with closing(_started(replicate, ledger)) as backend:
+    with _open(replicate, ledger) as session:
         ledger.crash_at = f"{moment} {step}"
         with pytest.raises(Crash):
-            backend.run(tile)
+            session.run(tile)
     replicate.clock.sleep(pause)
     result = _run_one(replicate, ledger, tile)
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -156,7 +156,7 @@ def test_a_crash_in_any_call_is_not_paid_for(
     replicate: FakeReplicate, ledger: MemoryLedger, call: str, fault: str
 ) -> None:
     tile = a_tile(1, tiles=4)
-    with closing(_started(replicate, ledger)) as backend:
+    with _open(replicate, ledger) as session:
         carry_out = replicate.handle_request
 
         def crash(request: Any) -> Any:
@@ -170,7 +170,7 @@ def test_a_crash_in_any_call_is_not_paid_for(
 
         replicate.handle_request = crash  # type: ignore[method-assign]
         with pytest.raises(Crash):
-            backend.run(tile)
+            session.run(tile)
         replicate.handle_request = carry_out  # type: ignore[method-assign]
     result = _run_one(replicate, ledger, tile)
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -201,10 +201,10 @@ def test_a_create_that_did_not_happen_is_made_anew(
     replicate: FakeReplicate, ledger: MemoryLedger, fault: str
 ) -> None:
     replicate.fault = _once("create", fault)
-    with closing(_started(replicate, ledger)) as backend:
+    with _open(replicate, ledger) as session:
         with pytest.raises(TileError, match="did not take the tile"):
-            backend.run(a_tile(1, tiles=4))
-        backend.run(a_tile(1, tiles=4))
+            session.run(a_tile(1, tiles=4))
+        session.run(a_tile(1, tiles=4))
     assert (replicate.calls["create"], len(replicate.made)) == (2, 1)
     assert ledger.ended("not created") == 1
 
@@ -221,13 +221,13 @@ def test_a_create_that_was_refused_is_made_anew_at_no_cost(
 
 def test_the_lost_one_is_found_behind_pages_of_others(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     tiles = [a_tile(index, side=2, tiles=40) for index in range(40)]
-    with closing(_started(replicate, ledger, tiles=40)) as backend:
+    with _open(replicate, ledger, tiles=40) as session:
         ledger.crash_at = "before created"
         with pytest.raises(Crash):
-            backend.run(tiles[0])
+            session.run(tiles[0])
         for tile in tiles[1:]:
-            backend.run(tile)
-        result = backend.run(tiles[0])
+            session.run(tile)
+        result = session.run(tiles[0])
     np.testing.assert_array_equal(result.rgb, enlarged(tiles[0]))
     assert len(replicate.made) == 40
 
@@ -237,18 +237,18 @@ def test_what_expired_is_paid_again_only_with_consent(
     replicate: FakeReplicate, ledger: MemoryLedger, step: str
 ) -> None:
     tile = a_tile(1, tiles=4)
-    with closing(_started(replicate, ledger)) as backend:
-        backend.run(a_tile(0, tiles=4))
+    with _open(replicate, ledger) as session:
+        session.run(a_tile(0, tiles=4))
         ledger.crash_at = step
         with pytest.raises(Crash):
-            backend.run(tile)
+            session.run(tile)
     replicate.clock.sleep(2 * 3600.0)
     for _ in range(2):
         with pytest.raises(BackendError, match=r"tile 1 .*paid for.*removed.*--pay-again"):
             _run_one(replicate, ledger, tile)
     assert len(replicate.made) == 2
-    with closing(_started(replicate, ledger, ReplicateOptions(pay_again=True))) as backend:
-        result = _until_done(backend, tile)
+    with _open(replicate, ledger, ReplicateOptions(pay_again=True)) as session:
+        result = _until_done(session, tile)
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
     assert len(replicate.made) == 3
     assert not ledger.open
@@ -259,12 +259,12 @@ def test_an_expired_prediction_of_another_tile_raises_no_doubt(
     replicate: FakeReplicate, ledger: MemoryLedger
 ) -> None:
     """A crash before the POST: the predictions around it are known to be others'."""
-    with closing(_started(replicate, ledger)) as backend:
-        backend.run(a_tile(0, tiles=4))
+    with _open(replicate, ledger) as session:
+        session.run(a_tile(0, tiles=4))
         ledger.crash_at = "after announce"
         with pytest.raises(Crash):
-            backend.run(a_tile(1, tiles=4))
-        backend.run(a_tile(2, tiles=4))
+            session.run(a_tile(1, tiles=4))
+        session.run(a_tile(2, tiles=4))
     replicate.clock.sleep(2 * 3600.0)
     _run_one(replicate, ledger, a_tile(1, tiles=4))
     assert len(replicate.made) == 3
@@ -273,9 +273,9 @@ def test_an_expired_prediction_of_another_tile_raises_no_doubt(
 def test_an_output_that_the_caller_refused_is_made_anew(
     replicate: FakeReplicate, ledger: MemoryLedger
 ) -> None:
-    with closing(_started(replicate, ledger)) as backend:
-        backend.run(a_tile(1, tiles=4))
-        backend.run(a_tile(1, 2, tiles=4))
+    with _open(replicate, ledger) as session:
+        session.run(a_tile(1, tiles=4))
+        session.run(a_tile(1, 2, tiles=4))
     assert len(replicate.made) == 2
 
 
@@ -286,12 +286,12 @@ def test_an_output_that_the_caller_refused_is_made_anew(
 def test_a_broken_download_is_fetched_again_and_not_paid_again(
     replicate: FakeReplicate, ledger: MemoryLedger, fault: str
 ) -> None:
-    with closing(_started(replicate, ledger)) as backend:
-        backend.run(a_tile(0, tiles=4))
-        backend.run(a_tile(2, tiles=4))
+    with _open(replicate, ledger) as session:
+        session.run(a_tile(0, tiles=4))
+        session.run(a_tile(2, tiles=4))
         replicate.fault = lambda call, number: fault if (call, number) == ("output", 3) else None
         tile = a_tile(1, tiles=4)
-        np.testing.assert_array_equal(backend.run(tile).rgb, enlarged(tile))
+        np.testing.assert_array_equal(session.run(tile).rgb, enlarged(tile))
     assert len(replicate.made) == 3
 
 
@@ -305,11 +305,11 @@ def test_a_result_that_is_wrong_each_time_is_a_failed_attempt(
     replicate: FakeReplicate, ledger: MemoryLedger
 ) -> None:
     replicate.fault = _once("create", "garbage")
-    with closing(_started(replicate, ledger)) as backend:
+    with _open(replicate, ledger) as session:
         with pytest.raises(TileError, match="no usable picture") as caught:
-            backend.run(a_tile(1, tiles=4))
+            session.run(a_tile(1, tiles=4))
         assert caught.value.counts
-        backend.run(a_tile(1, 2, tiles=4))
+        session.run(a_tile(1, 2, tiles=4))
     assert len(replicate.made) == 2
     assert ledger.ended("unusable") == 1
 
@@ -333,11 +333,11 @@ def test_a_model_that_fails_costs_an_attempt(
     replicate: FakeReplicate, ledger: MemoryLedger, fault: str, words: str
 ) -> None:
     replicate.fault = _once("create", fault)
-    with closing(_started(replicate, ledger)) as backend:
+    with _open(replicate, ledger) as session:
         with pytest.raises(TileError, match=words) as caught:
-            backend.run(a_tile(1, tiles=4))
+            session.run(a_tile(1, tiles=4))
         assert caught.value.counts
-        backend.run(a_tile(1, 2, tiles=4))
+        session.run(a_tile(1, 2, tiles=4))
     assert len(replicate.made) == 2
 
 
@@ -378,7 +378,7 @@ def test_refusals_end_the_work_with_one_line(
 def test_a_server_that_is_not_there_is_one_line(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     replicate.fault = lambda _call, _number: "refuse"
     with pytest.raises(BackendError, match="cannot be reached: no answer for 300 s"):
-        _started(replicate, ledger)
+        _run_one(replicate, ledger, a_tile())
 
 
 def test_a_file_that_replicate_would_not_take_is_refused_before_anything_is_paid(
@@ -399,9 +399,7 @@ def test_tokens_are_checked_and_not_shown(token: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "josfer/luxscaler-v32:", "r8.im/josfer/luxscaler-v32:"])
 def test_versions_are_taken_in_all_their_forms(prefix: str) -> None:
-    backend = ReplicateBackend(TOKEN, prefix + VERSION)
-    assert backend._version == VERSION
-    backend.close()
+    assert ReplicateBackend(TOKEN, prefix + VERSION).version == VERSION
 
 
 @pytest.mark.parametrize("version", ["", "latest", "josfer/luxscaler-v32", VERSION[:-1], "a:" + VERSION])
@@ -420,9 +418,7 @@ def test_the_token_goes_to_no_address_that_is_not_safe(base: str) -> None:
 
 @pytest.mark.parametrize("base", [API, API + "/", API + "/v1", API + "/v1/", "http://127.0.0.1:5100/v1"])
 def test_base_urls_are_taken_with_and_without_v1(base: str) -> None:
-    backend = ReplicateBackend(TOKEN, VERSION, base_url=base)
-    assert backend._api.base_url in (API, "http://127.0.0.1:5100")
-    backend.close()
+    assert ReplicateBackend(TOKEN, VERSION, base_url=base).base_url in (API, "http://127.0.0.1:5100")
 
 
 @pytest.mark.parametrize(
@@ -441,8 +437,8 @@ def test_the_limit_is_not_overrun_by_tiles_under_way(replicate: FakeReplicate, l
     """Each tile costs 3 cents and may cost 10; the eighth would begin with 21 spent."""
     options = ReplicateOptions(price=CENT_A_SECOND, cancel_after=10, max_cost=0.305)
     tiles = [a_tile(index, tiles=20) for index in range(20)]
-    with closing(_started(replicate, ledger, options, tiles=20)) as backend, ThreadPoolExecutor(8) as pool:
-        results = [pool.submit(backend.run, tile) for tile in tiles]
+    with _open(replicate, ledger, options, tiles=20) as session, ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(session.run, tile) for tile in tiles]
         errors = [result.exception() for result in results]
     refused = [error for error in errors if isinstance(error, CostError)]
     assert len(refused) == 13
@@ -454,15 +450,15 @@ def test_the_limit_is_not_overrun_by_tiles_under_way(replicate: FakeReplicate, l
 
 def test_what_an_earlier_run_left_open_counts(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     options = ReplicateOptions(price=CENT_A_SECOND, cancel_after=10, max_cost=0.15)
-    with closing(_started(replicate, ledger, options)) as backend:
+    with _open(replicate, ledger, options) as session:
         ledger.crash_at = "after created"
         with pytest.raises(Crash):
-            backend.run(a_tile(1, tiles=4))
-    with closing(_started(replicate, ledger, options)) as backend:
+            session.run(a_tile(1, tiles=4))
+    with _open(replicate, ledger, options) as session:
         with pytest.raises(CostError, match=r"\$0\.1000 reserved"):
-            backend.run(a_tile(2, tiles=4))
-        backend.run(a_tile(1, tiles=4))
-        backend.run(a_tile(2, tiles=4))
+            session.run(a_tile(2, tiles=4))
+        session.run(a_tile(1, tiles=4))
+        session.run(a_tile(2, tiles=4))
     assert ledger.spent() == pytest.approx(0.06)
 
 
@@ -470,7 +466,7 @@ def test_a_limit_below_one_tile_is_refused_at_the_start(
     replicate: FakeReplicate, ledger: MemoryLedger
 ) -> None:
     with pytest.raises(CostError, match=r"one tile can cost \$3\.0000"):
-        _started(replicate, ledger, ReplicateOptions(price=CENT_A_SECOND, max_cost=2.0))
+        _run_one(replicate, ledger, a_tile(), price=CENT_A_SECOND, max_cost=2.0)
     assert not replicate.calls
 
 
@@ -484,10 +480,10 @@ def test_stop_cancels_what_is_under_way(replicate: FakeReplicate, ledger: Memory
 
     replicate.fault = stopping
     with (
-        closing(_started(replicate, ledger, stop=stop)) as backend,
+        _open(replicate, ledger, stop=stop) as session,
         ThreadPoolExecutor(3) as pool,
     ):
-        results = [pool.submit(backend.run, a_tile(index, tiles=4)) for index in range(3)]
+        results = [pool.submit(session.run, a_tile(index, tiles=4)) for index in range(3)]
         assert {type(result.exception()) for result in results} == {StoppedError}
     assert all(made.canceled_at is not None for made in replicate.made)
     assert not ledger.open
@@ -521,8 +517,8 @@ def test_a_hundred_tiles_through_storms_are_right_and_paid_for_once(
 
     replicate.fault = storm
     tiles = [a_tile(index, side=2, tiles=100) for index in range(100)]
-    with closing(_started(replicate, ledger, tiles=100)) as backend, ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda tile: _until_done(backend, tile), tiles))
+    with _open(replicate, ledger, tiles=100) as session, ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda tile: _until_done(session, tile), tiles))
     for tile, result in zip(tiles, results, strict=True):
         np.testing.assert_array_equal(result.rgb, enlarged(tile))
     assert not ledger.open
@@ -540,13 +536,13 @@ def test_crashes_at_random_steps_are_not_paid_for(
     results: dict[int, TileOutput] = {}
     crashes = 0
     while len(results) < len(tiles):
-        with closing(_started(replicate, ledger, tiles=20)) as backend:
+        with _open(replicate, ledger, tiles=20) as session:
             if crashes < 60:
                 ledger.crash_at = f"{random.choice(('before', 'after'))} {random.choice(STEPS)}"
             try:
                 for tile in tiles:
                     if tile.index not in results:
-                        results[tile.index] = backend.run(tile)
+                        results[tile.index] = session.run(tile)
             except Crash:
                 crashes += 1
     assert crashes >= 20
@@ -565,9 +561,11 @@ def test_the_token_is_nowhere(
         for code in ("401", "422", "500", "late 500"):
             replicate.fault = lambda kind, _, call=call, code=code: code if kind == call else None  # type: ignore[misc]
             try:
-                with closing(_started(replicate, ledger)) as backend:
-                    written += [repr(backend), str(vars(backend)), repr(vars(backend._api))]
-                    backend.run(a_tile(2, tiles=4))
+                backend = ReplicateBackend(TOKEN, VERSION, transport=replicate, clock=replicate.clock)
+                written += [repr(backend), str(vars(backend))]
+                with backend.open(a_context(4, ledger=ledger)) as session:
+                    written += [repr(session), str(vars(session)), repr(vars(session._api))]
+                    session.run(a_tile(2, tiles=4))
             except LuxScalerError as error:
                 link: BaseException | None = error
                 while link is not None:

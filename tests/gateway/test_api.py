@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.gateway.test_runner import eventually, inputs
+from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import FakeCog, fake_cog
-from tests.support.gateway_clock import ManualClock
 from tests.support.gateway_server import GatewayServer, gateway_server
 
 HOUR = 3600.0

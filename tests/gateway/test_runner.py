@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from luxscaler.cog import data_urls
+from luxscaler.cog import reply
 from luxscaler.gateway import runner
 from luxscaler.io.read import read_picture
+from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import FakeCog, Fault, fake_cog
-from tests.support.gateway_clock import ManualClock
 from tests.support.gateway_server import GatewayServer, free_port, gateway_process, gateway_server
 
 
@@ -274,11 +274,11 @@ def test_a_fault_of_the_gateway_ends_one_prediction_only(
 def test_a_full_disk_ends_one_prediction_only(
     gateway: GatewayServer, cog: FakeCog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(data_urls, "_write", full)
+        patched.setattr(reply._OutputFile, "feed", full)
         made = gateway.create(inputs())
     assert made["status"] == "failed"
     assert "No space left" in made["error"]

@@ -13,7 +13,6 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from luxscaler.errors import GatewayError
 from luxscaler.gateway.addresses import OWNER, Addresses
-from luxscaler.gateway.clock import iso
 from luxscaler.gateway.keys import load_keys, read_token_file
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.settings import Settings
@@ -138,11 +137,6 @@ def test_a_folder_that_cannot_be_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(GatewayError, match="cannot use the folder"):
         load_keys(tmp_path / "file")
-
-
-def test_times_are_written_as_the_api_does() -> None:
-    assert iso(1_800_000_000.25) == "2027-01-15T08:00:00.250000Z"
-    assert iso(None) is None
 
 
 @pytest.mark.parametrize(

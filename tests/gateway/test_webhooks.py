@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luxscaler.cog.status import Status
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import EVENTS, Event, Prediction
 from luxscaler.gateway.settings import Settings
@@ -20,8 +21,8 @@ from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 from luxscaler.replicate.signing import new_id
 from tests.gateway.test_runner import tile_url
+from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import fake_cog
-from tests.support.gateway_clock import ManualClock
 from tests.support.gateway_server import gateway_server
 from tests.support.webhook_receiver import webhook_receiver
 
@@ -142,7 +143,7 @@ def test_what_was_delayed_is_dropped_when_the_prediction_is_over() -> None:
     async def work(notifier: Notifier) -> None:
         notifier.notify(prediction, "logs")
         notifier.notify(prediction, "logs")
-        bench.store.change(prediction.id, status="succeeded")
+        bench.store.change(prediction.id, status=Status.SUCCEEDED)
         found = bench.store.prediction(prediction.id)
         assert found is not None
         notifier.notify(found, "completed")
@@ -207,9 +208,9 @@ def test_one_prediction_gets_its_webhooks_in_order() -> None:
     prediction = bench.add()
 
     async def work(notifier: Notifier) -> None:
-        notifier.notify(replace(prediction, status="processing"), "start")
-        notifier.notify(replace(prediction, status="processing", logs="x"), "logs")
-        bench.store.change(prediction.id, status="succeeded")
+        notifier.notify(replace(prediction, status=Status.PROCESSING), "start")
+        notifier.notify(replace(prediction, status=Status.PROCESSING, logs="x"), "logs")
+        bench.store.change(prediction.id, status=Status.SUCCEEDED)
         notifier.notify(prediction, "completed")
         await settle()
 

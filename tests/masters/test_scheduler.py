@@ -53,9 +53,12 @@ class Bench:
 
     def run(self, tiles: Iterable[int]) -> None:
         settings = TileSettings(2.0)
-        self.backend.start(MasterContext(settings, None, 1, MemoryLedger(), stop=self.stop))
+        context = MasterContext(settings, None, 1, MemoryLedger(), stop=self.stop)
         work = Work(self._cut, self.check, self._keep, self._retried)
-        Scheduler(self.backend, work, jobs=self.jobs, attempts=self.attempts, stop=self.stop).run(list(tiles))
+        with self.backend.open(context) as session:
+            Scheduler(session, work, name="fake", jobs=self.jobs, attempts=self.attempts, stop=self.stop).run(
+                list(tiles)
+            )
 
     def _cut(self, number: int, attempt: int) -> Tile:
         self.cut(number, attempt)

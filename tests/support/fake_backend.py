@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,22 +40,26 @@ class FakeBackend:
     name: str = "fake"
     calls: list[tuple[int, int]] = field(default_factory=list)
     """(tile, attempt) of every call."""
-    started: int = 0
+    contexts: list[MasterContext] = field(default_factory=list)
+    """Of every time that it was opened."""
     closed: int = 0
     most_at_once: int = 0
-    context: MasterContext | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._now = 0
         self._turn = threading.Semaphore(self.at_once or self.workers)
 
-    def start(self, context: MasterContext) -> None:
-        self.context = context
-        self.started += 1
+    @contextmanager
+    def open(self, context: MasterContext) -> Iterator["FakeSession"]:
+        self.contexts.append(context)
+        try:
+            yield FakeSession(self, context)
+        finally:
+            self.closed += 1
 
-    def run(self, tile: Tile) -> TileOutput:
-        assert self.context is not None
+    def upscaled(self, tile: Tile, context: MasterContext) -> TileOutput:
+        """What comes of one call."""
         with self._lock:
             self.calls.append((tile.index, tile.attempt))
             self._now += 1
@@ -64,7 +69,7 @@ class FakeBackend:
                 until = time.monotonic() + self.seconds
                 output = nearest(tile)
                 while (left := until - time.monotonic()) > 0:
-                    self.context.raise_if_stopped()
+                    context.raise_if_stopped()
                     time.sleep(min(left, 0.05))
             mishap = self.mishaps.get((tile.index, tile.attempt))
             return output if mishap is None else mishap(tile, output)
@@ -72,5 +77,17 @@ class FakeBackend:
             with self._lock:
                 self._now -= 1
 
-    def close(self) -> None:
-        self.closed += 1
+
+@dataclass
+class FakeSession:
+    """A FakeBackend that is open."""
+
+    backend: FakeBackend
+    context: MasterContext
+
+    @property
+    def workers(self) -> int:
+        return self.backend.workers
+
+    def run(self, tile: Tile) -> TileOutput:
+        return self.backend.upscaled(tile, self.context)

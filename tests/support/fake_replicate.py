@@ -15,7 +15,6 @@ Every request's Authorization header is checked: the token belongs to the API's 
 
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ import hdr_exporter
 from luxscaler.backends import exr_transport
 from luxscaler.geometry import TileBox
 from luxscaler.io.read import read_picture
-from luxscaler.replicate.pace import Clock
+from tests.support.fake_clock import JumpingClock
 
 TOKEN = "r8_canary0123456789"
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
@@ -39,27 +38,6 @@ API = "https://api.replicate.com"
 DELIVERY = "https://replicate.delivery"
 HOUR = 3600.0
 Json = dict[str, Any]
-
-
-class FakeClock(Clock):
-    """Whoever waits makes time pass."""
-
-    def __init__(self) -> None:
-        self.time = 1.8e9
-        self._lock = threading.Lock()
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.time += seconds
-        time.sleep(0)
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        if not event.is_set():
-            self.sleep(seconds)
-        return event.is_set()
 
 
 @dataclass
@@ -77,7 +55,7 @@ class Made:
 class FakeReplicate(httpx.BaseTransport):
     """What the server holds and was asked."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: JumpingClock = field(default_factory=JumpingClock)
     fault: Callable[[str, int], str | None] = lambda _call, _number: None
     seconds: float = 3.0
     """A prediction takes so long."""
@@ -248,7 +226,7 @@ class FakeReplicate(httpx.BaseTransport):
 class _Pieces(httpx.SyncByteStream):
     data: bytes
     fault: str
-    clock: FakeClock
+    clock: JumpingClock
 
     def __iter__(self) -> Iterator[bytes]:
         step = max(1, len(self.data) // 4)

@@ -34,8 +34,8 @@ import httpx
 import uvicorn
 
 from luxscaler.cli.gateway import TOKEN_VARIABLE
+from luxscaler.clock import Clock
 from luxscaler.gateway.app import make_app
-from luxscaler.gateway.clock import Clock
 from luxscaler.gateway.keys import Keys, load_keys
 from luxscaler.gateway.limits import AsgiApp
 from luxscaler.gateway.settings import DEFAULT_MODEL, Settings

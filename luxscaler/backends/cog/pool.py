@@ -1,32 +1,38 @@
 """Which container gets the next tile: the free, the busy and the lost.
 
 Each has one tile at a time. A lost one is looked at again now and then; when all are lost for a while, the
-work ends. How a container is talked to is cog/client.py's business.
+work ends.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from luxscaler.cog.client import CogContainer, LostError
+from luxscaler.clock import backoff
+from luxscaler.cog.client import CogClient, LostError
+from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError
 
 _FIRST_REST, _LONGEST_REST = 0.05, 2.0
 _GLANCE_SECONDS = 0.1
 """How often those who wait look whether the user wants to stop."""
-_USABLE = ("READY", "BUSY")
+_USABLE = (Health.READY, Health.BUSY)
+
+
+def _rests() -> Iterator[float]:
+    return backoff(_FIRST_REST, _LONGEST_REST)
 
 
 @dataclass
-class Place:
+class PooledContainer:
     """A container and what is known of it."""
 
-    container: CogContainer
+    client: CogClient
     taken: bool = False
     used_at: float = 0.0
     rests_until: float = 0.0
-    rest: float = _FIRST_REST
+    rests: Iterator[float] = field(default_factory=_rests)
     lost: str = ""
     """Why, if it is."""
     look_at: float = 0.0
@@ -38,13 +44,13 @@ class Pool:
 
     def __init__(
         self,
-        containers: Sequence[CogContainer],
+        clients: Sequence[CogClient],
         look_again_seconds: float,
         patience_seconds: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """patience_seconds: how long all may be lost before the work ends."""
-        self.places = [Place(container) for container in containers]
+        self.containers = [PooledContainer(client) for client in clients]
         self._look_again = look_again_seconds
         self._patience = patience_seconds
         self._now = now
@@ -54,9 +60,9 @@ class Pool:
     @property
     def alive(self) -> int:
         """How many are not lost."""
-        return sum(not place.lost for place in self.places)
+        return sum(not pooled.lost for pooled in self.containers)
 
-    def take(self, check: Callable[[], None]) -> Place:
+    def take(self, check: Callable[[], None]) -> PooledContainer:
         """A container for one tile; waits for it. `check` raises when nobody wants it any more.
 
         Raises BackendError when all are lost.
@@ -64,59 +70,58 @@ class Pool:
         while True:
             check()
             with self._changed:
-                place = self._next()
-                if place is None:
+                pooled = self._next()
+                if pooled is None:
                     self._raise_if_all_lost()
                     self._changed.wait(_GLANCE_SECONDS)
                     continue
-                place.taken, place.used_at = True, self._now()
-            if not place.lost or self._is_back(place):
-                return place
+                pooled.taken, pooled.used_at = True, self._now()
+            if not pooled.lost or self._is_back(pooled):
+                return pooled
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, pooled: PooledContainer) -> None:
         """It did its work."""
         with self._changed:
-            place.taken, place.rest = False, _FIRST_REST
+            pooled.taken, pooled.rests = False, _rests()
             self._changed.notify_all()
 
-    def busy(self, place: Place) -> None:
+    def busy(self, pooled: PooledContainer) -> None:
         """It has a prediction of somebody else: others come first for a moment."""
         with self._changed:
-            place.taken, place.rests_until = False, self._now() + place.rest
-            place.rest = min(_LONGEST_REST, 2 * place.rest)
+            pooled.taken, pooled.rests_until = False, self._now() + next(pooled.rests)
             self._changed.notify_all()
 
-    def lose(self, place: Place, reason: str) -> None:
+    def lose(self, pooled: PooledContainer, reason: str) -> None:
         """It is not there, or broken."""
         with self._changed:
-            place.taken, place.lost = False, reason or "lost"
-            place.look_at = self._now() + self._look_again
+            pooled.taken, pooled.lost = False, reason or "lost"
+            pooled.look_at = self._now() + self._look_again
             self._changed.notify_all()
 
     def reasons(self) -> str:
         """Which are lost, and why."""
-        return "; ".join(f"{place.container.url}: {place.lost}" for place in self.places if place.lost)
+        return "; ".join(f"{pooled.client.url}: {pooled.lost}" for pooled in self.containers if pooled.lost)
 
-    def _next(self) -> Place | None:
+    def _next(self) -> PooledContainer | None:
         """The one that has rested longest; a lost one only if its time to be looked at has come."""
         now = self._now()
-        free = [place for place in self.places if not place.taken]
-        usable = [place for place in free if not place.lost and place.rests_until <= now]
-        due = [place for place in free if place.lost and place.look_at <= now]
+        free = [pooled for pooled in self.containers if not pooled.taken]
+        usable = [pooled for pooled in free if not pooled.lost and pooled.rests_until <= now]
+        due = [pooled for pooled in free if pooled.lost and pooled.look_at <= now]
         # One that may be back costs a look of some milliseconds: first, or nobody would ever look.
-        return min(due or usable, key=lambda place: place.used_at, default=None)
+        return min(due or usable, key=lambda pooled: pooled.used_at, default=None)
 
-    def _is_back(self, place: Place) -> bool:
+    def _is_back(self, pooled: PooledContainer) -> bool:
         try:
-            status = place.container.health()
+            status = pooled.client.health()
         except LostError as error:
-            self.lose(place, str(error))
+            self.lose(pooled, str(error))
             return False
         if status not in _USABLE:
-            self.lose(place, f"its health check says {status}")
+            self.lose(pooled, f"its health check says {status}")
             return False
         with self._changed:
-            place.lost, self._all_lost_since = "", None
+            pooled.lost, self._all_lost_since = "", None
         return True
 
     def _raise_if_all_lost(self) -> None:

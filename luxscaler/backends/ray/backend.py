@@ -1,12 +1,13 @@
 """Tiles upscaled on a Ray cluster: a worker on each GPU, or on some cores each where there are none.
 
 A worker that is lost gives its tile back, and another is begun in its place; if no node has room for it, the
-others go on without. What runs on the nodes is worker.py, how Ray is talked to cluster.py.
+others go on without. worker.py runs on the nodes; cluster.py makes every call of Ray.
 """
 
 import queue
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,53 +64,71 @@ class RayBackend:
         self._address = address
         self._options = options
         self._upscaler = upscaler
-        self._cluster: Cluster | None = None
-        self._context: MasterContext | None = None
+
+    @contextmanager
+    def open(self, context: MasterContext) -> Iterator["RaySession"]:
+        """Begin the workers and have them load the network. Raises BackendError, InputError, WeightsError."""
+        with closing(Cluster(self._address)) as cluster:
+            shares = cluster.places(self._options.cpus)
+            if not shares:
+                raise BackendError("the Ray cluster has neither GPUs nor CPUs for a worker")
+            with closing(RaySession(cluster, shares, context, self._options, self._upscaler)) as session:
+                session.wait_until_loaded()
+                yield session
+
+
+class RaySession:
+    """The workers of one master."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        shares: Sequence[Share],
+        context: MasterContext,
+        options: RayOptions,
+        upscaler: UpscalerOptions,
+    ) -> None:
+        """Begins a worker for each of `shares`."""
+        self._cluster = cluster
+        self._context = context
+        self._options = options
+        self._upscaler = upscaler
+        self._reference = None if context.reference is None else cluster.put(context.reference)
         self._free: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
-        self._slots: list[_Slot] = []
+        self._slots = [_Slot(share, cluster.begin(share)) for share in shares]
         self._losses: Counter[int] = Counter()
 
     @property
     def workers(self) -> int:
-        """One tile for each worker that there was room for at the start."""
+        """One tile for each worker that there is room for."""
         return max(1, len(self._slots))
 
-    def start(self, context: MasterContext) -> None:
-        """Begin the workers and have them load the network. Raises BackendError, InputError, WeightsError."""
-        self._context = context
-        self._cluster = cluster = Cluster(self._address)
-        shares = cluster.places(self._options.cpus)
-        if not shares:
-            raise BackendError("the Ray cluster has neither GPUs nor CPUs for a worker")
-        self._reference = None if context.reference is None else cluster.put(context.reference)
-        self._slots = [_Slot(share, cluster.begin(share)) for share in shares]
+    def wait_until_loaded(self) -> None:
+        """Have all workers load the network. Raises BackendError, InputError, WeightsError."""
         loading = [(slot, self._load(slot.worker)) for slot in self._slots]
         for slot, call in loading:
             try:
-                cluster.result(call, context.raise_if_stopped, self._options.load)
+                self._cluster.result(call, self._context.raise_if_stopped, self._options.load)
             except (LostError, TileError) as error:
                 raise BackendError(f"a Ray worker cannot load the network: {error}") from error
             self._free.put(slot)
 
     def run(self, tile: Tile) -> TileOutput:
         """Upscale one tile on the worker that is free next."""
-        cluster, context = self._cluster, self._context
-        assert cluster is not None  # noqa: S101 - start comes first
-        assert context is not None  # noqa: S101
-        slot = self._take(context.raise_if_stopped)
+        check = self._context.raise_if_stopped
+        slot = self._take(check)
         try:
-            worker = slot.worker or self._begin_again(cluster, context, slot)
-            result = cluster.result(worker.run.remote(tile), context.raise_if_stopped, self._options.tile)
-            assert isinstance(result, TileOutput)  # noqa: S101
+            worker = slot.worker or self._begin_again(slot)
+            result: TileOutput = self._cluster.result(worker.run.remote(tile), check, self._options.tile)
         except LostError as error:
-            self._drop_worker(cluster, slot)
+            self._drop_worker(slot)
             raise TileError(
                 f"a Ray worker is lost: {error}", counts=self._is_to_blame(tile, error)
             ) from error
         except UpscaleError as error:
             raise TileError(str(error)) from error
         except StoppedError:
-            self._drop_worker(cluster, slot)  # nothing else ends what it is at
+            self._drop_worker(slot)  # nothing else ends what it is at
             raise
         finally:
             if slot in self._slots:
@@ -117,13 +136,9 @@ class RayBackend:
         return result
 
     def close(self) -> None:
-        """End the workers and leave the cluster."""
-        cluster, self._cluster = self._cluster, None
-        if cluster is None:
-            return
+        """End the workers."""
         for slot in self._slots:
-            self._drop_worker(cluster, slot)
-        cluster.close()
+            self._drop_worker(slot)
 
     def _is_to_blame(self, tile: Tile, error: LostError) -> bool:
         self._losses[tile.index] += 1
@@ -131,7 +146,6 @@ class RayBackend:
 
     def _load(self, worker: Any) -> Any:
         context = self._context
-        assert context is not None  # noqa: S101
         return worker.load.remote(self._upscaler, context.settings, self._reference, context.is_hdr)
 
     def _take(self, check: Callable[[], None]) -> _Slot:
@@ -144,22 +158,21 @@ class RayBackend:
             except queue.Empty:
                 continue
 
-    def _begin_again(self, cluster: Cluster, context: MasterContext, slot: _Slot) -> Any:
+    def _begin_again(self, slot: _Slot) -> Any:
         """A worker in the place of a lost one; the place is given up when there is no room for it."""
-        seconds = self._options.again
-        if len(cluster.places(self._options.cpus)) >= len(self._slots):
-            slot.worker = worker = cluster.begin(slot.share)
+        if len(self._cluster.places(self._options.cpus)) >= len(self._slots):
+            slot.worker = worker = self._cluster.begin(slot.share)
+            check = self._context.raise_if_stopped
             try:
-                cluster.result(self._load(worker), context.raise_if_stopped, seconds)
+                self._cluster.result(self._load(worker), check, self._options.again)
             except (LostError, TileError):
-                self._drop_worker(cluster, slot)
+                self._drop_worker(slot)
             else:
                 return worker
         self._slots.remove(slot)
         raise TileError("a place on the Ray cluster is lost", counts=False)
 
-    @staticmethod
-    def _drop_worker(cluster: Cluster, slot: _Slot) -> None:
+    def _drop_worker(self, slot: _Slot) -> None:
         worker, slot.worker = slot.worker, None
         if worker is not None:
-            cluster.end(worker)
+            self._cluster.end(worker)

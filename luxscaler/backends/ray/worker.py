@@ -1,12 +1,15 @@
-"""What runs on the nodes of a Ray cluster: a network, loaded once, and tiles. It does not know Ray.
+"""What runs on the nodes of a Ray cluster: a network, loaded once, and tiles. It imports no Ray.
 
 LuxScaler and the weights must be installed on every node.
 """
+
+from collections.abc import Callable
 
 import torch
 
 from luxscaler.backends.base import Tile, TileOutput
 from luxscaler.backends.local import TileRenderer
+from luxscaler.errors import TileError
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture
 from luxscaler.pipeline.request import TileSettings
@@ -20,16 +23,19 @@ class Worker:
         """threads: for the CPU's share of the work; None leaves it as it is."""
         if threads is not None:
             torch.set_num_threads(threads)
-        self._renderer: TileRenderer | None = None
+        self._upscale: Callable[[Tile], TileOutput] = _not_loaded
 
     def load(
         self, upscaler: UpscalerOptions, settings: TileSettings, reference: Picture | None, is_hdr: bool
     ) -> None:
         """Load the network. Not done when this is made: Ray would drown the reason of a failure in text."""
         models = Models(upscaler, own_checkpoints=True)
-        self._renderer = TileRenderer(models(settings.model), settings, reference, is_hdr=is_hdr)
+        self._upscale = TileRenderer(models(settings.model), settings, reference, is_hdr=is_hdr)
 
     def run(self, tile: Tile) -> TileOutput:
         """Upscale one tile."""
-        assert self._renderer is not None  # noqa: S101 - load comes first
-        return self._renderer(tile)
+        return self._upscale(tile)
+
+
+def _not_loaded(_tile: Tile) -> TileOutput:
+    raise TileError("the worker has no network yet")

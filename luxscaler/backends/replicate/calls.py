@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luxscaler.backends.base import Intent, Ledger
+from luxscaler.clock import backoff
 from luxscaler.errors import BackendError, TileError
 from luxscaler.replicate.api import ReplicateApi
 from luxscaler.replicate.responses import BusyError, NoAnswerError
@@ -130,7 +131,7 @@ class Calls:
 
     def _found(self, intent: Intent, settled_at: float) -> str | None:
         """The prediction of an intent, entered; None, with the intent settled, if there is surely none."""
-        delay = _FIRST_LOOK
+        pauses = backoff(_FIRST_LOOK, _LONGEST_LOOK)
         while True:
             looked_at = self._api.pace.now()
             prediction, doubtful = self._look(intent)
@@ -143,8 +144,7 @@ class Calls:
             if looked_at >= settled_at:
                 self._ledger.settle(intent.number, NOT_CREATED)
                 return None
-            self._api.pace.pause(min(delay, settled_at - looked_at))
-            delay = min(2 * delay, _LONGEST_LOOK)
+            self._api.pace.pause(min(next(pauses), settled_at - looked_at))
 
     def _look(self, intent: Intent) -> tuple[str | None, list[str]]:
         """(the prediction of the intent, those that may be it but whose input was removed)."""

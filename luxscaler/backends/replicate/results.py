@@ -8,12 +8,12 @@ from pathlib import Path
 
 from luxscaler.backends import exr_transport
 from luxscaler.backends.base import Tile
+from luxscaler.clock import backoff
 from luxscaler.errors import BackendError, TileError
 from luxscaler.picture import FloatArray
 from luxscaler.replicate.api import ReplicateApi
 from luxscaler.replicate.download import GoneError, fetch
-from luxscaler.replicate.prediction import Prediction
-from luxscaler.replicate.responses import BusyError, NoAnswerError
+from luxscaler.replicate.responses import BusyError, NoAnswerError, RemotePrediction
 
 _FIRST_POLL, _LONGEST_POLL = 0.5, 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
@@ -37,12 +37,12 @@ class Results:
         self._cancel_after = cancel_after
         self._download_seconds = download_seconds
 
-    def ended(self, prediction: str) -> Prediction | None:
+    def ended(self, prediction: str) -> RemotePrediction | None:
         """Wait for its end; None if Replicate knows it no more.
 
         Raises StoppedError, NoAnswerError, TileError when it does not end.
         """
-        pace, delay = self._api.pace, _FIRST_POLL
+        pace, pauses = self._api.pace, backoff(_FIRST_POLL, _LONGEST_POLL, 1.5)
         overdue_at = pace.now() + self._cancel_after + _OVERDUE_SECONDS
         canceled = False
         while True:
@@ -54,10 +54,9 @@ class Results:
             if pace.now() > overdue_at:
                 self._try_cancel(prediction)
                 canceled, overdue_at = True, pace.now() + _OVERDUE_SECONDS
-            pace.pause(delay)
-            delay = min(1.5 * delay, _LONGEST_POLL)
+            pace.pause(next(pauses))
 
-    def canceled(self, prediction: str) -> Prediction | None:
+    def canceled(self, prediction: str) -> RemotePrediction | None:
         """Cancel it although the work has stopped; how it ended, or None if that cannot be known now."""
         self._try_cancel(prediction)
         for _ in range(_CANCEL_LOOKS):
@@ -70,14 +69,14 @@ class Results:
             self._api.pace.clock.sleep(_FIRST_POLL)
         return None
 
-    def pixels(self, prediction: Prediction, tile: Tile) -> tuple[FloatArray, FloatArray | None]:
+    def pixels(self, prediction: RemotePrediction, tile: Tile) -> tuple[FloatArray, FloatArray | None]:
         """Fetch and decode a result.
 
         To fetch it again costs nothing, to compute it again does: it is to blame only when it comes the
         same again and again. Raises GoneError, UnusableError, TileError when no download works, StoppedError.
         """
         path = self._folder / f"{prediction.id}{exr_transport.SUFFIX}"
-        delay, digests = _FIRST_WAIT, list[str]()
+        pauses, digests = backoff(_FIRST_WAIT, _LONGEST_WAIT), list[str]()
         while True:
             digests.append("")
             try:
@@ -90,10 +89,9 @@ class Results:
                     raise
             finally:
                 path.unlink(missing_ok=True)
-            self._api.pace.pause(delay)
-            delay = min(2 * delay, _LONGEST_WAIT)
+            self._api.pace.pause(next(pauses))
 
-    def _fetched(self, prediction: Prediction, path: Path, size: tuple[int, int]) -> str:
+    def _fetched(self, prediction: RemotePrediction, path: Path, size: tuple[int, int]) -> str:
         output, most = prediction.output or "", exr_transport.most_bytes(size)
         now = self._api.pace.now
         try:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from luxscaler.cog.status import Status
 from luxscaler.gateway.create_request import read_json
 from luxscaler.gateway.state import Gateway, gateway_of
 
@@ -21,7 +22,7 @@ async def progress(
     """Cog's own webhook: unsigned, its body a prediction."""
     gateway.parts.addresses.check_progress(prediction, signature)
     body = read_json(await request.body())
-    if body.get("status") == "processing":
+    if body.get("status") == Status.PROCESSING:
         gateway.parts.lifecycle.begun(prediction)
         gateway.parts.lifecycle.logs(prediction, str(body.get("logs") or ""))
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.create_request import read_json
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.problems import Problem, invalid_input, not_found

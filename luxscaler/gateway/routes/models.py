@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.clock import iso
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.addresses import OWNER
-from luxscaler.gateway.clock import iso
 from luxscaler.gateway.problems import not_found
 from luxscaler.gateway.schemas import UNKNOWN
 from luxscaler.gateway.state import Gateway, gateway_of

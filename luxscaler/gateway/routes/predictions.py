@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from luxscaler.cog.data_urls import Json
+from luxscaler.cog.messages import Json
 from luxscaler.gateway.create_request import check_version, read_json, read_order
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.pagination import page

@@ -1,0 +1,42 @@
+"""What both clients of Cog send and understand: addresses, bodies, time-outs, health checks."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from luxscaler.cog.status import Health
+from luxscaler.errors import BackendError
+
+Json = dict[str, Any]
+MAX_BODY = 100 * 2**20
+"""Bytes that a Cog server takes at most; more is a 413."""
+CONNECT_SECONDS = 5.0
+SHORT_SECONDS = 5.0
+"""For everything but predictions: Cog answers at once."""
+
+
+def prediction_url(base: str, name: str) -> str:
+    """Where a prediction of that id is put; its cancel is at /cancel below."""
+    return f"{base}/predictions/{quote(name)}"
+
+
+def body_of(inputs: Mapping[str, Any]) -> bytes:
+    """The request's body. BackendError if a Cog server would not take it."""
+    body = json.dumps({"input": dict(inputs)}).encode()
+    if len(body) > MAX_BODY:
+        raise BackendError(
+            f"a tile with its reference makes a request of {len(body) / 2**20:.0f} MiB, and a Cog container "
+            f"takes {MAX_BODY // 2**20} MiB: choose smaller tiles"
+        )
+    return body
+
+
+def health_in(body: bytes) -> Health:
+    """What a health check's body says; UNREACHABLE if it is not one of a Cog server."""
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError):
+        return Health.UNREACHABLE
+    status = reply.get("status") if isinstance(reply, dict) else None
+    return Health(status) if isinstance(status, str) else Health.UNREACHABLE

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from luxscaler.inference.cpu.huge_pages import huge_zeros
 from luxscaler.inference.cpu.onednn_graph import leaky_convolution
+from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.cpu.wavefront import LEVELS, Bands, run_waves
 from luxscaler.networks.rrdb import RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
@@ -35,26 +36,9 @@ _ONES = [1, 1, 1]
 """Strides and dilations."""
 
 
-def has_onednn() -> bool:
-    """Whether PyTorch was built with oneDNN, and has the operators that its compiler emits for it."""
-    names = (
-        "_convolution_pointwise",
-        "_convolution_pointwise_",
-        "_reorder_convolution_weight",
-        "_is_mkldnn_bf16_supported",
-    )
-    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    return available and all(hasattr(torch.ops.mkldnn, name) for name in names)
-
-
 def usable(network: RRDBNet) -> bool:
     """Whether this processor and PyTorch can run the network so."""
-    return (
-        has_onednn()
-        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-        and network.config.growth == PLANE
-        and network.config.features % PLANE == 0
-    )
+    return has_bf16() and network.config.growth == PLANE and network.config.features % PLANE == 0
 
 
 class AddedConvolution:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.network import crop
+from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.stages import process
@@ -40,7 +41,8 @@ def write_tile(options: argparse.Namespace, folder: Path) -> Path:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Print the table; return it."""
-    precisions = ("bf16", "fp32") if options.device == "cpu" else ("fp16",)
+    on_cpu = ("bf16", "fp32") if has_bf16() else ("fp32",)
+    precisions = on_cpu if options.device == "cpu" else ("fp16",)
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

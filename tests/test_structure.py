@@ -14,7 +14,7 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py"]
 FLOORS = (
-    *("errors", "clock", "options", "geometry", "picture", "color"),
+    *("errors", "clock", "options", "geometry", "picture", "color", "color_torch"),
     *("networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "api", "cli"),
 )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.color_torch import decode_number, encode_power_
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.curve import FITTED_BOOST, FULL_CURVE, KNOT_CODES, ToneCurve, estimate, probabilities
 from luxscaler.hdr.dequantize import RADIUS, dequantized
@@ -81,7 +82,7 @@ def few_lights(areas: Tensor) -> float:
 
 def clipped_areas(rgb: Tensor, white: float) -> Tensor:
     """Where most of a neighbourhood is clipped: (H, W, 3) linear → at most DOME_SIDE a side, 0 or 1."""
-    clipped = rgb.amax(dim=2) >= _linear(AT_WHITE, white)
+    clipped = rgb.amax(dim=2) >= decode_number(AT_WHITE) * white
     height, width = clipped.shape
     ratio = min(1.0, DOME_SIDE / max(height, width))
     size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
@@ -118,7 +119,8 @@ def gain(brightest: Tensor, boost: float, statistics: ToneStatistics, dome: Tens
 
     dome: (2, *the same shape): `dome_map` there.
     """
-    code = _code(brightest, statistics.peak)
+    # The straight segment lies far below the knee.
+    code = encode_power_((brightest / statistics.peak).clamp_(min=0.0))
     rise = statistics.curve.at(code)
     if dome is not None:
         near, depth = dome
@@ -159,7 +161,7 @@ def expand(
         return rgb
     out = rgb if in_place else torch.empty_like(rgb)
     height, width = rgb.shape[:2]
-    knee = _linear(KNEE, statistics.peak)
+    knee = decode_number(KNEE) * statistics.peak
     domes = None if statistics.dome is None or box is None else statistics.dome.to(rgb)
     above = rgb.new_empty((0, width))  # `brightest` of the rows above a band: they may be overwritten
     step = ROWS if rgb.device.type == "cpu" else DEVICE_ROWS
@@ -188,13 +190,3 @@ def _sampled(dome: Tensor, box: TileBox, rows: tuple[int, int], height: int, wid
     grid = torch.stack(torch.meshgrid(y * 2.0 - 1.0, x * 2.0 - 1.0, indexing="ij")[::-1], dim=-1)
     sampled = F.grid_sample(dome[None], grid[None], padding_mode="border", align_corners=False)
     return sampled[0]
-
-
-def _linear(code: float, white: float) -> float:
-    """The linear value of a code above sRGB's straight segment."""
-    return float(((code + 0.055) / 1.055) ** 2.4 * white)
-
-
-def _code(linear: Tensor, white: float) -> Tensor:
-    """sRGB's curve (IEC 61966-2-1) above its straight segment, which lies far below the knee."""
-    return (linear / white).clamp_(min=0.0).pow_(1 / 2.4).mul_(1.055).sub_(0.055)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.color_torch import decode_srgb, encode_srgb
+
 SIDE = 512
 """Longest side, in pixels, of what is looked at: what the coefficients were fitted to."""
 TOP_CODES, MIDDLE_CODES, LOW_CODES = (118, 190, 230, 248, 255), (190, 210), (190, 230)
@@ -81,15 +83,12 @@ def _codes(rgb: Tensor, white: float) -> Tensor:
         size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
         planes = F.interpolate(planes, size, mode="area")
     light = planes[0].permute(1, 2, 0).cpu().double() / white
-    code = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return (code * 255).round()
+    return (encode_srgb(light) * 255).round()
 
 
 def _log_light(code: Tensor) -> Tensor:
     """Natural logarithm of the linear light of 8-bit codes, white 0; black counts as 0.001."""
-    value = code / 255
-    light = torch.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return light.clamp(min=1e-3).log()
+    return decode_srgb(code / 255).clamp(min=1e-3).log()
 
 
 def _pairs(plane: Tensor) -> tuple[Tensor, Tensor]:

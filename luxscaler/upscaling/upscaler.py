@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from luxscaler.errors import InputError, UpscaleError, WeightsError
 from luxscaler.geometry import output_size
+from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.eager import PlainNetwork
 from luxscaler.inference.prepare import prepared
 from luxscaler.networks.build import Network
@@ -38,6 +39,20 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def resolve_precision(name: str, device: torch.device) -> str:
+    """ "fp32", "fp16" or "bf16" for that name and device; InputError when the device cannot compute in it."""
+    if name == "auto":
+        return "fp16" if device.type == "cuda" else "fp32"
+    if name == "fp16" and device.type == "cpu":
+        raise InputError("precision is 'fp16', which the CPU computes slowly: take fp32 or bf16")
+    if name == "bf16" and device.type == "cpu" and not has_bf16():
+        raise InputError(
+            "precision is 'bf16', which oneDNN does not compute on this processor "
+            "(x86-64 needs AVX-512 or AVX-NE-CONVERT): take fp32"
+        )
+    return name
+
+
 class Upscaler:
     """A network on a device. Holds no state of the pictures it has seen."""
 
@@ -53,13 +68,8 @@ class Upscaler:
             )
         self.options = options
         self.device = resolve_device(options.device)
-        precision = options.precision
-        if precision == "auto":
-            precision = "fp16" if self.device.type == "cuda" else "fp32"
-        if precision == "fp16" and self.device.type == "cpu":
-            raise InputError("precision is 'fp16', which the CPU does not do well: take fp32 or bf16")
-        self.precision = precision
-        self.dtype = _DTYPES[precision]
+        self.precision = resolve_precision(options.precision, self.device)
+        self.dtype = _DTYPES[self.precision]
         self.native_scale = network.config.scale
         network = network.eval().requires_grad_(False)
         self._unshuffle = network.config.unshuffle

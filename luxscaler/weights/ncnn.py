@@ -30,7 +30,7 @@ Array = NDArray[np.float16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Layer:
+class NcnnLayer:
     """One line of a `.param` file that owns parameters: what is needed to find them in the `.bin`."""
 
     kind: str
@@ -52,7 +52,7 @@ class _Reader:
         self._data = data
         self._place = 0
 
-    def take(self, dtype: str, count: int, layer: Layer) -> NDArray[np.generic]:
+    def take(self, dtype: str, count: int, layer: NcnnLayer) -> NDArray[np.generic]:
         """The next `count` values; raises `WeightsError` where the file ends before them."""
         size = np.dtype(dtype).itemsize * count
         if size > self.left:
@@ -101,7 +101,7 @@ def convert(param: str, binary: bytes, names: Sequence[str]) -> dict[str, Array]
     return state
 
 
-def parse_param(text: str) -> list[Layer]:
+def parse_param(text: str) -> list[NcnnLayer]:
     """The layers of a `.param` file that own parameters, in order; raises `WeightsError` if malformed."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     if len(lines) < 2 or lines[0] != [PARAM_MAGIC]:
@@ -112,7 +112,7 @@ def parse_param(text: str) -> list[Layer]:
     return [_parse_layer(line) for line in lines[2:] if line[0] not in WITHOUT_PARAMETERS]
 
 
-def _parse_layer(words: Sequence[str]) -> Layer:
+def _parse_layer(words: Sequence[str]) -> NcnnLayer:
     kind = words[0]
     if kind not in ("Convolution", "PReLU"):
         raise WeightsError(f"ncnn layer type {kind!r} is not supported")
@@ -123,14 +123,14 @@ def _parse_layer(words: Sequence[str]) -> Layer:
     options = dict(word.partition("=")[::2] for word in words[4 + blobs :])
     outputs = _option(options, "0", name)
     if kind == "PReLU":
-        return Layer(kind, name, outputs)
+        return NcnnLayer(kind, name, outputs)
     width = _option(options, "1", name)
     height = _option(options, "11", name, default=width)
     weights = _option(options, "6", name)
     if not outputs * height * width or weights % (outputs * height * width):
         raise WeightsError(f"ncnn layer {name}: {weights} weights do not fit {outputs} × {height} × {width}")
     has_bias = _option(options, "5", name, default=0) == 1
-    return Layer(kind, name, outputs, (height, width), weights, has_bias)
+    return NcnnLayer(kind, name, outputs, (height, width), weights, has_bias)
 
 
 def _option(options: Mapping[str, str], key: str, name: str, default: int | None = None) -> int:
@@ -147,7 +147,7 @@ def _number(word: str, what: str) -> int:
     return int(word)
 
 
-def _read_weights(reader: _Reader, layer: Layer) -> Array:
+def _read_weights(reader: _Reader, layer: NcnnLayer) -> Array:
     """Weights of a convolution: flag, values, padding."""
     flag = int(reader.take("<u4", 1, layer)[0])
     shape = (layer.outputs, -1, *layer.kernel)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from luxscaler.color import encode_srgb
-from luxscaler.upscaling.code_values import LINEAR_END, SLOPE_AT_WHITE, decode_, encode
+from luxscaler.color_torch import LINEAR_END
+from luxscaler.upscaling.code_values import SLOPE_AT_WHITE, decode_, encode
 
 seeded = settings(derandomize=True, deadline=None)
 light = arrays(np.float32, 16, elements=st.floats(-4, 10_000, width=32))

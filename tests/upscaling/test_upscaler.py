@@ -28,6 +28,7 @@ from luxscaler.upscaling.code_values import encode
 from luxscaler.upscaling.upscaler import Upscaler, resolve_device
 from luxscaler.weights.store import load_network
 from tests.conftest import SAMPLE
+from tests.support.processor import needs_bf16
 
 CPU = UpscalerOptions(device="cpu", precision="fp32")
 seeded = settings(derandomize=True, deadline=None, max_examples=30)
@@ -241,6 +242,7 @@ def test_same_result_run_to_run() -> None:
     assert torch.equal(first, upscaler.upscale(picture, 3))
 
 
+@needs_bf16
 def test_bf16_is_close_to_fp32(tiny_network: RRDBNet) -> None:
     for parameter in tiny_network.parameters():
         parameter.data.mul_(1.5)
@@ -319,7 +321,7 @@ def test_progress_counts_source_pixels() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 def test_a_result_that_is_not_finite_is_an_error_that_names_the_precision(
     value: float, precision: str
 ) -> None:
@@ -377,6 +379,15 @@ def test_auto_takes_the_cpu_where_there_is_nothing_else(
 def test_fp16_on_the_cpu_is_an_error(tiny_network: RRDBNet) -> None:
     with pytest.raises(InputError, match=r"precision is 'fp16', .* CPU"):
         Upscaler(tiny_network, UpscalerOptions(device="cpu", precision="fp16"))
+
+
+def test_bf16_is_refused_where_the_processor_lacks_it_and_fp32_is_taken_unasked(
+    tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"^precision is 'bf16', .* AVX-512 .*: take fp32$"):
+        Upscaler(tiny_network, UpscalerOptions(device="cpu", precision="bf16"))
+    assert Upscaler(tiny_network, UpscalerOptions(device="cpu")).precision == "fp32"
 
 
 @pytest.mark.gpu

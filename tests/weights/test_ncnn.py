@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luxscaler.errors import WeightsError
-from luxscaler.weights.ncnn import Layer, convert, parse_param
+from luxscaler.weights.ncnn import NcnnLayer, convert, parse_param
 from tests.support.ncnn_files import Conv, Slopes, write_ncnn
 
 RNG = np.random.default_rng(5)
@@ -86,9 +86,9 @@ def test_parse_param_finds_the_layers_with_parameters() -> None:
         "Convolution last 1 1 f out 0=2 1=3 11=1 6=12",
     )
     assert parse_param(text) == [
-        Layer("Convolution", "c", 64, (3, 3), 1728, bias=True),
-        Layer("PReLU", "p", 64),
-        Layer("Convolution", "last", 2, (1, 3), 12),
+        NcnnLayer("Convolution", "c", 64, (3, 3), 1728, bias=True),
+        NcnnLayer("PReLU", "p", 64),
+        NcnnLayer("Convolution", "last", 2, (1, 3), 12),
     ]
 
 

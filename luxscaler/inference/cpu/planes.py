@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from luxscaler.inference.cpu.huge_pages import huge_zeros
 from luxscaler.inference.cpu.onednn_graph import leaky_convolution
-from luxscaler.inference.cpu.wavefront import LEVELS, Bands, run_waves
+from luxscaler.inference.cpu.support import has_bf16
+from luxscaler.inference.cpu.wavefront import LEVELS, Bands, run_wavefront
 from luxscaler.networks.rrdb import RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
 PLANE = 32
@@ -35,26 +36,9 @@ _ONES = [1, 1, 1]
 """Strides and dilations."""
 
 
-def has_onednn() -> bool:
-    """Whether PyTorch was built with oneDNN, and has the operators that its compiler emits for it."""
-    names = (
-        "_convolution_pointwise",
-        "_convolution_pointwise_",
-        "_reorder_convolution_weight",
-        "_is_mkldnn_bf16_supported",
-    )
-    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    return available and all(hasattr(torch.ops.mkldnn, name) for name in names)
-
-
 def usable(network: RRDBNet) -> bool:
     """Whether this processor and PyTorch can run the network so."""
-    return (
-        has_onednn()
-        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-        and network.config.growth == PLANE
-        and network.config.features % PLANE == 0
-    )
+    return has_bf16() and network.config.growth == PLANE and network.config.features % PLANE == 0
 
 
 class AddedConvolution:
@@ -89,20 +73,20 @@ def _deep(weight: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Dense:
+class _DenseWeights:
     """A dense block's weights: (weight, bias) of the four layers with activation, then the last one."""
 
     layers: tuple[tuple[Tensor, Tensor], ...]
     last: AddedConvolution
 
     @staticmethod
-    def of(dense: ResidualDenseBlock) -> "_Dense":
+    def of(dense: ResidualDenseBlock) -> "_DenseWeights":
         """The last one carries the residual's scale in its weights, so that it can add to the picture."""
         leaky = (dense.conv1, dense.conv2, dense.conv3, dense.conv4)
         bias = dense.conv5.bias
         scaled = None if bias is None else bias * RESIDUAL_SCALE
         last = AddedConvolution(dense.conv5.weight * RESIDUAL_SCALE, scaled)
-        return _Dense(tuple((_deep(conv.weight), _bias(conv)) for conv in leaky), last)
+        return _DenseWeights(tuple((_deep(conv.weight), _bias(conv)) for conv in leaky), last)
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
@@ -115,7 +99,7 @@ class PlaneTrunk:
 
     def __init__(self, network: RRDBNet) -> None:
         self._blocks = [
-            [_Dense.of(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
+            [_DenseWeights.of(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
             for block in network.body
             if isinstance(block, RRDB)
         ]
@@ -210,11 +194,11 @@ class _Pass:
             pairs.append((held[band][source, -1], held[band + 1][source, 1]))
         return pairs
 
-    def run(self, dense: _Dense) -> None:
+    def run(self, dense: _DenseWeights) -> None:
         """Replace the picture by what the dense block makes of it."""
-        run_waves(self._bands.count, lambda level, band: self._make(dense, level, band), self._spread)
+        run_wavefront(self._bands.count, lambda level, band: self._make(dense, level, band), self._spread)
 
-    def _make(self, dense: _Dense, level: int, band: int) -> None:
+    def _make(self, dense: _DenseWeights, level: int, band: int) -> None:
         if level == 0:
             self._targets[band][0].copy_(self._planes[band])
             return

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from luxscaler.inference.cpu.planes import PlanePicture, PlaneTrunk, has_onednn
+from luxscaler.inference.cpu.planes import PlanePicture, PlaneTrunk
+from luxscaler.inference.cpu.support import has_onednn
 from luxscaler.inference.cpu.wavefront import Bands
 from luxscaler.inference.cpu.winograd import TiledPicture, WinogradTrunk
 from luxscaler.networks.rrdb import LEAK, RECONSTRUCT_RADIUS, RRDBNet

@@ -39,7 +39,7 @@ class FastSRVGG:
         self._dtype = dtype
         modules = list(network.body)
         self._layers = [
-            _Layer(conv, modules[index + 1] if index + 1 < len(modules) else None, dtype)
+            _ActivatedConvolution(conv, modules[index + 1] if index + 1 < len(modules) else None, dtype)
             for index, conv in enumerate(modules)
             if isinstance(conv, nn.Conv2d)
         ]
@@ -121,7 +121,7 @@ class _Window:
         return self._buffer[first:last]
 
 
-class _Layer:
+class _ActivatedConvolution:
     """A convolution and its activation in one dtype."""
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None, dtype: torch.dtype) -> None:

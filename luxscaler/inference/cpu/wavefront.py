@@ -41,7 +41,7 @@ class Bands:
         return Bands(rows, -(-rows // count))
 
 
-def run_waves(bands: int, make: Callable[[int, int], None], spread: Callable[[int, int], None]) -> None:
+def run_wavefront(bands: int, make: Callable[[int, int], None], spread: Callable[[int, int], None]) -> None:
     """Call `make(level, band)` for levels 0 to LEVELS, and `spread(level, band)` for all but the last.
 
     make(level, band) comes after spread(level − 1, band); spread(level, band) after make(level, ·) of the

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler.inference.cpu.wavefront import LEVELS, SPREAD_BANDS, Bands, run_waves
+from luxscaler.inference.cpu.wavefront import LEVELS, SPREAD_BANDS, Bands, run_wavefront
 from luxscaler.networks.rrdb import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0)
@@ -77,7 +77,7 @@ _FORWARD = torch.kron(_FORTH, _FORTH)[:, [row * SEEN + column for row, column in
 """(36, 36): the pixels around a tile → the transformed tile."""
 
 
-class _Layer:
+class _WinogradConvolution:
     """One convolution; its transformed weights, four times as large as the plain ones, only while wanted."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scale: float = 1.0) -> None:
@@ -143,14 +143,17 @@ class WinogradTrunk:
         return picture
 
 
-def _dense_blocks(block: RRDB) -> list[list[_Layer]]:
+def _dense_blocks(block: RRDB) -> list[list[_WinogradConvolution]]:
     return [_layers(dense) for dense in (block.rdb1, block.rdb2, block.rdb3)]
 
 
-def _layers(dense: ResidualDenseBlock) -> list[_Layer]:
+def _layers(dense: ResidualDenseBlock) -> list[_WinogradConvolution]:
     convolutions = (dense.conv1, dense.conv2, dense.conv3, dense.conv4, dense.conv5)
     scales = (1.0, 1.0, 1.0, 1.0, RESIDUAL_SCALE)
-    return [_Layer(conv.weight, conv.bias, scale) for conv, scale in zip(convolutions, scales, strict=True)]
+    return [
+        _WinogradConvolution(conv.weight, conv.bias, scale)
+        for conv, scale in zip(convolutions, scales, strict=True)
+    ]
 
 
 class TiledPicture:
@@ -203,12 +206,12 @@ class _Pass:
         self._around = [new((self._near, SEEN * SEEN, count, rows, columns)) for count in channels]
         self._seen = new((slots, SEEN * SEEN, self._starts[-1], tiles))
         self._scratch = new((SEEN * SEEN * max(features, growth) * tiles,))
-        self._layers: list[_Layer] = []
+        self._layers: list[_WinogradConvolution] = []
 
-    def run(self, layers: list[_Layer]) -> None:
+    def run(self, layers: list[_WinogradConvolution]) -> None:
         """Replace the picture by what the dense block makes of it."""
         self._layers = layers
-        run_waves(self._bands.count, self._make, self._spread)
+        run_wavefront(self._bands.count, self._make, self._spread)
 
     def _make(self, level: int, band: int) -> None:
         """The pixels of source `level` on a band; of the last level the result, into the picture."""

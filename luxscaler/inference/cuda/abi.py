@@ -1,14 +1,14 @@
-"""What the kernels are told, as C structures: field by field what convolution.cuh and ends.cuh declare.
+"""The kernels' arguments as C structures: field by field the structs of convolution.cuh and ends.cuh.
 
-Addresses are plain numbers: whoever fills in a job keeps the tensors alive. Strides are in elements. That the
-sizes agree is checked when the program is compiled (kernel_source.py); this module knows no tensors.
+Addresses are plain numbers: whoever fills in a structure keeps the tensors alive. Strides are in elements.
+That the sizes are those of the C++ structs is checked when the program is compiled (kernel_source.py).
 """
 
 from ctypes import Structure, c_float, c_int, c_longlong, c_void_p
 
 
-class ConvolutionJob(Structure):
-    """`Convolution` of convolution.cuh."""
+class ConvolutionArguments(Structure):
+    """Declared in convolution.cuh, where each field is explained."""
 
     _fields_ = [
         ("head", c_void_p),
@@ -33,8 +33,8 @@ class ConvolutionJob(Structure):
     ]
 
 
-class FirstJob(Structure):
-    """`FirstConvolution` of ends.cuh."""
+class FirstConvolutionArguments(Structure):
+    """Declared in ends.cuh."""
 
     _fields_ = [
         ("source", c_void_p),
@@ -48,8 +48,8 @@ class FirstJob(Structure):
     ]
 
 
-class LastJob(Structure):
-    """`LastConvolution` of ends.cuh."""
+class LastConvolutionArguments(Structure):
+    """Declared in ends.cuh."""
 
     _fields_ = [
         ("source", c_void_p),
@@ -67,6 +67,6 @@ class LastJob(Structure):
     ]
 
 
-Job = ConvolutionJob | FirstJob | LastJob
-STRUCTURES = {"Convolution": ConvolutionJob, "FirstConvolution": FirstJob, "LastConvolution": LastJob}
-"""By their names in the kernels' sources."""
+KernelArguments = ConvolutionArguments | FirstConvolutionArguments | LastConvolutionArguments
+STRUCTURES = (ConvolutionArguments, FirstConvolutionArguments, LastConvolutionArguments)
+"""Each has the name of its struct."""

@@ -1,51 +1,51 @@
-"""Which tiles a plan's convolutions are made in: the fastest of those whose results are equal to the bit.
+"""Picks the block shapes of a plan's convolutions: the fastest of those whose results are equal to the bit.
 
-Each kind of step is timed once on the device. A tile whose result differs from the default's is not taken,
-however fast: then the device does something that the kernels do not expect, and speed is no gain.
+Each kind of launch is timed once on the device. A shape whose result differs from the default's is rejected
+however fast it is: the device then does something that the kernels do not expect.
 """
 
 import torch
 
-from luxscaler.inference.cuda.kernel_source import Tile
+from luxscaler.inference.cuda.kernel_source import BlockShape
 from luxscaler.inference.cuda.kernels import Kernels
-from luxscaler.inference.cuda.launch_plan import Plan
-from luxscaler.inference.cuda.launches import Step
+from luxscaler.inference.cuda.launch_plan import LaunchPlan
+from luxscaler.inference.cuda.launches import Launch
 
 
-def choose(plan: Plan, kernels: Kernels) -> dict[tuple[int, ...], str]:
-    """Choose for all steps, and say what: kind → name of the tile. Feature maps hold noise afterwards."""
-    chosen: dict[tuple[int, ...], Tile] = {}
+def autotune(plan: LaunchPlan, kernels: Kernels) -> dict[tuple[int, ...], str]:
+    """Set the shape of every launch; returns kind → name of the shape. Feature maps hold noise afterwards."""
+    chosen: dict[tuple[int, ...], BlockShape] = {}
     for feature_map in plan.maps:  # zeros would be equal whatever the kernels did, and NaN never
         feature_map.normal_()
-    for step in plan.steps:
-        if step.tiles:
-            if step.kind not in chosen:
-                chosen[step.kind] = _fastest(step, kernels)
-            step.take(chosen[step.kind])
-    return {kind: tile.name for kind, tile in chosen.items()}
+    for launch in plan.launches:
+        if launch.shapes:
+            if launch.kind not in chosen:
+                chosen[launch.kind] = _fastest(launch, kernels)
+            launch.use(chosen[launch.kind])
+    return {kind: shape.name for kind, shape in chosen.items()}
 
 
-def _fastest(step: Step, kernels: Kernels) -> Tile:
-    """Leaves the step in whatever tile came last."""
-    default, *others = step.tiles
-    best, least = default, _seconds(step, default, kernels)
-    if least is None or step.target is None:
+def _fastest(launch: Launch, kernels: Kernels) -> BlockShape:
+    """The shape for a launch, which is left in the shape that was tried last."""
+    default, *others = launch.shapes
+    best, least = default, _seconds(launch, default, kernels)
+    if least is None or launch.target is None:
         return default
-    result = step.target.planes.clone()
-    for tile in others:
-        step.target.planes.zero_()
-        seconds = _seconds(step, tile, kernels)
-        if seconds is not None and seconds < least and _equal(step.target.planes, result, step):
-            best, least = tile, seconds
+    result = launch.target.planes.clone()
+    for shape in others:
+        launch.target.planes.zero_()
+        seconds = _seconds(launch, shape, kernels)
+        if seconds is not None and seconds < least and _equal(launch.target.planes, result, launch):
+            best, least = shape, seconds
     return best
 
 
-def _seconds(step: Step, tile: Tile, kernels: Kernels) -> float | None:
-    step.take(tile)
-    return kernels.seconds(lambda: step.launch(kernels))
+def _seconds(launch: Launch, shape: BlockShape, kernels: Kernels) -> float | None:
+    launch.use(shape)
+    return kernels.seconds(lambda: launch.start(kernels))
 
 
-def _equal(found: torch.Tensor, expected: torch.Tensor, step: Step) -> bool:
-    """To the bit, in the rows that the step writes."""
-    rows = slice(step.job.first, step.job.last)
+def _equal(found: torch.Tensor, expected: torch.Tensor, launch: Launch) -> bool:
+    """To the bit, in the rows that the launch writes."""
+    rows = slice(launch.arguments.first, launch.arguments.last)
     return torch.equal(found[:, rows].view(torch.int16), expected[:, rows].view(torch.int16))

@@ -1,15 +1,15 @@
 // A 3 × 3 convolution with zero padding on tensor cores, activation and residuals included.
 //
 // Pictures lie in planes of 32 channels, [plane][row][column][32] halves, so that concatenation is counting
-// planes further. A block makes a tile of pixels. It goes through the input in chunks of 16 channels; of each
-// it brings the tile with a border of one pixel to shared memory once, and all nine taps read it there by
+// planes further. A block makes a rectangle of pixels. It goes through the input in chunks of 16 channels; of each
+// it brings the rectangle with a border of one pixel to shared memory once, and all nine taps read it there by
 // other addresses. While one chunk is multiplied the next ones are on their way.
 //
 // A warp makes ROWS × 16 pixels × 32 channels. Of one column of taps it loads each row of the picture once
 // and multiplies it for all three taps. Every sum is made in the order chunk, column of taps, row of taps,
-// whatever the tile: results are equal to the bit for all of them.
+// whatever the block's shape: results are equal to the bit for all of them.
 
-struct Convolution {
+struct ConvolutionArguments {
     const half_bits* head;   // the first `head_planes` planes of the input
     const half_bits* tail;   // the planes that follow
     const void* weights;     // as packing.py puts them
@@ -80,7 +80,7 @@ __device__ __forceinline__ void copy_bytes(unsigned to, const void* from) {
 // OUTPUTS: 32 or 64 channels. DOWN × ACROSS warps of ROWS × 16 pixels. STAGES chunks are held at once.
 // SHIFT 1: the input is seen enlarged twice by nearest neighbours, which is never written anywhere.
 template <int OUTPUTS, int DOWN, int ACROSS, int ROWS, int STAGES, int SHIFT>
-struct Tile {
+struct BlockShape {
     static constexpr int THREADS = DOWN * ACROSS * OUTPUTS;
     static constexpr int HEIGHT = DOWN * ROWS, WIDTH = ACROSS * 16;
     static constexpr int PATCH_HEIGHT = (HEIGHT >> SHIFT) + 2, PATCH_WIDTH = (WIDTH >> SHIFT) + 2;
@@ -89,27 +89,28 @@ struct Tile {
     static constexpr int STAGE_BYTES = PATCH_BYTES + 9 * TAP_BYTES, SHARED = STAGES * STAGE_BYTES;
     // Which 32 channels and which pixels a thread's warp makes.
     struct Place {
-        int lane, group, row, column;  // in the tile
-        int y, x;                      // of the tile
+        int lane, group, row, column;  // in the block's pixels
+        int y, x;                      // of the block's first pixel
 
-        __device__ __forceinline__ Place(const Convolution& job, int thread)
+        __device__ __forceinline__ Place(const ConvolutionArguments& args, int thread)
             : lane(thread & 31),
               group((thread >> 5) % (OUTPUTS / 32)),
               row((thread >> 5) / (OUTPUTS / 32) / ACROSS * ROWS),
               column((thread >> 5) / (OUTPUTS / 32) % ACROSS * 16),
-              y(job.first + (job.upwards ? (job.last - job.first - 1) / HEIGHT - blockIdx.y : blockIdx.y) * HEIGHT),
+              y(args.first +
+                (args.upwards ? (args.last - args.first - 1) / HEIGHT - blockIdx.y : blockIdx.y) * HEIGHT),
               x(blockIdx.x * WIDTH) {}
     };
     using Source = Patch<PATCH_HEIGHT, PATCH_WIDTH, THREADS>;
 
-    static __device__ __forceinline__ void start(const Convolution& job, const Source& patch, int chunk,
+    static __device__ __forceinline__ void start(const ConvolutionArguments& args, const Source& patch, int chunk,
                                                  unsigned stage) {
-        const int plane = chunk >> 1, later = plane - job.head_planes;
+        const int plane = chunk >> 1, later = plane - args.head_planes;
         const half_bits* from =
-            (later < 0 ? job.head : job.tail) + (later < 0 ? plane : later) * job.source_stride;
+            (later < 0 ? args.head : args.tail) + (later < 0 ? plane : later) * args.source_stride;
         patch.copy(stage, from + (chunk & 1) * CHUNK);
         copy_bytes<9 * TAP_BYTES, THREADS>(
-            stage + PATCH_BYTES, static_cast<const char*>(job.weights) + chunk * (9 * TAP_BYTES));
+            stage + PATCH_BYTES, static_cast<const char*>(args.weights) + chunk * (9 * TAP_BYTES));
     }
 
     // One column of taps. `pixels`: where this lane's rows of the matrices begin; `weights`: its taps.
@@ -138,14 +139,15 @@ struct Tile {
     }
 
     // Eight channels of one pixel: activation, residuals, rounding.
-    static __device__ __forceinline__ void finish(const Convolution& job, float (&values)[8], long long at) {
-        if (job.leaky) {
+    static __device__ __forceinline__ void finish(const ConvolutionArguments& args, float (&values)[8],
+                                                  long long at) {
+        if (args.leaky) {
 #pragma unroll
             for (int i = 0; i < 8; ++i) values[i] = fmaxf(values[i], LEAK * values[i]);
         }
-        if (job.inner) add_to(values, job.inner + at, job.inner_scale);
-        if (job.outer) add_to(values, job.outer + at, job.outer_scale);
-        store16(job.target + at, make_uint4(halves(values[0], values[1]), halves(values[2], values[3]),
+        if (args.inner) add_to(values, args.inner + at, args.inner_scale);
+        if (args.outer) add_to(values, args.outer + at, args.outer_scale);
+        store16(args.target + at, make_uint4(halves(values[0], values[1]), halves(values[2], values[3]),
                                             halves(values[4], values[5]), halves(values[6], values[7])));
     }
 
@@ -159,10 +161,10 @@ struct Tile {
         }
     }
 
-    static __device__ __forceinline__ void run(const Convolution& job) {
-        const Place at(job, threadIdx.x);
+    static __device__ __forceinline__ void run(const ConvolutionArguments& args) {
+        const Place at(args, threadIdx.x);
         const unsigned memory = shared_start();
-        const Source patch((at.y >> SHIFT) - 1, (at.x >> SHIFT) - 1, job.rows, job.columns);
+        const Source patch((at.y >> SHIFT) - 1, (at.x >> SHIFT) - 1, args.rows, args.columns);
         // Where this lane's rows of the matrices begin, for each column of taps.
         const unsigned picture = memory + (at.row >> SHIFT) * (PATCH_WIDTH * PIXEL);
         const int column = at.column + (at.lane & 15) + SHIFT, unit = at.lane >> 4;
@@ -172,7 +174,7 @@ struct Tile {
         const unsigned weights = memory + PATCH_BYTES + at.group * 1024 + at.lane * 16;
 
         // The accumulators' columns are packed so that a lane's 8 values are neighbours: see packing.py.
-        const float* from = job.bias + at.group * 32 + (at.lane & 3) * 8;
+        const float* from = args.bias + at.group * 32 + (at.lane & 3) * 8;
         const float4 low = global_floats(from), high = global_floats(from + 4);
         const float bias[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
         float sums[ROWS][4][4];
@@ -184,17 +186,17 @@ struct Tile {
 
 #pragma unroll
         for (int chunk = 0; chunk < STAGES - 1; ++chunk) {
-            start(job, patch, chunk, memory + chunk * STAGE_BYTES);
+            start(args, patch, chunk, memory + chunk * STAGE_BYTES);
             commit_copies();
         }
         unsigned stage = 0;  // where this chunk lies, in bytes
-        for (int chunk = 0; chunk < job.chunks; ++chunk) {
+        for (int chunk = 0; chunk < args.chunks; ++chunk) {
             wait_copies<STAGES - 2>();
             __syncthreads();  // this chunk is there for all, and all are done with the one before
             add(sums, pixels[0] + stage, weights + stage);
             // Between products, so that the other warps keep the tensor cores busy meanwhile.
-            if (chunk + STAGES - 1 < job.chunks)
-                start(job, patch, chunk + STAGES - 1,
+            if (chunk + STAGES - 1 < args.chunks)
+                start(args, patch, chunk + STAGES - 1,
                       memory + (stage == 0 ? SHARED : stage) - STAGE_BYTES);
             commit_copies();
             add(sums, pixels[1] + stage, weights + stage + 3 * TAP_BYTES);
@@ -202,23 +204,23 @@ struct Tile {
             stage = stage + STAGE_BYTES == SHARED ? 0 : stage + STAGE_BYTES;
         }
 
-        store(job, sums);
+        store(args, sums);
     }
 
-    static __device__ __forceinline__ void store(const Convolution& job, const float (&sums)[ROWS][4][4]) {
-        const Place at(job, thread_again());
-        const int columns = job.columns << SHIFT, channel = (at.lane & 3) * 8;
+    static __device__ __forceinline__ void store(const ConvolutionArguments& args, const float (&sums)[ROWS][4][4]) {
+        const Place at(args, thread_again());
+        const int columns = args.columns << SHIFT, channel = (at.lane & 3) * 8;
 #pragma unroll
         for (int row = 0; row < ROWS; ++row) {
 #pragma unroll
             for (int side = 0; side < 2; ++side) {
                 const int y = at.y + at.row + row, x = at.x + at.column + (at.lane >> 2) + side * 8;
-                if (y < job.last && x < columns) {
+                if (y < args.last && x < columns) {
                     float values[8];
 #pragma unroll
                     for (int i = 0; i < 8; ++i) values[i] = sums[row][i >> 1][side * 2 + (i & 1)];
                     const long long pixel = static_cast<long long>(y) * columns + x;
-                    finish(job, values, at.group * job.target_stride + pixel * PLANE + channel);
+                    finish(args, values, at.group * args.target_stride + pixel * PLANE + channel);
                 }
             }
         }
@@ -226,5 +228,6 @@ struct Tile {
 };
 
 #define CONVOLUTION(name, threads, shared, blocks, ...)                                                  \
-    static_assert(Tile<__VA_ARGS__>::THREADS == threads && Tile<__VA_ARGS__>::SHARED == shared, #name); \
-    KERNEL(name, threads, blocks, Convolution) { Tile<__VA_ARGS__>::run(job); }
+    static_assert(BlockShape<__VA_ARGS__>::THREADS == threads, #name);                                   \
+    static_assert(BlockShape<__VA_ARGS__>::SHARED == shared, #name);                                     \
+    KERNEL(name, threads, blocks, ConvolutionArguments) { BlockShape<__VA_ARGS__>::run(args); }

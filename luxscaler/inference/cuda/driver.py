@@ -1,6 +1,6 @@
-"""A CUDA card: the program compiled by NVRTC for it, launches on PyTorch's current stream, CUDA graphs.
+"""A CUDA device: the program compiled by NVRTC for it, launches on PyTorch's current stream, CUDA graphs.
 
-The only module that knows CUDA. NVRTC and the driver are reached through cuda.bindings, which PyTorch's CUDA
+The only module that calls CUDA. NVRTC and the driver are reached through cuda.bindings, which PyTorch's CUDA
 wheels depend on as they do on NVRTC; no toolkit and no compiler need be installed.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from luxscaler.inference.cuda import kernel_source
-from luxscaler.inference.cuda.abi import Job
+from luxscaler.inference.cuda.abi import KernelArguments
 
 FREE_SHARED = 48 * 1024
 """Bytes of shared memory that a kernel may have without asking (CUDA programming guide)."""
@@ -24,7 +24,7 @@ class CompileError(RuntimeError):
     """The program could not be compiled, loaded or started."""
 
 
-class Card:
+class CudaKernels:
     """`Kernels` on a CUDA device of compute capability 8.0 or above. CompileError where it does not work."""
 
     def __init__(self, device: torch.device) -> None:
@@ -49,17 +49,19 @@ class Card:
         return function
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """See Kernels."""
+        """Uninitialised memory of the device; torch.OutOfMemoryError where there is not enough."""
         return torch.empty(shape, dtype=dtype, device=self._device)
 
     def upload(self, tensor: Tensor) -> Tensor:
-        """See Kernels."""
+        """A contiguous copy on the device."""
         return tensor.to(self._device, copy=True).contiguous()
 
-    def launch(self, name: str, grid: tuple[int, int], threads: int, shared: int, job: Job) -> None:
-        """See Kernels. On the current stream; the card must be the current one."""
+    def launch(
+        self, name: str, grid: tuple[int, int], threads: int, shared: int, arguments: KernelArguments
+    ) -> None:
+        """Start a kernel on the current stream; the device must be the current one."""
         stream = torch.cuda.current_stream(self._device).cuda_stream
-        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(job))
+        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
         where = ctypes.addressof(parameters)
         _checked(
             self._driver.cuLaunchKernel(
@@ -77,7 +79,7 @@ class Card:
         )
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """See Kernels. As a CUDA graph: a small picture's launches take longer to start than to run."""
+        """The launches of `run` as a CUDA graph: a small picture's take longer to start than to run."""
         with torch.cuda.device(self._device):
             run()  # kernels are loaded when they first run, which a recording must not see
             torch.cuda.synchronize()
@@ -92,7 +94,7 @@ class Card:
         return replay
 
     def seconds(self, run: Callable[[], None]) -> float | None:
-        """See Kernels."""
+        """The shortest of TIMED runs, by CUDA events."""
         times: list[float] = []
         with torch.cuda.device(self._device):
             run()
@@ -108,9 +110,9 @@ class Card:
 
 
 def _shared_bytes() -> dict[str, int]:
-    """Of each kernel's block."""
+    """Bytes of shared memory that a block takes, by kernel."""
     ends = {"first_convolution": 0, "last_convolution": kernel_source.LAST_SHARED}
-    return ends | {tile.name: tile.shared for tile in kernel_source.TILES}
+    return ends | {shape.name: shape.shared for shape in kernel_source.BLOCK_SHAPES}
 
 
 def compiled(source: str, architecture: str) -> bytes:
@@ -131,7 +133,7 @@ def compiled(source: str, architecture: str) -> bytes:
 
 
 def _checked(answer: tuple[Any, ...]) -> Any:
-    """What a call of cuda.bindings gives: (error, one value or none)."""
+    """The value, if any, of a call of cuda.bindings: (error, value). Raises CompileError for an error."""
     error, *values = answer
     if error.name == "CUDA_ERROR_OUT_OF_MEMORY":
         raise torch.OutOfMemoryError("CUDA out of memory")

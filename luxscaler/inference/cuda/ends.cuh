@@ -1,6 +1,6 @@
 // The first and the last convolution, in float32 arithmetic: 3 × 3, zero padding, few channels on one side.
 
-struct FirstConvolution {
+struct FirstConvolutionArguments {
     const float* source;   // [inputs][rows][columns]
     const float* weights;  // [inputs][column of taps][row of taps][64]
     const float* bias;     // [64]
@@ -9,7 +9,7 @@ struct FirstConvolution {
     int inputs, rows, columns;
 };
 
-struct LastConvolution {
+struct LastConvolutionArguments {
     const half_bits* source;  // planes
     const void* weights;      // float32 [chunk][column of taps][unit][row of taps][3][8]
     const float* bias;        // [3]
@@ -22,29 +22,29 @@ struct LastConvolution {
 constexpr int END_ROWS = 4;  // rows of pixels that a thread makes
 
 // 256 threads: 8 groups of 8 channels, 32 columns. A block makes 4 rows of 32 pixels.
-KERNEL(first_convolution, 256, 1, FirstConvolution) {
+KERNEL(first_convolution, 256, 1, FirstConvolutionArguments) {
     const int group = threadIdx.x & 7, x = blockIdx.x * 32 + (threadIdx.x >> 3), y0 = blockIdx.y * END_ROWS;
     float sums[END_ROWS][8];
 #pragma unroll
     for (int row = 0; row < END_ROWS; ++row) {
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sums[row][i] = global_float(job.bias + group * 8 + i);
+        for (int i = 0; i < 8; ++i) sums[row][i] = global_float(args.bias + group * 8 + i);
     }
-    for (int input = 0; input < job.inputs; ++input) {
+    for (int input = 0; input < args.inputs; ++input) {
         for (int across = 0; across < 3; ++across) {
             const int column = x + across - 1;
             float seen[END_ROWS + 2];
 #pragma unroll
             for (int i = 0; i < END_ROWS + 2; ++i) {
                 const int row = y0 + i - 1;
-                const bool inside = 0 <= row && row < job.rows && 0 <= column && column < job.columns;
-                seen[i] = inside ? global_float(job.source + (static_cast<long long>(input) * job.rows + row) *
-                                                                 job.columns + column)
+                const bool inside = 0 <= row && row < args.rows && 0 <= column && column < args.columns;
+                seen[i] = inside ? global_float(args.source + (static_cast<long long>(input) * args.rows + row) *
+                                                                 args.columns + column)
                                  : 0.0f;
             }
 #pragma unroll
             for (int down = 0; down < 3; ++down) {
-                const float* tap = job.weights + ((input * 3 + across) * 3 + down) * 64 + group * 8;
+                const float* tap = args.weights + ((input * 3 + across) * 3 + down) * 64 + group * 8;
                 const float4 low = global_floats(tap), high = global_floats(tap + 4);
                 const float weights[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
 #pragma unroll
@@ -57,9 +57,9 @@ KERNEL(first_convolution, 256, 1, FirstConvolution) {
     }
 #pragma unroll
     for (int row = 0; row < END_ROWS; ++row) {
-        if (y0 + row < job.rows && x < job.columns) {
-            const long long pixel = static_cast<long long>(y0 + row) * job.columns + x;
-            store16(job.target + (group >> 2) * job.target_stride + pixel * PLANE + (group & 3) * 8,
+        if (y0 + row < args.rows && x < args.columns) {
+            const long long pixel = static_cast<long long>(y0 + row) * args.columns + x;
+            store16(args.target + (group >> 2) * args.target_stride + pixel * PLANE + (group & 3) * 8,
                     make_uint4(halves(sums[row][0], sums[row][1]), halves(sums[row][2], sums[row][3]),
                                halves(sums[row][4], sums[row][5]), halves(sums[row][6], sums[row][7])));
         }
@@ -73,11 +73,11 @@ constexpr int LAST_STAGE = LAST_PATCH + LAST_WEIGHTS;
 
 using LastPatch = Patch<LAST_HEIGHT + 2, LAST_WIDTH + 2, LAST_THREADS>;
 
-__device__ __forceinline__ void start_last(const LastConvolution& job, const LastPatch& patch, int chunk,
+__device__ __forceinline__ void start_last(const LastConvolutionArguments& args, const LastPatch& patch, int chunk,
                                            unsigned stage) {
-    patch.copy(stage, job.source + (chunk >> 1) * job.source_stride + (chunk & 1) * CHUNK);
+    patch.copy(stage, args.source + (chunk >> 1) * args.source_stride + (chunk & 1) * CHUNK);
     copy_bytes<LAST_WEIGHTS, LAST_THREADS>(
-        stage + LAST_PATCH, static_cast<const char*>(job.weights) + chunk * LAST_WEIGHTS);
+        stage + LAST_PATCH, static_cast<const char*>(args.weights) + chunk * LAST_WEIGHTS);
 }
 
 // Eight channels of one tap column: `seen` are the rows of this thread, its neighbours included.
@@ -101,24 +101,24 @@ __device__ __forceinline__ void add_last(float (&sums)[END_ROWS][3], const float
 }
 
 // 128 threads: 32 columns, 4 times 4 rows of pixels. Two stages of shared memory.
-KERNEL(last_convolution, LAST_THREADS, 1, LastConvolution) {
+KERNEL(last_convolution, LAST_THREADS, 1, LastConvolutionArguments) {
     const int column = threadIdx.x & 31, row0 = (threadIdx.x >> 5) * END_ROWS;
-    const int y0 = job.first + blockIdx.y * LAST_HEIGHT, x0 = blockIdx.x * LAST_WIDTH;
+    const int y0 = args.first + blockIdx.y * LAST_HEIGHT, x0 = blockIdx.x * LAST_WIDTH;
     const unsigned memory = shared_start();
     float sums[END_ROWS][3];
 #pragma unroll
     for (int row = 0; row < END_ROWS; ++row) {
 #pragma unroll
-        for (int output = 0; output < 3; ++output) sums[row][output] = global_float(job.bias + output);
+        for (int output = 0; output < 3; ++output) sums[row][output] = global_float(args.bias + output);
     }
-    const LastPatch patch(y0 - 1, x0 - 1, job.rows, job.columns);
-    start_last(job, patch, 0, memory);
+    const LastPatch patch(y0 - 1, x0 - 1, args.rows, args.columns);
+    start_last(args, patch, 0, memory);
     commit_copies();
-    for (int chunk = 0; chunk < job.chunks; ++chunk) {
+    for (int chunk = 0; chunk < args.chunks; ++chunk) {
         wait_copies<0>();
         __syncthreads();
         const unsigned stage = memory + (chunk & 1) * LAST_STAGE;
-        if (chunk + 1 < job.chunks) start_last(job, patch, chunk + 1, memory + ((chunk + 1) & 1) * LAST_STAGE);
+        if (chunk + 1 < args.chunks) start_last(args, patch, chunk + 1, memory + ((chunk + 1) & 1) * LAST_STAGE);
         commit_copies();
         for (int across = 0; across < 3; ++across) {
             for (int unit = 0; unit < 2; ++unit) {
@@ -141,11 +141,11 @@ KERNEL(last_convolution, LAST_THREADS, 1, LastConvolution) {
 #pragma unroll
     for (int row = 0; row < END_ROWS; ++row) {
         const int y = y0 + row0 + row, x = x0 + column;
-        if (y < job.last && x < job.columns) {
+        if (y < args.last && x < args.columns) {
 #pragma unroll
             for (int output = 0; output < 3; ++output)
-                store_float(job.target + output * job.target_stride + job.offset +
-                                static_cast<long long>(y) * job.columns + x,
+                store_float(args.target + output * args.target_stride + args.offset +
+                                static_cast<long long>(y) * args.columns + x,
                             sums[row][output]);
         }
     }

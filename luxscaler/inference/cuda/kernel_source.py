@@ -1,7 +1,7 @@
-"""The kernels as one source text, and the tiles in which the convolution is compiled.
+"""The kernels as one source text, and the block shapes that the convolution is compiled for.
 
-Each `Tile` becomes one kernel of its name. All of the same outputs and shift give results that are equal to
-the bit; which is fastest depends on the card and the picture (autotune.py). This module compiles nothing.
+Each `BlockShape` becomes one kernel of its name. All of the same outputs and shift give results that are
+equal to the bit; which is fastest depends on the card and the picture (autotune.py).
 """
 
 from ctypes import sizeof
@@ -19,8 +19,8 @@ _PIXEL_BYTES = 2 * CHUNK
 
 
 @dataclass(frozen=True)
-class Tile:
-    """What one block makes, and with how many threads: the arguments of `Tile` in convolution.cuh."""
+class BlockShape:
+    """What a block of threads computes: the template arguments of `BlockShape` in convolution.cuh."""
 
     name: str
     outputs: int
@@ -32,7 +32,7 @@ class Tile:
     rows: int
     """Rows of pixels that a warp makes: 4 or 8."""
     blocks: int
-    """Blocks that a multiprocessor shall hold at once, which limits the registers of a thread."""
+    """Blocks that a multiprocessor must be able to hold at once, which limits the registers of a thread."""
     shift: int = 0
     """1: the input is seen enlarged twice."""
     stages: int = 2
@@ -67,37 +67,38 @@ class Tile:
         return f"CONVOLUTION({self.name}, {numbers})"
 
 
-TILES = (
-    Tile("narrow_16x32", outputs=32, down=4, across=2, rows=4, blocks=2),
-    Tile("narrow_16x16", outputs=32, down=4, across=1, rows=4, blocks=3),
-    Tile("narrow_32x32", outputs=32, down=8, across=2, rows=4, blocks=1),
-    Tile("narrow_16x32_tall", outputs=32, down=2, across=2, rows=8, blocks=2),
-    Tile("wide_16x16", outputs=64, down=4, across=1, rows=4, blocks=2),
-    Tile("wide_16x32", outputs=64, down=2, across=2, rows=8, blocks=1),
-    Tile("wide_8x16", outputs=64, down=2, across=1, rows=4, blocks=2),
-    Tile("double_16x16", outputs=64, down=4, across=1, rows=4, blocks=2, shift=1),
-    Tile("double_16x32", outputs=64, down=2, across=2, rows=8, blocks=1, shift=1),
+BLOCK_SHAPES = (
+    BlockShape("narrow_16x32", outputs=32, down=4, across=2, rows=4, blocks=2),
+    BlockShape("narrow_16x16", outputs=32, down=4, across=1, rows=4, blocks=3),
+    BlockShape("narrow_32x32", outputs=32, down=8, across=2, rows=4, blocks=1),
+    BlockShape("narrow_16x32_tall", outputs=32, down=2, across=2, rows=8, blocks=2),
+    BlockShape("wide_16x16", outputs=64, down=4, across=1, rows=4, blocks=2),
+    BlockShape("wide_16x32", outputs=64, down=2, across=2, rows=8, blocks=1),
+    BlockShape("wide_8x16", outputs=64, down=2, across=1, rows=4, blocks=2),
+    BlockShape("double_16x16", outputs=64, down=4, across=1, rows=4, blocks=2, shift=1),
+    BlockShape("double_16x32", outputs=64, down=2, across=2, rows=8, blocks=1, shift=1),
 )
-"""Names: kind, rows × columns of pixels. The first that suits is the default. Warps of 8 rows read a third
-less of shared memory for a product, and take so many registers that there are half as many."""
+"""Names: kind, rows × columns of pixels. The first of the right kind is the default. Warps of 8 rows read a
+third less of shared memory for a product, but take so many registers that half as many fit."""
 FIRST_ROWS, FIRST_COLUMNS, FIRST_THREADS = 4, 32, 256
 LAST_ROWS, LAST_COLUMNS, LAST_THREADS, LAST_SHARED = 16, 32, 128, 42624
-"""Tiles of the first and the last convolution (ends.cuh)."""
+"""Block shapes of the first and the last convolution (ends.cuh)."""
 
 
-def candidates(outputs: int, shift: int) -> tuple[Tile, ...]:
-    """The tiles that can make this, the default first."""
-    return tuple(tile for tile in TILES if (tile.outputs, tile.shift) == (outputs, shift))
+def candidates(outputs: int, shift: int) -> tuple[BlockShape, ...]:
+    """The shapes for that many outputs and that shift, the default first."""
+    return tuple(shape for shape in BLOCK_SHAPES if (shape.outputs, shape.shift) == (outputs, shift))
 
 
 def body() -> str:
-    """Everything but ptx.cuh: what runs on whatever machine stands before it."""
+    """Everything but the machine's instructions, which must come first: ptx.cuh, or an emulation of them."""
     texts = [(FOLDER / name).read_text(encoding="utf-8") for name in ("convolution.cuh", "ends.cuh")]
     texts += [f"static_assert(2 * LAST_STAGE == {LAST_SHARED});"]
     texts += [
-        f'static_assert(sizeof({name}) == {sizeof(job)}, "abi.py");' for name, job in STRUCTURES.items()
+        f'static_assert(sizeof({structure.__name__}) == {sizeof(structure)}, "abi.py");'
+        for structure in STRUCTURES
     ]
-    return "\n".join([*texts, *(tile.declaration for tile in TILES)]) + "\n"
+    return "\n".join([*texts, *(shape.declaration for shape in BLOCK_SHAPES)]) + "\n"
 
 
 def source() -> str:

@@ -1,6 +1,6 @@
 """What the engine needs of a device: memory, launches, and how long they take.
 
-`card.Card` is a CUDA card; the tests run the same kernels on a processor. Nothing here knows networks.
+`driver.CudaKernels` is a CUDA device; the tests run the same kernels on a processor.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from luxscaler.inference.cuda.abi import Job
+from luxscaler.inference.cuda.abi import KernelArguments
 
 
 class Kernels(Protocol):
@@ -21,11 +21,13 @@ class Kernels(Protocol):
     def upload(self, tensor: Tensor) -> Tensor:
         """A contiguous copy on the device."""
 
-    def launch(self, name: str, grid: tuple[int, int], threads: int, shared: int, job: Job) -> None:
+    def launch(
+        self, name: str, grid: tuple[int, int], threads: int, shared: int, arguments: KernelArguments
+    ) -> None:
         """Start a kernel: `grid` blocks (across, down) of that many threads and bytes of shared memory."""
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """What does the launches of `run` again, sooner; the tensors it uses stay where they are."""
+        """A function that repeats the launches of `run`, on the same tensors, with less overhead."""
 
     def seconds(self, run: Callable[[], None]) -> float | None:
-        """How long these launches take; None where that says nothing."""
+        """How long these launches take; None where timing means nothing (an emulation)."""

@@ -2,25 +2,25 @@
 
 Feature maps lie in planes of 32 channels. A dense block reads the two planes of its input and the four planes
 of growth that all blocks share; three pairs of planes take turns as input, result and outer residual. What
-enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its memory is bounded. This
-module chooses no tiles and knows no device.
+enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its memory is bounded.
+Shapes are the default ones; autotune.py picks better ones.
 """
 
 import torch
 from torch import Tensor
 
-from luxscaler.inference.cuda.abi import ConvolutionJob
+from luxscaler.inference.cuda.abi import ConvolutionArguments
 from luxscaler.inference.cuda.kernel_source import PLANE
 from luxscaler.inference.cuda.kernels import Kernels
 from luxscaler.inference.cuda.launches import (
-    Map,
+    FeatureMap,
+    Launch,
     Residual,
-    Step,
     convolution,
     first_convolution,
     last_convolution,
 )
-from luxscaler.inference.cuda.layers import FEATURES, GROWTH, Layer, Layers
+from luxscaler.inference.cuda.packed_network import FEATURES, GROWTH, PackedConvolution, PackedNetwork
 from luxscaler.networks.rrdb import RECONSTRUCT_RADIUS, RESIDUAL_SCALE
 
 STRIP_BYTES = 2**27
@@ -30,62 +30,71 @@ MOST_PIXELS = 2**26
 _PAIR = FEATURES // PLANE
 
 
-class Plan:
+class LaunchPlan:
     """`picture` (in, rows, columns) float32 → `out` (3, 4·rows, 4·columns) float32, by `run`."""
 
-    def __init__(self, layers: Layers, kernels: Kernels, rows: int, columns: int) -> None:
-        """torch.OutOfMemoryError when the memory for it is not there."""
+    def __init__(self, weights: PackedNetwork, kernels: Kernels, rows: int, columns: int) -> None:
+        """Raises torch.OutOfMemoryError where the device lacks memory, or the picture exceeds MOST_PIXELS."""
         if rows * columns > MOST_PIXELS:
-            raise torch.OutOfMemoryError(f"{columns} × {rows} pixels are out of memory's reach in one run")
-        self._layers, self._kernels = layers, kernels
-        self.steps: list[Step] = []
+            raise torch.OutOfMemoryError(
+                f"{columns} × {rows} pixels are more than the kernels can address in one run"
+            )
+        self._weights, self._kernels = weights, kernels
+        self.launches: list[Launch] = []
         self.maps: list[Tensor] = []
         """All feature maps."""
-        self.picture = kernels.empty((layers.first.inputs, rows, columns), torch.float32)
+        self.picture = kernels.empty((weights.first.inputs, rows, columns), torch.float32)
         self.out = kernels.empty((3, 4 * rows, 4 * columns), torch.float32)
         self._enlarge(self._extract(rows, columns))
         # Every other one from below: it begins with the rows that the one before has just left in the cache.
-        for index, step in enumerate(self.steps):
-            if isinstance(step.job, ConvolutionJob):
-                step.job.upwards = index % 2
+        for index, launch in enumerate(self.launches):
+            if isinstance(launch.arguments, ConvolutionArguments):
+                launch.arguments.upwards = index % 2
 
     def run(self) -> None:
         """Start all launches."""
-        for step in self.steps:
-            step.launch(self._kernels)
+        for launch in self.launches:
+            launch.start(self._kernels)
 
-    def _map(self, planes: int, rows: int, columns: int) -> Map:
+    def _map(self, planes: int, rows: int, columns: int) -> FeatureMap:
         self.maps.append(self._kernels.empty((planes, rows, columns, PLANE), torch.float16))
-        return Map.whole(self.maps[-1])
+        return FeatureMap.whole(self.maps[-1])
 
-    def _extract(self, rows: int, columns: int) -> Map:
-        """As RRDBNet.extract; returns its result."""
+    def _extract(self, rows: int, columns: int) -> FeatureMap:
+        """The launches of RRDBNet.extract; returns its result."""
         first, *pairs = (self._map(_PAIR, rows, columns) for _ in range(4))
         growth = self._map(4 * GROWTH // PLANE, rows, columns)
-        self.steps.append(first_convolution(self._layers.first, self.picture, first))
+        self.launches.append(first_convolution(self._weights.first, self.picture, first))
         x = first
-        for block in self._layers.blocks:
+        for block in self._weights.blocks:
             root = x
             one, two = [pair for pair in pairs if pair is not root][:2]
             for index, (dense, target) in enumerate(zip(block, (one, two, one), strict=True)):
                 self._dense(dense, x, growth, target, root if index == 2 else None)
                 x = target
         features = next(pair for pair in pairs if pair is not x)
-        self.steps.append(convolution(self._layers.body, x, features, inner=Residual(first, 1.0)))
+        self.launches.append(convolution(self._weights.body, x, features, inner=Residual(first, 1.0)))
         return features
 
-    def _dense(self, layers: list[Layer], x: Map, growth: Map, target: Map, root: Map | None) -> None:
-        """As ResidualDenseBlock; `root`: the input of the RRDB that ends with it."""
+    def _dense(
+        self,
+        layers: list[PackedConvolution],
+        x: FeatureMap,
+        growth: FeatureMap,
+        target: FeatureMap,
+        root: FeatureMap | None,
+    ) -> None:
+        """The launches of a ResidualDenseBlock; `root`: the input of the RRDB that ends with it."""
         for index, layer in enumerate(layers[:-1]):
-            grown = Map.whole(growth.planes[index : index + 1])
-            self.steps.append(convolution(layer, x, grown, tail=growth, leaky=True))
+            grown = FeatureMap.whole(growth.planes[index : index + 1])
+            self.launches.append(convolution(layer, x, grown, tail=growth, leaky=True))
         outer = None if root is None else Residual(root, RESIDUAL_SCALE)
         inner = Residual(x, RESIDUAL_SCALE)
-        self.steps.append(convolution(layers[-1], x, target, tail=growth, inner=inner, outer=outer))
+        self.launches.append(convolution(layers[-1], x, target, tail=growth, inner=inner, outer=outer))
 
-    def _enlarge(self, features: Map) -> None:
-        """As RRDBNet.reconstruct, strip by strip."""
-        rows, columns, reach, layers = features.rows, features.columns, RECONSTRUCT_RADIUS, self._layers
+    def _enlarge(self, features: FeatureMap) -> None:
+        """The launches of RRDBNet.reconstruct, strip by strip."""
+        rows, columns, reach, weights = features.rows, features.columns, RECONSTRUCT_RADIUS, self._weights
         most = max(STRIP_BYTES // (4 * 4 * FEATURES * 2 * columns), 4 * reach)
         height = min(most, rows + 2 * reach)  # with what is seen beyond the strip
         side = height - 2 * reach
@@ -95,13 +104,13 @@ class Plan:
             stop = min(start + side, rows)
             first, last = max(start - reach, 0), min(stop + reach, rows)
             seen = last - first
-            source = Map(features.planes, first, last)
+            source = FeatureMap(features.planes, first, last)
             half, full, fine = (
-                Map(doubled.planes, 0, 2 * seen),
-                *(Map(m.planes, 0, 4 * seen) for m in (one, two)),
+                FeatureMap(doubled.planes, 0, 2 * seen),
+                *(FeatureMap(m.planes, 0, 4 * seen) for m in (one, two)),
             )
-            self.steps.append(convolution(layers.up1, source, half, leaky=True))
-            self.steps.append(convolution(layers.up2, half, full, leaky=True))
-            self.steps.append(convolution(layers.fine, full, fine, leaky=True))
+            self.launches.append(convolution(weights.up1, source, half, leaky=True))
+            self.launches.append(convolution(weights.up2, half, full, leaky=True))
+            self.launches.append(convolution(weights.fine, full, fine, leaky=True))
             kept = range(4 * (start - first), 4 * (stop - first))
-            self.steps.append(last_convolution(layers.last, fine, self.out, kept, 4 * first))
+            self.launches.append(last_convolution(weights.last, fine, self.out, kept, 4 * first))

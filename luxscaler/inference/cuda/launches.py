@@ -1,18 +1,23 @@
-"""One launch of a kernel, its job filled in; feature maps as the kernels see them."""
+"""One launch of a kernel, its arguments filled in; feature maps as the kernels see them."""
 
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from luxscaler.inference.cuda import kernel_source
-from luxscaler.inference.cuda.abi import ConvolutionJob, FirstJob, Job, LastJob
-from luxscaler.inference.cuda.kernel_source import CHUNK, PLANE, Tile
+from luxscaler.inference.cuda.abi import (
+    ConvolutionArguments,
+    FirstConvolutionArguments,
+    KernelArguments,
+    LastConvolutionArguments,
+)
+from luxscaler.inference.cuda.kernel_source import CHUNK, PLANE, BlockShape
 from luxscaler.inference.cuda.kernels import Kernels
-from luxscaler.inference.cuda.layers import Layer
+from luxscaler.inference.cuda.packed_network import PackedConvolution
 
 
 @dataclass(frozen=True)
-class Map:
+class FeatureMap:
     """Rows [first, last) of a feature map, (planes, all rows, columns, 32) float16."""
 
     planes: Tensor
@@ -20,7 +25,7 @@ class Map:
     last: int
 
     @classmethod
-    def whole(cls, planes: Tensor) -> "Map":
+    def whole(cls, planes: Tensor) -> "FeatureMap":
         """All rows."""
         return cls(planes, 0, planes.shape[1])
 
@@ -46,64 +51,64 @@ class Map:
 
 
 @dataclass
-class Step:
-    """A launch. `keep`: tensors that the job's addresses are of."""
+class Launch:
+    """A kernel, its grid and its arguments. `keep` owns the memory that the addresses in them point to."""
 
-    job: Job
+    arguments: KernelArguments
     name: str
     grid: tuple[int, int]
     threads: int
     shared: int
     keep: tuple[object, ...] = field(repr=False)
-    tiles: tuple[Tile, ...] = ()
-    """Of a convolution, what it can be made in; `take` chooses."""
-    target: Map | None = None
+    shapes: tuple[BlockShape, ...] = ()
+    """The block shapes that a convolution can run in; `use` sets one."""
+    target: FeatureMap | None = None
     """What it writes, if that is a feature map."""
 
     @property
     def kind(self) -> tuple[int, ...]:
-        """Of a convolution: steps of one kind take equally long."""
-        job, tile = self.job, self.tiles[0]
-        return (job.chunks, job.rows, job.columns, tile.outputs, tile.shift)
+        """Of a convolution: launches of one kind take equally long."""
+        arguments, shape = self.arguments, self.shapes[0]
+        return (arguments.chunks, arguments.rows, arguments.columns, shape.outputs, shape.shift)
 
-    def take(self, tile: Tile) -> None:
-        """Make a convolution in these tiles."""
-        job = self.job
-        columns = job.columns << tile.shift
-        rows = job.last - job.first
-        self.grid = _grid(rows, columns, tile.height, tile.width)
-        self.name, self.threads, self.shared = tile.name, tile.threads, tile.shared
+    def use(self, shape: BlockShape) -> None:
+        """Run the convolution in blocks of this shape."""
+        arguments = self.arguments
+        columns = arguments.columns << shape.shift
+        rows = arguments.last - arguments.first
+        self.grid = _grid(rows, columns, shape.height, shape.width)
+        self.name, self.threads, self.shared = shape.name, shape.threads, shape.shared
 
-    def launch(self, kernels: Kernels) -> None:
-        """Start it."""
-        kernels.launch(self.name, self.grid, self.threads, self.shared, self.job)
+    def start(self, kernels: Kernels) -> None:
+        """Start it on the device."""
+        kernels.launch(self.name, self.grid, self.threads, self.shared, self.arguments)
 
 
 @dataclass(frozen=True)
 class Residual:
     """result = base + scale · result; `base` is as large as the result."""
 
-    base: Map
+    base: FeatureMap
     scale: float
 
 
 def convolution(
-    layer: Layer,
-    head: Map,
-    target: Map,
+    layer: PackedConvolution,
+    head: FeatureMap,
+    target: FeatureMap,
     *,
-    tail: Map | None = None,
+    tail: FeatureMap | None = None,
     leaky: bool = False,
     inner: Residual | None = None,
     outer: Residual | None = None,
-) -> Step:
+) -> Launch:
     """A convolution of the planes of `head` and then, as many as the layer wants, of `tail`.
 
     A target twice as large as the input makes the nearest ×2 step first. The target is none of the inputs.
     """
     shift = int(target.columns == 2 * head.columns)
-    tiles = kernel_source.candidates(layer.outputs, shift)
-    job = ConvolutionJob(
+    shapes = kernel_source.candidates(layer.outputs, shift)
+    arguments = ConvolutionArguments(
         head=head.address,
         tail=None if tail is None else tail.address,
         weights=layer.weights.data_ptr(),
@@ -124,15 +129,15 @@ def convolution(
         outer_scale=0.0 if outer is None else outer.scale,
     )
     keep = (layer, head, target, tail, inner, outer)
-    step = Step(job, "", (0, 0), 0, 0, keep, tiles, target)
-    step.take(tiles[0])
-    return step
+    launch = Launch(arguments, "", (0, 0), 0, 0, keep, shapes, target)
+    launch.use(shapes[0])
+    return launch
 
 
-def first_convolution(layer: Layer, picture: Tensor, target: Map) -> Step:
+def first_convolution(layer: PackedConvolution, picture: Tensor, target: FeatureMap) -> Launch:
     """picture: (in, rows, columns) float32."""
     inputs, rows, columns = picture.shape
-    job = FirstJob(
+    arguments = FirstConvolutionArguments(
         source=picture.data_ptr(),
         weights=layer.weights.data_ptr(),
         bias=layer.bias.data_ptr(),
@@ -144,12 +149,14 @@ def first_convolution(layer: Layer, picture: Tensor, target: Map) -> Step:
     )
     grid = _grid(rows, columns, kernel_source.FIRST_ROWS, kernel_source.FIRST_COLUMNS)
     keep = (layer, picture, target)
-    return Step(job, "first_convolution", grid, kernel_source.FIRST_THREADS, 0, keep, target=target)
+    return Launch(arguments, "first_convolution", grid, kernel_source.FIRST_THREADS, 0, keep, target=target)
 
 
-def last_convolution(layer: Layer, source: Map, out: Tensor, rows: range, at: int) -> Step:
+def last_convolution(
+    layer: PackedConvolution, source: FeatureMap, out: Tensor, rows: range, at: int
+) -> Launch:
     """The rows of `source` in `rows`; its row 0 is row `at` of `out`, (3, all rows, columns) float32."""
-    job = LastJob(
+    arguments = LastConvolutionArguments(
         source=source.address,
         weights=layer.weights.data_ptr(),
         bias=layer.bias.data_ptr(),
@@ -165,7 +172,9 @@ def last_convolution(layer: Layer, source: Map, out: Tensor, rows: range, at: in
     )
     grid = _grid(len(rows), source.columns, kernel_source.LAST_ROWS, kernel_source.LAST_COLUMNS)
     keep = (layer, source, out)
-    return Step(job, "last_convolution", grid, kernel_source.LAST_THREADS, kernel_source.LAST_SHARED, keep)
+    return Launch(
+        arguments, "last_convolution", grid, kernel_source.LAST_THREADS, kernel_source.LAST_SHARED, keep
+    )
 
 
 def _grid(rows: int, columns: int, height: int, width: int) -> tuple[int, int]:

@@ -1,7 +1,6 @@
-"""The way in: a network made ready for a card, if its kernels run there and agree with PyTorch.
+"""A network made ready for a card, if its kernels run there (trial.py) and match PyTorch (validate.py).
 
-Where anything is wrong the answer is None with a warning, and the plain network runs: speed is lost, never
-quality.
+Where anything goes wrong the answer is None with a warning, and the plain network runs: slower, as good.
 """
 
 import os
@@ -11,27 +10,27 @@ import torch
 
 from luxscaler.inference.cuda import trial
 from luxscaler.inference.cuda.engine import CudaRRDBNet
-from luxscaler.inference.cuda.layers import suits
-from luxscaler.inference.cuda.validate import agreeing
+from luxscaler.inference.cuda.packed_network import is_supported
+from luxscaler.inference.cuda.validate import validated
 from luxscaler.networks.rrdb import RRDBNet
 
 LEAST_CAPABILITY = (8, 0)
 """cp.async and the matrix products that the kernels are written in came with Ampere."""
 SWITCH = "LUXSCALER_CUDA_KERNELS"
-"""Environment variable; 0: PyTorch's kernels are wanted."""
+"""Environment variable; 0: use PyTorch's kernels."""
 
 
 def load(network: RRDBNet, device: torch.device) -> CudaRRDBNet | None:
     """The network (float32, on the CPU) on a CUDA device, or None where it is to be run as it is."""
-    if not suits(network) or torch.version.hip is not None:  # PyTorch calls AMD's cards CUDA too
+    if not is_supported(network) or torch.version.hip is not None:  # PyTorch calls AMD's cards CUDA too
         return None
     if os.environ.get(SWITCH) == "0" or torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
         return None
-    reason = trial.failure(device)
+    reason = trial.trial_error(device)
     if reason is None:
         try:
-            return agreeing(network, device)
-        except Exception as error:  # whatever it is, the plain network is there
+            return validated(network, device)
+        except Exception as error:  # whatever it is, the plain network still runs
             reason = f"{type(error).__name__}: {error}"
     warnings.warn(f"LuxScaler's own CUDA kernels are not used, PyTorch's are, slower: {reason}", stacklevel=2)
     return None

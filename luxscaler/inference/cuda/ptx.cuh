@@ -1,13 +1,13 @@
 // What the kernels need of the machine, one function an instruction. Nothing else holds PTX, so that another
-// file with the same functions (tests/cuda_on_cpu/machine.h) runs the kernels where there is no card.
+// file with the same functions (tests/support/cuda_on_cpu/machine.h) runs the kernels where there is no card.
 //
 // Shared memory is addressed in bytes from its start by unsigned numbers, global memory by pointers. Half
 // precision travels as bits: `half_bits`, or two of them in an unsigned. For compute capability 8.0 and above.
 
 typedef unsigned short half_bits;
 
-#define KERNEL(name, threads, blocks, Job) \
-    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Job job)
+#define KERNEL(name, threads, blocks, Arguments) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Arguments args)
 
 // Address of this block's dynamic shared memory.
 __device__ __forceinline__ unsigned shared_start() {

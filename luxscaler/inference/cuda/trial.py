@@ -1,9 +1,8 @@
 """The kernels' first run on a card, in a process of its own.
 
 A kernel that touches memory beyond its own breaks the CUDA context of its process for good: PyTorch could not
-take over there. So a small network runs in a child first, through every kernel and size of tile, and only
-where it comes back well are the kernels loaded for the work. It costs the start of a Python with PyTorch; to
-be dropped once the kernels have a record on cards (docs/performance.md).
+take over there. So a small network runs in a child process first, through every kernel and block shape, and
+only if that succeeds are the kernels loaded here. It costs the start of a Python with PyTorch.
 """
 
 import contextlib
@@ -13,7 +12,7 @@ from functools import cache
 
 import torch
 
-from luxscaler.inference.cuda.validate import DisagreementError, agreeing
+from luxscaler.inference.cuda.validate import ValidationError, validated
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 
@@ -21,12 +20,12 @@ SECONDS = 60.0
 """A trial that takes longer has failed; some 6 are expected, most of them PyTorch's start."""
 _PASSED = "passed"
 _SIDE = 1024
-"""Of the larger of two pictures that are tried: the default's largest tile, for offsets that grow with it."""
+"""Side of the larger of two pictures: the default of UpscalerOptions.tile, as offsets grow with the size."""
 
 
 @cache
-def failure(device: torch.device) -> str | None:
-    """What went wrong in a trial on that device, in a line; None if nothing did. Tried once in a process."""
+def trial_error(device: torch.device) -> str | None:
+    """What went wrong in a trial on that device, in one line; None if it passed. Once a process."""
     # Where this process found the package, whatever folder it is in.
     code = f"import sys; sys.path[:] = {sys.path!r}; from luxscaler.inference.cuda.trial import main; main()"
     command = [sys.executable, "-c", code, str(device)]
@@ -39,19 +38,19 @@ def failure(device: torch.device) -> str | None:
     if run.returncode == 0 and run.stdout.strip().endswith(_PASSED):
         return None
     words = (run.stderr.strip() or run.stdout.strip()).splitlines()
-    return f"their trial ended with {run.returncode}: {words[-1] if words else 'without a word'}"
+    return f"their trial ended with {run.returncode}: {words[-1] if words else 'no message'}"
 
 
 def main() -> None:
-    """One block with PyTorch's seeded weights; an exception ends the process with its words."""
+    """The child: one block with seeded weights, at two sizes. An exception ends it, its text on stderr."""
     torch.manual_seed(0)
     network = build_network(RRDBNetConfig(blocks=1)).eval().requires_grad_(False)
     assert isinstance(network, RRDBNet)  # noqa: S101 - for the type
     device = torch.device(sys.argv[1])
-    engine = agreeing(network, device)
+    engine = validated(network, device)
     with contextlib.suppress(torch.OutOfMemoryError):  # a smaller card, or a busy one
         out = engine(torch.full((1, 3, _SIDE, _SIDE), 0.5, device=device))
         if not bool(torch.isfinite(out).all()):
-            raise DisagreementError(f"values that are not finite at {_SIDE}²")
+            raise ValidationError(f"values that are not finite at {_SIDE}²")
     torch.cuda.synchronize()
     print(_PASSED)

@@ -1,33 +1,33 @@
-"""An engine for a card, given out only if it agrees with PyTorch there.
-
-It knows no other way to run the network: what happens without this one is its caller's business.
-"""
+"""An engine for a card, returned only if its results there are PyTorch's to within float16's rounding."""
 
 import copy
 import math
 
 import torch
 
-from luxscaler.inference.cuda.driver import Card
+from luxscaler.inference.cuda.driver import CudaKernels
 from luxscaler.inference.cuda.engine import CudaRRDBNet
 from luxscaler.networks.rrdb import RRDBNet
 
 LEAST_DB = 65.0
 """PSNR to the plain network in float32 on noise; with the real weights and these roundings it is 79.6."""
-_TRIED = (48, 40)
-"""Rows, columns of the picture on which they are compared."""
+_COMPARED_SIZE = (48, 40)
+"""Rows and columns of the picture on which they are compared."""
 
 
-class DisagreementError(RuntimeError):
+class ValidationError(RuntimeError):
     """The kernels' result is not the network's."""
 
 
-def agreeing(network: RRDBNet, device: torch.device) -> CudaRRDBNet:
-    """The network (float32, on the CPU) on a card. DisagreementError, CompileError and what CUDA raises."""
-    engine = CudaRRDBNet(network, Card(device))
+def validated(network: RRDBNet, device: torch.device) -> CudaRRDBNet:
+    """The network (float32, on the CPU) on a card.
+
+    Raises ValidationError where the results differ, CompileError, and what CUDA raises.
+    """
+    engine = CudaRRDBNet(network, CudaKernels(device))
     found = psnr(engine, network, device)
     if not found >= LEAST_DB:  # so that NaN is caught
-        raise DisagreementError(f"their result is {found:.1f} dB from float32, less than {LEAST_DB:.0f}")
+        raise ValidationError(f"their result is {found:.1f} dB from float32, less than {LEAST_DB:.0f}")
     return engine
 
 
@@ -35,7 +35,7 @@ def agreeing(network: RRDBNet, device: torch.device) -> CudaRRDBNet:
 def psnr(engine: CudaRRDBNet, network: RRDBNet, device: torch.device) -> float:
     """PSNR in code values, dB, of the engine to the network in float32 on the device, on seeded noise."""
     unshuffle = network.config.unshuffle
-    size = (_TRIED[0] * unshuffle, _TRIED[1] * unshuffle)
+    size = (_COMPARED_SIZE[0] * unshuffle, _COMPARED_SIZE[1] * unshuffle)
     noise = torch.rand((1, network.config.in_channels, *size), generator=torch.Generator().manual_seed(1))
     x = noise.to(device)
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

@@ -8,10 +8,9 @@ from torch.nn import functional as F
 from luxscaler.inference.cpu import onednn_graph
 from luxscaler.inference.cpu.onednn_graph import leaky_convolution
 from luxscaler.networks.rrdb import LEAK
+from tests.support.processor import needs_bf16
 
-pytestmark = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16"
-)
+pytestmark = needs_bf16
 
 
 def layer(depth: int, rows: int, width: int, channels: int = 32) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,10 +10,9 @@ from luxscaler.inference.cpu import planes
 from luxscaler.inference.cpu.planes import PlanePicture, PlaneTrunk, usable
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
+from tests.support.processor import needs_bf16
 
-pytestmark = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16"
-)
+pytestmark = needs_bf16
 
 
 def network(features: int = 64, growth: int = 32, blocks: int = 1) -> RRDBNet:

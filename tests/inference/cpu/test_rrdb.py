@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from luxscaler.inference.cpu import rrdb
 from luxscaler.inference.cpu.rrdb import Convolution, FastRRDBNet, LastConvolution
+from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.prepare import prepared
 from luxscaler.io.read import read_picture
 from luxscaler.networks.build import Network, build_network
@@ -18,6 +19,7 @@ from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.upscaling.code_values import encode
 from luxscaler.weights.store import load_network
 from tests.conftest import SAMPLE
+from tests.support.processor import DTYPES, needs_bf16
 
 CPU = torch.device("cpu")
 BOUND = 1e-5
@@ -84,11 +86,10 @@ def test_without_onednn_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(fast(plain)(x), plain(x), rtol=1e-5, atol=1e-5)
 
 
+@needs_bf16
 @torch.inference_mode()
 def test_bf16_is_as_near_as_the_plain_network_in_bf16() -> None:
     plain, x = network(RRDBNetConfig(blocks=1)), picture(24, 20)
-    if prepared(plain, CPU, torch.bfloat16) is None:
-        pytest.skip("this processor has no bfloat16")
     expected = plain(x)
     rounded = copy.deepcopy(plain).bfloat16()(x.bfloat16())
     distance = float((fast(plain, torch.bfloat16)(x) - expected).square().mean().sqrt())
@@ -115,7 +116,7 @@ def test_neither_the_network_nor_the_input_is_changed() -> None:
 
 
 @pytest.mark.parametrize("leaky", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", DTYPES)
 @torch.inference_mode()
 def test_a_convolution_with_its_activation(leaky: bool, dtype: torch.dtype) -> None:
     torch.manual_seed(2)
@@ -149,5 +150,5 @@ def test_real_weights(name: str, real_weights: Path) -> None:
     x = encode(torch.from_numpy(rgb.copy())).permute(2, 0, 1)[None]
     expected = plain(x)
     assert psnr(fast(plain)(x), expected) >= EXACT_DB
-    if prepared(plain, CPU, torch.bfloat16) is not None:
+    if has_bf16():
         assert psnr(fast(plain, torch.bfloat16)(x), expected) >= 50.0

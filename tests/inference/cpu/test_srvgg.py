@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from luxscaler.inference.cpu import srvgg
 from luxscaler.inference.cpu.srvgg import FastSRVGG
+from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.prepare import prepared
 from luxscaler.io.read import read_picture
 from luxscaler.networks.build import build_network
@@ -16,6 +17,7 @@ from luxscaler.networks.srvgg import SRVGGConfig, SRVGGNetCompact
 from luxscaler.upscaling.code_values import encode
 from luxscaler.weights.store import load_network
 from tests.conftest import SAMPLE
+from tests.support.processor import DTYPES, needs_bf16
 
 CPU = torch.device("cpu")
 BOUND = 1e-5
@@ -74,6 +76,7 @@ def test_equals_the_plain_network(
     assert float((found - expected).abs().max()) <= BOUND * float(expected.abs().max())
 
 
+@needs_bf16
 @pytest.mark.parametrize("whole", [0, WHOLE])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
@@ -90,7 +93,7 @@ def test_bf16_is_as_near_as_the_plain_network_in_bf16(
     assert noise(found, expected) <= 1.05 * noise(rounded.double(), expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", DTYPES)
 @torch.inference_mode()
 def test_the_size_of_the_published_network(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, x = network(SRVGGConfig()), picture(70, 64)
@@ -103,7 +106,7 @@ def test_the_size_of_the_published_network(dtype: torch.dtype, monkeypatch: pyte
         assert noise(fast(plain, dtype)(x), expected) <= (3.0 if dtype == torch.float32 else 1.05) * allowed
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", DTYPES)
 @torch.inference_mode()
 def test_the_same_numbers_from_run_to_run_and_nothing_changed(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
@@ -148,6 +151,7 @@ def test_real_weights(real_weights: Path, monkeypatch: pytest.MonkeyPatch) -> No
     rgb = read_picture(SAMPLE / "tile.png").rgb[60:157, 100:196]
     x = encode(torch.from_numpy(rgb.copy())).permute(2, 0, 1)[None]
     expected = plain(x)
-    rounded = copy.deepcopy(plain).bfloat16()(x.bfloat16()).float()
     assert noise(fast(plain)(x), expected) <= 1e-6
-    assert noise(fast(plain, torch.bfloat16)(x), expected) <= noise(rounded, expected)
+    if has_bf16():
+        rounded = copy.deepcopy(plain).bfloat16()(x.bfloat16()).float()
+        assert noise(fast(plain, torch.bfloat16)(x), expected) <= noise(rounded, expected)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from luxscaler.inference.cpu.wavefront import LEVELS, LIVE_BANDS, Bands, run_waves
+from luxscaler.inference.cpu.wavefront import LEVELS, LIVE_BANDS, Bands, run_wavefront
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 8, 20])
@@ -31,7 +31,7 @@ def test_everything_is_there_when_it_is_needed_and_happens_once(count: int) -> N
         assert level > 0 or (LEVELS, band) not in made
         spreads.append((level, band))
 
-    run_waves(count, make, spread)
+    run_wavefront(count, make, spread)
     assert sorted(made) == [(level, band) for level in range(LEVELS + 1) for band in range(count)]
     assert sorted(spreads) == [(level, band) for level in range(LEVELS) for band in range(count)]
 

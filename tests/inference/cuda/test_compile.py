@@ -10,7 +10,7 @@ import pytest
 
 from luxscaler.inference.cuda import kernel_source
 from luxscaler.inference.cuda.driver import CompileError, compiled
-from luxscaler.inference.cuda.kernel_source import TILES
+from luxscaler.inference.cuda.kernel_source import BLOCK_SHAPES
 
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90")
 """A100; A40 and A10; L40S and L4; H100."""
@@ -54,13 +54,13 @@ def ptxas(architecture: str, folder: Path) -> dict[str, Used]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nothing_is_spilled_and_the_blocks_fit(architecture: str, tmp_path: Path) -> None:
     found = ptxas(architecture, tmp_path)
-    assert set(found) == {"first_convolution", "last_convolution", *(tile.name for tile in TILES)}
+    assert set(found) == {"first_convolution", "last_convolution", *(shape.name for shape in BLOCK_SHAPES)}
     assert all(used.spilled == 0 for used in found.values()), found
-    for tile in TILES:
+    for shape in BLOCK_SHAPES:
         # Registers are given out 8 at a time to each thread.
-        registers = -(-found[tile.name].registers // 8) * 8 * tile.threads
-        assert registers * tile.blocks <= REGISTERS, tile
-        assert tile.shared <= SHARED_OF_BLOCK[architecture] * 1024, tile
+        registers = -(-found[shape.name].registers // 8) * 8 * shape.threads
+        assert registers * shape.blocks <= REGISTERS, shape
+        assert shape.shared <= SHARED_OF_BLOCK[architecture] * 1024, shape
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -75,8 +75,8 @@ def test_what_nvrtc_refuses_is_told() -> None:
         compiled("__global__ void broken() { nonsense; }", "sm_90")
 
 
-def test_the_tiles_are_those_that_the_plan_needs() -> None:
-    assert {(tile.outputs, tile.shift) for tile in TILES} == {(32, 0), (64, 0), (64, 1)}
-    assert len({tile.name for tile in TILES}) == len(TILES)
+def test_the_block_shapes_are_those_that_the_plan_needs() -> None:
+    assert {(shape.outputs, shape.shift) for shape in BLOCK_SHAPES} == {(32, 0), (64, 0), (64, 1)}
+    assert len({shape.name for shape in BLOCK_SHAPES}) == len(BLOCK_SHAPES)
     assert all(len(kernel_source.candidates(*kind)) > 1 for kind in ((32, 0), (64, 0), (64, 1)))
-    assert all(tile.threads <= 1024 and tile.threads % 32 == 0 for tile in TILES)
+    assert all(shape.threads <= 1024 and shape.threads % 32 == 0 for shape in BLOCK_SHAPES)

@@ -1,4 +1,4 @@
-"""The convolution kernels on a processor: every tile, every end of it, at sizes that no tile divides."""
+"""The convolution kernels on a processor: every block shape, all edges, at sizes that no block divides."""
 
 from pathlib import Path
 
@@ -8,9 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from luxscaler.inference.cuda import kernel_source, packing
-from luxscaler.inference.cuda.kernel_source import TILES, Tile
-from luxscaler.inference.cuda.launches import Map, Residual, convolution, first_convolution, last_convolution
-from luxscaler.inference.cuda.layers import Layer
+from luxscaler.inference.cuda.kernel_source import BLOCK_SHAPES, BlockShape
+from luxscaler.inference.cuda.launches import (
+    FeatureMap,
+    Residual,
+    convolution,
+    first_convolution,
+    last_convolution,
+)
+from luxscaler.inference.cuda.packed_network import PackedConvolution
 from luxscaler.networks.rrdb import LEAK
 from tests.support.cuda_on_cpu import CpuKernels, KernelError, build, needs_compiler
 from tests.support.cuda_on_cpu.rounded import assert_rounded, half
@@ -19,48 +25,48 @@ pytestmark = needs_compiler
 SIZES = [(5, 7), (33, 20), (1, 1), (16, 33)]
 
 
-def layer_of(inputs: int, outputs: int, kernels: CpuKernels) -> tuple[nn.Conv2d, Layer]:
+def layer_of(inputs: int, outputs: int, kernels: CpuKernels) -> tuple[nn.Conv2d, PackedConvolution]:
     torch.manual_seed(inputs + outputs)
     conv = nn.Conv2d(inputs, outputs, 3, padding=1).requires_grad_(False)
     conv.weight.data = half(conv.weight)
-    return conv, Layer(conv, packing.convolution_weights(conv), kernels)
+    return conv, PackedConvolution(conv, packing.convolution_weights(conv), kernels)
 
 
 def features(channels: int, size: tuple[int, int], seed: int = 0) -> Tensor:
     return half(torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(seed)))
 
 
-def on_device(picture: Tensor, kernels: CpuKernels) -> Map:
-    return Map.whole(kernels.upload(packing.to_planes(picture)))
+def on_device(picture: Tensor, kernels: CpuKernels) -> FeatureMap:
+    return FeatureMap.whole(kernels.upload(packing.to_planes(picture)))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("tile", TILES, ids=lambda tile: tile.name)
-def test_a_convolution_of_two_buffers(tile: Tile, size: tuple[int, int], kernels: CpuKernels) -> None:
-    conv, layer = layer_of(96, tile.outputs, kernels)
+@pytest.mark.parametrize("shape", BLOCK_SHAPES, ids=lambda shape: shape.name)
+def test_a_convolution_of_two_buffers(shape: BlockShape, size: tuple[int, int], kernels: CpuKernels) -> None:
+    conv, layer = layer_of(96, shape.outputs, kernels)
     x = features(96, size)
-    seen = F.interpolate(x, scale_factor=2.0, mode="nearest") if tile.shift else x
+    seen = F.interpolate(x, scale_factor=2.0, mode="nearest") if shape.shift else x
     exact = F.leaky_relu(F.conv2d(seen.double(), conv.weight.double(), conv.bias.double(), padding=1), LEAK)  # type: ignore[union-attr]
     head, tail = on_device(x[:, :64], kernels), on_device(x[:, 64:], kernels)
-    target = Map.whole(kernels.empty((tile.outputs // 32, *exact.shape[2:], 32), torch.float16))
-    step = convolution(layer, head, target, tail=tail, leaky=True)
-    step.take(tile)
-    step.job.upwards = size[0] % 2
-    step.launch(kernels)
+    target = FeatureMap.whole(kernels.empty((shape.outputs // 32, *exact.shape[2:], 32), torch.float16))
+    launch = convolution(layer, head, target, tail=tail, leaky=True)
+    launch.use(shape)
+    launch.arguments.upwards = size[0] % 2
+    launch.start(kernels)
     assert_rounded(packing.from_planes(target.planes), exact)
     assert kernels.bank_conflicts == 0
 
 
 @pytest.mark.parametrize(("outputs", "shift"), [(32, 0), (64, 0), (64, 1)])
-def test_tiles_are_equal_to_the_bit(outputs: int, shift: int, kernels: CpuKernels) -> None:
+def test_block_shapes_are_equal_to_the_bit(outputs: int, shift: int, kernels: CpuKernels) -> None:
     _, layer = layer_of(64, outputs, kernels)
     x = on_device(features(64, (35, 37)), kernels)
     results = []
-    for tile in kernel_source.candidates(outputs, shift):
-        target = Map.whole(kernels.empty((outputs // 32, 35 << shift, 37 << shift, 32), torch.float16))
-        step = convolution(layer, x, target)
-        step.take(tile)
-        step.launch(kernels)
+    for shape in kernel_source.candidates(outputs, shift):
+        target = FeatureMap.whole(kernels.empty((outputs // 32, 35 << shift, 37 << shift, 32), torch.float16))
+        launch = convolution(layer, x, target)
+        launch.use(shape)
+        launch.start(kernels)
         results.append(target.planes)
     assert len(results) >= 2
     assert all(torch.equal(result, results[0]) for result in results)
@@ -70,10 +76,8 @@ def test_both_residuals(kernels: CpuKernels) -> None:
     conv, layer = layer_of(64, 64, kernels)
     x, root = features(64, (9, 18)), features(64, (9, 18), seed=1)
     source, outer = on_device(x, kernels), on_device(root, kernels)
-    target = Map.whole(kernels.empty((2, 9, 18, 32), torch.float16))
-    convolution(layer, source, target, inner=Residual(source, 0.2), outer=Residual(outer, 0.3)).launch(
-        kernels
-    )
+    target = FeatureMap.whole(kernels.empty((2, 9, 18, 32), torch.float16))
+    convolution(layer, source, target, inner=Residual(source, 0.2), outer=Residual(outer, 0.3)).start(kernels)
     product = F.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)  # type: ignore[union-attr]
     assert_rounded(packing.from_planes(target.planes), root + 0.3 * (x + 0.2 * product))
 
@@ -81,9 +85,9 @@ def test_both_residuals(kernels: CpuKernels) -> None:
 def test_a_strip_of_rows_has_edges_of_its_own(kernels: CpuKernels) -> None:
     conv, layer = layer_of(64, 64, kernels)
     x = features(64, (12, 10))
-    target = Map.whole(kernels.empty((2, 12, 10, 32), torch.float16))
-    strip = Map(on_device(x, kernels).planes, 3, 8)
-    convolution(layer, strip, Map(target.planes, 0, 5)).launch(kernels)
+    target = FeatureMap.whole(kernels.empty((2, 12, 10, 32), torch.float16))
+    strip = FeatureMap(on_device(x, kernels).planes, 3, 8)
+    convolution(layer, strip, FeatureMap(target.planes, 0, 5)).start(kernels)
     exact = F.conv2d(x[:, :, 3:8].double(), conv.weight.double(), conv.bias.double(), padding=1)  # type: ignore[union-attr]
     assert_rounded(packing.from_planes(target.planes[:, :5]), exact)
     assert bool(target.planes[:, 5:].isnan().all())
@@ -94,9 +98,9 @@ def test_a_strip_of_rows_has_edges_of_its_own(kernels: CpuKernels) -> None:
 def test_the_first_convolution(inputs: int, size: tuple[int, int], kernels: CpuKernels) -> None:
     conv = nn.Conv2d(inputs, 64, 3, padding=1).requires_grad_(False)
     picture = torch.rand(inputs, *size)
-    target = Map.whole(kernels.empty((2, *size, 32), torch.float16))
-    layer = Layer(conv, packing.first_weights(conv), kernels)
-    first_convolution(layer, kernels.upload(picture), target).launch(kernels)
+    target = FeatureMap.whole(kernels.empty((2, *size, 32), torch.float16))
+    layer = PackedConvolution(conv, packing.first_weights(conv), kernels)
+    first_convolution(layer, kernels.upload(picture), target).start(kernels)
     assert_rounded(packing.from_planes(target.planes), conv.double()(picture.double()[None]))
 
 
@@ -107,8 +111,8 @@ def test_the_last_convolution(size: tuple[int, int], kernels: CpuKernels) -> Non
     out = kernels.empty((3, size[0] + 4, size[1]), torch.float32)
     source = on_device(x, kernels)
     rows = range(size[0] // 3, size[0])
-    layer = Layer(conv, packing.last_weights(conv), kernels)
-    last_convolution(layer, source, out, rows, at=2).launch(kernels)
+    layer = PackedConvolution(conv, packing.last_weights(conv), kernels)
+    last_convolution(layer, source, out, rows, at=2).start(kernels)
     exact = conv.double()(x.double())[0]
     torch.testing.assert_close(
         out[:, 2 + rows.start : 2 + rows.stop].double(), exact[:, rows.start :], rtol=1e-5, atol=1e-5
@@ -133,19 +137,22 @@ MUTATIONS = {
     "no wait for a copy": ("wait_copies<STAGES - 2>();", ""),
     "no barrier": ("__syncthreads();  // this chunk", "// this chunk"),
     "no zeros beyond the edge": ("0 <= x && x < columns", "0 <= x && x <= columns"),
-    "a residual of the wrong pixel": ("job.inner + at, job", "job.inner + at + 8, job"),
+    "a residual of the wrong pixel": (
+        "args.inner + at, args",
+        "args.inner + at + 8, args",
+    ),
     "banks without the swap": ("((unit ^ (column >> 2)) & 1) * 16", "unit * 16"),
 }
 
 
 def checks(body: str, folder: Path) -> None:
-    """Two of the tests above on kernels of that source, of which one tile is compiled, unoptimised."""
-    (tile,) = (tile for tile in TILES if tile.name == "wide_16x16")
+    """Two of the tests above on kernels of that source, of which one shape is compiled, unoptimised."""
+    (shape,) = (shape for shape in BLOCK_SHAPES if shape.name == "wide_16x16")
     lines = body.splitlines()
-    kept = [line for line in lines if not line.startswith("CONVOLUTION(") or tile.name in line]
+    kept = [line for line in lines if not line.startswith("CONVOLUTION(") or shape.name in line]
     library = build(folder, "\n".join(kept), optimised=False)
     test_both_residuals(CpuKernels(library))
-    test_a_convolution_of_two_buffers(tile, (17, 20), CpuKernels(library))
+    test_a_convolution_of_two_buffers(shape, (17, 20), CpuKernels(library))
 
 
 def test_the_kernel_as_it_is_passes_them(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""RRDBNet by the CUDA kernels on a processor: the network, its plans, the choice of tiles, the way in."""
+"""RRDBNet by the CUDA kernels on a processor: the network, its plans, autotuning, loading."""
 
 import math
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from luxscaler.inference.cuda import driver, launch_plan, load, packing, trial, validate
-from luxscaler.inference.cuda.autotune import choose
+from luxscaler.inference.cuda.autotune import autotune
 from luxscaler.inference.cuda.engine import KEPT, CudaRRDBNet
-from luxscaler.inference.cuda.launch_plan import Plan
-from luxscaler.inference.cuda.layers import Layers
+from luxscaler.inference.cuda.launch_plan import LaunchPlan
+from luxscaler.inference.cuda.packed_network import PackedNetwork
 from luxscaler.inference.prepare import prepared
 from luxscaler.io.read import read_picture
 from luxscaler.networks.build import build_network
@@ -63,16 +63,16 @@ def assert_as_near(found: Tensor, plain: RRDBNet, x: Tensor) -> None:
 @torch.inference_mode()
 def test_each_layer_is_right_to_one_rounding(kernels: CpuKernels) -> None:
     plain, x = network(2), picture(9, 19)
-    made = Plan(Layers(plain, kernels), kernels, 9, 19)
+    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 9, 19)
     made.picture.copy_(x[0])
-    steps = iter(made.steps)
+    launches = iter(made.launches)
 
     def made_by(expected: Tensor) -> Tensor:
-        """What the next step makes, which must be this."""
-        step = next(steps)
-        step.launch(kernels)
-        assert step.target is not None
-        found = packing.from_planes(step.target.planes[:, : step.target.rows])
+        """What the next launch makes, which must be this."""
+        launch = next(launches)
+        launch.start(kernels)
+        assert launch.target is not None
+        found = packing.from_planes(launch.target.planes[:, : launch.target.rows])
         assert_rounded(found, expected)
         return found.double()
 
@@ -92,9 +92,9 @@ def test_each_layer_is_right_to_one_rounding(kernels: CpuKernels) -> None:
     for conv in (plain.conv_up1, plain.conv_up2):
         y = made_by(F.leaky_relu(product(conv, F.interpolate(y, scale_factor=2.0)), LEAK))
     y = made_by(F.leaky_relu(product(plain.conv_hr, y), LEAK))
-    next(steps).launch(kernels)
+    next(launches).start(kernels)
     torch.testing.assert_close(made.out[None], plain.conv_last(y.float()), rtol=1e-5, atol=1e-5)
-    assert next(steps, None) is None
+    assert next(launches, None) is None
 
 
 def _column(plain: RRDBNet) -> Tensor:
@@ -138,27 +138,27 @@ def test_runs_are_equal_and_sizes_are_kept(kernels: CpuKernels) -> None:
     first = [engine(x, told.append) for x in pictures]
     assert all(torch.equal(engine(x), result) for x, result in zip(pictures, first, strict=True))
     assert told == [1.0] * len(pictures)
-    assert len(engine._ready) == KEPT
+    assert len(engine._plans) == KEPT
 
 
 @torch.inference_mode()
-def test_the_fastest_tile_is_taken_if_it_is_equal(
+def test_the_fastest_block_shape_is_taken_if_it_is_equal(
     kernels: CpuKernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, x = network(), picture(5, 6)
     expected = CudaRRDBNet(plain, kernels)(x)
-    made = Plan(Layers(plain, kernels), kernels, 5, 6)
+    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 5, 6)
     kernels.times = {"narrow_16x16": 0.5, "narrow_32x32": 0.7, "wide_8x16": 0.9}
-    chosen = choose(made, kernels)
+    chosen = autotune(made, kernels)
     assert set(chosen.values()) == {"narrow_16x16", "wide_8x16", "double_16x16"}
-    assert all(step.name == chosen[step.kind] for step in made.steps if step.tiles)
+    assert all(launch.name == chosen[launch.kind] for launch in made.launches if launch.shapes)
     made.picture.copy_(x[0])
     made.run()
     assert torch.equal(made.out[None], expected)
 
-    made = Plan(Layers(plain, kernels), kernels, 5, 6)
+    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 5, 6)
     monkeypatch.setattr("luxscaler.inference.cuda.autotune._equal", lambda *_: False)
-    assert set(choose(made, kernels).values()) == {"narrow_16x32", "wide_16x16", "double_16x16"}
+    assert set(autotune(made, kernels).values()) == {"narrow_16x32", "wide_16x16", "double_16x16"}
 
 
 class Small(CpuKernels):
@@ -181,25 +181,25 @@ def test_out_of_memory_frees_other_sizes_then_is_told(cpu_library: Path) -> None
     kernels.budget = 1000
     with pytest.raises(torch.OutOfMemoryError):
         engine(picture(5, 5))
-    assert not engine._ready
+    assert not engine._plans
     kernels.budget = 10**9
     assert engine(picture(5, 5)).shape == (1, 3, 20, 20)
     with pytest.raises(torch.OutOfMemoryError):
-        Plan(engine._layers, kernels, 2**14, 2**13)
+        LaunchPlan(engine._weights, kernels, 2**14, 2**13)
 
 
 def on_this_processor(monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.device], CpuKernels]) -> None:
     """As if the card were this processor."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(trial, "failure", lambda _: None)
-    monkeypatch.setattr(validate, "Card", make)
+    monkeypatch.setattr(trial, "trial_error", lambda _: None)
+    monkeypatch.setattr(validate, "CudaKernels", make)
     psnr = validate.psnr
     monkeypatch.setattr(validate, "psnr", lambda engine, plain, _: psnr(engine, plain, CPU))
 
 
 def test_prepared_gives_it_where_it_agrees(cpu_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_this_processor(monkeypatch, lambda _: CpuKernels(cpu_library))
-    monkeypatch.setattr(validate, "_TRIED", (8, 6))
+    monkeypatch.setattr(validate, "_COMPARED_SIZE", (8, 6))
     assert isinstance(prepared(network(), CUDA, torch.float16), CudaRRDBNet)
     assert prepared(network(), CUDA, torch.float32) is None
     small = build_network(RRDBNetConfig(features=32, growth=16, blocks=1))
@@ -232,14 +232,14 @@ def test_what_does_not_compile_or_agree_is_not_used(
 
 def test_after_a_failed_trial_the_plain_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(trial, "failure", lambda _: "their trial ended with -11: without a word")
+    monkeypatch.setattr(trial, "trial_error", lambda _: "their trial ended with -11: no message")
     with pytest.warns(UserWarning, match=r"kernels are not used.*ended with -11"):
         assert load.load(network(), CUDA) is None
 
 
-def test_who_wants_none_has_none_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_trial_runs_where_the_kernels_are_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(trial, "failure", lambda _: pytest.fail("tried"))
+    monkeypatch.setattr(trial, "trial_error", lambda _: pytest.fail("tried"))
     monkeypatch.setenv(load.SWITCH, "0")
     assert load.load(network(), CUDA) is None
 

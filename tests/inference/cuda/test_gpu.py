@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from luxscaler.inference.cuda.autotune import choose
-from luxscaler.inference.cuda.driver import Card
+from luxscaler.inference.cuda.autotune import autotune
+from luxscaler.inference.cuda.driver import CudaKernels
 from luxscaler.inference.cuda.engine import CudaRRDBNet
-from luxscaler.inference.cuda.launch_plan import Plan
-from luxscaler.inference.cuda.layers import Layers
+from luxscaler.inference.cuda.launch_plan import LaunchPlan
+from luxscaler.inference.cuda.packed_network import PackedNetwork
 from luxscaler.inference.prepare import prepared
 from luxscaler.io.read import read_picture
 from luxscaler.networks.rrdb import RRDBNet
@@ -26,10 +26,10 @@ CUDA = torch.device("cuda")
 
 
 @pytest.fixture(scope="module")
-def card() -> Card:
+def card() -> CudaKernels:
     if torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("older than Ampere")
-    return Card(CUDA)
+    return CudaKernels(CUDA)
 
 
 def exact(plain: RRDBNet, x: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def psnr(one: Tensor, other: Tensor) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("side", [64, 200, 256])
 @torch.inference_mode()
-def test_the_real_network_is_near_float32(side: int, real_weights: object, card: Card) -> None:
+def test_the_real_network_is_near_float32(side: int, real_weights: object, card: CudaKernels) -> None:
     plain = load_network("photo").module
     assert isinstance(plain, RRDBNet)
     rgb = read_picture(SAMPLE / "tile.png").rgb[:side, :side]
@@ -56,7 +56,7 @@ def test_the_real_network_is_near_float32(side: int, real_weights: object, card:
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (33, 20), (130, 257)], ids=str)
 @torch.inference_mode()
-def test_any_size_is_near_float32_and_repeats(size: tuple[int, int], card: Card) -> None:
+def test_any_size_is_near_float32_and_repeats(size: tuple[int, int], card: CudaKernels) -> None:
     plain, x = network(2), picture(*size).to(CUDA)
     engine = CudaRRDBNet(plain, card)
     found = engine(x)
@@ -68,27 +68,27 @@ def test_any_size_is_near_float32_and_repeats(size: tuple[int, int], card: Card)
 
 
 @torch.inference_mode()
-def test_a_graph_gives_what_its_launches_give(card: Card) -> None:
+def test_a_graph_gives_what_its_launches_give(card: CudaKernels) -> None:
     plain, x = network(2), picture(70, 90).to(CUDA)
     expected = CudaRRDBNet(plain, card)(x)
-    direct = Plan(Layers(plain, card), card, 70, 90)
+    direct = LaunchPlan(PackedNetwork(plain, card), card, 70, 90)
     direct.picture.copy_(x[0])
     direct.run()
     assert torch.equal(direct.out[None], expected)
 
 
 @torch.inference_mode()
-def test_every_tile_is_equal_to_the_bit(card: Card) -> None:
-    made = Plan(Layers(network(), card), card, 150, 170)
-    choose(made, card)
-    for step in {step.kind: step for step in made.steps if step.tiles}.values():
+def test_every_block_shape_is_equal_to_the_bit(card: CudaKernels) -> None:
+    made = LaunchPlan(PackedNetwork(network(), card), card, 150, 170)
+    autotune(made, card)
+    for launch in {launch.kind: launch for launch in made.launches if launch.shapes}.values():
         results = []
-        assert step.target is not None
-        for tile in step.tiles:
-            step.target.planes.zero_()
-            step.take(tile)
-            step.launch(card)
-            results.append(step.target.planes.clone())
+        assert launch.target is not None
+        for shape in launch.shapes:
+            launch.target.planes.zero_()
+            launch.use(shape)
+            launch.start(card)
+            results.append(launch.target.planes.clone())
         assert all(torch.equal(result, results[0]) for result in results)
 
 
@@ -101,7 +101,7 @@ def test_tiles_are_halved_when_memory_runs_out() -> None:
     assert isinstance(upscaler._network, CudaRRDBNet)
     rgb = torch.rand(700, 600, 3)
     expected = upscaler.upscale(rgb, 4).cpu()
-    upscaler._network._ready.clear()
+    upscaler._network._plans.clear()
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(CUDA).total_memory
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 600 * 2**20) / total)

@@ -1,4 +1,4 @@
-"""The trial in a process of its own: its failures are told in a line, and stay there."""
+"""The trial in a process of its own: its failures are one line, and do not reach this process."""
 
 import subprocess
 import sys
@@ -15,9 +15,9 @@ CUDA = torch.device("cuda:0")
 
 @pytest.fixture(autouse=True)
 def not_tried_yet() -> Iterator[None]:
-    trial.failure.cache_clear()
+    trial.trial_error.cache_clear()
     yield
-    trial.failure.cache_clear()
+    trial.trial_error.cache_clear()
 
 
 def python_that(monkeypatch: pytest.MonkeyPatch, folder: Path, does: str) -> None:
@@ -30,14 +30,14 @@ def python_that(monkeypatch: pytest.MonkeyPatch, folder: Path, does: str) -> Non
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_the_real_trial_says_so() -> None:
-    assert (trial.failure(CUDA) or "").startswith("their trial ended with 1: ")
+    assert (trial.trial_error(CUDA) or "").startswith("their trial ended with 1: ")
 
 
 @pytest.mark.parametrize(
     ("does", "expected"),
     [
         ("echo passed", None),
-        ("kill -11 $$", "their trial ended with -11: without a word"),
+        ("kill -11 $$", "their trial ended with -11: no message"),
         ("echo 'CUDA error: an illegal memory access' >&2; exit 1", "ended with 1: CUDA error: an illegal"),
         ("echo fine", "their trial ended with 0: fine"),
     ],
@@ -46,17 +46,17 @@ def test_how_it_ends(
     does: str, expected: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     python_that(monkeypatch, tmp_path, does)
-    found = trial.failure(CUDA)
+    found = trial.trial_error(CUDA)
     assert found is None if expected is None else expected in (found or "")
 
 
 def test_a_trial_that_hangs_or_cannot_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     python_that(monkeypatch, tmp_path, "exec sleep 30")
     monkeypatch.setattr(trial, "SECONDS", 0.2)
-    assert trial.failure(CUDA) == "their trial did not end within 0 s"
-    trial.failure.cache_clear()
+    assert trial.trial_error(CUDA) == "their trial did not end within 0 s"
+    trial.trial_error.cache_clear()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    assert "could not be started" in (trial.failure(CUDA) or "")
+    assert "could not be started" in (trial.trial_error(CUDA) or "")
 
 
 def test_it_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,8 +67,8 @@ def test_it_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(command, 0, "passed\n", "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    assert trial.failure(CUDA) is None
-    assert trial.failure(CUDA) is None
+    assert trial.trial_error(CUDA) is None
+    assert trial.trial_error(CUDA) is None
     ((_, _, code, device),) = runs
     assert device == "cuda:0"
     assert "luxscaler.inference.cuda.trial" in code

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from luxscaler.inference.cuda import kernel_source
-from luxscaler.inference.cuda.abi import Job
+from luxscaler.inference.cuda.abi import KernelArguments
 
 HERE = Path(__file__).parent
 _MISSING = (
@@ -36,7 +36,7 @@ class KernelError(Exception):
 
 
 def build(folder: Path, body: str | None = None, *, optimised: bool = True, after: str = "exports.h") -> Path:
-    """The shared library with the kernels; `body`: their sources, if not program.body()."""
+    """The shared library with the kernels; `body`: their sources, if not kernel_source.body()."""
     text = "\n".join(
         [f'#include "{HERE / "machine.h"}"', body or kernel_source.body(), f'#include "{HERE / after}"', ""]
     )
@@ -85,9 +85,11 @@ class CpuKernels:
         weakref.finalize(tensor.untyped_storage(), self._library.drop_memory, tensor.data_ptr())
         return tensor
 
-    def launch(self, name: str, grid: tuple[int, int], threads: int, shared: int, job: Job) -> None:
+    def launch(
+        self, name: str, grid: tuple[int, int], threads: int, shared: int, arguments: KernelArguments
+    ) -> None:
         self.launched.append(name)
-        error = self._library.launch(name.encode(), *grid, threads, shared, ctypes.byref(job))
+        error = self._library.launch(name.encode(), *grid, threads, shared, ctypes.byref(arguments))
         if error is not None:
             raise KernelError(f"{name}: {error.decode()}")
 

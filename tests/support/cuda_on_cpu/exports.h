@@ -7,12 +7,12 @@ void drop_memory(uintptr_t first) {
 }
 long bank_conflicts() { return machine.conflicts; }
 // Null, or what is wrong.
-const char* launch(const char* name, int across, int down, int threads, int shared, const void* job) {
+const char* launch(const char* name, int across, int down, int threads, int shared, const void* args) {
     const auto found = kernels().find(name);
     if (found == kernels().end()) return "there is no such kernel";
     if (found->second.threads != threads) return "the kernel wants another number of threads";
     machine.kernel = found->second.run;
-    machine.job = job;
+    machine.args = args;
     machine.run(across, down, threads, shared);
     return machine.error.empty() ? nullptr : machine.error.c_str();
 }

@@ -83,7 +83,7 @@ struct Machine {
     Thread* now = nullptr;
     Stack scheduler{};
     void (*kernel)(const void*) = nullptr;
-    const void* job = nullptr;
+    const void* args = nullptr;
     int block_x = 0, block_y = 0, waiting = 0, epoch = 0;
     unsigned barrier = 0;
     long conflicts = 0;
@@ -188,7 +188,7 @@ struct Machine {
 inline Machine machine;
 
 inline void thread_main() {
-    machine.kernel(machine.job);
+    machine.kernel(machine.args);
     Thread& thread = *machine.now;
     if (!thread.open.empty()) machine.fail("copies that no group holds at the end");
     for (const auto& group : thread.groups)

@@ -46,11 +46,11 @@ inline std::map<std::string, Kernel>& kernels() {
     return all;
 }
 
-#define KERNEL(name, threads, blocks, Job)                                                            \
-    void name(const Job& job);                                                                        \
+#define KERNEL(name, threads, blocks, Arguments)                                                      \
+    void name(const Arguments& args);                                                                 \
     static const bool name##_known =                                                                  \
-        kernels().insert({#name, {threads, [](const void* job) { name(*static_cast<const Job*>(job)); }}}).second; \
-    void name(const Job& job)
+        kernels().insert({#name, {threads, [](const void* args) { name(*static_cast<const Arguments*>(args)); }}}).second; \
+    void name(const Arguments& args)
 
 inline float float_of(half_bits bits) {
     static const std::vector<float> table = [] {

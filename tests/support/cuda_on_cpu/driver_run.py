@@ -1,4 +1,4 @@
-"""Run by test_driver.py: Card through the real cuda.bindings, on the driver of driver.h."""
+"""Run by test_driver.py: CudaKernels through the real cuda.bindings, on the driver of driver.h."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from luxscaler.inference.cuda.driver import Card
+from luxscaler.inference.cuda.driver import CudaKernels
 from luxscaler.inference.cuda.engine import CudaRRDBNet
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from tests.support.cuda_on_cpu import CpuKernels
@@ -29,7 +29,7 @@ def main(library: Path) -> None:
     for name, stand_in in stand_ins.items():
         setattr(torch.cuda, name, stand_in)
 
-    class OnCpu(Card):
+    class OnCpu(CudaKernels):
         """Memory of this processor; neither graphs nor events."""
 
         def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -7,11 +7,11 @@ from luxscaler.inference.cuda.kernels import Kernels
 from luxscaler.networks.rrdb import RRDB, RRDBNet
 
 FEATURES, GROWTH = 64, 32
-"""What the kernels are made for: every network of this architecture that is in use."""
+"""What the kernels are written for: the size of every published RRDBNet."""
 
 
-class Layer:
-    """A 3 × 3 convolution."""
+class PackedConvolution:
+    """A 3 × 3 convolution's weights and bias, on the device."""
 
     def __init__(self, conv: nn.Conv2d, weights: Tensor, kernels: Kernels) -> None:
         self.inputs, self.outputs = conv.in_channels, conv.out_channels
@@ -19,15 +19,15 @@ class Layer:
         self.bias = kernels.upload(packing.bias_of(conv))
 
 
-class Layers:
+class PackedNetwork:
     """All of a network of 64 features that grow by 32; the network itself is left as it is."""
 
     def __init__(self, network: RRDBNet, kernels: Kernels) -> None:
-        def of(*convs: nn.Conv2d) -> list[Layer]:
-            return [Layer(conv, packing.convolution_weights(conv), kernels) for conv in convs]
+        def of(*convs: nn.Conv2d) -> list[PackedConvolution]:
+            return [PackedConvolution(conv, packing.convolution_weights(conv), kernels) for conv in convs]
 
-        self.first = Layer(network.conv_first, packing.first_weights(network.conv_first), kernels)
-        self.blocks: list[list[list[Layer]]] = []
+        self.first = PackedConvolution(network.conv_first, packing.first_weights(network.conv_first), kernels)
+        self.blocks: list[list[list[PackedConvolution]]] = []
         """[block][dense block][convolution]"""
         for block in network.body:
             assert isinstance(block, RRDB)  # noqa: S101 - what RRDBNet builds
@@ -35,10 +35,10 @@ class Layers:
             self.blocks.append([of(d.conv1, d.conv2, d.conv3, d.conv4, d.conv5) for d in dense])
         enlarging = (network.conv_body, network.conv_up1, network.conv_up2, network.conv_hr)
         self.body, self.up1, self.up2, self.fine = of(*enlarging)
-        self.last = Layer(network.conv_last, packing.last_weights(network.conv_last), kernels)
+        self.last = PackedConvolution(network.conv_last, packing.last_weights(network.conv_last), kernels)
 
 
-def suits(network: RRDBNet) -> bool:
+def is_supported(network: RRDBNet) -> bool:
     """Whether the kernels can run this network."""
     config = network.config
     return (config.features, config.growth, config.out_channels) == (FEATURES, GROWTH, 3)

@@ -330,14 +330,15 @@ def test_ctrl_c_ends_a_running_upscale_and_leaves_no_file(tile: str, checkpoint:
     # The network says when it runs, and then takes its time, so that the signal arrives in the middle.
     code = (
         "import time\n"
-        "from luxscaler import cli, upscaler\n"
+        "from luxscaler.cli.main import main\n"
+        "from luxscaler.upscaling import upscaler\n"
         "def slow(*_, progress, **__):\n"
         "    print('running', flush=True)\n"
         "    for done in range(300):\n"
         "        time.sleep(0.1)\n"
         "        progress(done, 300)\n"
         "upscaler.Upscaler.upscale = slow\n"
-        "cli.main()"
+        "main()"
     )
     before = sorted(tmp_path.iterdir())
     command = [sys.executable, "-c", code, "upscale", tile, str(tmp_path / "a.exr"), "--model", checkpoint]
@@ -349,7 +350,7 @@ def test_ctrl_c_ends_a_running_upscale_and_leaves_no_file(tile: str, checkpoint:
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert stderr == "stopped\n"
+    assert stderr == "interrupted: nothing was written\n"
     assert sorted(tmp_path.iterdir()) == before
 
 

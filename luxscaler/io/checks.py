@@ -6,8 +6,9 @@ import re
 import numpy as np
 
 from luxscaler.errors import ExportError
-from luxscaler.io.frame import FloatArray, Job, Metadata
+from luxscaler.io.frame import Job, Metadata
 from luxscaler.io.options import FULL_MANTISSA_BITS, ExportOptions
+from luxscaler.picture import FloatArray
 
 _MIN_DPI, _MAX_DPI = 1, 100_000
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from luxscaler.color import D65, REC709, Matrix, apply_matrix, decode_srgb
+from luxscaler.color import REC709, Matrix, apply_matrix, decode_srgb
 from luxscaler.io.color_encoding import ColorCoding, from_icc
 from luxscaler.io.decoder import Samples
 from luxscaler.picture import FloatArray
@@ -142,8 +142,11 @@ def is_srgb(profile: bytes) -> bool:
 
 @lru_cache(maxsize=1)
 def _linear_rec709() -> bytes:
-    corners = [*REC709.red, *REC709.green, *REC709.blue]
-    return bytes(imagecodecs.cms_profile("rgb", whitepoint=list(D65), primaries=corners, gamma=1.0))
+    return bytes(
+        imagecodecs.cms_profile(
+            "rgb", whitepoint=REC709.white, primaries=REC709.chromaticities[:6], gamma=1.0
+        )
+    )
 
 
 def _description(profile: bytes) -> str:

@@ -5,12 +5,18 @@ import struct
 import imagecodecs
 from PIL import ImageCms
 
-from luxscaler.io.frame import D65, REC709
+from luxscaler.color import REC709
 
 
 def linear_profile() -> bytes:
     """Rec.709 primaries, gamma 1."""
-    return _dated(bytes(imagecodecs.cms_profile("rgb", whitepoint=D65, primaries=REC709, gamma=1.0)))
+    return _dated(
+        bytes(
+            imagecodecs.cms_profile(
+                "rgb", whitepoint=REC709.white, primaries=REC709.chromaticities[:6], gamma=1.0
+            )
+        )
+    )
 
 
 def srgb_profile() -> bytes:

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.io.frame import FloatArray, Job, in_bands
+from luxscaler.color import encode_srgb
+from luxscaler.io.frame import Job, in_bands
+from luxscaler.picture import FloatArray
 
 KNEE = 0.75
 """Linear value up to which `tone_map` changes nothing. Ours: it keeps diffuse whites (about 0.9) close to
@@ -24,22 +26,12 @@ def encode_sdr(
 
     def encode(band: slice) -> None:
         linear = tone_map(np.maximum(source[band], 0, dtype=np.float64), job.sdr_peak)
-        coded[band, :, :3] = np.rint(_srgb(linear) * top)
+        coded[band, :, :3] = np.rint(encode_srgb(linear) * top)
         if job.alpha is not None:
             coded[band, :, 3] = np.rint(np.multiply(job.alpha[band], top, dtype=np.float64))
 
     in_bands(height, width, encode)
     return coded
-
-
-def _srgb(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Encode linear [0, 1] as sRGB [0, 1] (IEC 61966-2-1)."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def decode_srgb(coded: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Decode sRGB [0, 1] to linear [0, 1] (IEC 61966-2-1)."""
-    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
 
 
 def tone_map(rgb: NDArray[np.float64], peak: float) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from luxscaler.io.exif_write import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray, Job, Metadata
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Job, Metadata
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
@@ -40,6 +40,7 @@ from luxscaler.io.webp_write import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp_write import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 __all__ = [
     "ESTIMATED_RANGE_COMMENT",
@@ -50,9 +51,9 @@ __all__ = [
     "FULL_MANTISSA_BITS",
     "HDR_FORMATS",
     "KNEE",
+    "REFERENCE_WHITE_CD_M2",
     "STREAM_FORMATS",
     "SUFFIXES",
-    "WHITE_CD_M2",
     "ExportError",
     "ExportOptions",
     "StreamWriter",

@@ -16,10 +16,11 @@ from luxscaler.errors import ExportError
 from luxscaler.io.atomic import Partial, translated
 from luxscaler.io.checks import check_rows
 from luxscaler.io.exr import write_rows as exr
-from luxscaler.io.frame import FloatArray, Job
+from luxscaler.io.frame import Job
 from luxscaler.io.png import write_rows as png
 from luxscaler.io.pump import Pump
 from luxscaler.io.tiff import write_rows as tiff
+from luxscaler.picture import FloatArray
 
 Encode = Callable[[Path, Job, int, Iterator[Job]], None]
 """(path, a Job without rows, the height, bands from the top) → a file."""

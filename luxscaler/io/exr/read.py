@@ -144,8 +144,7 @@ def _coding(header: dict[str, Any]) -> tuple[ColorCoding, tuple[str, ...]]:
     if stored is None:
         return ColorCoding(f"{_LINEAR} (assumed)", keep_linear), ()
     values = tuple(float(value) for value in stored)
-    known = (*REC709.red, *REC709.green, *REC709.blue, *REC709.white)
-    if np.allclose(values, known, atol=_CHROMATICITY_TOLERANCE):
+    if np.allclose(values, REC709.chromaticities, atol=_CHROMATICITY_TOLERANCE):
         return ColorCoding(_LINEAR, keep_linear), ()
     red, green, blue, white = zip(values[0::2], values[1::2], strict=True)
     return from_chromaticities("linear, EXR chromaticities", keep_linear, Primaries(red, green, blue, white))

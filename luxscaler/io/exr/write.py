@@ -7,10 +7,12 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
+from luxscaler.color import REC709
 from luxscaler.io.exif_write import owner_and_date
 from luxscaler.io.float_rounding import round_mantissa, to_half
-from luxscaler.io.frame import D65, ESTIMATED_RANGE_COMMENT, REC709, THREADS, WHITE_CD_M2, Job
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Job
 from luxscaler.io.options import ExportOptions
+from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 _COMPRESSIONS = {
     "zip": OpenEXR.ZIP_COMPRESSION,
@@ -46,8 +48,8 @@ def write_exr(path: Path, job: Job) -> None:
 def attributes(job: Job) -> dict[str, str | float | int | tuple[float, ...]]:
     """Return what the file says beside its pixels and their layout: attributes by their names."""
     found: dict[str, str | float | int | tuple[float, ...]] = {
-        "chromaticities": REC709 + D65,
-        "whiteLuminance": WHITE_CD_M2,
+        "chromaticities": REC709.chromaticities,
+        "whiteLuminance": REFERENCE_WHITE_CD_M2,
         "colorInteropID": "lin_rec709_scene",
         "software": job.options.software,
         **{f"luxscaler:{key}": _exr_value(value) for key, value in job.metadata.items()},

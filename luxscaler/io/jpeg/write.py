@@ -15,18 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from luxscaler.color import PQ_PEAK_CD_M2, decode_srgb
 from luxscaler.io.exif_write import describe
-from luxscaler.io.frame import WHITE_CD_M2, FloatArray, Job, in_bands
+from luxscaler.io.frame import Job, in_bands
 from luxscaler.io.icc_write import srgb_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
-from luxscaler.io.pq import PEAK_CD_M2
-from luxscaler.io.sdr import decode_srgb, encode_sdr
+from luxscaler.io.sdr import encode_sdr
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 MAX_SIDE = 65500
 """Pixels a side that libjpeg takes."""
 _QUALITY = 95
 _OFFSET = 1 / 64  # added to both before the ratio, so that black has one
 _MIN_PEAK = 1.001  # readers refuse a headroom of 0
+_LARGEST = PQ_PEAK_CD_M2 / REFERENCE_WHITE_CD_M2  # linear value of 10,000 cd/m²
 _FRACTION = 1 << 20  # denominator of the metadata's numbers
 _ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _MAX_SEGMENT = 65533
@@ -38,7 +40,7 @@ def write_jpeg(path: Path, job: Job) -> None:
     """Write Rec.709, HDR clipped at 0 and at 10,000 cd/m²; there is no alpha."""
     base = encode_sdr(job, np.dtype(np.uint8), job.sdr)[..., :3]
     codes, low, high = _gain_map(job.rgb, base)
-    headroom = math.log2(np.clip(job.rgb.max(), _MIN_PEAK, PEAK_CD_M2 / WHITE_CD_M2))
+    headroom = math.log2(np.clip(job.rgb.max(), _MIN_PEAK, _LARGEST))
     gain = _jpeg(codes)
     said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
     said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
@@ -65,7 +67,7 @@ def _gain_map(rgb: FloatArray, base: NDArray[np.uint8 | np.uint16]) -> tuple[NDA
     linear = decode_srgb(np.arange(256) / 255)
 
     def compare(band: slice) -> None:
-        hdr = np.clip(rgb[band], 0, PEAK_CD_M2 / WHITE_CD_M2, dtype=np.float64)
+        hdr = np.clip(rgb[band], 0, _LARGEST, dtype=np.float64)
         ratio[band] = np.log2((hdr + _OFFSET) / (linear[base[band]] + _OFFSET))
 
     in_bands(height, width, compare)

@@ -6,8 +6,9 @@ from pathlib import Path
 import imagecodecs
 
 from luxscaler.io.exif_write import describe, tiff_block
-from luxscaler.io.frame import THREADS, WHITE_CD_M2, Job
+from luxscaler.io.frame import THREADS, Job
 from luxscaler.io.jxl.luminance import with_luminance
+from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 
 def write_jxl(path: Path, job: Job) -> None:
@@ -22,7 +23,7 @@ def write_jxl(path: Path, job: Job) -> None:
             job.interleaved(), lossless=True, effort=1, usecontainer=True, numthreads=THREADS
         )
     )
-    head, rest = with_luminance(container, WHITE_CD_M2)
+    head, rest = with_luminance(container, REFERENCE_WHITE_CD_M2)
     exif = struct.pack(">I", 0) + tiff_block(describe(job))  # the number: where in it the TIFF header starts
     with path.open("wb") as file:
         file.write(head)

@@ -10,8 +10,9 @@ import numpy as np
 import tifffile
 
 from luxscaler.io.float_rounding import round_mantissa
-from luxscaler.io.frame import FloatArray, Job
+from luxscaler.io.frame import Job
 from luxscaler.io.tiff.write import CLASSIC_BYTES, settings
+from luxscaler.picture import FloatArray
 
 TILE = 256
 """Side in pixels; a multiple of 16 (TIFF 6.0, section 15)."""

@@ -26,7 +26,7 @@ from luxscaler.io.atomic import replacing
 from luxscaler.io.avif.write import MAX_SIDE as AVIF_SIDE
 from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
-from luxscaler.io.exif_write import check_exif
+from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Job, Metadata
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
@@ -36,8 +36,8 @@ from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS
 from luxscaler.io.png.write import write_png, write_png_pq
 from luxscaler.io.sdr import KNEE, tone_map
 from luxscaler.io.tiff.write import write_tiff
-from luxscaler.io.webp_write import MAX_SIDE as WEBP_SIDE
-from luxscaler.io.webp_write import write_webp
+from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
+from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray

@@ -6,7 +6,7 @@ from pathlib import Path
 import imagecodecs
 
 from luxscaler.io.avif.annotate import annotate
-from luxscaler.io.exif_write import describe, tiff_block
+from luxscaler.io.exif.describe import exif_item
 from luxscaler.io.frame import THREADS, Job
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
 
@@ -32,8 +32,7 @@ def write_avif(path: Path, job: Job) -> None:
         matrix=matrix,
         numthreads=THREADS,
     )
-    exif = tiff_block(describe(job))
-    path.write_bytes(annotate(bytes(encoded), _properties(levels), exif))
+    path.write_bytes(annotate(bytes(encoded), _properties(levels), exif_item(job)))
 
 
 def _properties(levels: LightLevels) -> list[tuple[bytes, bytes]]:

@@ -17,7 +17,7 @@ from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.exif import Metadata, from_texts, resolution
+from luxscaler.io.exif.read import Metadata, from_texts, resolution
 from luxscaler.io.exr.chroma import CHROMA_STEP, to_rgb
 
 _FLAT = (OpenEXR.scanlineimage, OpenEXR.tiledimage)

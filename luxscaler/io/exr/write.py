@@ -8,7 +8,7 @@ import OpenEXR
 from numpy.typing import NDArray
 
 from luxscaler.color import REC709
-from luxscaler.io.exif_write import owner_and_date
+from luxscaler.io.exif.describe import owner_and_date
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Job
 from luxscaler.io.options import ExportOptions

@@ -14,8 +14,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, CMYK_ASSUMED, CMYK_NOTICE, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import Resolution, from_exif, resolution
-from luxscaler.io.exif_marks import Exif, read_exif
+from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, resolution
 from luxscaler.io.icc import profile_coding
 
 
@@ -45,10 +44,10 @@ class PillowDecoder:
         """Read the header."""
         image = self._open(stream)
         target = _target_mode(image)
-        exif = read_exif(image.info.get("exif"))
+        marks = read_marks(image.info.get("exif"))
         alpha = target in ("RGBA", "LA")
         channels = len(Image.new(target, (1, 1)).getbands())
-        coding, notices = _coding(image, exif, channels - alpha)
+        coding, notices = _coding(image, marks, channels - alpha)
         if target == "CMYK" and coding.icc is None:
             coding, notices = CMYK_ASSUMED, (*notices, CMYK_NOTICE)
         if getattr(image, "is_animated", False):
@@ -63,7 +62,7 @@ class PillowDecoder:
             channels=channels,
             coding=coding,
             alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
-            orientation=exif.orientation,
+            orientation=marks.orientation,
             notices=notices,
             metadata=from_exif(image.info.get("exif"), _resolution(image)),
         )
@@ -93,14 +92,14 @@ def _target_mode(image: Image.Image) -> str:
     raise PictureError(f"has the pixel layout {image.mode!r}, which is not supported")
 
 
-def _coding(image: Image.Image, exif: Exif, channels: int) -> tuple[ColorCoding, tuple[str, ...]]:
+def _coding(image: Image.Image, marks: Marks, channels: int) -> tuple[ColorCoding, tuple[str, ...]]:
     profile = image.info.get("icc_profile")
     notices: tuple[str, ...] = ()
     if profile:
         coding, notices = profile_coding(profile, channels)
         if coding is not None:
             return coding, notices
-    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+    return (ADOBE_RGB_EXIF if marks.adobe_rgb else SRGB_ASSUMED), notices
 
 
 def _resolution(image: Image.Image) -> Resolution | None:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luxscaler.color import PQ_PEAK_CD_M2, decode_srgb
-from luxscaler.io.exif_write import describe
+from luxscaler.io.exif.describe import describe
+from luxscaler.io.exif.ifd import LONG, UNDEFINED, Entries, tiff_block
 from luxscaler.io.frame import Job, in_bands
-from luxscaler.io.icc_write import srgb_profile
+from luxscaler.io.icc import srgb_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
 from luxscaler.io.sdr import encode_sdr
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
@@ -96,14 +97,14 @@ def _metadata(low: float, high: float, headroom: float) -> bytes:
 
 def _index(first_size: int, second_size: int, second_at: int) -> bytes:
     """Version, number of pictures, and for each attribute, size and place (the first has none)."""
-    ascii_version, long, undefined = b"0100", 4, 7
-    directory = struct.pack(">H", 3)
-    directory += struct.pack(">2HI4s", 0xB000, undefined, 4, ascii_version)
-    directory += struct.pack(">2H2I", 0xB001, long, 1, 2)
-    directory += struct.pack(">2H2I", 0xB002, undefined, 32, _INDEX_BYTES - 32)
     first = struct.pack(">3I2H", 0x030000, first_size, 0, 0, 0)  # the primary picture
     second = struct.pack(">3I2H", 0, second_size, second_at, 0, 0)
-    return b"MM\0*" + struct.pack(">I", 8) + directory + bytes(4) + first + second
+    entries: Entries = {
+        0xB000: (UNDEFINED, 4, b"0100"),
+        0xB001: (LONG, 1, struct.pack(">I", 2)),
+        0xB002: (UNDEFINED, 32, first + second),
+    }
+    return tiff_block(">", entries)
 
 
 def _segment(marker: int, data: bytes) -> bytes:

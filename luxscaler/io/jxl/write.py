@@ -1,12 +1,12 @@
 """JPEG XL: the master for the web, float32, lossless, linear Rec.709, 1.0 = SDR white, straight alpha."""
 
-import struct
 from pathlib import Path
 
 import imagecodecs
 
-from luxscaler.io.exif_write import describe, tiff_block
+from luxscaler.io.exif.describe import exif_item
 from luxscaler.io.frame import THREADS, Job
+from luxscaler.io.isobmff import box
 from luxscaler.io.jxl.luminance import with_luminance
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
@@ -24,8 +24,7 @@ def write_jxl(path: Path, job: Job) -> None:
         )
     )
     head, rest = with_luminance(container, REFERENCE_WHITE_CD_M2)
-    exif = struct.pack(">I", 0) + tiff_block(describe(job))  # the number: where in it the TIFF header starts
     with path.open("wb") as file:
         file.write(head)
         file.write(memoryview(container)[rest:])
-        file.write(struct.pack(">I4s", 8 + len(exif), b"Exif") + exif)
+        file.write(box(b"Exif", exif_item(job)))

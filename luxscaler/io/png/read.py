@@ -24,8 +24,7 @@ from luxscaler.io.color_encoding import (
     keep_linear,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import Resolution, from_exif, resolution
-from luxscaler.io.exif_marks import Exif, read_exif
+from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, resolution
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
 
 _SIGNATURE_BYTES = 8
@@ -50,10 +49,10 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged PNG header: {width} × {height}, {bits} bits, colour type {kind}")
     chunks = _kept_chunks(stream)
     alpha = kind in _ALPHA_TYPES or b"tRNS" in chunks
-    exif = read_exif(chunks.get(b"eXIf"))
+    marks = read_marks(chunks.get(b"eXIf"))
     # libpng expands palettes and small samples to 8 bits.
     bits = 16 if bits == 16 else 8
-    coding, notices = _coding(chunks, exif, bits, _COLOR_CHANNELS[kind])
+    coding, notices = _coding(chunks, marks, bits, _COLOR_CHANNELS[kind])
     if b"acTL" in chunks:
         notices = (*notices, "an animation: the first picture is read")
     return FileInfo(
@@ -64,7 +63,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=_COLOR_CHANNELS[kind] + alpha,
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
-        orientation=exif.orientation,
+        orientation=marks.orientation,
         notices=notices,
         metadata=from_exif(chunks.get(b"eXIf"), _resolution(chunks.get(b"pHYs", b""))),
     )
@@ -124,7 +123,7 @@ def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
 
 
 def _coding(
-    chunks: dict[bytes, bytes], exif: Exif, bits: int, channels: int
+    chunks: dict[bytes, bytes], marks: Marks, bits: int, channels: int
 ) -> tuple[ColorCoding, tuple[str, ...]]:
     notices: tuple[str, ...] = ()
     cicp = chunks.get(b"cICP", b"")
@@ -143,7 +142,7 @@ def _coding(
     if b"gAMA" in chunks or b"cHRM" in chunks:
         coding, more = _gamma_coding(chunks)
         return coding, notices + more
-    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+    return (ADOBE_RGB_EXIF if marks.adobe_rgb else SRGB_ASSUMED), notices
 
 
 def _resolution(chunk: bytes) -> Resolution | None:

@@ -17,7 +17,7 @@ import tifffile
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import from_tiff
+from luxscaler.io.exif.read import from_tiff
 from luxscaler.io.icc import profile_coding
 
 # tifffile logs what it mends; without a handler of the application that would end on standard error.

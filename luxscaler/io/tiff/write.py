@@ -5,10 +5,10 @@ from typing import Any
 
 import tifffile
 
-from luxscaler.io.exif_write import baseline_tags
+from luxscaler.io.exif.describe import baseline_tags
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.frame import THREADS, Job
-from luxscaler.io.icc_write import linear_profile
+from luxscaler.io.icc import linear_profile
 
 CLASSIC_BYTES = 0xF000_0000
 """3.75 GiB of samples; beyond it 32-bit offsets could overflow."""

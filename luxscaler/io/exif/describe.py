@@ -1,13 +1,19 @@
-"""What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF."""
+"""What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF.
+
+Pillow edits the block here: it knows which type each tag has.
+"""
+
+import struct
 
 from PIL import Image
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exif.ifd import EXIF_IFD
 from luxscaler.io.frame import Job
 
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE = 270, 282, 283, 296, 305
 _MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT = 271, 272, 306, 315, 33432
-_EXIF_DIRECTORY, _DATE_TAKEN, _USER_COMMENT = 0x8769, 0x9003, 0x9286
+_DATE_TAKEN, _USER_COMMENT = 0x9003, 0x9286
 _INCH = 2
 
 
@@ -29,7 +35,7 @@ def describe(job: Job) -> Image.Exif:
     exif = _load(job.exif)
     exif[_SOFTWARE] = job.options.software
     if exif.get(_DESCRIPTION):
-        exif.get_ifd(_EXIF_DIRECTORY)[_USER_COMMENT] = b"ASCII\0\0\0" + job.notes().encode()
+        exif.get_ifd(EXIF_IFD)[_USER_COMMENT] = b"ASCII\0\0\0" + job.notes().encode()
     else:
         exif[_DESCRIPTION] = job.notes()
     if job.resolution_dpi:
@@ -38,9 +44,9 @@ def describe(job: Job) -> Image.Exif:
     return exif
 
 
-def tiff_block(exif: Image.Exif) -> bytes:
-    """Return the block from its TIFF header on, without the "Exif" marker that only JPEG wants."""
-    return exif.tobytes().removeprefix(b"Exif\0\0")
+def exif_item(job: Job) -> bytes:
+    """Return `describe` as AVIF and JPEG XL hold it: the place of the TIFF header, 0, and the block."""
+    return struct.pack(">I", 0) + describe(job).tobytes().removeprefix(b"Exif\0\0")
 
 
 def baseline_tags(job: Job) -> dict[int, str]:
@@ -53,7 +59,7 @@ def baseline_tags(job: Job) -> dict[int, str]:
 def owner_and_date(job: Job) -> tuple[str, str]:
     """Return who owns the picture (copyright, else artist) and when it was taken; empty if not known."""
     tags = baseline_tags(job)
-    taken = _load(job.exif).get_ifd(_EXIF_DIRECTORY).get(_DATE_TAKEN)
+    taken = _load(job.exif).get_ifd(EXIF_IFD).get(_DATE_TAKEN)
     return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), _text(taken)
 
 

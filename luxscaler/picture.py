@@ -6,7 +6,10 @@ outside Rec.709) are legal; NaN and infinity are not. Alpha travels beside the c
 colour is un-associated (straight). This module knows no file format, no device and no network.
 """
 
-from dataclasses import dataclass
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +43,27 @@ class PictureSource:
     orientation. A TIFF structure ("II*\\0" or "MM\\0*"; JPEG puts "Exif\\0\\0" before it), at most 64 KiB."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
+        values = asdict(self)
+        values["notices"] = list(self.notices)
+        if self.exif is not None:
+            values["exif"] = base64.b64encode(self.exif).decode("ascii")
+        if self.resolution_dpi is not None:
+            values["resolution_dpi"] = list(self.resolution_dpi)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "PictureSource":
+        """What `to_json` was called on. Raises KeyError, TypeError or ValueError for anything else."""
+        exif, dpi = values["exif"], values["resolution_dpi"]
+        restored = {
+            "notices": tuple(values["notices"]),
+            "exif": None if exif is None else base64.b64decode(exif),
+            "resolution_dpi": None if dpi is None else (float(dpi[0]), float(dpi[1])),
+        }
+        return cls(**{**values, **restored})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ Linux only, for its memory files. Elsewhere pictures are read in the calling pro
 """
 
 import atexit
-import base64
 import json
 import mmap
 import os
@@ -68,7 +67,7 @@ def spool_isolated(
     finally:
         temporary.unlink(missing_ok=True)
     size = description["width"], description["height"]
-    return Spool(path, *size, description["alpha"], _source(description["source"]))
+    return Spool(path, *size, description["alpha"], PictureSource.from_json(description["source"]))
 
 
 def warm_up() -> None:
@@ -244,10 +243,7 @@ def _spool_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int) 
         )
     except OSError as error:
         raise PictureError(f"{name} cannot be laid on disk: {error.strerror}") from error
-    values = asdict(source)
-    if source.exif is not None:
-        values["exif"] = base64.b64encode(source.exif)
-    return {"width": width, "height": height, "alpha": alpha, "source": values}
+    return {"width": width, "height": height, "alpha": alpha, "source": source.to_json()}
 
 
 def _memory_file(name: str) -> BinaryIO:
@@ -303,17 +299,7 @@ def _mapped(result: BinaryIO, description: dict[str, Any]) -> Picture:
     alpha = None
     if description["alpha"]:
         alpha = pixels[3 * count : 4 * count].view(np.float32).reshape(height, width)
-    return Picture(rgb, alpha, _source(description["source"]))
-
-
-def _source(values: dict[str, Any]) -> PictureSource:
-    """From what JSON made of it."""
-    exif, dpi = values.pop("exif"), values.pop("resolution_dpi")
-    return PictureSource(
-        **{**values, "notices": tuple(values["notices"])},
-        exif=None if exif is None else base64.b64decode(exif),
-        resolution_dpi=None if dpi is None else (dpi[0], dpi[1]),
-    )
+    return Picture(rgb, alpha, PictureSource.from_json(description["source"]))
 
 
 _pool = DecoderPool()

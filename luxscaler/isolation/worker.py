@@ -9,7 +9,6 @@ The answer is one packet of JSON. The result, if there is one, holds the pixels 
 float32, and JSON that describes both, with the length of that in its last 8 bytes.
 """
 
-import base64
 import ctypes
 import gc
 import importlib
@@ -24,7 +23,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,7 +32,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.read import preload, read_stream
 from luxscaler.isolation.linear_file import spool_bytes, write_spool
-from luxscaler.picture import Picture, PictureSource
+from luxscaler.picture import Picture
 
 MAX_PACKET = 1 << 16
 LENGTH = struct.Struct("<Q")
@@ -196,7 +195,7 @@ def _spool(job: Job, stream: BinaryIO, result: int, memory: _Memory) -> None:
         stream, job.name, result, max_pixels=job.max_pixels, on_header=memory.allow
     )
     os.lseek(result, spool_bytes(width, height, has_alpha), os.SEEK_SET)
-    _describe(result, {**_described(source), "height": height, "width": width, "alpha": has_alpha})
+    _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})
 
 
 def _write(result: int, picture: Picture) -> None:
@@ -204,14 +203,7 @@ def _write(result: int, picture: Picture) -> None:
     for piece in pieces:
         _write_all(result, np.ascontiguousarray(piece).data.cast("B"))
     size = {"height": picture.height, "width": picture.width, "alpha": picture.alpha is not None}
-    _describe(result, {**_described(picture.source), **size})
-
-
-def _described(source: PictureSource) -> dict[str, Any]:
-    values = asdict(source)
-    if values["exif"] is not None:
-        values["exif"] = base64.b64encode(values["exif"]).decode()
-    return {"source": values}
+    _describe(result, {"source": picture.source.to_json(), **size})
 
 
 def _describe(result: int, description: dict[str, Any]) -> None:

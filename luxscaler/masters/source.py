@@ -5,11 +5,9 @@
 Whether a file is the same as before is told by its SHA-256. It knows no tiles and no backend.
 """
 
-import base64
 import hashlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -77,20 +75,12 @@ def _to_disk(path: Path) -> None:
 
 
 def _to_note(spool: Spool) -> str:
-    source = asdict(spool.source)
-    if spool.source.exif is not None:
-        source["exif"] = base64.b64encode(spool.source.exif).decode()
-    return json.dumps([spool.width, spool.height, spool.has_alpha, source])
+    return json.dumps([spool.width, spool.height, spool.has_alpha, spool.source.to_json()])
 
 
 def _from_note(path: Path, note: str) -> Spool:
     width, height, has_alpha, source = json.loads(note)
-    if source["exif"] is not None:
-        source["exif"] = base64.b64decode(source["exif"])
-    source["notices"] = tuple(source["notices"])
-    dpi = source["resolution_dpi"]
-    source["resolution_dpi"] = None if dpi is None else (dpi[0], dpi[1])
-    return Spool(path, width, height, has_alpha, PictureSource(**source))
+    return Spool(path, width, height, has_alpha, PictureSource.from_json(source))
 
 
 def reference_of(spool: Spool) -> Picture:

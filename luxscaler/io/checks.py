@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from luxscaler.errors import ExportError
-from luxscaler.io.frame import Job, Metadata
+from luxscaler.io.frame import Frame, Metadata
 from luxscaler.io.options import FULL_MANTISSA_BITS, ExportOptions
 from luxscaler.picture import FloatArray
 
@@ -48,7 +48,7 @@ def check_values(what: str, values: FloatArray, low: float = -math.inf, high: fl
     return largest
 
 
-def check_rows(head: Job, rgb: FloatArray, alpha: FloatArray | None) -> None:
+def check_rows(head: Frame, rgb: FloatArray, alpha: FloatArray | None) -> None:
     """Raise ExportError unless these can be rows of the picture of `head`, which has none itself."""
     width = head.rgb.shape[1]
     if rgb.dtype != np.float32 or rgb.ndim != 3 or rgb.shape[1:] != (width, 3) or not len(rgb):

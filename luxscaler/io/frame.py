@@ -23,7 +23,7 @@ _BAND_PIXELS = 1 << 15  # a band of float64 RGB is 0.75 MiB: it stays in the cac
 
 
 @dataclass(frozen=True)
-class Job:
+class Frame:
     """What a writer gets; all of it checked."""
 
     rgb: FloatArray

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.color import PQ_PEAK_CD_M2, REC709_TO_REC2020, REC2020, pq_signal
-from luxscaler.io.frame import Job, in_bands
+from luxscaler.io.frame import Frame, in_bands
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 CICP = (9, 16, 9)
@@ -44,19 +44,19 @@ class LightLevels:
         return *chromaticities, largest * 10_000, 1
 
 
-def encode_pq(job: Job, bits: int) -> tuple[NDArray[np.uint16], LightLevels]:
+def encode_pq(frame: Frame, bits: int) -> tuple[NDArray[np.uint16], LightLevels]:
     """Return (height, width, 3 or 4) codes of `bits` bits, full range, rounded to nearest, and light levels.
 
     Alpha is linear and the colour straight. In float64: PQ's exponent of 79 would show float32's rounding in
     the last of 16 bits.
     """
-    height, width = job.rgb.shape[:2]
-    coded = np.empty((height, width, 3 if job.alpha is None else 4), np.uint16)
+    height, width = frame.rgb.shape[:2]
+    coded = np.empty((height, width, 3 if frame.alpha is None else 4), np.uint16)
     levels: dict[int, tuple[float, float]] = {}  # by band, so that the sum has one order
 
     def encode(band: slice) -> None:
-        alpha = None if job.alpha is None else job.alpha[band]
-        levels[band.start] = code_band(job.rgb[band], alpha, bits, coded[band])
+        alpha = None if frame.alpha is None else frame.alpha[band]
+        levels[band.start] = code_band(frame.rgb[band], alpha, bits, coded[band])
 
     in_bands(height, width, encode)
     return coded, light_levels([levels[start] for start in sorted(levels)], height * width)
@@ -67,7 +67,7 @@ def code_band(
 ) -> tuple[float, float]:
     """Write the codes of `encode_pq` into `coded`; return the largest max(R, G, B) and the sum of all.
 
-    rgb, alpha: a band of the picture, as in Job. The two light levels: 1 = 10,000 cd/m², as coded.
+    rgb, alpha: a band of the picture, as in Frame. The two light levels: 1 = 10,000 cd/m², as coded.
     """
     top = 2**bits - 1
     light = np.clip(rgb @ REC709_TO_REC2020.T * (REFERENCE_WHITE_CD_M2 / PQ_PEAK_CD_M2), 0, 1)

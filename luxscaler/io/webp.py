@@ -17,7 +17,7 @@ from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCodin
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.describe import describe
 from luxscaler.io.exif.read import Marks, from_exif, read_marks
-from luxscaler.io.frame import Job
+from luxscaler.io.frame import Frame
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, srgb_profile
 from luxscaler.io.sdr import encode_sdr
 
@@ -65,10 +65,12 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
-def write_webp(path: Path, job: Job) -> None:
+def write_webp(path: Path, frame: Frame) -> None:
     """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
-    image = Image.fromarray(encode_sdr(job, np.dtype(np.uint8)))
-    image.save(path, "WEBP", quality=job.options.webp_quality, exif=describe(job), icc_profile=srgb_profile())
+    image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
+    image.save(
+        path, "WEBP", quality=frame.options.webp_quality, exif=describe(frame), icc_profile=srgb_profile()
+    )
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:

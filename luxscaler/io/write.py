@@ -28,7 +28,7 @@ from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Job, Metadata
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Frame, Metadata
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
@@ -65,7 +65,7 @@ __all__ = [
     "tone_map",
 ]
 
-_WRITERS: dict[str, Callable[[Path, Job], None]] = {
+_WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "webp": write_webp,
     "png": write_png,
     "tiff": write_tiff,
@@ -146,7 +146,7 @@ def export(
     peak = check_values("rgb", rgb)
     if sdr is not None:
         peak = check_values("sdr", sdr)
-    job = Job(
+    frame = Frame(
         rgb,
         alpha,
         peak if options.sdr_peak is None else options.sdr_peak,
@@ -157,7 +157,7 @@ def export(
         sdr,
     )
     with replacing(Path(path)) as temporary:
-        _WRITERS[name](temporary, job)
+        _WRITERS[name](temporary, frame)
 
 
 def open_stream(
@@ -202,7 +202,7 @@ def open_stream(
         raise ExportError(
             "png row by row needs sdr_peak, as the maximum of the picture is not known beforehand"
         )
-    head = Job(
+    head = Frame(
         np.empty((0, width, 3), np.float32),
         np.empty((0, width), np.float32) if has_alpha else None,
         1.0 if options.sdr_peak is None else options.sdr_peak,

@@ -3,8 +3,8 @@
     bytes ─ formats/rows ─→ samples of a band ─ formats/linearize ─→ upright float32 rows in a file
 
 The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
-Picture. `write_spool` runs in the decoding process (isolation/worker.py), and needs memory for a band only,
-where the format can be read in bands. `Spool` reads any part of it again.
+Picture. `write_linear_file` runs in the decoding process (isolation/worker.py), and needs memory for a band only,
+where the format can be read in bands. `LinearFile` reads any part of it again.
 """
 
 import os
@@ -27,12 +27,12 @@ _INVERSE = {6: 8, 8: 6}
 """Orientations that are not their own inverse."""
 
 
-def spool_bytes(width: int, height: int, has_alpha: bool) -> int:
+def linear_bytes(width: int, height: int, has_alpha: bool) -> int:
     """Size of the arrays in the file."""
     return width * height * (4 if has_alpha else 3) * _FLOAT
 
 
-def write_spool(
+def write_linear_file(
     stream: BinaryIO, name: str, target: int, *, max_pixels: int, on_header: Callable[[int], None]
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
@@ -48,7 +48,7 @@ def write_spool(
         on_header(_pixels_at_once(info))
     width, height = upright_size(info)
     has_alpha = info.alpha is not Alpha.NONE
-    _reserve(target, spool_bytes(width, height, has_alpha))  # a full disk is no fault of the picture's
+    _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is no fault of the picture's
     rgb, alpha = _mapped(target, width, height, has_alpha)
     seen = _Seen()
     with one_line_errors(name):
@@ -122,7 +122,7 @@ def _stored(array: FloatArray, info: FileInfo) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Spool:
+class LinearFile:
     """A picture laid on disk; any part of it can be read."""
 
     path: Path

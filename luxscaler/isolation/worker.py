@@ -31,7 +31,7 @@ import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import preload, read_stream
-from luxscaler.isolation.linear_file import spool_bytes, write_spool
+from luxscaler.isolation.linear_file import linear_bytes, write_linear_file
 from luxscaler.picture import Picture
 
 MAX_PACKET = 1 << 16
@@ -48,7 +48,7 @@ _libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
-class Job:
+class DecodeTask:
     """What is asked for, besides the two files."""
 
     name: str
@@ -74,13 +74,13 @@ def main() -> None:
         packet, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
         if not packet:
             return
-        answer = _serve(Job(**json.loads(packet)), files, control)
+        answer = _serve(DecodeTask(**json.loads(packet)), files, control)
         if answer is None:
             return
         control.send(json.dumps(answer).encode())
 
 
-def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any] | None:
+def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[str, Any] | None:
     """Fork, wait, and say how the fork ended; None if the caller has gone meanwhile."""
     alive, held = os.pipe()
     started = time.monotonic()
@@ -89,13 +89,13 @@ def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any]
         status = 1
         try:
             control.close()
-            status = _decode(job, *files)
+            status = _decode(task, *files)
         finally:
             os._exit(status)
     for file in (held, *files):
         os.close(file)
     try:
-        ready, _, _ = select.select([alive, control.fileno()], [], [], job.seconds)
+        ready, _, _ = select.select([alive, control.fileno()], [], [], task.seconds)
     finally:
         os.close(alive)
     # A fork that has ended by itself has its status already; the signal changes nothing then.
@@ -111,21 +111,21 @@ def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any]
     }
 
 
-def _decode(job: Job, source: int, result: int) -> int:
+def _decode(task: DecodeTask, source: int, result: int) -> int:
     """In the fork: read the picture and write the result; the exit status."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)  # OpenEXR prints what it finds wrong
-    _limit(job)
-    memory = _Memory(job.memory_bytes)
+    _limit(task)
+    memory = _Memory(task.memory_bytes)
     memory.allow(0)
     try:
         raw = io.FileIO(source)
-        raw.name = job.name  # tifffile wants a name, and a file of a number has none
+        raw.name = task.name  # tifffile wants a name, and a file of a number has none
         with io.BufferedReader(raw) as stream:
-            if job.in_bands:
-                _spool(job, stream, result, memory)
+            if task.in_bands:
+                _write_bands(task, stream, result, memory)
             else:
-                picture = read_stream(stream, job.name, max_pixels=job.max_pixels, on_header=memory.allow)
+                picture = read_stream(stream, task.name, max_pixels=task.max_pixels, on_header=memory.allow)
                 _write(result, picture)
     except PictureError as error:
         lack = _is_memory(error)
@@ -136,23 +136,23 @@ def _decode(job: Job, source: int, result: int) -> int:
             _restart(result, {"error": type(error).__name__, "text": str(error)})
     except (MemoryError, OSError) as error:  # OSError: there is no room for the result
         memory.lift()
-        if job.in_bands and isinstance(error, OSError):
-            text = f"{job.name} cannot be laid on disk: {error.strerror}"
+        if task.in_bands and isinstance(error, OSError):
+            text = f"{task.name} cannot be laid on disk: {error.strerror}"
             _restart(result, {"error": "PictureError", "text": text})
         else:
             _restart(result, {"error": "memory", "allowed": memory.allowed})
     return 0
 
 
-def _limit(job: Job) -> None:
+def _limit(task: DecodeTask) -> None:
     """Take away what a decoder does not need."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         # The waiting process keeps the deadline; this is for the case that it cannot.
-        (resource.RLIMIT_CPU, int(job.seconds) + 2),
-        (resource.RLIMIT_FSIZE, _most_written(job)),
+        (resource.RLIMIT_CPU, int(task.seconds) + 2),
+        (resource.RLIMIT_FSIZE, _most_written(task)),
     ):
         _, hard = resource.getrlimit(kind)
         lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -161,9 +161,9 @@ def _limit(job: Job) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _most_written(job: Job) -> int:
+def _most_written(task: DecodeTask) -> int:
     """Bytes of the result."""
-    return spool_bytes(job.max_pixels, 1, True) + _MAX_DESCRIPTION if job.in_bands else job.memory_bytes
+    return linear_bytes(task.max_pixels, 1, True) + _MAX_DESCRIPTION if task.in_bands else task.memory_bytes
 
 
 class _Memory:
@@ -190,11 +190,11 @@ class _Memory:
         resource.setrlimit(resource.RLIMIT_DATA, (self._hard, self._hard))
 
 
-def _spool(job: Job, stream: BinaryIO, result: int, memory: _Memory) -> None:
-    width, height, has_alpha, source = write_spool(
-        stream, job.name, result, max_pixels=job.max_pixels, on_header=memory.allow
+def _write_bands(task: DecodeTask, stream: BinaryIO, result: int, memory: _Memory) -> None:
+    width, height, has_alpha, source = write_linear_file(
+        stream, task.name, result, max_pixels=task.max_pixels, on_header=memory.allow
     )
-    os.lseek(result, spool_bytes(width, height, has_alpha), os.SEEK_SET)
+    os.lseek(result, linear_bytes(width, height, has_alpha), os.SEEK_SET)
     _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})
 
 

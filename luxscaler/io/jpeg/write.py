@@ -18,7 +18,7 @@ from PIL import Image
 from luxscaler.color import PQ_PEAK_CD_M2, decode_srgb
 from luxscaler.io.exif.describe import describe
 from luxscaler.io.exif.ifd import LONG, UNDEFINED, Entries, tiff_block
-from luxscaler.io.frame import Job, in_bands
+from luxscaler.io.frame import Frame, in_bands
 from luxscaler.io.icc import srgb_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
 from luxscaler.io.sdr import encode_sdr
@@ -37,17 +37,17 @@ _START = b"\xff\xd8"
 _INDEX_BYTES = 82  # of the multi-picture index from its TIFF header on: 8, directory 42, two entries 32
 
 
-def write_jpeg(path: Path, job: Job) -> None:
+def write_jpeg(path: Path, frame: Frame) -> None:
     """Write Rec.709, HDR clipped at 0 and at 10,000 cd/m²; there is no alpha."""
-    base = encode_sdr(job, np.dtype(np.uint8), job.sdr)[..., :3]
-    codes, low, high = _gain_map(job.rgb, base)
-    headroom = math.log2(np.clip(job.rgb.max(), _MIN_PEAK, _LARGEST))
+    base = encode_sdr(frame, np.dtype(np.uint8), frame.sdr)[..., :3]
+    codes, low, high = _gain_map(frame.rgb, base)
+    headroom = math.log2(np.clip(frame.rgb.max(), _MIN_PEAK, _LARGEST))
     gain = _jpeg(codes)
     said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
     said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
     gain = _START + said + gain[2:]
 
-    exif = describe(job).tobytes()
+    exif = describe(frame).tobytes()
     picture = _jpeg(base, srgb_profile())
     head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
     head += _segment(0xE1, base_xmp(len(gain)))

@@ -12,7 +12,7 @@ from luxscaler.picture import Picture
 
 
 class MemoryTile:
-    """An upscaled tile in memory, read like a Spool."""
+    """An upscaled tile in memory, read like a LinearFile."""
 
     def __init__(self, output: TileOutput) -> None:
         self.width = int(output.rgb.shape[1])

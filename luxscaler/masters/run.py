@@ -15,7 +15,7 @@ from luxscaler.errors import ExportError, TileError
 from luxscaler.geometry import WHOLE
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.io.write import check_exif, check_picture
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.assembly import Assembler, Expansion
 from luxscaler.masters.checks import check_output
 from luxscaler.masters.job_folder import JobFolder
@@ -38,7 +38,7 @@ class Master:
 
     request: MasterRequest
     plan: Plan
-    spool: Spool
+    spool: LinearFile
     reference: Picture | None
     statistics: ToneStatistics
 

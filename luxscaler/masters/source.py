@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from luxscaler.errors import PictureError
-from luxscaler.isolation.linear_file import Spool, spool_bytes
-from luxscaler.isolation.pool import spool_isolated
+from luxscaler.isolation.linear_file import LinearFile, linear_bytes
+from luxscaler.isolation.pool import decode_to_file
 from luxscaler.masters.job_folder import JobFolder
 from luxscaler.masters.plan import reduction
 from luxscaler.options import DecodeLimits
@@ -47,23 +47,23 @@ def lay_out(
     *,
     max_pixels: int,
     limits: DecodeLimits | None,
-) -> Spool:
+) -> LinearFile:
     """The picture on disk at `path`; what an earlier run of the same job laid there is taken as it is."""
     note = None if job is None else job.recall(_NOTE)
     if note is not None:
         known = _from_note(path, note)
         if _is_whole(known):
             return known
-    spool = spool_isolated(file, path, max_pixels=max_pixels, limits=limits)
+    spool = decode_to_file(file, path, max_pixels=max_pixels, limits=limits)
     if job is not None:
         _to_disk(path)
         job.remember(_NOTE, _to_note(spool))
     return spool
 
 
-def _is_whole(spool: Spool) -> bool:
+def _is_whole(spool: LinearFile) -> bool:
     try:
-        return spool.path.stat().st_size >= spool_bytes(spool.width, spool.height, spool.has_alpha)
+        return spool.path.stat().st_size >= linear_bytes(spool.width, spool.height, spool.has_alpha)
     except OSError:
         return False
 
@@ -74,22 +74,22 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _to_note(spool: Spool) -> str:
+def _to_note(spool: LinearFile) -> str:
     return json.dumps([spool.width, spool.height, spool.has_alpha, spool.source.to_json()])
 
 
-def _from_note(path: Path, note: str) -> Spool:
+def _from_note(path: Path, note: str) -> LinearFile:
     width, height, has_alpha, source = json.loads(note)
-    return Spool(path, width, height, has_alpha, PictureSource.from_json(source))
+    return LinearFile(path, width, height, has_alpha, PictureSource.from_json(source))
 
 
-def reference_of(spool: Spool) -> Picture:
+def reference_of(spool: LinearFile) -> Picture:
     """The whole picture at the size of a reference (plan.py)."""
     times = reduction(spool.width, spool.height)
     return reduced(spool, max(1, round(spool.height / times)), max(1, round(spool.width / times)))
 
 
-def reduced(spool: Spool, height: int, width: int) -> Picture:
+def reduced(spool: LinearFile, height: int, width: int) -> Picture:
     """The whole picture averaged in linear light; where there is alpha, averages of what is visible.
 
     Every pixel of the result is the mean of the source pixels that it touches.
@@ -128,7 +128,7 @@ def _column_means(row: NDArray[np.float64], width: int) -> FloatArray:
     return np.asarray(pooled[0].numpy().T, np.float32)
 
 
-def sample(spool: Spool, pixels: int = SAMPLE_PIXELS) -> Picture:
+def sample(spool: LinearFile, pixels: int = SAMPLE_PIXELS) -> Picture:
     """Every n-th pixel of every n-th row, n as small as `pixels` allows: it has the picture's own histogram.
 
     An average would not: it has darker highlights.
@@ -150,7 +150,7 @@ def sample(spool: Spool, pixels: int = SAMPLE_PIXELS) -> Picture:
     return Picture(rgb, alpha, spool.source)
 
 
-def is_transparent(spool: Spool) -> bool:
+def is_transparent(spool: LinearFile) -> bool:
     """Whether any pixel lets something through."""
     rows = max(1, _BAND_BYTES // (spool.width * 16))
     for top in range(0, spool.height, rows):

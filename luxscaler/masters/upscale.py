@@ -21,7 +21,7 @@ from luxscaler.errors import JobError, StoppedError
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
 from luxscaler.io.write import check_picture
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.job_folder import JobFolder, folder_of, restart
 from luxscaler.masters.job_memory import MemoryJob
 from luxscaler.masters.plan import Plan, plan
@@ -138,7 +138,7 @@ def _check_disk(request: MasterRequest, cuts: Plan, job: JobFolder) -> None:
         )
 
 
-def _master(request: MasterRequest, cuts: Plan, spool: Spool) -> Master:
+def _master(request: MasterRequest, cuts: Plan, spool: LinearFile) -> Master:
     if spool.has_alpha:
         check_picture(
             request.output_format,

@@ -68,9 +68,8 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 def write_webp(path: Path, frame: Frame) -> None:
     """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
-    image.save(
-        path, "WEBP", quality=frame.options.webp_quality, exif=describe(frame), icc_profile=srgb_profile()
-    )
+    quality, profile = frame.options.webp_quality, srgb_profile()
+    image.save(path, "WEBP", quality=quality, exif=describe(frame), icc_profile=profile)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:

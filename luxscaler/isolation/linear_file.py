@@ -1,10 +1,10 @@
-"""A picture of any size laid on disk as linear light, band by band: what a master is cut from.
+"""A picture of any size on disk as linear light, written band by band: what a master is cut from.
 
-    bytes ─ formats/rows ─→ samples of a band ─ formats/linearize ─→ upright float32 rows in a file
+    bytes ─ io/read_rows ─→ samples of a band ─ io/linearize ─→ upright float32 rows in a file
 
 The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
-Picture. `write_linear_file` runs in the decoding process (isolation/worker.py), and needs memory for a band only,
-where the format can be read in bands. `LinearFile` reads any part of it again.
+Picture. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can be read
+in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
 """
 
 import os
@@ -38,8 +38,8 @@ def write_linear_file(
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
     on_header: called with the number of pixels that will be in memory at once. Infinite values become the
-    largest finite size of their band. Raises PictureError and PictureTooLargeError as read_picture does,
-    OSError when the disk is full.
+    largest finite size of their band. Raises PictureError, PictureTooLargeError, and OSError if the disk is
+    full.
     """
     with one_line_errors(name):
         stream.seek(0)

@@ -46,9 +46,10 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 def read_picture_isolated(
     source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
 ) -> Picture:
-    """read_picture, in another process. Raises the same errors, and PictureError for three more:
+    """read_picture, in another process.
 
-    the decoder crashed, took longer than `limits` allow, or needed more memory.
+    Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or needed
+    more memory.
     """
     return _pool.read(source, max_pixels, limits or DecodeLimits())
 
@@ -56,9 +57,10 @@ def read_picture_isolated(
 def decode_to_file(
     source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None
 ) -> LinearFile:
-    """Decode a picture into a new file at `path`, band by band, in another process; raises as above.
+    """Decode a picture into a new file at `path`, band by band, in another process.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Raises the errors of read_picture_isolated, and PictureError for a
+    file that cannot be written.
     """
     temporary = path.with_name(f"{path.name}.partial")
     try:
@@ -140,7 +142,7 @@ class DecoderPool:
         self._idle: list[_DecodingProcess] = []
 
     def read(self, source: Source, max_pixels: int, limits: DecodeLimits) -> Picture:
-        """As read_picture_isolated."""
+        """Decode into memory. Raises PictureError."""
         if not IS_AVAILABLE:
             return read_picture(source, max_pixels=max_pixels)
         with opened(source) as (name, stream), _memory_file("luxscaler-pixels") as result:
@@ -152,7 +154,7 @@ class DecoderPool:
     def decode_to_file(
         self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits
     ) -> dict[str, Any]:
-        """As decode_to_file; what the decoder says about the picture."""
+        """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             if not IS_AVAILABLE:
                 return _decode_here(stream, name, result, max_pixels)

@@ -178,7 +178,7 @@ class _Memory:
         """Bytes."""
 
     def allow(self, pixels: int) -> None:
-        """As much as a picture of so many pixels needs, and no more than the most."""
+        """Let a picture of so many pixels have what it needs, up to the most."""
         self.allowed = min(self._most, BASE_BYTES + BYTES_PER_PIXEL * pixels)
         soft = self._before + self.allowed
         if self._hard != resource.RLIM_INFINITY:

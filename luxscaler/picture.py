@@ -101,3 +101,25 @@ class Picture:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.rgb.shape[0])
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether there is an alpha channel, opaque or not."""
+        return self.alpha is not None
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> "Picture":
+        """Rows [top, bottom) and columns [left, right) as a view, with the source of the whole.
+
+        0 ≤ top < bottom ≤ height and 0 ≤ left < right ≤ width, or PictureError.
+        """
+        if not (0 <= top < bottom <= self.height and 0 <= left < right <= self.width):
+            raise PictureError(
+                f"rows {top} to {bottom} and columns {left} to {right} are no part of a picture of "
+                f"{self.width} × {self.height}"
+            )
+        part = (slice(top, bottom), slice(left, right))
+        return Picture(self.rgb[part], None if self.alpha is None else self.alpha[part], self.source)
+
+    def whole(self) -> "Picture":
+        """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""
+        return self

@@ -48,8 +48,8 @@ def read_picture_isolated(
 ) -> Picture:
     """read_picture, in another process.
 
-    Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or needed
-    more memory.
+    Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or
+    needed more memory.
     """
     return _pool.read(source, max_pixels, limits or DecodeLimits())
 

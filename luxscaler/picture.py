@@ -3,7 +3,7 @@
 The contract, at every boundary: float32, height × width × 3, RGB, linear light, Rec.709 primaries, D65,
 1.0 = SDR reference white = 203 cd/m² (ITU-R BT.2408). Values above 1 (highlights) and below 0 (colours
 outside Rec.709) are legal; NaN and infinity are not. Alpha travels beside the colour, in [0, 1], and the
-colour is un-associated (straight). This module knows no file format, no device and no network.
+colour is un-associated (straight).
 """
 
 import base64

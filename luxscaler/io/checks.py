@@ -1,4 +1,4 @@
-"""What is wrong with a picture or with what is said about it, found before any file is opened."""
+"""Checks of a picture and of what is said about it, made before any file is opened."""
 
 import math
 import re
@@ -54,7 +54,7 @@ def check_rows(head: Frame, rgb: FloatArray, alpha: FloatArray | None) -> None:
     if rgb.dtype != np.float32 or rgb.ndim != 3 or rgb.shape[1:] != (width, 3) or not len(rgb):
         raise ExportError(f"rgb must be n × {width} × 3 float32, got {rgb.shape} {rgb.dtype}")
     if (alpha is None) != (head.alpha is None):
-        raise ExportError(f"alpha is {'missing' if alpha is None else 'given'}, against has_alpha")
+        raise ExportError(f"alpha is {'missing' if alpha is None else 'given'}, unlike has_alpha says")
     if alpha is not None:
         if alpha.dtype != np.float32 or alpha.shape != rgb.shape[:2]:
             raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")

@@ -1,7 +1,4 @@
-"""What every writer gets: the picture, the options, and what the file says about itself.
-
-The writers are leaves: they know libraries that encode, and no network, tile or LuxScaler type.
-"""
+"""What every writer gets: the picture, the options, and what the file says about itself."""
 
 import json
 import os
@@ -24,7 +21,7 @@ _BAND_PIXELS = 1 << 15  # a band of float64 RGB is 0.75 MiB: it stays in the cac
 
 @dataclass(frozen=True)
 class Frame:
-    """What a writer gets; all of it checked."""
+    """A picture to be written, or a band of its rows, and how; checked by io/write.py or checks.py."""
 
     rgb: FloatArray
     """(height, width, 3), linear Rec.709, 1.0 = SDR white, unbounded, finite."""

@@ -1,4 +1,4 @@
-"""What a caller can choose about a file, and the error that says why a file cannot be."""
+"""What a caller can choose about a file that is written."""
 
 import math
 import re

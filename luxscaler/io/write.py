@@ -6,11 +6,8 @@ clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bi
 same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
 
 A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
-`export` takes a whole picture, `open_stream` one that comes row by row because it fits into no memory.
-
-This module is a leaf. It does not know networks, tiles, inputs or LuxScaler's own types, and it computes
-nothing about the range of the picture: it only says in the file what the caller says about it. How each
-format is written is the business of hdr_files/.
+`export` takes a whole picture, `open_stream` one that comes row by row because it does not fit into memory.
+What a file says about the making of the picture is what the caller says; nothing is deduced from the pixels.
 """
 
 import os
@@ -93,7 +90,7 @@ SUFFIXES = {
     ".jpg": "jpg",
     ".jpeg": "jpg",
 }
-"""Formats by the suffix of a path, in lower case. png-pq has none of its own: it is asked for by name."""
+"""Formats by the suffix of a path, in lower case. png-pq shares that of png and is chosen by name."""
 _SIDES = {
     "webp": ("WebP", WEBP_SIDE),
     "avif": ("AVIF", AVIF_SIDE),
@@ -200,7 +197,7 @@ def open_stream(
         check_exif(exif)
     if name == "png" and options.sdr_peak is None:
         raise ExportError(
-            "png row by row needs sdr_peak, as the maximum of the picture is not known beforehand"
+            "png row by row needs sdr_peak: the picture's maximum is unknown when its first row is written"
         )
     head = Frame(
         np.empty((0, width, 3), np.float32),
@@ -220,7 +217,7 @@ def suffix_of(file_format: str) -> str:
 
 
 def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:
-    """Raise ExportError if the format cannot hold such a picture: to be known before the work."""
+    """Raise ExportError if the format cannot hold such a picture. Cheap: ask before the work."""
     name, high = _SIDES.get(file_format, ("", 2**31 - 1))
     if max(width, height) > high:
         raise ExportError(

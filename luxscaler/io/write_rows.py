@@ -1,8 +1,8 @@
 """A picture larger than memory, row by row from the top into a file that appears whole or not at all.
 
 Rows come in any number at once; they are checked, collected into the bands that suit a format, and encoded in
-a thread beside the caller's work. What a file says and how its values are rounded is the business of the
-modules that write whole pictures: each band goes through their functions, as a Frame of its own.
+a second thread. Each band is a Frame and goes through the functions that write whole pictures, so that what a
+file says and how its values are rounded is the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ FORMATS = {
 
 
 class StreamWriter:
-    """Takes the rows. Not for several threads at once."""
+    """Takes the rows, from one thread at a time."""
 
     def __init__(self, head: Frame, height: int, band_rows: int, pump: Pump[Frame]) -> None:
         self._head, self._height, self._band_rows, self._pump = head, height, band_rows, pump
@@ -52,7 +52,7 @@ class StreamWriter:
         self._filled = 0
         self._failed = False
         self.rows = 0
-        """How many have come."""
+        """How many were written so far."""
 
     def write(self, rgb: FloatArray, alpha: FloatArray | None = None) -> None:
         """Write the next rows; they are copied, so the arrays may be used again.
@@ -63,7 +63,7 @@ class StreamWriter:
         Raises ExportError, here also for what went wrong with earlier rows. No file comes out after an error.
         """
         if self._failed:
-            raise ExportError("no rows can follow rows that could not be written")
+            raise ExportError("no more rows can be written: earlier ones failed")
         self._failed = True
         check_rows(self._head, rgb, alpha)
         if self.rows + len(rgb) > self._height:

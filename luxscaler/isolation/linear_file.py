@@ -48,7 +48,7 @@ def write_linear_file(
         on_header(_pixels_at_once(info))
     width, height = upright_size(info)
     has_alpha = info.alpha is not Alpha.NONE
-    _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is no fault of the picture's
+    _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is not the picture's fault
     rgb, alpha = _mapped(target, width, height, has_alpha)
     seen = _Seen()
     with one_line_errors(name):
@@ -101,7 +101,7 @@ def _pixels_at_once(info: FileInfo) -> int:
 
 
 def _reserve(file: int, size: int) -> None:
-    """Now, or a full disk would kill this process as it writes into the mapping."""
+    """Claim the space: a disk that is full later would kill this process as it writes into the mapping."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
     else:
@@ -123,7 +123,7 @@ def _stored(array: FloatArray, info: FileInfo) -> FloatArray:
 
 @dataclass(frozen=True)
 class LinearFile:
-    """A picture laid on disk; any part of it can be read."""
+    """A picture stored on disk as linear light; any part of it can be read."""
 
     path: Path
     width: int
@@ -132,7 +132,10 @@ class LinearFile:
     source: PictureSource
 
     def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
-        """Rows [top, bottom) and columns [left, right)."""
+        """Rows [top, bottom) and columns [left, right), read from disk into new arrays.
+
+        Raises PictureError where the file is shorter than the picture.
+        """
         size = (bottom - top, right - left)
         rgb = np.empty((*size, 3), np.float32)
         alpha = np.empty(size, np.float32) if self.has_alpha else None
@@ -154,9 +157,9 @@ class LinearFile:
             while view:
                 got = os.preadv(file.fileno(), [view], start)
                 if got == 0:
-                    raise PictureError(f"{self.path} is shorter than it was: it was changed meanwhile")
+                    raise PictureError(f"{self.path} is shorter than it was when it was written")
                 view, start = view[got:], start + got
 
     def whole(self) -> Picture:
-        """All of it."""
+        """The whole picture, in memory."""
         return self.region(0, self.height, 0, self.width)

@@ -5,7 +5,7 @@
 A decoding process is started once, with everything loaded that decoders need, and forks for each picture:
 that costs milliseconds. Its results come back in anonymous memory files, which are mapped, not copied.
 Readers in several threads get a process each; processes are kept for the next picture and end with this
-one, however it ends. What is isolated is failure: this is no sandbox against code that a file smuggles in.
+one, however it ends. What is isolated is failure: this is not a sandbox against code that a file smuggles in.
 
 Linux only, for its memory files. Elsewhere pictures are read in the calling process, without these limits.
 """
@@ -78,7 +78,7 @@ def warm_up() -> None:
 
 
 class _NoAnswerError(Exception):
-    """The decoding process has gone, or says nothing."""
+    """The decoding process has ended, or does not answer."""
 
 
 class _DecodingProcess:
@@ -133,7 +133,7 @@ class _DecodingProcess:
 
 
 class DecoderPool:
-    """Decoding processes, started as they are needed. `preload` names modules that they import besides."""
+    """Decoding processes, started as they are needed; `preload` names more modules for them to import."""
 
     def __init__(self, preload: tuple[str, ...] = ()) -> None:
         self._preload = preload
@@ -176,7 +176,7 @@ class DecoderPool:
             self._end(process)
 
     def forget(self) -> None:
-        """In a fork of this process: start afresh."""
+        """In a fork of this process: begin without the parent's processes."""
         for process in self._all:
             process.forget()
         self._lock, self._all, self._idle = threading.Lock(), set(), []
@@ -191,7 +191,7 @@ class DecoderPool:
                 # An idle process may have been killed long ago; the second one was started just now.
                 if last_try:
                     raise PictureError(f"{task.name} cannot be read: the decoding process ended") from error
-            except BaseException:  # Ctrl-C: nobody waits for this picture any more
+            except BaseException:  # Ctrl-C: the picture is no longer wanted
                 self._end(process)
                 raise
             else:
@@ -246,7 +246,7 @@ def _decode_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int)
             stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None
         )
     except OSError as error:
-        raise PictureError(f"{name} cannot be laid on disk: {error.strerror}") from error
+        raise PictureError(f"{name} cannot be stored on disk: {error.strerror}") from error
     return {"width": width, "height": height, "alpha": alpha, "source": source.to_json()}
 
 
@@ -255,7 +255,7 @@ def _memory_file(name: str) -> BinaryIO:
 
 
 def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
-    """The stream, or, where it is no file, its bytes in a memory file."""
+    """The stream, or, if the source is bytes, a memory file of them."""
     if not isinstance(source, bytes):
         return stream
     file = _memory_file("luxscaler-bytes")

@@ -42,14 +42,14 @@ BYTES_PER_PIXEL = 96
 """Memory for each pixel beyond that; measured: at most 54 (EXR with alpha and a NaN)."""
 _MAX_OPEN_FILES = 64
 _MAX_DESCRIPTION = 2**20
-"""Bytes of what is said of a picture: EXIF, notices."""
+"""Bytes of the description of a picture: EXIF, notices."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
 class DecodeTask:
-    """What is asked for, besides the two files."""
+    """A request to decode; the two files come beside it."""
 
     name: str
     """What to call the picture in messages."""
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[str, Any] | None:
-    """Fork, wait, and say how the fork ended; None if the caller has gone meanwhile."""
+    """Fork, wait, and say how the fork ended; None if the caller has gone by then."""
     alive, held = os.pipe()
     started = time.monotonic()
     child = os.fork()
@@ -120,7 +120,7 @@ def _decode(task: DecodeTask, source: int, result: int) -> int:
     memory.allow(0)
     try:
         raw = io.FileIO(source)
-        raw.name = task.name  # tifffile wants a name, and a file of a number has none
+        raw.name = task.name  # tifffile wants a name, and a file opened by its descriptor has none
         with io.BufferedReader(raw) as stream:
             if task.in_bands:
                 _write_bands(task, stream, result, memory)
@@ -137,7 +137,7 @@ def _decode(task: DecodeTask, source: int, result: int) -> int:
     except (MemoryError, OSError) as error:  # OSError: there is no room for the result
         memory.lift()
         if task.in_bands and isinstance(error, OSError):
-            text = f"{task.name} cannot be laid on disk: {error.strerror}"
+            text = f"{task.name} cannot be stored on disk: {error.strerror}"
             _restart(result, {"error": "PictureError", "text": text})
         else:
             _restart(result, {"error": "memory", "allowed": memory.allowed})
@@ -145,7 +145,7 @@ def _decode(task: DecodeTask, source: int, result: int) -> int:
 
 
 def _limit(task: DecodeTask) -> None:
-    """Take away what a decoder does not need."""
+    """Limit this process to what a decoder needs."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
@@ -186,7 +186,7 @@ class _Memory:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, self._hard))
 
     def lift(self) -> None:
-        """To say what went wrong, after it has."""
+        """Remove the limit, so that there is memory to say what went wrong."""
         resource.setrlimit(resource.RLIMIT_DATA, (self._hard, self._hard))
 
 
@@ -223,7 +223,7 @@ def _write_all(file: int, data: memoryview) -> None:
 
 
 def _is_memory(error: BaseException | None) -> bool:
-    """Whether an allocation that failed is at the bottom of it; C++ libraries only say so in their text."""
+    """Whether the cause is a failed allocation; C++ libraries only say so in their text."""
     while error is not None:
         if isinstance(error, MemoryError) or "bad_alloc" in str(error):
             return True

@@ -1,4 +1,4 @@
-"""Pictures laid on disk band by band: the same as read at once, in little memory, whole or not at all."""
+"""Pictures stored on disk band by band: the same as read at once, in little memory, whole or not at all."""
 
 import errno
 import struct
@@ -371,7 +371,7 @@ def test_a_disk_that_is_too_small_is_no_fault_of_the_picture(tmp_path: Path) -> 
     (tmp_path / "a.png").write_bytes(png(RGB))
     arguments = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.png"), str(tmp_path / "linear")]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "a.png cannot be laid on disk: File too large\n"
+    assert done.stdout == "a.png cannot be stored on disk: File too large\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 

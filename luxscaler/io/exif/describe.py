@@ -18,7 +18,7 @@ _INCH = 2
 
 
 def check_exif(exif: bytes) -> None:
-    """Raise ExportError for what is no EXIF."""
+    """Raise ExportError for bytes that are not EXIF."""
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         raise ExportError(f"exif must start with a TIFF header, got {exif[:4]!r}")
     try:

@@ -2,8 +2,8 @@
 
 The picture is the display window; the data window is laid into it, and what it does not cover is black
 (transparent, if there is alpha), as the format defines. Other layouts (deep, several parts, layers only) are
-refused by name. OpenEXR prints what it finds wrong with a damaged file on standard
-error before it raises; its Python binding has no switch for that.
+refused by name. OpenEXR prints what it finds wrong with a damaged file on standard error before it raises;
+its Python binding has no switch for that.
 """
 
 from contextlib import closing

@@ -1,9 +1,9 @@
-"""JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for those that know HDR.
+"""JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for HDR displays.
 
 Two JPEGs in one file (CIPA DC-007, "multi-picture format"): the base, sRGB, and a map of log2(HDR / SDR) of
-each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. The
-base is the SDR picture as it is known, and so this is written here: libultrahdr, behind imagecodecs, makes a
-base of its own from the HDR picture.
+each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. This
+is written here because the SDR picture is given: libultrahdr, behind imagecodecs, computes a base of its own
+from the HDR picture.
 """
 
 import io

@@ -1,7 +1,7 @@
 """The header of a JPEG XL codestream, bit by bit: size, depth, channels, colour.
 
-libjxl as imagecodecs binds it tells none of that before it has decoded, and nothing of colour at all.
-Source: ISO/IEC 18181-1:2024, annexes A to E; the names of fields are its own where they are short.
+imagecodecs' libjxl tells none of that before it has decoded, and nothing about colour at all.
+Source: ISO/IEC 18181-1:2024, annexes A to E, with its names of fields where they are short.
 """
 
 from dataclasses import dataclass

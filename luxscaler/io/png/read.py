@@ -1,10 +1,11 @@
 """PNG: colour chunks by hand, pixels by libpng (imagecodecs), which keeps 16 bits and expands tRNS.
 
 Precedence of the colour chunks: cICP, iCCP, sRGB, gAMA with cHRM (PNG specification, third edition,
-section 4.3). CRCs are checked, here and by libpng. Nothing here computes with pixels.
+section 4.3). CRCs are checked, here and by libpng.
 """
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, res
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
 
 _SIGNATURE_BYTES = 8
+# imagecodecs takes some of libpng's messages from memory that is used again by then: those are left out.
+_LIBPNG_MESSAGE = re.compile(r"[A-Za-z]{4}: [ -~]{1,100}")
 _KEPT_CHUNKS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"tRNS", b"acTL", b"pHYs"}
 # Chunks that are kept are small; a larger one is damaged, or an attack.
 _MAX_CHUNK = MAX_PROFILE_BYTES
@@ -70,8 +73,14 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode with libpng. Raises PictureError where the file ends before its IEND chunk."""
-    samples = with_channels(imagecodecs.png_decode(_pixel_chunks(stream)))
+    """Decode with libpng. Raises PictureError for damage, and where the file ends before its IEND chunk."""
+    chunks = _pixel_chunks(stream)
+    try:
+        samples = with_channels(imagecodecs.png_decode(chunks))
+    except (imagecodecs.PngError, UnicodeDecodeError) as error:
+        said = str(error)
+        reason = said if _LIBPNG_MESSAGE.fullmatch(said) else "libpng cannot decode it"
+        raise PictureError(f"is damaged: {reason}") from error
     if info.alpha is not Alpha.NONE and samples.shape[2] == info.channels - 1:
         raise PictureError("has a tRNS chunk that libpng does not accept")
     return samples

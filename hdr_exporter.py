@@ -3,8 +3,8 @@
     import hdr_exporter
     hdr_exporter.export("master.exr", rgb, alpha, file_format="exr")
 
-`export` takes a whole picture, `open_stream` one that comes row by row because it fits into no memory. What
-the arguments mean and what is raised stands with the functions, in luxscaler/io/write.py.
+`export` takes a whole picture, `open_stream` one that comes row by row because it does not fit into memory.
+Their docstrings, in luxscaler/io/write.py, say what the arguments mean and what is raised.
 """
 
 from luxscaler.io.write import (
@@ -16,9 +16,9 @@ from luxscaler.io.write import (
     FULL_MANTISSA_BITS,
     HDR_FORMATS,
     KNEE,
+    REFERENCE_WHITE_CD_M2,
     STREAM_FORMATS,
     SUFFIXES,
-    WHITE_CD_M2,
     ExportError,
     ExportOptions,
     StreamWriter,
@@ -39,9 +39,9 @@ __all__ = [
     "FULL_MANTISSA_BITS",
     "HDR_FORMATS",
     "KNEE",
+    "REFERENCE_WHITE_CD_M2",
     "STREAM_FORMATS",
     "SUFFIXES",
-    "WHITE_CD_M2",
     "ExportError",
     "ExportOptions",
     "StreamWriter",

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.blur import blurred
-from evaluation.renderings import luminance
-from luxscaler.color import REC709, REC2020, apply_matrix, encode_srgb, rgb_to_rgb
+from luxscaler.color import REC709, REC2020, apply_matrix, encode_srgb, luminance, rgb_to_rgb
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 Expansion = Callable[[FloatArray, float], FloatArray]

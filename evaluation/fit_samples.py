@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from evaluation.metrics import pu21
-from evaluation.renderings import RENDERINGS, Rendering, capped, codes_of, decoded, hable, luminance
-from luxscaler.color import encode_srgb
+from evaluation.renderings import RENDERINGS, Rendering, capped, codes_of, decoded, hable
+from luxscaler.color import encode_srgb, luminance
 from luxscaler.hdr.expand import clipped_areas, few_lights, white_of
 from luxscaler.hdr.features import SIDE, clues
 from luxscaler.io.read import read_picture

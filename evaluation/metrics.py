@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evaluation.renderings import luminance
+from luxscaler.color import luminance
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 # Mantiuk and Azimi, "PU21: A novel perceptually uniform encoding", PCS 2021, variant banding_glare.

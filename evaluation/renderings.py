@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from luxscaler.color import decode_srgb, encode_srgb
+from luxscaler.color import decode_srgb, encode_srgb, luminance
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Rec.709."""
 CAP_CD_M2 = 1000.0
 """The reference is capped here: what a display of this class shows."""
 WHITE_PERCENTILE = 95.0
@@ -39,11 +37,6 @@ class Rendering:
     """(H, W, 3) float32, linear, in [0, 1], on the grid of 8-bit sRGB."""
     reference: FloatArray
     """(H, W, 3) float32, linear, 1.0 = 203 cd/m², not negative; luminance at most CAP_CD_M2."""
-
-
-def luminance(rgb: FloatArray) -> FloatArray:
-    """(H, W) luminance of (H, W, 3) linear Rec.709."""
-    return np.asarray(rgb @ LUMINANCE, np.float32)
 
 
 def capped(rgb: FloatArray) -> FloatArray:

@@ -3,7 +3,7 @@
 Everything here is a pure function of arrays. Transfer functions work sample by sample, keep the floating
 dtype they are given (so that a small table can be made in float64 and a picture stays float32) and are
 odd, f(-x) = -f(x), so that the negative values of wide-gamut colours survive. "Linear" means the pixel
-contract: 1.0 = SDR white = 203 cd/m². This module knows no file format and no ICC profile.
+contract: 1.0 = SDR white = 203 cd/m². ICC profiles are applied in io/icc.py.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,11 @@ class Primaries:
     blue: Point
     white: Point = D65
 
+    @property
+    def chromaticities(self) -> tuple[float, ...]:
+        """x, y of red, green, blue and white: eight numbers in the order of the file formats."""
+        return *self.red, *self.green, *self.blue, *self.white
+
 
 REC709 = Primaries((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 """ITU-R BT.709-6 and IEC 61966-2-1 (sRGB)."""
@@ -49,10 +54,31 @@ REC601_625 = Primaries((0.640, 0.330), (0.290, 0.600), (0.150, 0.060))
 REC601_525 = Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070))
 """ITU-R BT.601-7, 525 lines; SMPTE 170M."""
 
+REC709_TO_REC2020: Matrix = np.array(
+    [
+        [0.6274038959346989, 0.3292830383778838, 0.0433130656874172],
+        [0.0690972893582320, 0.9195403950754587, 0.0113623155663093],
+        [0.0163914388751502, 0.0880133078772257, 0.8955952532476242],
+    ]
+)
+"""`rgb_to_rgb(REC709, REC2020)`, written out so that files do not depend on the machine's linear algebra."""
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Weights of linear Rec.709 R, G and B in luminance (ITU-R BT.709-6, item 3.2)."""
+
 ADOBE_RGB_GAMMA = 563 / 256
 
-_PQ_PEAK = 10000.0 / REFERENCE_WHITE_CD_M2
-# SMPTE ST 2084:2014, section 5.
+# IEC 61966-2-1: the slope of the dark end, where it ends, and the power above.
+_SRGB_SLOPE = 12.92
+_SRGB_LINEAR_END = 0.0031308
+_SRGB_CODED_END = 0.04045
+_SRGB_SCALE = 1.055
+_SRGB_OFFSET = 0.055
+_SRGB_GAMMA = 2.4
+
+PQ_PEAK_CD_M2 = 10_000.0
+"""Luminance of the PQ signal 1.0 (SMPTE ST 2084:2014, 5.1)."""
+_PQ_PEAK = PQ_PEAK_CD_M2 / REFERENCE_WHITE_CD_M2
+# SMPTE ST 2084:2014, 5.2.
 _PQ_M1 = 2610 / 16384
 _PQ_M2 = 2523 / 4096 * 128
 _PQ_C1 = 3424 / 4096
@@ -75,13 +101,15 @@ def _curve(values: Floats, magnitude: Floats) -> Floats:
 def decode_srgb(coded: Floats) -> Floats:
     """sRGB values, 1.0 = white, to linear (IEC 61966-2-1). Beyond 1 the formula is extended."""
     size = np.abs(coded)
-    return _curve(coded, np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4))
+    power = ((size + _SRGB_OFFSET) / _SRGB_SCALE) ** _SRGB_GAMMA
+    return _curve(coded, np.where(size <= _SRGB_CODED_END, size / _SRGB_SLOPE, power))
 
 
 def encode_srgb(linear: Floats) -> Floats:
     """Linear values, 1.0 = white, to sRGB (IEC 61966-2-1). Beyond 1 the formula is extended."""
     size = np.abs(linear)
-    return _curve(linear, np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055))
+    power = _SRGB_SCALE * size ** (1 / _SRGB_GAMMA) - _SRGB_OFFSET
+    return _curve(linear, np.where(size <= _SRGB_LINEAR_END, size * _SRGB_SLOPE, power))
 
 
 def decode_gamma(coded: Floats, gamma: float) -> Floats:
@@ -101,8 +129,13 @@ def decode_pq(coded: Floats) -> Floats:
 
 def encode_pq(linear: Floats) -> Floats:
     """Linear, 1.0 = 203 cd/m², to a PQ signal (SMPTE ST 2084, inverse EOTF); clamped at 10 000 cd/m²."""
-    power = np.minimum(np.abs(linear) / _PQ_PEAK, 1.0) ** _PQ_M1
-    return _curve(linear, ((_PQ_C1 + _PQ_C2 * power) / (1 + _PQ_C3 * power)) ** _PQ_M2)
+    return _curve(linear, pq_signal(np.minimum(np.abs(linear) / _PQ_PEAK, 1.0)))
+
+
+def pq_signal(light: Floats) -> Floats:
+    """Luminance in [0, 1], 1.0 = PQ_PEAK_CD_M2, to a PQ signal in [0, 1]: `encode_pq` without its checks."""
+    power = light**_PQ_M1
+    return np.asarray(((_PQ_C1 + _PQ_C2 * power) / (1 + _PQ_C3 * power)) ** _PQ_M2)
 
 
 def decode_hlg_scene(coded: Floats) -> Floats:
@@ -120,6 +153,11 @@ def hlg_scene_to_display(scene: FloatArray) -> FloatArray:
     luminance = scene @ np.array([0.2627, 0.6780, 0.0593], np.float32)
     gain = np.maximum(luminance, 0.0) ** np.float32(_HLG_GAMMA - 1)
     return scene * (gain * np.float32(_HLG_PEAK))[..., None]
+
+
+def luminance(rgb: FloatArray) -> FloatArray:
+    """(..., 3) float32, linear Rec.709, to its luminance (...), 1.0 = SDR white."""
+    return np.asarray(rgb @ LUMINANCE, np.float32)
 
 
 def _xyz(point: Point) -> NDArray[np.float64]:

@@ -3,10 +3,13 @@
 The contract, at every boundary: float32, height × width × 3, RGB, linear light, Rec.709 primaries, D65,
 1.0 = SDR reference white = 203 cd/m² (ITU-R BT.2408). Values above 1 (highlights) and below 0 (colours
 outside Rec.709) are legal; NaN and infinity are not. Alpha travels beside the colour, in [0, 1], and the
-colour is un-associated (straight). This module knows no file format, no device and no network.
+colour is un-associated (straight).
 """
 
-from dataclasses import dataclass
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +45,27 @@ class PictureSource:
     """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
+        values = asdict(self)
+        values["notices"] = list(self.notices)
+        if self.exif is not None:
+            values["exif"] = base64.b64encode(self.exif).decode("ascii")
+        if self.resolution_dpi is not None:
+            values["resolution_dpi"] = list(self.resolution_dpi)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "PictureSource":
+        """What `to_json` was called on. Raises KeyError, TypeError or ValueError for anything else."""
+        exif, dpi = values["exif"], values["resolution_dpi"]
+        restored = {
+            "notices": tuple(values["notices"]),
+            "exif": None if exif is None else base64.b64decode(exif),
+            "resolution_dpi": None if dpi is None else (float(dpi[0]), float(dpi[1])),
+        }
+        return cls(**{**values, **restored})
 
 
 @dataclass(frozen=True)
@@ -82,14 +106,22 @@ class Picture:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether it has an alpha channel."""
+        """Whether there is an alpha channel, opaque or not."""
         return self.alpha is not None
 
     def region(self, top: int, bottom: int, left: int, right: int) -> "Picture":
-        """Rows [top, bottom) and columns [left, right), as a view."""
-        alpha = None if self.alpha is None else self.alpha[top:bottom, left:right]
-        return Picture(self.rgb[top:bottom, left:right], alpha, self.source)
+        """Rows [top, bottom) and columns [left, right) as a view, with the source of the whole.
+
+        0 ≤ top < bottom ≤ height and 0 ≤ left < right ≤ width, or PictureError.
+        """
+        if not (0 <= top < bottom <= self.height and 0 <= left < right <= self.width):
+            raise PictureError(
+                f"rows {top} to {bottom} and columns {left} to {right} are no part of a picture of "
+                f"{self.width} × {self.height}"
+            )
+        part = (slice(top, bottom), slice(left, right))
+        return Picture(self.rgb[part], None if self.alpha is None else self.alpha[part], self.source)
 
     def whole(self) -> "Picture":
-        """All of it."""
+        """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""
         return self

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from luxscaler.color import REC709, rgb_to_xyz
+from luxscaler.color import luminance
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
@@ -35,8 +35,8 @@ def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
 
 
 def _range(rgb: FloatArray) -> list[tuple[str, str]]:
-    luminance = rgb @ rgb_to_xyz(REC709)[1].astype(np.float32)
-    low, high = np.percentile(luminance, (NOISE_FLOOR_PERCENTILE, PEAK_PERCENTILE))
+    light = luminance(rgb)
+    low, high = np.percentile(light, (NOISE_FLOOR_PERCENTILE, PEAK_PERCENTILE))
     low, high = max(float(low), LEAST_LUMINANCE), max(float(high), LEAST_LUMINANCE)
     peak = float(rgb.max())
     outside = float((rgb.min(axis=2) < 0).mean())

@@ -1,6 +1,6 @@
 """A file appears whole or not at all: written beside its target, renamed when it is complete.
 
-It knows nothing of pictures. What encoders and the operating system raise becomes ExportError here.
+What encoders and the operating system raise becomes ExportError here.
 """
 
 import fcntl
@@ -68,21 +68,21 @@ class Partial:
         os.close(self._handle)
 
     def _opened(self) -> int:
-        """An empty, locked file that is still the one of that name: another may have renamed it meanwhile."""
+        """An empty, locked file of that name; if another process renames it before the lock, the next one."""
         while True:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 held = os.fstat(handle)
                 if not stat.S_ISREG(held.st_mode):
-                    raise OSError(f"{self.path.name} is no regular file")
+                    raise OSError(f"{self.path.name} is not a regular file")
                 if _same_file(self.path, held):
                     os.ftruncate(handle, 0)
                     return handle
             except BlockingIOError:
                 os.close(handle)
                 raise ExportError(
-                    f"cannot write {str(self._path)!r}: another writer is at work on it"
+                    f"cannot write {str(self._path)!r}: another process is writing it"
                 ) from None
             except BaseException:
                 os.close(handle)

@@ -1,4 +1,4 @@
-"""What is wrong with a picture or with what is said about it, found before any file is opened."""
+"""Checks of a picture and of what is said about it, made before any file is opened."""
 
 import math
 import re
@@ -6,8 +6,9 @@ import re
 import numpy as np
 
 from luxscaler.errors import ExportError
-from luxscaler.io.frame import FloatArray, Job, Metadata
+from luxscaler.io.frame import Frame, Metadata
 from luxscaler.io.options import FULL_MANTISSA_BITS, ExportOptions
+from luxscaler.picture import FloatArray
 
 _MIN_DPI, _MAX_DPI = 1, 100_000
 
@@ -47,13 +48,13 @@ def check_values(what: str, values: FloatArray, low: float = -math.inf, high: fl
     return largest
 
 
-def check_rows(head: Job, rgb: FloatArray, alpha: FloatArray | None) -> None:
+def check_rows(head: Frame, rgb: FloatArray, alpha: FloatArray | None) -> None:
     """Raise ExportError unless these can be rows of the picture of `head`, which has none itself."""
     width = head.rgb.shape[1]
     if rgb.dtype != np.float32 or rgb.ndim != 3 or rgb.shape[1:] != (width, 3) or not len(rgb):
         raise ExportError(f"rgb must be n × {width} × 3 float32, got {rgb.shape} {rgb.dtype}")
     if (alpha is None) != (head.alpha is None):
-        raise ExportError(f"alpha is {'missing' if alpha is None else 'given'}, against has_alpha")
+        raise ExportError(f"alpha is {'missing' if alpha is None else 'given'}, unlike has_alpha says")
     if alpha is not None:
         if alpha.dtype != np.float32 or alpha.shape != rgb.shape[:2]:
             raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")

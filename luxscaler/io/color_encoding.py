@@ -1,8 +1,7 @@
 """How the samples of a file stand for light: the one value that decoders hand to linearize.py.
 
 Every decoder turns what its format says about colour (ICC profile, CICP code points, gamma and
-chromaticities, EXIF) into a ColorCoding; nothing downstream asks which format it came from. This module
-reads no file and touches no pixel.
+chromaticities, EXIF) into a ColorCoding; nothing downstream asks which format it came from.
 """
 
 from collections.abc import Callable
@@ -96,15 +95,15 @@ def _full_range(values: Floats, bits: int, curve: Callable[[Floats], Floats]) ->
 def from_cicp(
     primaries: int, transfer: int, *, narrow: bool = False, bits: int = 8
 ) -> tuple[ColorCoding, tuple[str, ...]]:
-    """The coding of the code points of ITU-T H.273, and a notice for each that is not known.
+    """The coding of the code points of ITU-T H.273, and a notice for each unknown one.
 
-    Unspecified (2) counts as sRGB, as MIAF and the browsers have it. `narrow` says that black is 16 and
+    Unspecified (2) counts as sRGB, as MIAF says and browsers do. `narrow` says that black is 16 and
     white 235 at 8 bits, `bits` how many the samples have.
     """
     notices = []
     for label, code, table in (("primaries", primaries, _PRIMARIES), ("transfer", transfer, _CURVES)):
         if code not in table and code != _UNSPECIFIED:
-            notices.append(f"colour {label} {code} (H.273) are not known here; those of sRGB are assumed")
+            notices.append(f"colour {label} {code} (H.273) are unknown; those of sRGB are assumed")
     curve = _CURVES.get(transfer, decode_srgb)
     if narrow:
         curve = partial(_full_range, bits=bits, curve=curve)

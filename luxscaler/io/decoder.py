@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.color_encoding import ColorCoding
-from luxscaler.io.exif import Metadata
+from luxscaler.io.exif.read import Metadata
 
 Samples = NDArray[Any]
 """(height, width, channels): unsigned integers from 0 to 2^bits - 1, or float32."""

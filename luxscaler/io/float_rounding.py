@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.io.frame import FloatArray
 from luxscaler.io.options import FULL_MANTISSA_BITS
+from luxscaler.picture import FloatArray
 
 HALF_MAX = 65504.0
 """Largest finite half float; larger values would become infinity."""

@@ -1,7 +1,4 @@
-"""What every writer gets: the picture, the options, and what the file says about itself.
-
-The writers are leaves: they know libraries that encode, and no network, tile or LuxScaler type.
-"""
+"""What every writer gets: the picture, the options, and what the file says about itself."""
 
 import json
 import os
@@ -10,27 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from luxscaler.io.options import ExportOptions
+from luxscaler.picture import FloatArray
 
-FloatArray = NDArray[np.float32]
 Metadata = Mapping[str, str | float | int]
 
-WHITE_CD_M2 = 203.0
-"""Luminance of the linear value 1.0 (ITU-R BT.2408-7, HDR reference white)."""
 ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
-REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
-"""x, y of red, green, blue: ITU-R BT.709-6, 1.3."""
-D65 = (0.3127, 0.3290)
 THREADS = min(8, os.cpu_count() or 1)
 """Of the encoders."""
 _BAND_PIXELS = 1 << 15  # a band of float64 RGB is 0.75 MiB: it stays in the cache
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a writer gets; all of it checked."""
+class Frame:
+    """A picture to be written, or a band of its rows, and how; checked by io/write.py or checks.py."""
 
     rgb: FloatArray
     """(height, width, 3), linear Rec.709, 1.0 = SDR white, unbounded, finite."""

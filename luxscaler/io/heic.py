@@ -1,8 +1,8 @@
 """HEIC and other HEIF pictures through libheif (pillow-heif), which is an optional extra.
 
 Its wheels bring libheif and libde265 (LGPL) and x265 (GPL), so the container does not carry it. libheif turns
-and crops the picture itself (irot, imir, clap), and beside that the EXIF orientation is void
-(ISO/IEC 23008-12, annex A). 10 and 12 bits are kept. Of gain maps nothing is read.
+and crops the picture itself (irot, imir, clap); the EXIF orientation is void in this format
+(ISO/IEC 23008-12, annex A). 10 and 12 bits are kept. Gain maps are not read.
 """
 
 import io
@@ -13,7 +13,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import from_exif
+from luxscaler.io.exif.read import from_exif
 from luxscaler.io.icc import profile_coding
 
 if TYPE_CHECKING:

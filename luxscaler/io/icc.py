@@ -1,12 +1,12 @@
-"""ICC profiles: what they call themselves, and samples to linear Rec.709 through LittleCMS (imagecodecs).
+"""ICC profiles: samples through them to linear Rec.709 by LittleCMS (imagecodecs), and the two we write.
 
 LittleCMS computes in float whenever its result is float, also for integer samples (measured: the green
 of Display P3 comes out as -0.2249, 1.0421, -0.0786), so that colours outside Rec.709 come out below 0 or
 above 1 instead of being clipped. Relative colorimetric intent, without black point compensation: white
-becomes 1, 1, 1. Profiles that say sRGB in their numbers take the exact and faster formula instead. This
-module knows no file format.
+becomes 1, 1, 1. Profiles that say sRGB in their numbers take the exact and faster formula instead.
 """
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from luxscaler.color import D65, REC709, Matrix, apply_matrix, decode_srgb
+from luxscaler.color import REC709, Matrix, apply_matrix, decode_srgb
 from luxscaler.io.color_encoding import ColorCoding, from_icc
 from luxscaler.io.decoder import Samples
 from luxscaler.picture import FloatArray
@@ -74,7 +74,7 @@ def to_linear(samples: Samples, profile: bytes) -> FloatArray:
     result = imagecodecs.cms_transform(
         samples[..., 0] if space == "gray" else samples,
         profile,
-        _linear_rec709(),
+        linear_profile(),
         colorspace=space,
         outcolorspace="rgb",
         outdtype="float32",
@@ -141,9 +141,23 @@ def is_srgb(profile: bytes) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _linear_rec709() -> bytes:
-    corners = [*REC709.red, *REC709.green, *REC709.blue]
-    return bytes(imagecodecs.cms_profile("rgb", whitepoint=list(D65), primaries=corners, gamma=1.0))
+def linear_profile() -> bytes:
+    """The profile of linear Rec.709, which TIFF files carry."""
+    corners, white = REC709.chromaticities[:6], REC709.white
+    return _dated(bytes(imagecodecs.cms_profile("rgb", whitepoint=white, primaries=corners, gamma=1.0)))
+
+
+@lru_cache(maxsize=1)
+def srgb_profile() -> bytes:
+    """The profile of sRGB (IEC 61966-2-1) as LittleCMS makes it, which WebP and JPEG files carry."""
+    return _dated(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+
+
+def _dated(profile: bytes) -> bytes:
+    """With a fixed time of creation, six big-endian uint16 at byte 24 (ICC.1:2022, 7.2): the same picture has
+    to give the same bytes.
+    """
+    return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]
 
 
 def _description(profile: bytes) -> str:

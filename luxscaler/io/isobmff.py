@@ -1,16 +1,16 @@
-"""The boxes of ISO media files that pictures are in: what items there are, and what is said of the main one.
+"""The boxes of ISO media files: read and built, and what items a file of pictures has.
 
 AVIF is such a file; JPEG XL's container has the boxes and no items. What properties mean is left to the
 formats. Sources: ISO/IEC 14496-12 (boxes, iloc, iinf, iref), 23008-12 (items, properties, EXIF in annex A).
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from luxscaler.errors import PictureError
-from luxscaler.io.exif import MAX_ITEM_BYTES
+from luxscaler.io.exif.read import MAX_ITEM_BYTES
 
 _MAX_META = 64 * 2**20
 _MAX_EXTENTS = 64
@@ -36,6 +36,26 @@ class Meta:
         """Name and body of an item's properties."""
         numbers = self.associations.get(item, [])
         return [self.properties[number - 1] for number in numbers if 0 < number <= len(self.properties)]
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    """A box of up to 4 GiB."""
+    return box_header(kind, len(body)) + body
+
+
+def box_header(kind: bytes, size: int, *, wide: bool = False) -> bytes:
+    """What stands before a body of `size` bytes. wide: with a size of 64 bits."""
+    if wide:
+        return struct.pack(">I4sQ", 1, kind, 16 + size)
+    return struct.pack(">I4s", 8 + size, kind)
+
+
+def whole_boxes(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Name and body of every box, of 32-bit sizes. Raises ValueError where they do not fill `data`."""
+    found = list(boxes(data))
+    if b"".join(box(*each) for each in found) != data:
+        raise ValueError("unexpected ISO media box")
+    return found
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -87,8 +107,8 @@ def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
         kinds = _kinds(meta.iinf) if meta.references else {}
         for kind, item, targets in meta.references:
             if kind == b"cdsc" and meta.primary in targets and kinds.get(item) == b"Exif":
-                pieces = [_piece(stream, meta, extent) for extent in _extents(meta.iloc, item)]
-                return b"".join(pieces)[: MAX_ITEM_BYTES + 1]
+                extents = next(iter(item_places(meta.iloc, item).values()), [])
+                return b"".join(_piece(stream, meta, extent) for extent in extents)[: MAX_ITEM_BYTES + 1]
     except (struct.error, IndexError, OSError, OverflowError):
         return b""
     return None
@@ -154,10 +174,14 @@ def _kinds(body: bytes) -> dict[int, bytes]:
     return kinds
 
 
-def _extents(iloc: bytes, wanted: int) -> list[Extent]:
-    """The places of an item (ISO/IEC 14496-12, section 8.11.3)."""
+def item_places(iloc: bytes, wanted: int | None = None) -> dict[int, list[Extent]]:
+    """The iloc box: item number to its extents (ISO/IEC 14496-12, section 8.11.3); of all items, or of one.
+
+    Raises IndexError or struct.error where it is damaged.
+    """
     version, sizes = iloc[0], struct.unpack_from(">H", iloc, 4)[0]
     offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    index_bytes *= bool(version)
     position = 6
 
     def number(size: int) -> int:
@@ -168,21 +192,29 @@ def _extents(iloc: bytes, wanted: int) -> list[Extent]:
         return int.from_bytes(iloc[position - size : position], "big")
 
     wide = 2 if version < 2 else 4
+    found: dict[int, list[Extent]] = {}
     for _ in range(number(wide)):
         item = number(wide)
         method = number(2) & 15 if version else 0
         number(2)  # data reference
         base = number(base_bytes)
         count = number(2)
-        if item != wanted:
-            number(count * (index_bytes * bool(version) + offset_bytes + length_bytes))
-            continue
+        kept = min(count, _MAX_EXTENTS) if wanted in (None, item) else 0
         extents: list[Extent] = []
-        for _ in range(min(count, _MAX_EXTENTS)):
-            number(index_bytes * bool(version))
+        for _ in range(kept):
+            number(index_bytes)
             extents.append((method, base + number(offset_bytes), number(length_bytes)))
-        return extents
-    return []
+        if item == wanted:
+            return {item: extents}
+        number((count - kept) * (index_bytes + offset_bytes + length_bytes))
+        found[item] = extents
+    return found if wanted is None else {}
+
+
+def iloc_body(places: Iterable[tuple[int, int, int]]) -> bytes:
+    """The body of an iloc box, version 0, of items in one extent each: item number, offset, length."""
+    entries = [struct.pack(">3H2I", item, 0, 1, offset, length) for item, offset, length in places]
+    return struct.pack(">I2H", 0, 0x4400, len(entries)) + b"".join(entries)
 
 
 def _piece(stream: BinaryIO, meta: Meta, extent: Extent) -> bytes:

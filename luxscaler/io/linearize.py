@@ -2,7 +2,7 @@
 
 The work goes strip by strip, so that beside the samples and the result only a few megabytes are needed,
 and each strip stays in the cache while the steps pass over it. Integer samples of up to 16 bits go
-through a table made in float64: one look-up each, exact to float32. This module knows no file format.
+through a table made in float64: one look-up each, exact to float32.
 """
 
 from collections.abc import Callable, Iterator

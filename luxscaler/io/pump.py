@@ -1,7 +1,7 @@
 """Turns an encoder that asks for its picture into one that is fed: a thread, and a short queue.
 
-Encoders read bands from an iterator; who makes the bands hands them over one by one. It knows neither
-pictures nor files. Both sides can stop at any moment: the other one gets to know, and no thread stays behind.
+Encoders read bands from an iterator; who makes the bands hands them over one by one. Both sides can stop at
+any moment: the other one is told, and no thread stays behind.
 """
 
 import threading

@@ -12,7 +12,8 @@ from luxscaler.color import REC2020
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, keep_linear
 from luxscaler.io.decoder import FileInfo, Samples
-from luxscaler.io.exif import Metadata, directory, from_tiff
+from luxscaler.io.exif.ifd import Tiff, stream_reader
+from luxscaler.io.exif.read import Metadata, from_tiff
 
 if TYPE_CHECKING:
     import rawpy
@@ -28,23 +29,19 @@ _CODING = ColorCoding("camera raw, linear Rec.2020", keep_linear, REC2020)
 
 def is_raw_tiff(stream: BinaryIO) -> bool:
     """Whether a TIFF file is that of a camera; never raises."""
-
-    def read(offset: int, size: int) -> bytes:
-        stream.seek(offset)
-        return stream.read(size)
-
     try:
-        order = {b"II*\0": "<", b"MM\0*": ">"}[read(0, 4)]
-        (start,) = struct.unpack(order + "I", read(4, 4))
-        first = directory(read, order, start, {_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION})
+        tiff = Tiff.of(stream_reader(stream))
+        if tiff.big:
+            return False
+        first = tiff.directory(tiff.start, {_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION})
         if _DNG_VERSION in first:
             return True
         _, count, offsets = first.get(_SUB_IFDS, (0, 0, b""))
-        starts = struct.unpack(f"{order}{count}I", offsets)[:_MAX_SUB_IFDS]
-        others = [directory(read, order, offset, {_PHOTOMETRIC}) for offset in starts]
-    except (KeyError, ValueError, struct.error):
+        starts = struct.unpack(f"{tiff.order}{count}I", offsets)[:_MAX_SUB_IFDS]
+        others = [tiff.directory(offset, {_PHOTOMETRIC}) for offset in starts]
+    except (ValueError, struct.error):
         return False
-    wanted = struct.pack(order + "H", _COLOR_FILTER_ARRAY)
+    wanted = struct.pack(tiff.order + "H", _COLOR_FILTER_ARRAY)
     return any(page[_PHOTOMETRIC][2][:2] == wanted for page in (first, *others) if _PHOTOMETRIC in page)
 
 

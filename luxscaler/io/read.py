@@ -1,11 +1,10 @@
 """Any picture file, or bytes, to a Picture under the pixel contract: the front door for pictures.
 
-    source ─ formats/sniff ─→ format ─ formats/<format>_file ─→ header, samples ─ formats/linearize ─→ Picture
+    source ─ sniff ─→ format ─ FORMAT/read ─→ header, samples ─ linearize ─→ Picture
 
-Formats are told by content. The number of pixels is checked against the limit before anything that grows
-with it is allocated. Everything that goes wrong is a PictureError of one line that names the file; the
-libraries' own exceptions, of which there are all kinds, are translated here and nowhere else. What the
-formats look like inside, and how colours are computed, is not known here.
+Formats are recognised by content. The number of pixels is checked against the limit before anything that
+grows with it is allocated. Everything that goes wrong is a PictureError of one line that names the file; the
+many exceptions of the libraries are translated here.
 """
 
 import os
@@ -78,7 +77,7 @@ class PictureHeader:
     """Colour channels (1 grey, 3 RGB, 4 CMYK; palettes count as RGB), and one more for alpha."""
     has_alpha: bool
     color_space: str
-    """As in PictureSource.color_space."""
+    """The coding that reading converts from, e.g. "sRGB (assumed)", "ICC: Display P3"."""
     orientation: int
     """EXIF orientation that reading applies, 1 to 8."""
     notices: tuple[str, ...] = ()
@@ -93,7 +92,7 @@ def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pic
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
 
     Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
-    PictureError for everything that is no whole, supported picture.
+    PictureError for everything that is not a whole picture of a supported format.
     """
     with opened(source) as (name, stream):
         return read_stream(stream, name, max_pixels=max_pixels)
@@ -128,7 +127,7 @@ def read_stream(
 def read_header(source: Source) -> PictureHeader:
     """Read the header of a picture, whatever its size; no pixel is decoded.
 
-    Raises PictureError where there is no usable header. That the rest is whole, only read_picture tells.
+    Raises PictureError where there is no usable header. Damage behind it is found by read_picture only.
     """
     with opened(source) as (name, stream), one_line_errors(name):
         _, info = header_of(stream)
@@ -167,16 +166,18 @@ def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
 def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
     """Yield what to call the source in messages, and a seekable stream at its beginning.
 
-    Raises PictureError for a path that is no regular file or cannot be opened.
+    Raises PictureError for a path that is not a regular file or cannot be opened.
     """
     if isinstance(source, bytes):
         yield "the data", BytesIO(source)
         return
     path = Path(source)
     try:
-        # A named pipe would block for ever, so only regular files are opened.
+        # A named pipe would block forever, so only regular files are opened.
         if not path.is_file():
-            what = "is a directory" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+            what = (
+                "is a directory" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
+            )
             raise PictureError(f"{path} {what}")
         stream = path.open("rb")
     except (OSError, ValueError) as error:

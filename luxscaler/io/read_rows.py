@@ -2,7 +2,7 @@
 
 For PNG, JPEG, TIFF and OpenEXR in their usual layouts, through OpenImageIO; the samples are bit for bit those
 of the decoders (a test compares them). For every other layout, and where OpenImageIO is not installed,
-`read_bands` decodes the whole picture. It knows no colour.
+`read_bands` decodes the whole picture.
 """
 
 import re
@@ -28,7 +28,7 @@ _KINDS = {"png": (8, 16), "jpeg": (8,), "tiff": (8, 16), "exr": ()}
 
 
 def can_stream(info: FileInfo) -> bool:
-    """Whether OpenImageIO may be asked; whether it agrees about the layout, the opened file tells."""
+    """Whether OpenImageIO may read it; the opened file must have the same layout, which is checked then."""
     if info.format not in _KINDS or info.inverted:
         return False
     if info.format == "jpeg" and info.channels == 4:  # CMYK
@@ -40,7 +40,7 @@ def can_stream(info: FileInfo) -> bool:
 
 
 def check_whole(info: FileInfo) -> None:
-    """PictureTooLargeError for a picture that is too large to be decoded at once."""
+    """Raise PictureTooLargeError for a picture that is too large to be decoded at once."""
     pixels = max(info.width * info.height, info.decoded_pixels)
     if pixels > MAX_WHOLE_PIXELS:
         raise PictureTooLargeError(
@@ -68,7 +68,7 @@ def read_bands(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Iterator[t
 
 
 def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]] | None:
-    """Bands by OpenImageIO; None where it is not there or sees another layout than the decoder."""
+    """Bands by OpenImageIO; None where it is not installed or sees another layout than the decoder."""
     if sys.platform != "linux":  # elsewhere an open file has no name
         return None
     try:
@@ -83,7 +83,7 @@ def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]]
     if file is None:
         oiio.geterror()
         return None
-    if file.geterror():  # of a file that is whole but not quite regular the decoder is the judge
+    if file.geterror():  # the file may be whole and slightly irregular: the decoder decides
         return None
     spec = file.spec()
     same = (
@@ -123,5 +123,5 @@ def _rows(file: Any, spec: Any, info: FileInfo) -> Iterator[tuple[int, Samples]]
 
 
 def _one_line(error: str) -> str:
-    """Without the name under which the file was opened, which says nothing to anybody."""
+    """The message without the name under which the file was opened, which means nothing to users."""
     return " ".join(_OPENED.sub("", error).split())[:_MAX_MESSAGE]

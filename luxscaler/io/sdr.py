@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.io.frame import FloatArray, Job, in_bands
+from luxscaler.color import encode_srgb
+from luxscaler.io.frame import Frame, in_bands
+from luxscaler.picture import FloatArray
 
 KNEE = 0.75
 """Linear value up to which `tone_map` changes nothing. Ours: it keeps diffuse whites (about 0.9) close to
@@ -11,35 +13,25 @@ where they were and leaves the sRGB codes 225–255 of 255 to the highlights."""
 
 
 def encode_sdr(
-    job: Job, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], picture: FloatArray | None = None
+    frame: Frame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], picture: FloatArray | None = None
 ) -> NDArray[np.uint8 | np.uint16]:
     """Return (height, width, 3 or 4) sRGB codes, tone-mapped, rounded to nearest; alpha is linear.
 
-    Of job.rgb, or of `picture` in its place. In float64, so that no code is off by rounding.
+    Of frame.rgb, or of `picture` in its place. In float64, so that no code is off by rounding.
     """
     top = np.iinfo(dtype).max
-    height, width = job.rgb.shape[:2]
-    source = job.rgb if picture is None else picture
-    coded = np.empty((height, width, 3 if job.alpha is None else 4), dtype)
+    height, width = frame.rgb.shape[:2]
+    source = frame.rgb if picture is None else picture
+    coded = np.empty((height, width, 3 if frame.alpha is None else 4), dtype)
 
     def encode(band: slice) -> None:
-        linear = tone_map(np.maximum(source[band], 0, dtype=np.float64), job.sdr_peak)
-        coded[band, :, :3] = np.rint(_srgb(linear) * top)
-        if job.alpha is not None:
-            coded[band, :, 3] = np.rint(np.multiply(job.alpha[band], top, dtype=np.float64))
+        linear = tone_map(np.maximum(source[band], 0, dtype=np.float64), frame.sdr_peak)
+        coded[band, :, :3] = np.rint(encode_srgb(linear) * top)
+        if frame.alpha is not None:
+            coded[band, :, 3] = np.rint(np.multiply(frame.alpha[band], top, dtype=np.float64))
 
     in_bands(height, width, encode)
     return coded
-
-
-def _srgb(linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Encode linear [0, 1] as sRGB [0, 1] (IEC 61966-2-1)."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def decode_srgb(coded: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Decode sRGB [0, 1] to linear [0, 1] (IEC 61966-2-1)."""
-    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
 
 
 def tone_map(rgb: NDArray[np.float64], peak: float) -> NDArray[np.float64]:

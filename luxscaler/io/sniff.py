@@ -1,6 +1,6 @@
-"""Tells the format of a picture from its first bytes, and says what the bytes are when they are none.
+"""Tells the format of a picture from its first bytes; of other bytes, what they look like.
 
-Suffixes and content types are not looked at: servers send HTML as image/png. Nothing is decoded here.
+Suffixes and content types are not looked at: servers send HTML as image/png.
 """
 
 from luxscaler.errors import PictureError
@@ -65,7 +65,7 @@ def picture_format(head: bytes) -> str:
     for magic, name in _UNSUPPORTED:
         if head.startswith(magic):
             raise PictureError(f"is {name}, which is not supported")
-    raise PictureError(f"is no picture: {_likeness(head)}")
+    raise PictureError(f"is not a picture: {_likeness(head)}")
 
 
 def _iso_brand(head: bytes) -> str:

@@ -1,4 +1,4 @@
-"""WebP: the RIFF chunks by hand, pixels by libwebp (Pillow).
+"""WebP: read, the RIFF chunks by hand and pixels by libwebp (Pillow); written as the SDR picture for the web.
 
 The header is not left to Pillow because its decoder allocates the canvas when it opens a file, before a
 limit could be checked. Source: RFC 9649.
@@ -6,18 +6,23 @@ limit could be checked. Source: RFC 9649.
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import WebPImagePlugin
+from PIL import Image, WebPImagePlugin
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.exif import from_exif
-from luxscaler.io.exif_marks import Exif, read_exif
-from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
+from luxscaler.io.exif.describe import describe
+from luxscaler.io.exif.read import Marks, from_exif, read_marks
+from luxscaler.io.frame import Frame
+from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, srgb_profile
+from luxscaler.io.sdr import encode_sdr
 
+MAX_SIDE = 16383
+"""Pixels a side: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)."""
 _RIFF_BYTES = 12
 _KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"ANIM"}
 _HEAD_BYTES = 32
@@ -28,8 +33,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
     """Read the chunks, skipping the pixels."""
     chunks = _kept_chunks(stream)
     width, height, alpha = _canvas(chunks)
-    exif = read_exif(chunks.get(b"EXIF"))
-    coding, notices = _coding(chunks, exif)
+    marks = read_marks(chunks.get(b"EXIF"))
+    coding, notices = _coding(chunks, marks)
     if b"ANIM" in chunks:
         notices += ("an animation: the first picture is read",)
     return FileInfo(
@@ -40,7 +45,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=3 + alpha,
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
-        orientation=exif.orientation,
+        orientation=marks.orientation,
         notices=notices,
         metadata=from_exif(chunks.get(b"EXIF")),
     )
@@ -58,6 +63,13 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     image.load()
     mode = "RGB" if info.alpha is Alpha.NONE else "RGBA"
     return np.asarray(image if image.mode == mode else image.convert(mode))
+
+
+def write_webp(path: Path, frame: Frame) -> None:
+    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
+    image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
+    quality, profile = frame.options.webp_quality, srgb_profile()
+    image.save(path, "WEBP", quality=quality, exif=describe(frame), icc_profile=profile)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -98,10 +110,10 @@ def _canvas(chunks: dict[bytes, bytes]) -> tuple[int, int, bool]:
     return width & 0x3FFF, height & 0x3FFF, False
 
 
-def _coding(chunks: dict[bytes, bytes], exif: Exif) -> tuple[ColorCoding, tuple[str, ...]]:
+def _coding(chunks: dict[bytes, bytes], marks: Marks) -> tuple[ColorCoding, tuple[str, ...]]:
     notices: tuple[str, ...] = ()
     if b"ICCP" in chunks:
         coding, notices = profile_coding(chunks[b"ICCP"], 3)
         if coding is not None:
             return coding, notices
-    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+    return (ADOBE_RGB_EXIF if marks.adobe_rgb else SRGB_ASSUMED), notices

@@ -6,11 +6,8 @@ clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bi
 same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
 
 A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
-`export` takes a whole picture, `open_stream` one that comes row by row because it fits into no memory.
-
-This module is a leaf. It does not know networks, tiles, inputs or LuxScaler's own types, and it computes
-nothing about the range of the picture: it only says in the file what the caller says about it. How each
-format is written is the business of hdr_files/.
+`export` takes a whole picture, `open_stream` one that comes row by row because it does not fit into memory.
+What a file says about the making of the picture is what the caller says; nothing is deduced from the pixels.
 """
 
 import os
@@ -26,9 +23,9 @@ from luxscaler.io.atomic import replacing
 from luxscaler.io.avif.write import MAX_SIDE as AVIF_SIDE
 from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
-from luxscaler.io.exif_write import check_exif
+from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, WHITE_CD_M2, FloatArray, Job, Metadata
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Frame, Metadata
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
@@ -36,10 +33,11 @@ from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS
 from luxscaler.io.png.write import write_png, write_png_pq
 from luxscaler.io.sdr import KNEE, tone_map
 from luxscaler.io.tiff.write import write_tiff
-from luxscaler.io.webp_write import MAX_SIDE as WEBP_SIDE
-from luxscaler.io.webp_write import write_webp
+from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
+from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 __all__ = [
     "ESTIMATED_RANGE_COMMENT",
@@ -50,9 +48,9 @@ __all__ = [
     "FULL_MANTISSA_BITS",
     "HDR_FORMATS",
     "KNEE",
+    "REFERENCE_WHITE_CD_M2",
     "STREAM_FORMATS",
     "SUFFIXES",
-    "WHITE_CD_M2",
     "ExportError",
     "ExportOptions",
     "StreamWriter",
@@ -64,7 +62,7 @@ __all__ = [
     "tone_map",
 ]
 
-_WRITERS: dict[str, Callable[[Path, Job], None]] = {
+_WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "webp": write_webp,
     "png": write_png,
     "tiff": write_tiff,
@@ -92,7 +90,7 @@ SUFFIXES = {
     ".jpg": "jpg",
     ".jpeg": "jpg",
 }
-"""Formats by the suffix of a path, in lower case. png-pq has none of its own: it is asked for by name."""
+"""Formats by the suffix of a path, in lower case. png-pq shares that of png and is chosen by name."""
 _SIDES = {
     "webp": ("WebP", WEBP_SIDE),
     "avif": ("AVIF", AVIF_SIDE),
@@ -145,7 +143,7 @@ def export(
     peak = check_values("rgb", rgb)
     if sdr is not None:
         peak = check_values("sdr", sdr)
-    job = Job(
+    frame = Frame(
         rgb,
         alpha,
         peak if options.sdr_peak is None else options.sdr_peak,
@@ -156,7 +154,7 @@ def export(
         sdr,
     )
     with replacing(Path(path)) as temporary:
-        _WRITERS[name](temporary, job)
+        _WRITERS[name](temporary, frame)
 
 
 def open_stream(
@@ -199,9 +197,9 @@ def open_stream(
         check_exif(exif)
     if name == "png" and options.sdr_peak is None:
         raise ExportError(
-            "png row by row needs sdr_peak, as the maximum of the picture is not known beforehand"
+            "png row by row needs sdr_peak: the picture's maximum is unknown when its first row is written"
         )
-    head = Job(
+    head = Frame(
         np.empty((0, width, 3), np.float32),
         np.empty((0, width), np.float32) if has_alpha else None,
         1.0 if options.sdr_peak is None else options.sdr_peak,
@@ -219,7 +217,7 @@ def suffix_of(file_format: str) -> str:
 
 
 def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:
-    """Raise ExportError if the format cannot hold such a picture: to be known before the work."""
+    """Raise ExportError if the format cannot hold such a picture. Cheap: ask before the work."""
     name, high = _SIDES.get(file_format, ("", 2**31 - 1))
     if max(width, height) > high:
         raise ExportError(

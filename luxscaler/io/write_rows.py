@@ -1,8 +1,8 @@
 """A picture larger than memory, row by row from the top into a file that appears whole or not at all.
 
 Rows come in any number at once; they are checked, collected into the bands that suit a format, and encoded in
-a thread beside the caller's work. What a file says and how its values are rounded is the business of the
-modules that write whole pictures: each band goes through their functions, as a Job of its own.
+a second thread. Each band is a Frame and goes through the functions that write whole pictures, so that what a
+file says and how its values are rounded is the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,13 +16,14 @@ from luxscaler.errors import ExportError
 from luxscaler.io.atomic import Partial, translated
 from luxscaler.io.checks import check_rows
 from luxscaler.io.exr import write_rows as exr
-from luxscaler.io.frame import FloatArray, Job
+from luxscaler.io.frame import Frame
 from luxscaler.io.png import write_rows as png
 from luxscaler.io.pump import Pump
 from luxscaler.io.tiff import write_rows as tiff
+from luxscaler.picture import FloatArray
 
-Encode = Callable[[Path, Job, int, Iterator[Job]], None]
-"""(path, a Job without rows, the height, bands from the top) → a file."""
+Encode = Callable[[Path, Frame, int, Iterator[Frame]], None]
+"""(path, a Frame without rows, the height, bands from the top) → a file."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class StreamFormat:
     """How a format is streamed."""
 
     encode: Encode
-    band_rows: Callable[[Job], int]
+    band_rows: Callable[[Frame], int]
     """Rows of every band but the last."""
 
 
@@ -43,15 +44,15 @@ FORMATS = {
 
 
 class StreamWriter:
-    """Takes the rows. Not for several threads at once."""
+    """Takes the rows, from one thread at a time."""
 
-    def __init__(self, head: Job, height: int, band_rows: int, pump: Pump[Job]) -> None:
+    def __init__(self, head: Frame, height: int, band_rows: int, pump: Pump[Frame]) -> None:
         self._head, self._height, self._band_rows, self._pump = head, height, band_rows, pump
-        self._band: Job | None = None
+        self._band: Frame | None = None
         self._filled = 0
         self._failed = False
         self.rows = 0
-        """How many have come."""
+        """How many were written so far."""
 
     def write(self, rgb: FloatArray, alpha: FloatArray | None = None) -> None:
         """Write the next rows; they are copied, so the arrays may be used again.
@@ -62,7 +63,7 @@ class StreamWriter:
         Raises ExportError, here also for what went wrong with earlier rows. No file comes out after an error.
         """
         if self._failed:
-            raise ExportError("no rows can follow rows that could not be written")
+            raise ExportError("no more rows can be written: earlier ones failed")
         self._failed = True
         check_rows(self._head, rgb, alpha)
         if self.rows + len(rgb) > self._height:
@@ -98,15 +99,15 @@ class StreamWriter:
 
 
 @contextmanager
-def streaming(path: Path, name: str, head: Job, height: int) -> Iterator[StreamWriter]:
+def streaming(path: Path, name: str, head: Frame, height: int) -> Iterator[StreamWriter]:
     """Open a file of the format `name`; it is there when the block has ended without an error.
 
-    head: a Job without rows, (0, width, 3), and (0, width) where there is alpha. Raises ExportError.
+    head: a Frame without rows, (0, width, 3), and (0, width) where there is alpha. Raises ExportError.
     """
     kind = FORMATS[name]
     partial = Partial(path)
     try:
-        pump = Pump[Job](lambda bands: _encode(kind, path, partial.path, head, height, bands))
+        pump = Pump[Frame](lambda bands: _encode(kind, path, partial.path, head, height, bands))
         try:
             writer = StreamWriter(head, height, kind.band_rows(head), pump)
             yield writer
@@ -119,13 +120,13 @@ def streaming(path: Path, name: str, head: Job, height: int) -> Iterator[StreamW
 
 
 def _encode(
-    kind: StreamFormat, target: Path, path: Path, head: Job, height: int, bands: Iterator[Job]
+    kind: StreamFormat, target: Path, path: Path, head: Frame, height: int, bands: Iterator[Frame]
 ) -> None:
     with translated(target, path.name):
         kind.encode(path, head, height, bands)
 
 
-def _empty(head: Job, rows: int) -> Job:
+def _empty(head: Frame, rows: int) -> Frame:
     width = head.rgb.shape[1]
     alpha = None if head.alpha is None else np.empty((rows, width), np.float32)
     return replace(head, rgb=np.empty((rows, width, 3), np.float32), alpha=alpha)

@@ -1,10 +1,10 @@
-"""A picture of any size laid on disk as linear light, band by band: what a master is cut from.
+"""A picture of any size on disk as linear light, written band by band: what a master is cut from.
 
-    bytes ─ formats/rows ─→ samples of a band ─ formats/linearize ─→ upright float32 rows in a file
+    bytes ─ io/read_rows ─→ samples of a band ─ io/linearize ─→ upright float32 rows in a file
 
 The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
-Picture. `write_spool` runs in the decoding process (isolation/worker.py), and needs memory for a band only,
-where the format can be read in bands. `Spool` reads any part of it again.
+Picture. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can be read
+in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
 """
 
 import os
@@ -27,19 +27,19 @@ _INVERSE = {6: 8, 8: 6}
 """Orientations that are not their own inverse."""
 
 
-def spool_bytes(width: int, height: int, has_alpha: bool) -> int:
+def linear_bytes(width: int, height: int, has_alpha: bool) -> int:
     """Size of the arrays in the file."""
     return width * height * (4 if has_alpha else 3) * _FLOAT
 
 
-def write_spool(
+def write_linear_file(
     stream: BinaryIO, name: str, target: int, *, max_pixels: int, on_header: Callable[[int], None]
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
     on_header: called with the number of pixels that will be in memory at once. Infinite values become the
-    largest finite size of their band. Raises PictureError and PictureTooLargeError as read_picture does,
-    OSError when the disk is full.
+    largest finite size of their band. Raises PictureError, PictureTooLargeError, and OSError if the disk is
+    full.
     """
     with one_line_errors(name):
         stream.seek(0)
@@ -48,7 +48,7 @@ def write_spool(
         on_header(_pixels_at_once(info))
     width, height = upright_size(info)
     has_alpha = info.alpha is not Alpha.NONE
-    _reserve(target, spool_bytes(width, height, has_alpha))  # a full disk is no fault of the picture's
+    _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is not the picture's fault
     rgb, alpha = _mapped(target, width, height, has_alpha)
     seen = _Seen()
     with one_line_errors(name):
@@ -101,7 +101,7 @@ def _pixels_at_once(info: FileInfo) -> int:
 
 
 def _reserve(file: int, size: int) -> None:
-    """Now, or a full disk would kill this process as it writes into the mapping."""
+    """Claim the space: a disk that is full later would kill this process as it writes into the mapping."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
     else:
@@ -122,8 +122,8 @@ def _stored(array: FloatArray, info: FileInfo) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Spool:
-    """A picture laid on disk; any part of it can be read."""
+class LinearFile:
+    """A picture stored on disk as linear light; any part of it can be read."""
 
     path: Path
     width: int
@@ -132,7 +132,10 @@ class Spool:
     source: PictureSource
 
     def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
-        """Rows [top, bottom) and columns [left, right)."""
+        """Rows [top, bottom) and columns [left, right), read from disk into new arrays.
+
+        Raises PictureError where the file is shorter than the picture.
+        """
         size = (bottom - top, right - left)
         rgb = np.empty((*size, 3), np.float32)
         alpha = np.empty(size, np.float32) if self.has_alpha else None
@@ -154,9 +157,9 @@ class Spool:
             while view:
                 got = os.preadv(file.fileno(), [view], start)
                 if got == 0:
-                    raise PictureError(f"{self.path} is shorter than it was: it was changed meanwhile")
+                    raise PictureError(f"{self.path} is shorter than it was when it was written")
                 view, start = view[got:], start + got
 
     def whole(self) -> Picture:
-        """All of it."""
+        """The whole picture, in memory."""
         return self.region(0, self.height, 0, self.width)

@@ -5,13 +5,12 @@
 A decoding process is started once, with everything loaded that decoders need, and forks for each picture:
 that costs milliseconds. Its results come back in anonymous memory files, which are mapped, not copied.
 Readers in several threads get a process each; processes are kept for the next picture and end with this
-one, however it ends. What is isolated is failure: this is no sandbox against code that a file smuggles in.
+one, however it ends. What is isolated is failure: this is not a sandbox against code that a file smuggles in.
 
 Linux only, for its memory files. Elsewhere pictures are read in the calling process, without these limits.
 """
 
 import atexit
-import base64
 import json
 import mmap
 import os
@@ -28,8 +27,8 @@ import numpy as np
 
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io.read import Source, opened, read_picture
-from luxscaler.isolation.linear_file import Spool, write_spool
-from luxscaler.isolation.worker import LENGTH, MAX_PACKET, Job
+from luxscaler.isolation.linear_file import LinearFile, write_linear_file
+from luxscaler.isolation.worker import LENGTH, MAX_PACKET, DecodeTask
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
 from luxscaler.picture import Picture, PictureSource
 
@@ -47,28 +46,30 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 def read_picture_isolated(
     source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
 ) -> Picture:
-    """read_picture, in another process. Raises the same errors, and PictureError for three more:
+    """read_picture, in another process.
 
-    the decoder crashed, took longer than `limits` allow, or needed more memory.
+    Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or
+    needed more memory.
     """
     return _pool.read(source, max_pixels, limits or DecodeLimits())
 
 
-def spool_isolated(
+def decode_to_file(
     source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None
-) -> Spool:
-    """Decode a picture into a new file at `path`, band by band, in another process; raises as above.
+) -> LinearFile:
+    """Decode a picture into a new file at `path`, band by band, in another process.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Raises the errors of read_picture_isolated, and PictureError for a
+    file that cannot be written.
     """
     temporary = path.with_name(f"{path.name}.partial")
     try:
-        description = _pool.spool(source, temporary, max_pixels, limits or DecodeLimits())
+        description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     size = description["width"], description["height"]
-    return Spool(path, *size, description["alpha"], _source(description["source"]))
+    return LinearFile(path, *size, description["alpha"], PictureSource.from_json(description["source"]))
 
 
 def warm_up() -> None:
@@ -77,7 +78,7 @@ def warm_up() -> None:
 
 
 class _NoAnswerError(Exception):
-    """The decoding process has gone, or says nothing."""
+    """The decoding process has ended, or does not answer."""
 
 
 class _DecodingProcess:
@@ -102,11 +103,11 @@ class _DecodingProcess:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, job: Job, files: list[int]) -> dict[str, Any]:
+    def ask(self, task: DecodeTask, files: list[int]) -> dict[str, Any]:
         """Have the picture decoded; how the decoder ended. Raises _NoAnswerError."""
         try:
-            socket.send_fds(self._control, [json.dumps(asdict(job)).encode()], files)
-            self._control.settimeout(job.seconds + _GRACE_SECONDS)
+            socket.send_fds(self._control, [json.dumps(asdict(task)).encode()], files)
+            self._control.settimeout(task.seconds + _GRACE_SECONDS)
             packet = self._control.recv(MAX_PACKET)
         except OSError as error:
             raise _NoAnswerError from error
@@ -132,7 +133,7 @@ class _DecodingProcess:
 
 
 class DecoderPool:
-    """Decoding processes, started as they are needed. `preload` names modules that they import besides."""
+    """Decoding processes, started as they are needed; `preload` names more modules for them to import."""
 
     def __init__(self, preload: tuple[str, ...] = ()) -> None:
         self._preload = preload
@@ -141,24 +142,26 @@ class DecoderPool:
         self._idle: list[_DecodingProcess] = []
 
     def read(self, source: Source, max_pixels: int, limits: DecodeLimits) -> Picture:
-        """As read_picture_isolated."""
+        """Decode into memory. Raises PictureError."""
         if not IS_AVAILABLE:
             return read_picture(source, max_pixels=max_pixels)
         with opened(source) as (name, stream), _memory_file("luxscaler-pixels") as result:
-            job = Job(name, max_pixels, limits.seconds, limits.memory_bytes)
+            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes)
             with _as_file(source, stream) as file:
-                answer = self._ask(job, [file.fileno(), result.fileno()])
-            return _mapped(result, _outcome(job, answer, result))
+                answer = self._ask(task, [file.fileno(), result.fileno()])
+            return _mapped(result, _outcome(task, answer, result))
 
-    def spool(self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits) -> dict[str, Any]:
-        """As spool_isolated; what the decoder says about the picture."""
+    def decode_to_file(
+        self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits
+    ) -> dict[str, Any]:
+        """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             if not IS_AVAILABLE:
-                return _spool_here(stream, name, result, max_pixels)
-            job = Job(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True)
+                return _decode_here(stream, name, result, max_pixels)
+            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True)
             with _as_file(source, stream) as file:
-                answer = self._ask(job, [file.fileno(), result.fileno()])
-            return _outcome(job, answer, result)
+                answer = self._ask(task, [file.fileno(), result.fileno()])
+            return _outcome(task, answer, result)
 
     def warm_up(self) -> None:
         """Start a process if none is idle."""
@@ -173,22 +176,22 @@ class DecoderPool:
             self._end(process)
 
     def forget(self) -> None:
-        """In a fork of this process: start afresh."""
+        """In a fork of this process: begin without the parent's processes."""
         for process in self._all:
             process.forget()
         self._lock, self._all, self._idle = threading.Lock(), set(), []
 
-    def _ask(self, job: Job, files: list[int]) -> dict[str, Any]:
+    def _ask(self, task: DecodeTask, files: list[int]) -> dict[str, Any]:
         for last_try in (False, True):
-            process = self._take(job.name)
+            process = self._take(task.name)
             try:
-                answer = process.ask(job, files)
+                answer = process.ask(task, files)
             except _NoAnswerError as error:
                 self._end(process)
                 # An idle process may have been killed long ago; the second one was started just now.
                 if last_try:
-                    raise PictureError(f"{job.name} cannot be read: the decoding process ended") from error
-            except BaseException:  # Ctrl-C: nobody waits for this picture any more
+                    raise PictureError(f"{task.name} cannot be read: the decoding process ended") from error
+            except BaseException:  # Ctrl-C: the picture is no longer wanted
                 self._end(process)
                 raise
             else:
@@ -236,18 +239,15 @@ def _new_file(path: Path) -> BinaryIO:
         raise PictureError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 
 
-def _spool_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int) -> dict[str, Any]:
+def _decode_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int) -> dict[str, Any]:
     """Without isolation."""
     try:
-        width, height, alpha, source = write_spool(
+        width, height, alpha, source = write_linear_file(
             stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None
         )
     except OSError as error:
-        raise PictureError(f"{name} cannot be laid on disk: {error.strerror}") from error
-    values = asdict(source)
-    if source.exif is not None:
-        values["exif"] = base64.b64encode(source.exif)
-    return {"width": width, "height": height, "alpha": alpha, "source": values}
+        raise PictureError(f"{name} cannot be stored on disk: {error.strerror}") from error
+    return {"width": width, "height": height, "alpha": alpha, "source": source.to_json()}
 
 
 def _memory_file(name: str) -> BinaryIO:
@@ -255,7 +255,7 @@ def _memory_file(name: str) -> BinaryIO:
 
 
 def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
-    """The stream, or, where it is no file, its bytes in a memory file."""
+    """The stream, or, if the source is bytes, a memory file of them."""
     if not isinstance(source, bytes):
         return stream
     file = _memory_file("luxscaler-bytes")
@@ -265,30 +265,30 @@ def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
     return file
 
 
-def _outcome(job: Job, answer: dict[str, Any], result: BinaryIO) -> dict[str, Any]:
+def _outcome(task: DecodeTask, answer: dict[str, Any], result: BinaryIO) -> dict[str, Any]:
     """The description of the picture, or the error, that the decoder left."""
     if answer["timed_out"] or answer["exit"] == -signal.SIGXCPU:
-        raise PictureError(f"{job.name} cannot be read: decoding it took longer than {job.seconds:g} s")
+        raise PictureError(f"{task.name} cannot be read: decoding it took longer than {task.seconds:g} s")
     if answer["exit"] == -signal.SIGKILL:
         raise PictureError(
-            f"{job.name} cannot be read: its decoder was killed (signal 9), as happens when memory runs out"
+            f"{task.name} cannot be read: its decoder was killed (signal 9), as happens when memory runs out"
         )
     if answer["exit"] < 0:
-        raise PictureError(f"{job.name} cannot be read: its decoder crashed (signal {-answer['exit']})")
+        raise PictureError(f"{task.name} cannot be read: its decoder crashed (signal {-answer['exit']})")
     if answer["exit"] > 0:
-        raise PictureError(f"{job.name} cannot be read: its decoder ended with status {answer['exit']}")
+        raise PictureError(f"{task.name} cannot be read: its decoder ended with status {answer['exit']}")
     size = os.fstat(result.fileno()).st_size
     (length,) = LENGTH.unpack(os.pread(result.fileno(), LENGTH.size, size - LENGTH.size))
     description: dict[str, Any] = json.loads(os.pread(result.fileno(), length, size - LENGTH.size - length))
     if "error" in description:
-        raise _error(job, description)
+        raise _error(task, description)
     return description
 
 
-def _error(job: Job, description: dict[str, Any]) -> PictureError:
+def _error(task: DecodeTask, description: dict[str, Any]) -> PictureError:
     if description["error"] == "memory":
         return PictureError(
-            f"{job.name} cannot be read: decoding it needed more than {description['allowed'] / 1e6:,.0f} MB"
+            f"{task.name} cannot be read: decoding it needed more than {description['allowed'] / 1e6:,.0f} MB"
         )
     kind = PictureTooLargeError if description["error"] == PictureTooLargeError.__name__ else PictureError
     return kind(description["text"])
@@ -303,17 +303,7 @@ def _mapped(result: BinaryIO, description: dict[str, Any]) -> Picture:
     alpha = None
     if description["alpha"]:
         alpha = pixels[3 * count : 4 * count].view(np.float32).reshape(height, width)
-    return Picture(rgb, alpha, _source(description["source"]))
-
-
-def _source(values: dict[str, Any]) -> PictureSource:
-    """From what JSON made of it."""
-    exif, dpi = values.pop("exif"), values.pop("resolution_dpi")
-    return PictureSource(
-        **{**values, "notices": tuple(values["notices"])},
-        exif=None if exif is None else base64.b64decode(exif),
-        resolution_dpi=None if dpi is None else (dpi[0], dpi[1]),
-    )
+    return Picture(rgb, alpha, PictureSource.from_json(description["source"]))
 
 
 _pool = DecoderPool()

@@ -9,7 +9,6 @@ The answer is one packet of JSON. The result, if there is one, holds the pixels 
 float32, and JSON that describes both, with the length of that in its last 8 bytes.
 """
 
-import base64
 import ctypes
 import gc
 import importlib
@@ -24,7 +23,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,8 +31,8 @@ import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import preload, read_stream
-from luxscaler.isolation.linear_file import spool_bytes, write_spool
-from luxscaler.picture import Picture, PictureSource
+from luxscaler.isolation.linear_file import linear_bytes, write_linear_file
+from luxscaler.picture import Picture
 
 MAX_PACKET = 1 << 16
 LENGTH = struct.Struct("<Q")
@@ -43,14 +42,14 @@ BYTES_PER_PIXEL = 96
 """Memory for each pixel beyond that; measured: at most 54 (EXR with alpha and a NaN)."""
 _MAX_OPEN_FILES = 64
 _MAX_DESCRIPTION = 2**20
-"""Bytes of what is said of a picture: EXIF, notices."""
+"""Bytes of the description of a picture: EXIF, notices."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is asked for, besides the two files."""
+class DecodeTask:
+    """A request to decode; the two files come beside it."""
 
     name: str
     """What to call the picture in messages."""
@@ -75,14 +74,14 @@ def main() -> None:
         packet, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
         if not packet:
             return
-        answer = _serve(Job(**json.loads(packet)), files, control)
+        answer = _serve(DecodeTask(**json.loads(packet)), files, control)
         if answer is None:
             return
         control.send(json.dumps(answer).encode())
 
 
-def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any] | None:
-    """Fork, wait, and say how the fork ended; None if the caller has gone meanwhile."""
+def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[str, Any] | None:
+    """Fork, wait, and say how the fork ended; None if the caller has gone by then."""
     alive, held = os.pipe()
     started = time.monotonic()
     child = os.fork()
@@ -90,13 +89,13 @@ def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any]
         status = 1
         try:
             control.close()
-            status = _decode(job, *files)
+            status = _decode(task, *files)
         finally:
             os._exit(status)
     for file in (held, *files):
         os.close(file)
     try:
-        ready, _, _ = select.select([alive, control.fileno()], [], [], job.seconds)
+        ready, _, _ = select.select([alive, control.fileno()], [], [], task.seconds)
     finally:
         os.close(alive)
     # A fork that has ended by itself has its status already; the signal changes nothing then.
@@ -112,21 +111,21 @@ def _serve(job: Job, files: list[int], control: socket.socket) -> dict[str, Any]
     }
 
 
-def _decode(job: Job, source: int, result: int) -> int:
+def _decode(task: DecodeTask, source: int, result: int) -> int:
     """In the fork: read the picture and write the result; the exit status."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)  # OpenEXR prints what it finds wrong
-    _limit(job)
-    memory = _Memory(job.memory_bytes)
+    _limit(task)
+    memory = _Memory(task.memory_bytes)
     memory.allow(0)
     try:
         raw = io.FileIO(source)
-        raw.name = job.name  # tifffile wants a name, and a file of a number has none
+        raw.name = task.name  # tifffile wants a name, and a file opened by its descriptor has none
         with io.BufferedReader(raw) as stream:
-            if job.in_bands:
-                _spool(job, stream, result, memory)
+            if task.in_bands:
+                _write_bands(task, stream, result, memory)
             else:
-                picture = read_stream(stream, job.name, max_pixels=job.max_pixels, on_header=memory.allow)
+                picture = read_stream(stream, task.name, max_pixels=task.max_pixels, on_header=memory.allow)
                 _write(result, picture)
     except PictureError as error:
         lack = _is_memory(error)
@@ -137,23 +136,23 @@ def _decode(job: Job, source: int, result: int) -> int:
             _restart(result, {"error": type(error).__name__, "text": str(error)})
     except (MemoryError, OSError) as error:  # OSError: there is no room for the result
         memory.lift()
-        if job.in_bands and isinstance(error, OSError):
-            text = f"{job.name} cannot be laid on disk: {error.strerror}"
+        if task.in_bands and isinstance(error, OSError):
+            text = f"{task.name} cannot be stored on disk: {error.strerror}"
             _restart(result, {"error": "PictureError", "text": text})
         else:
             _restart(result, {"error": "memory", "allowed": memory.allowed})
     return 0
 
 
-def _limit(job: Job) -> None:
-    """Take away what a decoder does not need."""
+def _limit(task: DecodeTask) -> None:
+    """Limit this process to what a decoder needs."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         # The waiting process keeps the deadline; this is for the case that it cannot.
-        (resource.RLIMIT_CPU, int(job.seconds) + 2),
-        (resource.RLIMIT_FSIZE, _most_written(job)),
+        (resource.RLIMIT_CPU, int(task.seconds) + 2),
+        (resource.RLIMIT_FSIZE, _most_written(task)),
     ):
         _, hard = resource.getrlimit(kind)
         lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -162,9 +161,9 @@ def _limit(job: Job) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _most_written(job: Job) -> int:
+def _most_written(task: DecodeTask) -> int:
     """Bytes of the result."""
-    return spool_bytes(job.max_pixels, 1, True) + _MAX_DESCRIPTION if job.in_bands else job.memory_bytes
+    return linear_bytes(task.max_pixels, 1, True) + _MAX_DESCRIPTION if task.in_bands else task.memory_bytes
 
 
 class _Memory:
@@ -179,7 +178,7 @@ class _Memory:
         """Bytes."""
 
     def allow(self, pixels: int) -> None:
-        """As much as a picture of so many pixels needs, and no more than the most."""
+        """Let a picture of so many pixels have what it needs, up to the most."""
         self.allowed = min(self._most, BASE_BYTES + BYTES_PER_PIXEL * pixels)
         soft = self._before + self.allowed
         if self._hard != resource.RLIM_INFINITY:
@@ -187,16 +186,16 @@ class _Memory:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, self._hard))
 
     def lift(self) -> None:
-        """To say what went wrong, after it has."""
+        """Remove the limit, so that there is memory to say what went wrong."""
         resource.setrlimit(resource.RLIMIT_DATA, (self._hard, self._hard))
 
 
-def _spool(job: Job, stream: BinaryIO, result: int, memory: _Memory) -> None:
-    width, height, has_alpha, source = write_spool(
-        stream, job.name, result, max_pixels=job.max_pixels, on_header=memory.allow
+def _write_bands(task: DecodeTask, stream: BinaryIO, result: int, memory: _Memory) -> None:
+    width, height, has_alpha, source = write_linear_file(
+        stream, task.name, result, max_pixels=task.max_pixels, on_header=memory.allow
     )
-    os.lseek(result, spool_bytes(width, height, has_alpha), os.SEEK_SET)
-    _describe(result, {**_described(source), "height": height, "width": width, "alpha": has_alpha})
+    os.lseek(result, linear_bytes(width, height, has_alpha), os.SEEK_SET)
+    _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})
 
 
 def _write(result: int, picture: Picture) -> None:
@@ -204,14 +203,7 @@ def _write(result: int, picture: Picture) -> None:
     for piece in pieces:
         _write_all(result, np.ascontiguousarray(piece).data.cast("B"))
     size = {"height": picture.height, "width": picture.width, "alpha": picture.alpha is not None}
-    _describe(result, {**_described(picture.source), **size})
-
-
-def _described(source: PictureSource) -> dict[str, Any]:
-    values = asdict(source)
-    if values["exif"] is not None:
-        values["exif"] = base64.b64encode(values["exif"]).decode()
-    return {"source": values}
+    _describe(result, {"source": picture.source.to_json(), **size})
 
 
 def _describe(result: int, description: dict[str, Any]) -> None:
@@ -231,7 +223,7 @@ def _write_all(file: int, data: memoryview) -> None:
 
 
 def _is_memory(error: BaseException | None) -> bool:
-    """Whether an allocation that failed is at the bottom of it; C++ libraries only say so in their text."""
+    """Whether the cause is a failed allocation; C++ libraries only say so in their text."""
     while error is not None:
         if isinstance(error, MemoryError) or "bad_alloc" in str(error):
             return True

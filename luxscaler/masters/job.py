@@ -26,7 +26,7 @@ import numpy as np
 
 from luxscaler.backends.base import Intent, TileOutput
 from luxscaler.errors import JobError
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.picture import FloatArray, PictureSource
 
 SUFFIX = ".job"
@@ -176,10 +176,10 @@ class Job:
             ),
         )
 
-    def tile(self, number: int) -> Spool:
+    def tile(self, number: int) -> LinearFile:
         """A tile that is done, to be read in parts."""
         (row,) = self._rows("SELECT width, height, alpha FROM tiles WHERE number = ?", (number,))
-        return Spool(self._tile_path(number), row[0], row[1], bool(row[2]), PictureSource())
+        return LinearFile(self._tile_path(number), row[0], row[1], bool(row[2]), PictureSource())
 
     def _tile_path(self, number: int) -> Path:
         return self.folder / "tiles" / f"{number:06d}"

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from luxscaler.color import luminance
 from luxscaler.geometry import Span
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray, Picture
@@ -18,7 +19,6 @@ from luxscaler.tiling.plan import Plan
 
 _SEAM_CELL = 4
 """Source pixels a side that the seam figure sees as one."""
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 
 
 class _Detail:
@@ -73,7 +73,7 @@ class Observer:
         else:
             shown = np.concatenate((strip.rgb * strip.alpha[..., None], strip.alpha[..., None]), axis=2)
             self._preview.add(strip.top, shown)
-        luma = np.maximum(strip.sdr @ _LUMA, 0.0)
+        luma = np.maximum(luminance(strip.sdr), 0.0)
         self._luma.add(strip.top, (luma ** np.float32(1 / 2.4))[..., None])
 
     def preview(self) -> Picture:

@@ -9,7 +9,7 @@ from pathlib import Path
 from luxscaler.backends.base import Backend, Ledger, MasterContext, Tile, TileOutput
 from luxscaler.errors import TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.checks import check_tile
 from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
@@ -34,7 +34,7 @@ class Master:
     request: UpscaleRequest
     target: Path
     plan: Plan
-    spool: Spool
+    spool: LinearFile
     reference: Picture | None
     statistics: ToneStatistics
 

@@ -3,18 +3,16 @@
 Whether a file is the same as before is told by its SHA-256.
 """
 
-import base64
 import hashlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from luxscaler.errors import PictureError
-from luxscaler.isolation.linear_file import Spool, spool_bytes
-from luxscaler.isolation.pool import spool_isolated
+from luxscaler.isolation.linear_file import LinearFile, linear_bytes
+from luxscaler.isolation.pool import decode_to_file
 from luxscaler.masters.job import Job
 from luxscaler.options import DecodeLimits
 from luxscaler.picture import Picture, PictureSource
@@ -42,7 +40,7 @@ def lay_out(
     *,
     max_pixels: int,
     limits: DecodeLimits | None,
-) -> Spool:
+) -> LinearFile:
     """The picture in the job's folder; what an earlier run of the same job laid there is taken as it is."""
     path, note = job.spool_path, job.recall(_NOTE)
     if note is not None:
@@ -52,7 +50,7 @@ def lay_out(
     if isinstance(file, Picture):
         spool = _lay_samples(file, path)
     else:
-        spool = spool_isolated(file, path, max_pixels=max_pixels, limits=limits)
+        spool = decode_to_file(file, path, max_pixels=max_pixels, limits=limits)
     if job.lasts:
         _to_disk(path)
     job.remember(_NOTE, _to_note(spool))
@@ -67,7 +65,7 @@ def _digest_of_samples(picture: Picture) -> str:
     return digest.hexdigest()
 
 
-def _lay_samples(picture: Picture, path: Path) -> Spool:
+def _lay_samples(picture: Picture, path: Path) -> LinearFile:
     """A picture that is in memory, on disk as a decoder would have laid it."""
     try:
         with path.open("wb") as file:
@@ -76,12 +74,12 @@ def _lay_samples(picture: Picture, path: Path) -> Spool:
                     file.write(np.ascontiguousarray(samples).data)
     except OSError as error:
         raise PictureError(f"the picture cannot be laid on disk: {error.strerror}") from error
-    return Spool(path, picture.width, picture.height, picture.has_alpha, picture.source)
+    return LinearFile(path, picture.width, picture.height, picture.has_alpha, picture.source)
 
 
-def _is_whole(spool: Spool) -> bool:
+def _is_whole(spool: LinearFile) -> bool:
     try:
-        return spool.path.stat().st_size >= spool_bytes(spool.width, spool.height, spool.has_alpha)
+        return spool.path.stat().st_size >= linear_bytes(spool.width, spool.height, spool.has_alpha)
     except OSError:
         return False
 
@@ -92,18 +90,10 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _to_note(spool: Spool) -> str:
-    source = asdict(spool.source)
-    if spool.source.exif is not None:
-        source["exif"] = base64.b64encode(spool.source.exif).decode()
-    return json.dumps([spool.width, spool.height, spool.has_alpha, source])
+def _to_note(spool: LinearFile) -> str:
+    return json.dumps([spool.width, spool.height, spool.has_alpha, spool.source.to_json()])
 
 
-def _from_note(path: Path, note: str) -> Spool:
+def _from_note(path: Path, note: str) -> LinearFile:
     width, height, has_alpha, source = json.loads(note)
-    if source["exif"] is not None:
-        source["exif"] = base64.b64decode(source["exif"])
-    source["notices"] = tuple(source["notices"])
-    dpi = source["resolution_dpi"]
-    source["resolution_dpi"] = None if dpi is None else (dpi[0], dpi[1])
-    return Spool(path, width, height, has_alpha, PictureSource(**source))
+    return LinearFile(path, width, height, has_alpha, PictureSource.from_json(source))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from luxscaler import __version__
 from luxscaler.backends.base import Backend
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
@@ -24,12 +24,12 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling import code_values
 
 
-def places(spool: Spool, cuts: Plan) -> tuple[Box, ...]:
+def places(spool: LinearFile, cuts: Plan) -> tuple[Box, ...]:
     """Where the page shows the result at full size: where the picture has the most detail."""
     return choose_details(_small(spool), (cuts.output_width, cuts.output_height))
 
 
-def _small(spool: Spool) -> Picture:
+def _small(spool: LinearFile) -> Picture:
     ratio = min(1.0, math.sqrt(PREVIEW_PIXELS / (spool.width * spool.height)))
     return reduced(spool, max(1, round(spool.height * ratio)), max(1, round(spool.width * ratio)))
 
@@ -37,7 +37,7 @@ def _small(spool: Spool) -> Picture:
 def summary(
     request: UpscaleRequest,
     cuts: Plan,
-    spool: Spool,
+    spool: LinearFile,
     backend: Backend,
     job: Job,
     observer: Observer,
@@ -119,7 +119,7 @@ def _tiles(cuts: Plan, job: Job) -> list[TileFigure]:
     return figures
 
 
-def _enlarged(spool: Spool, cuts: Plan, box: Box, after: Picture) -> Picture:
+def _enlarged(spool: LinearFile, cuts: Plan, box: Box, after: Picture) -> Picture:
     """The same place of the source, by a cubic in code values (Keys 1981)."""
     margin = 2  # what the cubic sees beside the place
     left, top = box[0] * spool.width, box[1] * spool.height

@@ -22,7 +22,7 @@ from luxscaler.errors import InputError, JobError, StoppedError
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
 from luxscaler.io.write import STREAM_FORMATS, check_picture
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
@@ -200,7 +200,7 @@ def _patient(limits: DecodeLimits | None, cuts: Plan) -> DecodeLimits | None:
     return replace(limits, seconds=limits.seconds + cuts.width * cuts.height / _DECODED_PIXELS_PER_SECOND)
 
 
-def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: Spool) -> Master:
+def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:
     size = (cuts.output_width, cuts.output_height)
     check_picture(request.output_format, *size, transparent=is_transparent(picture))
     reference = reference_of(picture) if request.self_reference else None

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from luxscaler.color import luminance
 from luxscaler.errors import ExportError
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.report.previews import (
@@ -29,7 +30,6 @@ from luxscaler.report.previews import (
     MANTISSA_BITS,
     Box,
     encode_picture,
-    luminance,
     reduce_picture,
 )
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.color import REC709, encode_srgb, rgb_to_xyz
+from luxscaler.color import encode_srgb, luminance
 from luxscaler.picture import FloatArray, Picture
 
 Box = tuple[float, float, float, float]
@@ -38,12 +38,6 @@ _DROPPED = 10 - MANTISSA_BITS
 _LARGEST = 32768.0
 """Fifteen stops above white; a half float ends one stop higher."""
 _LEAST_ALPHA = np.float32(1e-6)
-_LUMINANCE = rgb_to_xyz(REC709)[1].astype(np.float32)
-
-
-def luminance(rgb: FloatArray) -> FloatArray:
-    """(height, width) luminance of linear Rec.709, 1.0 = SDR white."""
-    return np.asarray(rgb @ _LUMINANCE)
 
 
 def reduce_picture(picture: Picture, pixels: int = PREVIEW_PIXELS) -> Picture:

@@ -137,7 +137,7 @@ def test_notices_go_to_the_standard_error(checkpoint: str, tmp_path: Path) -> No
 BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "absent input": (["{folder}/absent.png", "{out}.exr"], "error: .*absent.png does not exist"),
     "folder as input": (["{folder}", "{out}.exr"], "error: .* is a directory"),
-    "text as input": (["{text}", "{out}.exr"], "error: text.png is no picture.*text"),
+    "text as input": (["{text}", "{out}.exr"], "error: text.png is not a picture.*text"),
     "too large": (["{tile}", "{out}.exr", "--max-pixels", "191"], "192 pixels .*the limit is 191"),
     "unknown suffix": (
         ["{tile}", "{out}.gif"],
@@ -155,7 +155,7 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "scale": (["{tile}", "{out}.exr", "--scale", "0.5"], "scale is 0.5"),
     "tile_box": (["{tile}", "{out}.exr", "--reference", "{tile}", "--tile-box", "1,2"], "tile_box is '1,2'"),
     "box alone": (["{tile}", "{out}.exr", "--tile-box", "0,0,1,1"], "tile_box .* global_reference"),
-    "bad reference": (["{tile}", "{out}.exr", "--reference", "{text}"], "reference: .*no picture"),
+    "bad reference": (["{tile}", "{out}.exr", "--reference", "{text}"], "reference: .*not a picture"),
     "device": (["{tile}", "{out}.exr", "--device", "tpu"], "device is 'tpu'; it must be one of auto, cpu"),
     "precision": (["{tile}", "{out}.exr", "--precision", "int8"], "precision is 'int8'"),
     "half on the CPU": (

@@ -22,8 +22,7 @@ from evaluation.baselines import (
     untouched,
 )
 from evaluation.blur import blurred
-from evaluation.renderings import luminance
-from luxscaler.color import decode_srgb
+from luxscaler.color import decode_srgb, luminance
 from luxscaler.picture import FloatArray
 
 P = 4.93

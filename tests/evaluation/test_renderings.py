@@ -12,9 +12,8 @@ from evaluation.renderings import (
     hable,
     hable_inverse,
     hard_clip,
-    luminance,
 )
-from luxscaler.color import encode_srgb
+from luxscaler.color import encode_srgb, luminance
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 SMOOTH = sorted(set(RENDERINGS) - {"JPEG 85"})

@@ -1,4 +1,4 @@
-"""What is no picture, or a damaged one, ends in one clear line, early and in little memory."""
+"""What is not a picture, or a damaged one, ends in one clear line, early and in little memory."""
 
 import os
 import struct
@@ -69,7 +69,7 @@ def message(source: Any, **options: Any) -> str:
     ("data", "expected"),
     [
         (b"", "the data is empty"),
-        (b"<!DOCTYPE html><html><body>404</body></html>", "the data is no picture: it looks like HTML"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "the data is not a picture: it looks like HTML"),
         (b"\xef\xbb\xbf\n <HTML>", "looks like HTML"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "looks like XML"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "looks like SVG"),
@@ -253,7 +253,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be opened" in message("a\0b.png") or "does not exist" in message("a\0b.png")
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
-    assert "is no file" in message(fifo)
+    assert "is not a file" in message(fifo)
     empty = tmp_path / "empty.png"
     empty.touch()
     assert message(empty) == "empty.png is empty"

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from luxscaler.io.exif import MAX_EXIF_BYTES, MAX_ITEM_BYTES
+from luxscaler.io.exif.read import MAX_EXIF_BYTES, MAX_ITEM_BYTES
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.io.write import export
 from luxscaler.isolation.pool import read_picture_isolated

@@ -26,12 +26,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from luxscaler.color import REC709, REC2020, decode_pq, rgb_to_rgb
+from luxscaler.color import REC709, REC709_TO_REC2020, REC2020, decode_pq, pq_signal, rgb_to_rgb
 from luxscaler.errors import ExportError
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.jxl.luminance import with_luminance
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.pq import TO_REC2020, pq
 from luxscaler.io.write import export
 
 FloatArray = NDArray[np.float32]
@@ -116,7 +115,7 @@ def test_light_levels_are_those_of_the_coded_picture(
 def test_png_pq_decodes_back_to_the_scene(tmp_path: Path, scene: FloatArray) -> None:
     """16 bits: within 1e-4 of each pixel's largest component, out-of-Rec.709 colours inside BT.2020 too."""
     scene[:20, :, 2] *= -0.02  # Rec.709 negative, BT.2020 positive
-    light = scene.astype(np.float64) @ TO_REC2020.T
+    light = scene.astype(np.float64) @ REC709_TO_REC2020.T
     inside = (light >= 0).all(axis=2)
     assert inside.mean() > 0.85
     alpha = np.linspace(0, 1, 96 * 128, dtype=np.float32).reshape(96, 128)
@@ -130,12 +129,12 @@ def test_png_pq_decodes_back_to_the_scene(tmp_path: Path, scene: FloatArray) -> 
 
 
 def test_the_coding_equals_that_of_the_reader() -> None:
-    np.testing.assert_allclose(TO_REC2020, rgb_to_rgb(REC709, REC2020), atol=1e-15)
+    np.testing.assert_allclose(REC709_TO_REC2020, rgb_to_rgb(REC709, REC2020), atol=1e-15)
     light = np.geomspace(1e-7, 1, 1000)
-    np.testing.assert_allclose(decode_pq(pq(light)), light * 10_000 / 203, rtol=1e-9)
+    np.testing.assert_allclose(decode_pq(pq_signal(light)), light * 10_000 / 203, rtol=1e-9)
     # SMPTE ST 2084, 5.3, at 0, 100, 1000 and 10,000 cd/m².
     np.testing.assert_allclose(
-        pq(np.array([0, 0.01, 0.1, 1])), [7.30955903e-7, 0.508078421, 0.751827097, 1], rtol=1e-8
+        pq_signal(np.array([0, 0.01, 0.1, 1])), [7.30955903e-7, 0.508078421, 0.751827097, 1], rtol=1e-8
     )
 
 
@@ -146,8 +145,8 @@ def test_the_coding_equals_that_of_the_reader() -> None:
 def test_avif_decodes_back_to_the_scene(tmp_path: Path, scene: FloatArray, bits: int) -> None:
     """Every code within one at quality 100; at the default, 45 dB in PQ code values at least."""
     alpha = np.linspace(0, 1, 96 * 128, dtype=np.float32).reshape(96, 128)
-    light = np.clip(scene.astype(np.float64) @ TO_REC2020.T * 203 / 10_000, 0, 1)
-    expected = pq(light) * (2**bits - 1)
+    light = np.clip(scene.astype(np.float64) @ REC709_TO_REC2020.T * 203 / 10_000, 0, 1)
+    expected = pq_signal(light) * (2**bits - 1)
     errors = {}
     for quality in (100, 90):
         path = tmp_path / f"{quality}.avif"
@@ -169,7 +168,7 @@ def test_avif_says_what_it_is(tmp_path: Path, scene: FloatArray, with_alpha: boo
     assert data[4:12] == b"ftypavif"
     at = data.index(b"colrnclx") + 8
     assert data[at : at + 7] == struct.pack(">3HB", 9, 16, 9, 0x80)  # full range
-    brightest = np.clip(scene.astype(np.float64) @ TO_REC2020.T * 203, 0, 10_000).max(axis=2)
+    brightest = np.clip(scene.astype(np.float64) @ REC709_TO_REC2020.T * 203, 0, 10_000).max(axis=2)
     at = data.index(b"clli") + 4
     assert struct.unpack_from(">2H", data, at) == (round(brightest.max()), round(brightest.mean()))
     with Image.open(path) as image:
@@ -177,7 +176,7 @@ def test_avif_says_what_it_is(tmp_path: Path, scene: FloatArray, with_alpha: boo
         assert image.getexif()[0x0131] == "LuxScaler 0.1.0"
         assert "estimated" in image.getexif()[0x010E]
         shown = np.asarray(image)[..., :3].astype(float)
-    expected = pq(np.clip(scene.astype(np.float64) @ TO_REC2020.T * 203 / 10_000, 0, 1)) * 255
+    expected = pq_signal(np.clip(scene.astype(np.float64) @ REC709_TO_REC2020.T * 203 / 10_000, 0, 1)) * 255
     assert np.abs(shown - expected).mean() < 1.5  # Pillow's libavif reads 8 of the 10 bits
 
 

@@ -118,7 +118,7 @@ def test_after_bad_rows_none_can_follow(old: Path) -> None:
         with opened(old) as writer:
             with pytest.raises(ExportError, match="finite"):
                 writer.write(spoilt((0, 0, 0), np.nan))
-            with pytest.raises(ExportError, match="no rows can follow"):
+            with pytest.raises(ExportError, match="no more rows can be written"):
                 writer.write(picture(30, 20, False)[0])
 
     with pytest.raises(ExportError, match="not complete"):
@@ -130,7 +130,7 @@ def test_two_writers_of_one_file_are_refused(old: Path) -> None:
     rgb, _ = picture(30, 20, False)
     with opened(old) as writer:
         writer.write(rgb[:10])
-        with pytest.raises(ExportError, match="another writer is at work on it"), opened(old):
+        with pytest.raises(ExportError, match="another process is writing it"), opened(old):
             pass
         writer.write(rgb[10:])
     assert old.read_bytes() != b"old"
@@ -280,7 +280,7 @@ def test_what_a_killed_writer_left_is_written_over(old: Path) -> None:
     assert process.stdout is not None
     for _ in range(20):
         process.stdout.readline()
-    with pytest.raises(ExportError, match="another writer"), opened(old):
+    with pytest.raises(ExportError, match="another process"), opened(old):
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)

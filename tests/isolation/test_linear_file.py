@@ -1,4 +1,4 @@
-"""Pictures laid on disk band by band: the same as read at once, in little memory, whole or not at all."""
+"""Pictures stored on disk band by band: the same as read at once, in little memory, whole or not at all."""
 
 import errno
 import struct
@@ -20,8 +20,8 @@ from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io import read_rows
 from luxscaler.io.read import header_of, read_picture
 from luxscaler.isolation import linear_file
-from luxscaler.isolation.linear_file import Spool, write_spool
-from luxscaler.isolation.pool import IS_AVAILABLE, spool_isolated
+from luxscaler.isolation.linear_file import LinearFile, write_linear_file
+from luxscaler.isolation.pool import IS_AVAILABLE, decode_to_file
 from luxscaler.options import DecodeLimits
 from luxscaler.picture import Picture
 from tests.conftest import ROOT
@@ -119,15 +119,15 @@ WHOLE: dict[str, bytes] = {
 }
 
 
-def spooled(data: bytes, folder: Path, max_pixels: int = 10**6) -> Spool:
+def laid_out(data: bytes, folder: Path, max_pixels: int = 10**6) -> LinearFile:
     """In this process."""
-    source, path = folder / "picture", folder / "spool"
+    source, path = folder / "picture", folder / "linear"
     source.write_bytes(data)
     with source.open("rb") as stream, path.open("w+b") as target:
-        size = write_spool(
+        size = write_linear_file(
             stream, "picture", target.fileno(), max_pixels=max_pixels, on_header=lambda _: None
         )
-    return Spool(path, *size)
+    return LinearFile(path, *size)
 
 
 def same(one: Picture, other: Picture) -> None:
@@ -155,7 +155,7 @@ def count_of_bands(data: bytes, folder: Path) -> int:
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("data", IN_BANDS.values(), ids=IN_BANDS)
 def test_bands_are_the_picture_to_the_last_bit(data: bytes, tmp_path: Path) -> None:
-    same(spooled(data, tmp_path).whole(), read_picture(data))
+    same(laid_out(data, tmp_path).whole(), read_picture(data))
 
 
 @pytest.mark.usefixtures("small_bands")
@@ -168,7 +168,7 @@ def test_these_really_come_in_bands(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
 def test_other_layouts_are_decoded_at_once_and_the_same(data: bytes, tmp_path: Path) -> None:
     assert count_of_bands(data, tmp_path) == 0
-    same(spooled(data, tmp_path).whole(), read_picture(data))
+    same(laid_out(data, tmp_path).whole(), read_picture(data))
 
 
 def turned(kind: str, orientation: int) -> bytes:
@@ -186,41 +186,41 @@ def turned(kind: str, orientation: int) -> bytes:
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp"])
 def test_pictures_are_upright(kind: str, orientation: int, tmp_path: Path) -> None:
     data = turned(kind, orientation)
-    spool = spooled(data, tmp_path)
-    same(spool.whole(), read_picture(data))
-    assert (spool.width < spool.height) == (orientation > 4)
+    file = laid_out(data, tmp_path)
+    same(file.whole(), read_picture(data))
+    assert (file.width < file.height) == (orientation > 4)
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png alpha", "tiff tiles", "exr tiles", "webp", "exr window"])
-def test_the_decoding_process_makes_the_same_spool(name: str, tmp_path: Path) -> None:
+def test_the_decoding_process_makes_the_same_file(name: str, tmp_path: Path) -> None:
     data = {**IN_BANDS, **WHOLE}[name]
     (tmp_path / "picture").write_bytes(data)
     for source in (data, tmp_path / "picture"):
-        same(spool_isolated(source, tmp_path / "spool", max_pixels=10**6).whole(), read_picture(data))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["picture", "spool"]
+        same(decode_to_file(source, tmp_path / "linear", max_pixels=10**6).whole(), read_picture(data))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["linear", "picture"]
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("alpha", [False, True])
 def test_any_region_can_be_read(alpha: bool, data: st.DataObject, tmp_path: Path) -> None:
-    file = png(RGBA if alpha else RGB)
-    spool, whole = spooled(file, tmp_path), read_picture(file)
+    data_of_file = png(RGBA if alpha else RGB)
+    laid, whole = laid_out(data_of_file, tmp_path), read_picture(data_of_file)
     top, left = data.draw(st.integers(0, 39)), data.draw(st.integers(0, 49))
     bottom, right = data.draw(st.integers(top + 1, 40)), data.draw(st.integers(left + 1, 50))
-    part = spool.region(top, bottom, left, right)
+    part = laid.region(top, bottom, left, right)
     np.testing.assert_array_equal(part.rgb, whole.rgb[top:bottom, left:right])
     if part.alpha is not None and whole.alpha is not None:
         np.testing.assert_array_equal(part.alpha, whole.alpha[top:bottom, left:right])
     assert (part.alpha is not None) == alpha
 
 
-def test_a_spool_that_was_cut_off_is_told(tmp_path: Path) -> None:
-    spool = spooled(png(RGB), tmp_path)
-    with spool.path.open("r+b") as file:
+def test_a_file_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    laid = laid_out(png(RGB), tmp_path)
+    with laid.path.open("r+b") as file:
         file.truncate(1000)
     with pytest.raises(PictureError, match="is shorter than it was"):
-        spool.whole()
+        laid.whole()
 
 
 # Damage
@@ -228,7 +228,7 @@ def test_a_spool_that_was_cut_off_is_told(tmp_path: Path) -> None:
 
 def refused(data: bytes, folder: Path) -> str:
     with pytest.raises(PictureError) as caught:
-        spool_isolated(data, folder / "spool", max_pixels=10**6)
+        decode_to_file(data, folder / "linear", max_pixels=10**6)
     assert list(folder.iterdir()) == []
     text = str(caught.value)
     assert text.startswith("the data ")
@@ -259,7 +259,7 @@ def test_where_the_file_is_cut_off_does_not_matter(name: str, tmp_path: Path) ->
         cut = data[: int(share * len(data))]
         expected, found = (
             outcome(lambda: read_picture(cut)),  # noqa: B023
-            outcome(lambda: spooled(cut, tmp_path).whole()),  # noqa: B023
+            outcome(lambda: laid_out(cut, tmp_path).whole()),  # noqa: B023
         )
         assert (found is None) == (expected is None)
 
@@ -271,7 +271,7 @@ def test_damage_never_shows_other_pixels_than_the_decoder(name: str, tmp_path: P
     for place in random.integers(len(data) // 4, len(data), 25):
         harmed = bytearray(data)
         harmed[place] ^= int(random.integers(1, 256))
-        found = outcome(lambda: spooled(bytes(harmed), tmp_path).whole())  # noqa: B023
+        found = outcome(lambda: laid_out(bytes(harmed), tmp_path).whole())  # noqa: B023
         if found is not None:
             same(found, read_picture(bytes(harmed)))
 
@@ -279,12 +279,12 @@ def test_damage_never_shows_other_pixels_than_the_decoder(name: str, tmp_path: P
 def test_no_picture_at_all(tmp_path: Path) -> None:
     refused(b"hello", tmp_path)
     with pytest.raises(PictureError, match="does not exist"):
-        spool_isolated(tmp_path / "none.png", tmp_path / "spool", max_pixels=100)
+        decode_to_file(tmp_path / "none.png", tmp_path / "linear", max_pixels=100)
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"cannot be written: No such file or directory$"):
-        spool_isolated(png(RGB), tmp_path / "none" / "spool", max_pixels=10**6)
+        decode_to_file(png(RGB), tmp_path / "none" / "linear", max_pixels=10**6)
 
 
 # Limits
@@ -292,7 +292,7 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_exactly_the_largest_picture_is_read_with_all_that_is_said_of_it(tmp_path: Path) -> None:
     data = pillow(RGBA, "PNG", exif=exif(1, adobe=True), dpi=(300, 300))
-    same(spool_isolated(data, tmp_path / "spool", max_pixels=2000).whole(), read_picture(data))
+    same(decode_to_file(data, tmp_path / "linear", max_pixels=2000).whole(), read_picture(data))
 
 
 @pytest.mark.parametrize("name", ["png", "webp"])
@@ -300,7 +300,7 @@ def test_exactly_the_largest_picture_is_read_with_all_that_is_said_of_it(tmp_pat
 def test_one_pixel_more_is_too_large(name: str, max_pixels: int, tmp_path: Path) -> None:
     data = {"png": png(RGB), "webp": pillow(RGB, "WEBP")}[name]
     with pytest.raises(PictureTooLargeError, match=r"has 2,000 pixels \(50 × 40\), the limit is ") as caught:
-        spool_isolated(data, tmp_path / "spool", max_pixels=max_pixels)
+        decode_to_file(data, tmp_path / "linear", max_pixels=max_pixels)
     assert str(caught.value).endswith(f"{max_pixels:,}")
     assert list(tmp_path.iterdir()) == []
 
@@ -309,10 +309,10 @@ def test_only_what_comes_in_bands_may_be_larger_than_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_rows, "MAX_WHOLE_PIXELS", 1999)
-    assert spooled(IN_BANDS["png"], tmp_path).width == 50
+    assert laid_out(IN_BANDS["png"], tmp_path).width == 50
     for data in (pillow(RGB, "WEBP"), WHOLE["tiff palette"], WHOLE["tiff double"]):
         with pytest.raises(PictureTooLargeError, match=r"the limit is 1,999 for its layout"):
-            spooled(data, tmp_path)
+            laid_out(data, tmp_path)
 
 
 @pytest.mark.slow
@@ -324,16 +324,16 @@ def test_a_large_picture_needs_little_memory(kind: str, tmp_path: Path) -> None:
         pillow(large, kind.upper(), **({"compress_level": 1} if kind == "png" else {}))
     )
     limits = DecodeLimits(memory_bytes=160 * 10**6)
-    spool = spool_isolated(tmp_path / "large", tmp_path / "spool", max_pixels=10**8, limits=limits)
-    assert (spool.width, spool.height) == (5000, 5000)
-    assert spool.region(4990, 5000, 0, 5000).rgb.max() > 0
+    file = decode_to_file(tmp_path / "large", tmp_path / "linear", max_pixels=10**8, limits=limits)
+    assert (file.width, file.height) == (5000, 5000)
+    assert file.region(4990, 5000, 0, 5000).rgb.max() > 0
 
 
 def test_lack_of_memory_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(pillow(Image.new("RGB", (3000, 3000)), "PNG"))
     limits = DecodeLimits(memory_bytes=60_000_000)
     with pytest.raises(PictureError, match=r"^large cannot be read: decoding it needed more than 60 MB$"):
-        spool_isolated(tmp_path / "large", tmp_path / "spool", max_pixels=10**8, limits=limits)
+        decode_to_file(tmp_path / "large", tmp_path / "linear", max_pixels=10**8, limits=limits)
     assert [path.name for path in tmp_path.iterdir()] == ["large"]
 
 
@@ -345,8 +345,8 @@ def test_lack_of_memory_is_one_line(tmp_path: Path) -> None:
 def test_values_that_are_not_finite_are_repaired_and_told_once(kind: str, tmp_path: Path) -> None:
     light = LIGHT[..., :3].copy()
     light[3, 4, 0], light[20, 5], light[39, 49, 2] = np.nan, np.nan, np.inf
-    spool = spooled(exr(planes(light)) if kind == "exr" else tiff(light, **RGB_TIFF), tmp_path)
-    picture = spool.whole()
+    file = laid_out(exr(planes(light)) if kind == "exr" else tiff(light, **RGB_TIFF), tmp_path)
+    picture = file.whole()
     assert np.isfinite(picture.rgb).all()
     assert picture.source.notices == ("3 pixels with NaN or infinite values were repaired",)
     assert picture.rgb[3, 4, 0] == 0.0
@@ -359,9 +359,9 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 from pathlib import Path
 from luxscaler.errors import PictureError
-from luxscaler.isolation.pool import spool_isolated
+from luxscaler.isolation.pool import decode_to_file
 try:
-    spool_isolated(Path(sys.argv[1]), Path(sys.argv[2]), max_pixels=10**6)
+    decode_to_file(Path(sys.argv[1]), Path(sys.argv[2]), max_pixels=10**6)
 except PictureError as error:
     print(error)
 """
@@ -369,9 +369,9 @@ except PictureError as error:
 
 def test_a_disk_that_is_too_small_is_no_fault_of_the_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(RGB))
-    arguments = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.png"), str(tmp_path / "spool")]
+    arguments = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.png"), str(tmp_path / "linear")]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "a.png cannot be laid on disk: File too large\n"
+    assert done.stdout == "a.png cannot be stored on disk: File too large\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
@@ -384,4 +384,4 @@ def test_a_full_disk_is_told_before_anything_is_decoded(
     monkeypatch.setattr(linear_file, "_reserve", full)
     monkeypatch.setattr(linear_file, "read_bands", None)
     with pytest.raises(OSError, match="No space left on device"):
-        spooled(png(RGB), tmp_path)
+        laid_out(png(RGB), tmp_path)

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import read_picture
-from luxscaler.isolation.linear_file import Spool
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters import source as source_module
 from luxscaler.masters.job import Job
 from luxscaler.masters.source import digest_of, lay_out
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.tiling import overview
 from luxscaler.tiling.overview import reduced, sample
-from tests.isolation.test_linear_file import same, spooled
+from tests.isolation.test_linear_file import laid_out as linear_file
+from tests.isolation.test_linear_file import same
 from tests.masters.test_observer import area_means
 from tests.support.picture_files import exif, noise, pillow, png
 
@@ -25,8 +26,8 @@ RGBA = noise(40, 50, 4)
 seldom = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def a_spool(folder: Path, height: int = 40, width: int = 50, *, alpha: bool = True) -> Spool:
-    return spooled(png(noise(height, width, 4 if alpha else 3)), folder)
+def a_spool(folder: Path, height: int = 40, width: int = 50, *, alpha: bool = True) -> LinearFile:
+    return linear_file(png(noise(height, width, 4 if alpha else 3)), folder)
 
 
 def touched_means(array: FloatArray, size: tuple[int, int]) -> FloatArray:
@@ -106,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
             digest_of(path)
 
 
-def laid_out(data: bytes | Picture, job: Job) -> Spool:
+def laid_out(data: bytes | Picture, job: Job) -> LinearFile:
     return lay_out(data, job, max_pixels=10**6, limits=None)
 
 
@@ -118,10 +119,10 @@ def test_the_second_run_of_a_job_does_not_decode_again(
     first = laid_out(data, job)
     job.close()
 
-    def fail(*_: Any, **__: Any) -> Spool:
+    def fail(*_: Any, **__: Any) -> LinearFile:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(source_module, "spool_isolated", fail)
+    monkeypatch.setattr(source_module, "decode_to_file", fail)
     job = Job(tmp_path / "a.job", {})
     assert laid_out(data, job) == first
     same(first.whole(), read_picture(data))

@@ -447,7 +447,7 @@ def test_a_webp_too_wide_is_refused_before_the_network_runs(tmp_path: Path) -> N
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     html = _fails(UpscaleRequest(b"<html>"), untouched, tmp_path, PictureError)
-    assert html == "the data is no picture: it looks like HTML"
+    assert html == "the data is not a picture: it looks like HTML"
     tile = pillow(noise(), "PNG")
     assert "reference: " in _fails(UpscaleRequest(tile, b""), untouched, tmp_path, PictureError)
 

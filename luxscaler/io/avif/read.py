@@ -13,7 +13,7 @@ import imagecodecs
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import from_exif_item
+from luxscaler.io.exif.read import from_exif_item
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import Meta, exif_item, read_meta
 

@@ -3,7 +3,7 @@
 Luminance Y is a weighted sum of R, G and B whose weights follow from the chromaticities; chroma is
 RY = (R − Y) / Y and BY = (B − Y) / Y, stored for every second pixel of every second row ("Technical
 Introduction to OpenEXR", luminance/chroma images). Between its places chroma is interpolated linearly:
-OpenEXR's own 27-tap filter is sharper and rings at edges. This module reads no file.
+OpenEXR's own 27-tap filter is sharper and rings at edges.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def to_rgb(y: FloatArray, ry: FloatArray, by: FloatArray, primaries: Primaries) 
 
 
 def _enlarged(chroma: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Every sample at its place, the mean of two between; what lies beyond the last is as the last."""
+    """Every sample at its place, the mean of two between them; beyond the last one, the last one."""
     height, width = shape
     rows = np.empty((height, chroma.shape[1]), np.float32)
     _fill(rows, chroma)

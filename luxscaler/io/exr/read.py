@@ -2,8 +2,8 @@
 
 The picture is the display window; the data window is laid into it, and what it does not cover is black
 (transparent, if there is alpha), as the format defines. Other layouts (deep, several parts, layers only) are
-refused by name. OpenEXR prints what it finds wrong with a damaged file on standard
-error before it raises; its Python binding has no switch for that.
+refused by name. OpenEXR prints what it finds wrong with a damaged file on standard error before it raises;
+its Python binding has no switch for that.
 """
 
 from contextlib import closing
@@ -17,7 +17,7 @@ from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.exif import Metadata, from_texts, resolution
+from luxscaler.io.exif.read import Metadata, from_texts, resolution
 from luxscaler.io.exr.chroma import CHROMA_STEP, to_rgb
 
 _FLAT = (OpenEXR.scanlineimage, OpenEXR.tiledimage)
@@ -144,8 +144,7 @@ def _coding(header: dict[str, Any]) -> tuple[ColorCoding, tuple[str, ...]]:
     if stored is None:
         return ColorCoding(f"{_LINEAR} (assumed)", keep_linear), ()
     values = tuple(float(value) for value in stored)
-    known = (*REC709.red, *REC709.green, *REC709.blue, *REC709.white)
-    if np.allclose(values, known, atol=_CHROMATICITY_TOLERANCE):
+    if np.allclose(values, REC709.chromaticities, atol=_CHROMATICITY_TOLERANCE):
         return ColorCoding(_LINEAR, keep_linear), ()
     red, green, blue, white = zip(values[0::2], values[1::2], strict=True)
     return from_chromaticities("linear, EXR chromaticities", keep_linear, Primaries(red, green, blue, white))

@@ -7,10 +7,12 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.io.exif_write import owner_and_date
+from luxscaler.color import REC709
+from luxscaler.io.exif.describe import owner_and_date
 from luxscaler.io.float_rounding import round_mantissa, to_half
-from luxscaler.io.frame import D65, ESTIMATED_RANGE_COMMENT, REC709, THREADS, WHITE_CD_M2, Job
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
 from luxscaler.io.options import ExportOptions
+from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 _COMPRESSIONS = {
     "zip": OpenEXR.ZIP_COMPRESSION,
@@ -24,50 +26,50 @@ _PIZ_MANTISSA_BITS = 16
 _POOL = threading.Lock()
 
 
-def write_exr(path: Path, job: Job) -> None:
+def write_exr(path: Path, frame: Frame) -> None:
     """Scan lines or tiles of float32 or half floats, R, G, B and, where there is one, A."""
-    options = job.options
+    options = frame.options
     header = {
         "compression": _COMPRESSIONS[codec(options)],
         "type": OpenEXR.tiledimage if options.exr_tile else OpenEXR.scanlineimage,
-        **attributes(job),
+        **attributes(frame),
     }
     if options.exr_tile:
         tiles = header["tiles"] = OpenEXR.TileDescription()
         tiles.xSize = tiles.ySize = options.exr_tile
-    stored = stored_samples(job)
+    stored = stored_samples(frame)
     with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
         if OpenEXR.global_thread_count() < THREADS:
             OpenEXR.set_global_thread_count(THREADS)
-    with OpenEXR.File(header, {"RGB" if job.alpha is None else "RGBA": stored}) as file:
+    with OpenEXR.File(header, {"RGB" if frame.alpha is None else "RGBA": stored}) as file:
         file.write(str(path))
 
 
-def attributes(job: Job) -> dict[str, str | float | int | tuple[float, ...]]:
+def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]:
     """Return what the file says beside its pixels and their layout: attributes by their names."""
     found: dict[str, str | float | int | tuple[float, ...]] = {
-        "chromaticities": REC709 + D65,
-        "whiteLuminance": WHITE_CD_M2,
+        "chromaticities": REC709.chromaticities,
+        "whiteLuminance": REFERENCE_WHITE_CD_M2,
         "colorInteropID": "lin_rec709_scene",
-        "software": job.options.software,
-        **{f"luxscaler:{key}": _exr_value(value) for key, value in job.metadata.items()},
+        "software": frame.options.software,
+        **{f"luxscaler:{key}": _exr_value(value) for key, value in frame.metadata.items()},
     }
-    if job.options.estimated_range:
+    if frame.options.estimated_range:
         found["comments"] = ESTIMATED_RANGE_COMMENT
-    if job.resolution_dpi:
-        found["xDensity"] = float(job.resolution_dpi[0])
-    owner, taken = owner_and_date(job)
+    if frame.resolution_dpi:
+        found["xDensity"] = float(frame.resolution_dpi[0])
+    owner, taken = owner_and_date(frame)
     return found | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
 
 
-def stored_samples(job: Job) -> NDArray[np.float32 | np.float16]:
+def stored_samples(frame: Frame) -> NDArray[np.float32 | np.float16]:
     """Return (height, width, 3 or 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
-    samples = job.interleaved()
-    if job.alpha is not None:
-        samples[..., :3] *= job.alpha[..., None]
-    if job.options.exr_type == "half":
+    samples = frame.interleaved()
+    if frame.alpha is not None:
+        samples[..., :3] *= frame.alpha[..., None]
+    if frame.options.exr_type == "half":
         return to_half(samples)
-    return round_mantissa(samples, job.options.mantissa_bits)
+    return round_mantissa(samples, frame.options.mantissa_bits)
 
 
 def codec(options: ExportOptions) -> str:

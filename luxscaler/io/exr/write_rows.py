@@ -10,14 +10,14 @@ from typing import Any
 
 from luxscaler.errors import ExportError
 from luxscaler.io.exr.write import attributes, codec, stored_samples
-from luxscaler.io.frame import THREADS, Job
+from luxscaler.io.frame import THREADS, Frame
 
 _BAND_BYTES = 32 << 20
 _BAND_STEP = 64
 """Rows: whole blocks of every codec (at most 32), and several of them for the threads."""
 
 
-def band_rows(head: Job) -> int:
+def band_rows(head: Frame) -> int:
     """Return a row of tiles, or scan lines of about 32 MiB."""
     if head.options.exr_tile:
         return head.options.exr_tile
@@ -26,7 +26,7 @@ def band_rows(head: Job) -> int:
     return max(1, _BAND_BYTES // (width * channels * 4) // _BAND_STEP) * _BAND_STEP
 
 
-def write_exr_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -> None:
+def write_exr_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the bands, which are of `band_rows` rows, the last one of what is left."""
     oiio = _library()
     spec = _spec(oiio, head, height)
@@ -62,7 +62,7 @@ def _library() -> Any:
     return OpenImageIO
 
 
-def _spec(oiio: Any, head: Job, height: int) -> Any:
+def _spec(oiio: Any, head: Frame, height: int) -> Any:
     options = head.options
     channels = 3 if head.alpha is None else 4
     spec = oiio.ImageSpec(head.rgb.shape[1], height, channels, options.exr_type)

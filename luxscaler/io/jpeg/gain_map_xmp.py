@@ -1,8 +1,7 @@
 """What a gain-map JPEG says in XMP, for readers from before ISO 21496-1: Android 14, older Chromium.
 
 The base names the two pictures of the file (Ultra HDR image format 1.0, GContainer), the map how it is meant
-(Adobe gain map 1.0, namespace hdrgm). Where in the file these packets go, and what the numbers are, is not
-known here.
+(Adobe gain map 1.0, namespace hdrgm).
 """
 
 _MARKER = b"http://ns.adobe.com/xap/1.0/\0"

@@ -8,15 +8,11 @@ truncated data as long as ImageFile.LOAD_TRUNCATED_IMAGES keeps its default.
 
 from typing import BinaryIO
 
-import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin
 
-from luxscaler.errors import PictureError
-from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, CMYK_ASSUMED, CMYK_NOTICE, SRGB_ASSUMED, ColorCoding
-from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import Resolution, from_exif, resolution
-from luxscaler.io.exif_marks import Exif, read_exif
-from luxscaler.io.icc import profile_coding
+from luxscaler.io.decoder import Alpha, FileInfo, Samples
+from luxscaler.io.exif.read import from_exif, read_marks
+from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
@@ -44,13 +40,9 @@ class PillowDecoder:
     def read_info(self, stream: BinaryIO) -> FileInfo:
         """Read the header."""
         image = self._open(stream)
-        target = _target_mode(image)
-        exif = read_exif(image.info.get("exif"))
-        alpha = target in ("RGBA", "LA")
-        channels = len(Image.new(target, (1, 1)).getbands())
-        coding, notices = _coding(image, exif, channels - alpha)
-        if target == "CMYK" and coding.icc is None:
-            coding, notices = CMYK_ASSUMED, (*notices, CMYK_NOTICE)
+        mode = eight_bit_mode(image)
+        marks = read_marks(image.info.get("exif"))
+        coding, notices = image_coding(image, marks, mode)
         if getattr(image, "is_animated", False):
             notices += ("an animation: the first picture is read",)
         if self._name == "jpeg" and _has_gain_map(stream):
@@ -60,53 +52,23 @@ class PillowDecoder:
             width=image.width,
             height=image.height,
             bits=8,
-            channels=channels,
+            channels=len(Image.new(mode, (1, 1)).getbands()),
             coding=coding,
-            alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
-            orientation=exif.orientation,
+            alpha=Alpha.STRAIGHT if has_alpha(mode) else Alpha.NONE,
+            orientation=marks.orientation,
             notices=notices,
-            metadata=from_exif(image.info.get("exif"), _resolution(image)),
+            metadata=from_exif(image.info.get("exif"), image_resolution(image)),
         )
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG002 (Decoder)
         """Decode with Pillow, palettes expanded. Adobe's inverted CMYK comes out with 255 = full ink."""
         image = self._open(stream)
         image.load()
-        target = _target_mode(image)
-        return with_channels(np.asarray(image if image.mode == target else image.convert(target)))
+        return eight_bit_samples(image, eight_bit_mode(image))
 
     def _open(self, stream: BinaryIO) -> ImageFile.ImageFile:
         stream.seek(0)
         return _CLASSES[self._name](stream)
-
-
-def _target_mode(image: Image.Image) -> str:
-    """The mode with one uint8 per channel that holds what the file holds."""
-    if image.mode == "L" and "transparency" in image.info:
-        return "LA"  # a GIF whose palette is a grey ramp
-    if image.mode in ("L", "RGB", "RGBA", "LA", "CMYK"):
-        return image.mode
-    if image.mode == "1":
-        return "L"
-    if image.mode == "P":
-        return "RGBA" if "transparency" in image.info else "RGB"
-    raise PictureError(f"has the pixel layout {image.mode!r}, which is not supported")
-
-
-def _coding(image: Image.Image, exif: Exif, channels: int) -> tuple[ColorCoding, tuple[str, ...]]:
-    profile = image.info.get("icc_profile")
-    notices: tuple[str, ...] = ()
-    if profile:
-        coding, notices = profile_coding(profile, channels)
-        if coding is not None:
-            return coding, notices
-    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
-
-
-def _resolution(image: Image.Image) -> Resolution | None:
-    """Of JFIF, where it has a unit, and of BMP."""
-    x, y = image.info.get("dpi", (0, 0))
-    return resolution(float(x), float(y))
 
 
 def _has_gain_map(stream: BinaryIO) -> bool:

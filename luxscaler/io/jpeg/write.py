@@ -1,9 +1,9 @@
-"""JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for those that know HDR.
+"""JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for HDR displays.
 
 Two JPEGs in one file (CIPA DC-007, "multi-picture format"): the base, sRGB, and a map of log2(HDR / SDR) of
-each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. The
-base is the SDR picture as it is known, and so this is written here: libultrahdr, behind imagecodecs, makes a
-base of its own from the HDR picture.
+each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. This
+is written here because the SDR picture is given: libultrahdr, behind imagecodecs, computes a base of its own
+from the HDR picture.
 """
 
 import io
@@ -15,18 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from luxscaler.io.exif_write import describe
-from luxscaler.io.frame import WHITE_CD_M2, FloatArray, Job, in_bands
-from luxscaler.io.icc_write import srgb_profile
+from luxscaler.color import PQ_PEAK_CD_M2, decode_srgb
+from luxscaler.io.exif.describe import describe
+from luxscaler.io.exif.ifd import LONG, UNDEFINED, Entries, tiff_block
+from luxscaler.io.frame import Frame, in_bands
+from luxscaler.io.icc import srgb_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
-from luxscaler.io.pq import PEAK_CD_M2
-from luxscaler.io.sdr import decode_srgb, encode_sdr
+from luxscaler.io.sdr import encode_sdr
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 MAX_SIDE = 65500
 """Pixels a side that libjpeg takes."""
 _QUALITY = 95
 _OFFSET = 1 / 64  # added to both before the ratio, so that black has one
 _MIN_PEAK = 1.001  # readers refuse a headroom of 0
+_LARGEST = PQ_PEAK_CD_M2 / REFERENCE_WHITE_CD_M2  # linear value of 10,000 cd/m²
 _FRACTION = 1 << 20  # denominator of the metadata's numbers
 _ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _MAX_SEGMENT = 65533
@@ -34,17 +37,17 @@ _START = b"\xff\xd8"
 _INDEX_BYTES = 82  # of the multi-picture index from its TIFF header on: 8, directory 42, two entries 32
 
 
-def write_jpeg(path: Path, job: Job) -> None:
+def write_jpeg(path: Path, frame: Frame) -> None:
     """Write Rec.709, HDR clipped at 0 and at 10,000 cd/m²; there is no alpha."""
-    base = encode_sdr(job, np.dtype(np.uint8), job.sdr)[..., :3]
-    codes, low, high = _gain_map(job.rgb, base)
-    headroom = math.log2(np.clip(job.rgb.max(), _MIN_PEAK, PEAK_CD_M2 / WHITE_CD_M2))
+    base = encode_sdr(frame, np.dtype(np.uint8), frame.sdr)[..., :3]
+    codes, low, high = _gain_map(frame.rgb, base)
+    headroom = math.log2(np.clip(frame.rgb.max(), _MIN_PEAK, _LARGEST))
     gain = _jpeg(codes)
     said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
     said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
     gain = _START + said + gain[2:]
 
-    exif = describe(job).tobytes()
+    exif = describe(frame).tobytes()
     picture = _jpeg(base, srgb_profile())
     head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
     head += _segment(0xE1, base_xmp(len(gain)))
@@ -65,7 +68,7 @@ def _gain_map(rgb: FloatArray, base: NDArray[np.uint8 | np.uint16]) -> tuple[NDA
     linear = decode_srgb(np.arange(256) / 255)
 
     def compare(band: slice) -> None:
-        hdr = np.clip(rgb[band], 0, PEAK_CD_M2 / WHITE_CD_M2, dtype=np.float64)
+        hdr = np.clip(rgb[band], 0, _LARGEST, dtype=np.float64)
         ratio[band] = np.log2((hdr + _OFFSET) / (linear[base[band]] + _OFFSET))
 
     in_bands(height, width, compare)
@@ -94,14 +97,14 @@ def _metadata(low: float, high: float, headroom: float) -> bytes:
 
 def _index(first_size: int, second_size: int, second_at: int) -> bytes:
     """Version, number of pictures, and for each attribute, size and place (the first has none)."""
-    ascii_version, long, undefined = b"0100", 4, 7
-    directory = struct.pack(">H", 3)
-    directory += struct.pack(">2HI4s", 0xB000, undefined, 4, ascii_version)
-    directory += struct.pack(">2H2I", 0xB001, long, 1, 2)
-    directory += struct.pack(">2H2I", 0xB002, undefined, 32, _INDEX_BYTES - 32)
     first = struct.pack(">3I2H", 0x030000, first_size, 0, 0, 0)  # the primary picture
     second = struct.pack(">3I2H", 0, second_size, second_at, 0, 0)
-    return b"MM\0*" + struct.pack(">I", 8) + directory + bytes(4) + first + second
+    entries: Entries = {
+        0xB000: (UNDEFINED, 4, b"0100"),
+        0xB001: (LONG, 1, struct.pack(">I", 2)),
+        0xB002: (UNDEFINED, 32, first + second),
+    }
+    return tiff_block(">", entries)
 
 
 def _segment(marker: int, data: bytes) -> bytes:

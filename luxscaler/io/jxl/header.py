@@ -1,18 +1,17 @@
 """The header of a JPEG XL codestream, bit by bit: size, depth, channels, colour.
 
-libjxl as imagecodecs binds it tells none of that before it has decoded, and nothing of colour at all.
-Source: ISO/IEC 18181-1:2024, annexes A to E; the names of fields are its own where they are short.
+imagecodecs' libjxl tells none of that before it has decoded, and nothing about colour at all.
+Source: ISO/IEC 18181-1:2024, annexes A to E, with its names of fields where they are short.
 """
 
 from dataclasses import dataclass
 
 from luxscaler.errors import PictureError
+from luxscaler.io.jxl.bits import BitReader, Choices
 
-_Choices = tuple[tuple[int, int], ...]
-"""What the two selector bits of a U32 choose: the number of bits to read, and what is added to them."""
-
-_SIZE: _Choices = ((9, 1), (13, 1), (18, 1), (30, 1))
-_ENUM: _Choices = ((0, 0), (0, 1), (4, 2), (6, 18))
+_SIGNATURE_BITS = 16
+_SIZE: Choices = ((9, 1), (13, 1), (18, 1), (30, 1))
+_ENUM: Choices = ((0, 0), (0, 1), (4, 2), (6, 18))
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _CUSTOM = 2
 _RGB, _GREY = 0, 1
@@ -41,6 +40,17 @@ class Color:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where a field could be put in (luminance.py), in bits from the signature on."""
+
+    extra_fields: int
+    """The flag of the extra fields: orientation, animation, and whether there is a ToneMapping."""
+    has_extra_fields: bool
+    color_end: int
+    """Behind the colour encoding: ToneMapping, if there is one, then extensions."""
+
+
+@dataclass(frozen=True)
 class JxlHeader:
     """What is needed of SizeHeader and ImageMetadata."""
 
@@ -55,42 +65,28 @@ class JxlHeader:
     alpha_associated: bool = False
     ignored_channels: int = 0
     color: Color = Color()
+    places: Places | None = None
+    """None if the header says that all of it is as usual."""
 
 
 def read_jxl_header(data: bytes) -> JxlHeader:
     """Read the head of a codestream, from its signature ff 0a on. Raises PictureError where it is cut off."""
-    return _Reader(data).header()
+    try:
+        return _Header(data, _SIGNATURE_BITS).header()
+    except ValueError as error:
+        raise PictureError("is truncated: there is no whole JPEG XL header") from error
 
 
-class _Reader:
-    """Bits, least significant first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._bits = int.from_bytes(data, "little")
-        self._left = 8 * len(data)
-        self.u(16)
-
-    def u(self, count: int) -> int:
-        self._left -= count
-        if self._left < 0:
-            raise PictureError("is truncated: there is no whole JPEG XL header")
-        value = self._bits & ((1 << count) - 1)
-        self._bits >>= count
-        return value
-
-    def flag(self) -> bool:
-        return bool(self.u(1))
-
-    def u32(self, choices: _Choices) -> int:
-        bits, offset = choices[self.u(2)]
-        return self.u(bits) + offset
+class _Header(BitReader):
+    """Reads the fields in their order."""
 
     def header(self) -> JxlHeader:
         width, height = self.size()
         if self.flag():
             return JxlHeader(width, height)
         orientation, animated = 1, False
-        if self.flag():
+        extra_fields, has_extra_fields = self.at, self.flag()
+        if has_extra_fields:
             orientation = self.u(3) + 1
             if self.flag():
                 self.size()
@@ -120,6 +116,7 @@ class _Reader:
             alpha_associated=bool(alphas and alphas[0]),
             ignored_channels=len(extras) - bool(alphas),
             color=color,
+            places=Places(extra_fields, has_extra_fields, self.at),
         )
 
     def size(self) -> tuple[int, int]:
@@ -132,7 +129,7 @@ class _Reader:
         return (8 * (self.u(5) + 1) if small else self.u32(_SIZE)), height
 
     def preview(self) -> None:
-        choices: _Choices = ((0, 16), (0, 32), (5, 1), (9, 33))
+        choices: Choices = ((0, 16), (0, 32), (5, 1), (9, 33))
         if not self.flag():
             choices = ((6, 1), (8, 65), (10, 321), (12, 1345))
         self.u32(choices)
@@ -184,6 +181,7 @@ class _Reader:
                 corners = (self.point(), self.point(), self.point())
         gamma = self.u(24) / 1e7 if self.flag() else 0.0
         transfer = 0 if gamma else self.u32(_ENUM)
+        self.u32(_ENUM)  # rendering intent
         return space == _GREY, Color(False, white, primaries, transfer, gamma, white_point, corners)
 
     def point(self) -> Point:

@@ -15,7 +15,7 @@ from luxscaler.color import D65, DCI_P3, DISPLAY_P3, REC709, REC2020, Point, Pri
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import MAX_ITEM_BYTES, from_exif_item
+from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item
 from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import Color, read_jxl_header
 

@@ -1,16 +1,17 @@
 """JPEG XL: the master for the web, float32, lossless, linear Rec.709, 1.0 = SDR white, straight alpha."""
 
-import struct
 from pathlib import Path
 
 import imagecodecs
 
-from luxscaler.io.exif_write import describe, tiff_block
-from luxscaler.io.frame import THREADS, WHITE_CD_M2, Job
+from luxscaler.io.exif.describe import exif_item
+from luxscaler.io.frame import THREADS, Frame
+from luxscaler.io.isobmff import box
 from luxscaler.io.jxl.luminance import with_luminance
+from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 
-def write_jxl(path: Path, job: Job) -> None:
+def write_jxl(path: Path, frame: Frame) -> None:
     """Write a container (ISO/IEC 18181-2) of the codestream and, behind it, EXIF.
 
     Its intensity_target says that 1.0 stands for 203 cd/m²; readers assume 255 where nothing is said.
@@ -19,12 +20,11 @@ def write_jxl(path: Path, job: Job) -> None:
     """
     container = bytes(
         imagecodecs.jpegxl_encode(
-            job.interleaved(), lossless=True, effort=1, usecontainer=True, numthreads=THREADS
+            frame.interleaved(), lossless=True, effort=1, usecontainer=True, numthreads=THREADS
         )
     )
-    head, rest = with_luminance(container, WHITE_CD_M2)
-    exif = struct.pack(">I", 0) + tiff_block(describe(job))  # the number: where in it the TIFF header starts
+    head, rest = with_luminance(container, REFERENCE_WHITE_CD_M2)
     with path.open("wb") as file:
         file.write(head)
         file.write(memoryview(container)[rest:])
-        file.write(struct.pack(">I4s", 8 + len(exif), b"Exif") + exif)
+        file.write(box(b"Exif", exif_item(frame)))

@@ -1,10 +1,11 @@
 """PNG: colour chunks by hand, pixels by libpng (imagecodecs), which keeps 16 bits and expands tRNS.
 
 Precedence of the colour chunks: cICP, iCCP, sRGB, gAMA with cHRM (PNG specification, third edition,
-section 4.3). CRCs are checked, here and by libpng. Nothing here computes with pixels.
+section 4.3). CRCs are checked, here and by libpng.
 """
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,11 +25,12 @@ from luxscaler.io.color_encoding import (
     keep_linear,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import Resolution, from_exif, resolution
-from luxscaler.io.exif_marks import Exif, read_exif
+from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, resolution
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
 
 _SIGNATURE_BYTES = 8
+# imagecodecs takes some of libpng's messages from memory that is used again by then: those are left out.
+_LIBPNG_MESSAGE = re.compile(r"[A-Za-z]{4}: [ -~]{1,100}")
 _KEPT_CHUNKS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"tRNS", b"acTL", b"pHYs"}
 # Chunks that are kept are small; a larger one is damaged, or an attack.
 _MAX_CHUNK = MAX_PROFILE_BYTES
@@ -50,10 +52,10 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged PNG header: {width} × {height}, {bits} bits, colour type {kind}")
     chunks = _kept_chunks(stream)
     alpha = kind in _ALPHA_TYPES or b"tRNS" in chunks
-    exif = read_exif(chunks.get(b"eXIf"))
+    marks = read_marks(chunks.get(b"eXIf"))
     # libpng expands palettes and small samples to 8 bits.
     bits = 16 if bits == 16 else 8
-    coding, notices = _coding(chunks, exif, bits, _COLOR_CHANNELS[kind])
+    coding, notices = _coding(chunks, marks, bits, _COLOR_CHANNELS[kind])
     if b"acTL" in chunks:
         notices = (*notices, "an animation: the first picture is read")
     return FileInfo(
@@ -64,15 +66,21 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=_COLOR_CHANNELS[kind] + alpha,
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
-        orientation=exif.orientation,
+        orientation=marks.orientation,
         notices=notices,
         metadata=from_exif(chunks.get(b"eXIf"), _resolution(chunks.get(b"pHYs", b""))),
     )
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode with libpng. Raises PictureError where the file ends before its IEND chunk."""
-    samples = with_channels(imagecodecs.png_decode(_pixel_chunks(stream)))
+    """Decode with libpng. Raises PictureError for damage, and where the file ends before its IEND chunk."""
+    chunks = _pixel_chunks(stream)
+    try:
+        samples = with_channels(imagecodecs.png_decode(chunks))
+    except (imagecodecs.PngError, UnicodeDecodeError) as error:
+        said = str(error)
+        reason = said if _LIBPNG_MESSAGE.fullmatch(said) else "libpng cannot decode it"
+        raise PictureError(f"is damaged: {reason}") from error
     if info.alpha is not Alpha.NONE and samples.shape[2] == info.channels - 1:
         raise PictureError("has a tRNS chunk that libpng does not accept")
     return samples
@@ -124,7 +132,7 @@ def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
 
 
 def _coding(
-    chunks: dict[bytes, bytes], exif: Exif, bits: int, channels: int
+    chunks: dict[bytes, bytes], marks: Marks, bits: int, channels: int
 ) -> tuple[ColorCoding, tuple[str, ...]]:
     notices: tuple[str, ...] = ()
     cicp = chunks.get(b"cICP", b"")
@@ -143,7 +151,7 @@ def _coding(
     if b"gAMA" in chunks or b"cHRM" in chunks:
         coding, more = _gamma_coding(chunks)
         return coding, notices + more
-    return (ADOBE_RGB_EXIF if exif.adobe_rgb else SRGB_ASSUMED), notices
+    return (ADOBE_RGB_EXIF if marks.adobe_rgb else SRGB_ASSUMED), notices
 
 
 def _resolution(chunk: bytes) -> Resolution | None:

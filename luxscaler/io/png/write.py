@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.io.frame import Job
+from luxscaler.io.frame import Frame
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
 from luxscaler.io.sdr import encode_sdr
 
@@ -20,15 +20,15 @@ _INCH_IN_METRES = 0.0254
 _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
-def write_png(path: Path, job: Job) -> None:
+def write_png(path: Path, frame: Frame) -> None:
     """Write sRGB that says so twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB."""
-    _write(path, encode_sdr(job, np.dtype(np.uint16)), srgb_chunks() + notes_chunks(job))
+    _write(path, encode_sdr(frame, np.dtype(np.uint16)), srgb_chunks() + notes_chunks(frame))
 
 
-def write_png_pq(path: Path, job: Job) -> None:
+def write_png_pq(path: Path, frame: Frame) -> None:
     """Write PQ in BT.2020 (H.273 code points 9, 16, 0, full range) with its light levels."""
-    coded, levels = encode_pq(job, 16)
-    _write(path, coded, pq_chunks(levels) + notes_chunks(job))
+    coded, levels = encode_pq(frame, 16)
+    _write(path, coded, pq_chunks(levels) + notes_chunks(frame))
 
 
 def srgb_chunks() -> bytes:
@@ -44,16 +44,16 @@ def pq_chunks(levels: LightLevels) -> bytes:
     return chunks + chunk(b"cLLI", struct.pack(">2I", *levels.clli()))
 
 
-def notes_chunks(job: Job) -> bytes:
+def notes_chunks(frame: Frame) -> bytes:
     """Return resolution, EXIF and texts."""
     chunks = b""
-    if job.resolution_dpi:
-        per_metre = (round(value / _INCH_IN_METRES) for value in job.resolution_dpi)
+    if frame.resolution_dpi:
+        per_metre = (round(value / _INCH_IN_METRES) for value in frame.resolution_dpi)
         chunks += chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1))
-    if job.exif is not None:
-        chunks += chunk(b"eXIf", job.exif)
-    chunks += chunk(b"tEXt", b"Software\0" + job.options.software.encode())
-    return chunks + chunk(b"tEXt", b"Comment\0" + job.notes().encode())
+    if frame.exif is not None:
+        chunks += chunk(b"eXIf", frame.exif)
+    chunks += chunk(b"tEXt", b"Software\0" + frame.options.software.encode())
+    return chunks + chunk(b"tEXt", b"Comment\0" + frame.notes().encode())
 
 
 def _write(path: Path, coded: NDArray[np.uint8 | np.uint16], chunks: bytes) -> None:

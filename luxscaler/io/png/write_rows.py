@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.io.frame import THREADS, Job, rows_of_a_band
+from luxscaler.io.frame import THREADS, Frame, rows_of_a_band
 from luxscaler.io.png.write import chunk, notes_chunks, pq_chunks, srgb_chunks
 from luxscaler.io.pq import LightLevels, code_band, light_levels
 from luxscaler.io.sdr import encode_sdr
@@ -45,18 +45,18 @@ class _Piece:
     light: Light
 
 
-def band_rows(head: Job) -> int:
+def band_rows(head: Frame) -> int:
     """Return the rows that `encode_sdr` and `encode_pq` work on at once: the same bands, the same sums."""
     return rows_of_a_band(head.rgb.shape[1])
 
 
-def write_png_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -> None:
+def write_png_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the SDR rendering for head.sdr_peak; the bands are of `band_rows` rows, but for the last."""
     with path.open("wb") as file:
         _write(file, head, height, srgb_chunks(), _pieces(bands, _sdr_codes))
 
 
-def write_png_pq_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -> None:
+def write_png_pq_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write PQ. The light levels stand before the pixels and are known after them: their place is kept."""
     with path.open("wb") as file:
         place, light = _write(file, head, height, pq_chunks(_UNKNOWN_LEVELS), _pieces(bands, _pq_codes))
@@ -65,7 +65,7 @@ def write_png_pq_bands(path: Path, head: Job, height: int, bands: Iterator[Job])
 
 
 def _write(
-    file: BinaryIO, head: Job, height: int, color: bytes, pieces: Generator[_Piece, None, None]
+    file: BinaryIO, head: Frame, height: int, color: bytes, pieces: Generator[_Piece, None, None]
 ) -> tuple[int, list[Light]]:
     """Return where `color` begins, and the light of the bands."""
     kind = _RGB if head.alpha is None else _RGBA
@@ -88,11 +88,11 @@ def _write(
 
 
 def _pieces(
-    bands: Iterator[Job], codes: Callable[[Job], tuple[NDArray[np.uint16], Light]]
+    bands: Iterator[Frame], codes: Callable[[Frame], tuple[NDArray[np.uint16], Light]]
 ) -> Generator[_Piece, None, None]:
     """Compress on THREADS threads, in order, a few bands ahead."""
 
-    def compress(band: Job) -> _Piece:
+    def compress(band: Frame) -> _Piece:
         coded, light = codes(band)
         filtered = _filtered(coded)
         deflate = zlib.compressobj(1, wbits=-15, strategy=zlib.Z_RLE)
@@ -109,11 +109,11 @@ def _pieces(
             yield waiting.popleft().result()
 
 
-def _sdr_codes(band: Job) -> tuple[NDArray[np.uint16], Light]:
+def _sdr_codes(band: Frame) -> tuple[NDArray[np.uint16], Light]:
     return encode_sdr(band, np.dtype(np.uint16)).astype(np.uint16, copy=False), (0.0, 0.0)
 
 
-def _pq_codes(band: Job) -> tuple[NDArray[np.uint16], Light]:
+def _pq_codes(band: Frame) -> tuple[NDArray[np.uint16], Light]:
     coded = np.empty((*band.rgb.shape[:2], 3 if band.alpha is None else 4), np.uint16)
     return coded, code_band(band.rgb, band.alpha, 16, coded)
 

@@ -17,10 +17,10 @@ import tifffile
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif import from_tiff
+from luxscaler.io.exif.read import from_tiff
 from luxscaler.io.icc import profile_coding
 
-# tifffile logs what it mends; without a handler of the application that would end on standard error.
+# tifffile logs what it repairs; without a handler, that would appear on standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
@@ -133,7 +133,7 @@ def _first_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, bool]]:
         page = file.pages.first
         try:
             more_pages = file.pages[1] is not None
-        except Exception:  # a damaged second page (tifffile raises of all kinds) is not ours to read
+        except Exception:  # tifffile raises many kinds; a damaged second page does not matter
             more_pages = False
         yield page, more_pages
 
@@ -145,7 +145,7 @@ def _check_layout(page: tifffile.TiffPage) -> None:
         raise PictureError("is YCbCr without JPEG compression in a TIFF, which is not supported")
     if page.imagewidth < 1 or page.imagelength < 1 or page.imagedepth != 1:
         size = f"{page.imagewidth} × {page.imagelength} × {page.imagedepth}"
-        raise PictureError(f"has the TIFF size {size}, which is no picture")
+        raise PictureError(f"has the TIFF size {size}, which is not a picture")
     needed = 1 if page.photometric == _PHOTOMETRIC.PALETTE else _COLOR_CHANNELS[page.photometric]
     if not needed <= page.samplesperpixel <= _MAX_CHANNELS:
         raise PictureError(f"has {page.samplesperpixel} channels, {needed} to {_MAX_CHANNELS} are supported")

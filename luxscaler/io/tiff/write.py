@@ -5,45 +5,45 @@ from typing import Any
 
 import tifffile
 
-from luxscaler.io.exif_write import baseline_tags
+from luxscaler.io.exif.describe import baseline_tags
 from luxscaler.io.float_rounding import round_mantissa
-from luxscaler.io.frame import THREADS, Job
-from luxscaler.io.icc_write import linear_profile
+from luxscaler.io.frame import THREADS, Frame
+from luxscaler.io.icc import linear_profile
 
 CLASSIC_BYTES = 0xF000_0000
 """3.75 GiB of samples; beyond it 32-bit offsets could overflow."""
 
 
-def write_tiff(path: Path, job: Job) -> None:
+def write_tiff(path: Path, frame: Frame) -> None:
     """Float32 strips, ZIP with the floating-point predictor: what OpenCV and OpenImageIO read bit for bit.
 
     Level 1 takes half the time of level 6 and 3.6 % more space on a noisy picture.
     """
-    samples = round_mantissa(job.interleaved(), job.options.mantissa_bits)
+    samples = round_mantissa(frame.interleaved(), frame.options.mantissa_bits)
     tifffile.imwrite(
         path,
         samples,
         bigtiff=samples.nbytes > CLASSIC_BYTES,  # tifffile decides so for uncompressed files only
-        **settings(job),
+        **settings(frame),
     )
 
 
-def settings(job: Job) -> dict[str, Any]:
+def settings(frame: Frame) -> dict[str, Any]:
     """Return tifffile's arguments: the coding, and what the file says about itself."""
     return {
         "photometric": "rgb",
         "planarconfig": "contig",
-        "extrasamples": None if job.alpha is None else ["unassalpha"],
+        "extrasamples": None if frame.alpha is None else ["unassalpha"],
         "compression": "zlib",
         "compressionargs": {"level": 1},
         "predictor": 3,
         "iccprofile": linear_profile(),
-        "software": job.options.software,
-        "description": job.notes(),
-        "resolution": job.resolution_dpi,
-        "resolutionunit": None if job.resolution_dpi is None else "INCH",
+        "software": frame.options.software,
+        "description": frame.notes(),
+        "resolution": frame.resolution_dpi,
+        "resolutionunit": None if frame.resolution_dpi is None else "INCH",
         "extratags": [
-            (tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(job).items()
+            (tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(frame).items()
         ],
         "metadata": None,  # or tifffile writes a description of its own
         "maxworkers": THREADS,

@@ -10,19 +10,20 @@ import numpy as np
 import tifffile
 
 from luxscaler.io.float_rounding import round_mantissa
-from luxscaler.io.frame import FloatArray, Job
+from luxscaler.io.frame import Frame
 from luxscaler.io.tiff.write import CLASSIC_BYTES, settings
+from luxscaler.picture import FloatArray
 
 TILE = 256
 """Side in pixels; a multiple of 16 (TIFF 6.0, section 15)."""
 
 
-def band_rows(_: Job) -> int:
+def band_rows(_: Frame) -> int:
     """Return a row of tiles."""
     return TILE
 
 
-def write_tiff_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -> None:
+def write_tiff_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the bands, which are of TILE rows, the last one of what is left."""
     width = head.rgb.shape[1]
     channels = 3 if head.alpha is None else 4
@@ -38,7 +39,7 @@ def write_tiff_bands(path: Path, head: Job, height: int, bands: Iterator[Job]) -
     )
 
 
-def _tiles(bands: Iterator[Job]) -> Iterator[FloatArray]:
+def _tiles(bands: Iterator[Frame]) -> Iterator[FloatArray]:
     """From left to right, from the top; tifffile fills up those at the right and the lower edge."""
     for band in bands:
         samples = round_mantissa(band.interleaved(), band.options.mantissa_bits)

@@ -1,18 +1,24 @@
-"""What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF."""
+"""What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF.
+
+Pillow edits the block here: it knows which type each tag has.
+"""
+
+import struct
 
 from PIL import Image
 
 from luxscaler.errors import ExportError
-from luxscaler.io.frame import Job
+from luxscaler.io.exif.ifd import EXIF_IFD
+from luxscaler.io.frame import Frame
 
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE = 270, 282, 283, 296, 305
 _MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT = 271, 272, 306, 315, 33432
-_EXIF_DIRECTORY, _DATE_TAKEN, _USER_COMMENT = 0x8769, 0x9003, 0x9286
+_DATE_TAKEN, _USER_COMMENT = 0x9003, 0x9286
 _INCH = 2
 
 
 def check_exif(exif: bytes) -> None:
-    """Raise ExportError for what is no EXIF."""
+    """Raise ExportError for bytes that are not EXIF."""
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         raise ExportError(f"exif must start with a TIFF header, got {exif[:4]!r}")
     try:
@@ -21,39 +27,39 @@ def check_exif(exif: bytes) -> None:
         raise ExportError(f"exif cannot be read: {error}") from error
 
 
-def describe(job: Job) -> Image.Exif:
-    """Return the source's EXIF with Software, resolution and Job.notes() as ImageDescription.
+def describe(frame: Frame) -> Image.Exif:
+    """Return the source's EXIF with Software, resolution and Frame.notes() as ImageDescription.
 
     Where the source has a description of its own, that stays and the notes become UserComment.
     """
-    exif = _load(job.exif)
-    exif[_SOFTWARE] = job.options.software
+    exif = _load(frame.exif)
+    exif[_SOFTWARE] = frame.options.software
     if exif.get(_DESCRIPTION):
-        exif.get_ifd(_EXIF_DIRECTORY)[_USER_COMMENT] = b"ASCII\0\0\0" + job.notes().encode()
+        exif.get_ifd(EXIF_IFD)[_USER_COMMENT] = b"ASCII\0\0\0" + frame.notes().encode()
     else:
-        exif[_DESCRIPTION] = job.notes()
-    if job.resolution_dpi:
-        exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = job.resolution_dpi
+        exif[_DESCRIPTION] = frame.notes()
+    if frame.resolution_dpi:
+        exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = frame.resolution_dpi
         exif[_UNIT] = _INCH
     return exif
 
 
-def tiff_block(exif: Image.Exif) -> bytes:
-    """Return the block from its TIFF header on, without the "Exif" marker that only JPEG wants."""
-    return exif.tobytes().removeprefix(b"Exif\0\0")
+def exif_item(frame: Frame) -> bytes:
+    """Return `describe` as AVIF and JPEG XL hold it: the place of the TIFF header, 0, and the block."""
+    return struct.pack(">I", 0) + describe(frame).tobytes().removeprefix(b"Exif\0\0")
 
 
-def baseline_tags(job: Job) -> dict[int, str]:
+def baseline_tags(frame: Frame) -> dict[int, str]:
     """Return the source's make, model, date, artist and copyright by their TIFF tags, those that it has."""
-    exif = _load(job.exif)
+    exif = _load(frame.exif)
     found = {tag: _text(exif.get(tag)) for tag in (_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT)}
     return {tag: text for tag, text in found.items() if text}
 
 
-def owner_and_date(job: Job) -> tuple[str, str]:
+def owner_and_date(frame: Frame) -> tuple[str, str]:
     """Return who owns the picture (copyright, else artist) and when it was taken; empty if not known."""
-    tags = baseline_tags(job)
-    taken = _load(job.exif).get_ifd(_EXIF_DIRECTORY).get(_DATE_TAKEN)
+    tags = baseline_tags(frame)
+    taken = _load(frame.exif).get_ifd(EXIF_IFD).get(_DATE_TAKEN)
     return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), _text(taken)
 
 

@@ -3,8 +3,9 @@
 #
 #   ensure_env NAME EXTRAS [REQUIREMENTS...]
 #
-# NAME names the stamp, EXTRAS are the package's extras ("cli,serve"), REQUIREMENTS further files of pins that
-# are installed without their dependencies. A stamp holds the hash of all pins, so later runs start at once.
+# NAME names the stamp, EXTRAS are the package's extras ("test,check", or "" for none), REQUIREMENTS further files
+# of pins that are installed without their dependencies. A stamp holds the hash of all pins, so later runs start at
+# once.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$ROOT/.venv"

@@ -1,9 +1,11 @@
 # Sourced by the other scripts: makes .venv at the root and installs into it, once for every set of pins.
+# pyproject.toml has ranges; requirements.txt and requirements-dev.txt choose the version within each.
 #
 #   ensure_env NAME EXTRAS [REQUIREMENTS...]
 #
-# NAME names the stamp, EXTRAS are the package's extras ("cli,serve"), REQUIREMENTS further files of pins that
-# are installed without their dependencies. A stamp holds the hash of all pins, so later runs start at once.
+# NAME names the stamp, EXTRAS are the package's extras ("test,check", or "" for none), REQUIREMENTS further files
+# of pins that are installed without their dependencies. A stamp holds the hash of all pins, so later runs start at
+# once.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$ROOT/.venv"
@@ -13,7 +15,7 @@ ensure_env() {
     local name="$1" extras="$2" stamp wanted
     shift 2
     stamp="$VENV/.luxscaler-$name"
-    wanted="$(cd "$ROOT" && cat pyproject.toml requirements.txt "$@" | cksum) $extras $ROOT"
+    wanted="$(cd "$ROOT" && cat pyproject.toml requirements.txt requirements-dev.txt "$@" | cksum) $extras $ROOT"
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         return
     fi
@@ -25,7 +27,9 @@ ensure_env() {
     [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
     # PyTorch first and alone: what comes after it must find this version, and no other, installed.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' "$ROOT/requirements.txt")" >&2
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$ROOT[$extras]" >&2
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --constraint "$ROOT/requirements.txt" --constraint "$ROOT/requirements-dev.txt" \
+        --editable "$ROOT${extras:+[$extras]}" >&2
     local file
     for file in "$@"; do
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$ROOT/$file" >&2

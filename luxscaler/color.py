@@ -22,6 +22,8 @@ Point = tuple[float, float]
 """A chromaticity: CIE 1931 x, y."""
 
 D65: Point = (0.3127, 0.3290)
+EQUAL_ENERGY: Point = (1 / 3, 1 / 3)
+"""Illuminant E."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import imagecodecs
 import numpy as np
 
-from luxscaler.color import D65, REC709, Primaries, apply_matrix, bradford, rgb_to_xyz
+from luxscaler.color import D65, EQUAL_ENERGY, REC709, Primaries, apply_matrix, bradford, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import LINEAR_ASSUMED, ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import FileInfo, Samples
@@ -32,7 +32,6 @@ _ORIENTATIONS = {
     b"+X+Y": 8,
 }
 _FORMATS = (b"32-bit_rle_rgbe", b"32-bit_rle_xyze")
-_EQUAL_ENERGY = (1 / 3, 1 / 3)
 _NEW_CODING = range(8, 32768)
 _BYTES_PER_PIXEL = 4
 _MAX_GAIN = 1e12  # beyond it the header is not to be believed
@@ -118,7 +117,7 @@ def _is_xyz(variables: list[tuple[bytes, bytes]]) -> bool:
 
 def _from_xyz() -> Samples:
     """XYZ with Radiance's white of equal energy to linear Rec.709."""
-    return np.linalg.solve(rgb_to_xyz(REC709), bradford(_EQUAL_ENERGY, D65))
+    return np.linalg.solve(rgb_to_xyz(REC709), bradford(EQUAL_ENERGY, D65))
 
 
 def _coding(variables: list[tuple[bytes, bytes]]) -> tuple[ColorCoding, tuple[str, ...]]:

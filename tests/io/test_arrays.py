@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ def pictures(draw: st.DrawFn) -> NDArray[Any]:
     return draw(arrays(dtype, (*draw(sizes), *draw(channels)), elements=values))
 
 
+@settings(max_examples=25)
 @given(pictures())
 def test_height_and_width_stay_and_the_fourth_channel_is_alpha(array: NDArray[Any]) -> None:
     picture = from_array(array)
@@ -37,6 +38,7 @@ def test_height_and_width_stay_and_the_fourth_channel_is_alpha(array: NDArray[An
     assert not np.shares_memory(picture.rgb, array)
 
 
+@settings(max_examples=25)
 @given(pictures())
 def test_alpha_by_itself_is_alpha_as_the_fourth_channel(array: NDArray[Any]) -> None:
     rgba = array if array.shape[2:] == (4,) else np.dstack([array, array, array, array])[..., :4]
@@ -47,6 +49,7 @@ def test_alpha_by_itself_is_alpha_as_the_fourth_channel(array: NDArray[Any]) -> 
     np.testing.assert_array_equal(whole.alpha, parts.alpha)
 
 
+@settings(max_examples=25)
 @given(pictures())
 def test_grey_is_three_equal_channels(array: NDArray[Any]) -> None:
     grey = array if array.ndim == 2 else array[..., 0]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -27,6 +27,7 @@ def images(draw: st.DrawFn) -> Image.Image:
     return Image.fromarray(draw(arrays(np.uint8, shape)))
 
 
+@settings(max_examples=40)
 @given(images())
 def test_eight_bits_come_back_as_they_were(image: Image.Image) -> None:
     back = to_pil(from_pil(image))

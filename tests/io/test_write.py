@@ -254,7 +254,7 @@ def test_the_header_of_a_jxl_equals_bits_computed_by_hand(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("shape", [(8, 8), (16, 24), (100, 9000)])
+@pytest.mark.parametrize("shape", [(8, 8), (16, 24), (3, 9000)])
 def test_jxls_of_all_sizes_keep_their_pixels_behind_the_longer_header(
     tmp_path: Path, shape: tuple[int, int], channels: int
 ) -> None:

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import hdr_exporter
+from luxscaler.io import frame
 from luxscaler.io.exr import write_rows
-from luxscaler.io.frame import THREADS, rows_of_a_band
 from luxscaler.io.options import EXR_COMPRESSIONS, ExportOptions
 from luxscaler.io.png.write_rows import _joined_adler
 from luxscaler.io.write import STREAM_FORMATS, export
@@ -61,11 +61,7 @@ options = st.builds(
 )
 
 
-@given(data=st.data(), name=st.sampled_from(STREAM_FORMATS), chosen=options)
-@settings(max_examples=150, deadline=None)
-def test_any_split_into_bands_gives_what_export_writes(
-    data: st.DataObject, name: str, chosen: ExportOptions
-) -> None:
+def split_into_bands(data: st.DataObject, name: str, chosen: ExportOptions) -> None:
     height, width = data.draw(st.integers(1, 150)), data.draw(st.integers(1, 70))
     made = picture(height, width, data.draw(st.booleans()), seed=height)
     about = ABOUT if data.draw(st.booleans()) else {}
@@ -78,27 +74,51 @@ def test_any_split_into_bands_gives_what_export_writes(
         assert names(Path(folder)) == [rows, whole]
 
 
-@pytest.mark.parametrize("with_alpha", [False, True])
-@pytest.mark.parametrize("name", STREAM_FORMATS)
-def test_pictures_of_many_bands_are_the_same_too(tmp_path: Path, name: str, with_alpha: bool) -> None:
-    """1400 × 900: several tiles, bands of every format and, of PNG, more than are in flight."""
-    assert 1400 // rows_of_a_band(900) > 2 * THREADS
-    SAME[name](*both(tmp_path, picture(1400, 900, with_alpha), name, options=OPTIONS, **ABOUT))
+any_format = st.sampled_from(STREAM_FORMATS)
 
 
-@pytest.mark.parametrize("tile", [0, 256])
-def test_a_band_of_exr_need_not_be_the_whole_picture(
-    tmp_path: Path, tile: int, monkeypatch: pytest.MonkeyPatch
+@given(st.data(), any_format, options)
+@settings(max_examples=25)
+def test_any_split_into_bands_gives_what_export_writes(
+    data: st.DataObject, name: str, chosen: ExportOptions
 ) -> None:
-    monkeypatch.setattr(write_rows, "_BAND_BYTES", 1 << 20)
+    split_into_bands(data, name, chosen)
+
+
+@pytest.mark.slow
+@given(st.data(), any_format, options)
+@settings(max_examples=400)
+def test_many_splits_into_bands(data: st.DataObject, name: str, chosen: ExportOptions) -> None:
+    split_into_bands(data, name, chosen)
+
+
+@pytest.fixture
+def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a small picture has many of them."""
+    monkeypatch.setattr(frame, "_BAND_PIXELS", 1 << 12)
+    monkeypatch.setattr(write_rows, "_BAND_BYTES", 1 << 18)
+
+
+@pytest.mark.parametrize("with_alpha", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", STREAM_FORMATS)
+def test_pictures_of_many_bands_are_the_same_too(
+    tmp_path: Path, name: str, with_alpha: bool, small_bands: None
+) -> None:
+    """600 × 300: several tiles, bands of every format and, of PNG, more than are in flight."""
+    assert 600 // frame.rows_of_a_band(300) > 2 * frame.THREADS
+    SAME[name](*both(tmp_path, picture(600, 300, with_alpha), name, options=OPTIONS, **ABOUT))
+
+
+@pytest.mark.parametrize("tile", [0, 64])
+def test_a_band_of_exr_need_not_be_the_whole_picture(tmp_path: Path, tile: int, small_bands: None) -> None:
     chosen = ExportOptions(exr_tile=tile, exr_compression="dwaa")
-    made = picture(1300, 900, True)
+    made = picture(400, 300, True)
     SAME["exr"](*both(tmp_path, made, "exr", options=chosen))
 
 
-def test_light_levels_are_those_of_export_to_the_last_bit(tmp_path: Path) -> None:
+def test_light_levels_are_those_of_export_to_the_last_bit(tmp_path: Path, small_bands: None) -> None:
     for seed in range(5):
-        whole, rows = both(tmp_path, picture(900, 701, False, seed), "png-pq")
+        whole, rows = both(tmp_path, picture(300, 201, False, seed), "png-pq")
         levels = [dict(chunks(path))[b"cLLI"] for path in (whole, rows)]
         assert levels[0] == levels[1]
         assert struct.unpack(">2I", levels[1])[1] > 0

@@ -206,23 +206,31 @@ def test_without_openimageio_exr_is_refused_in_words(tmp_path: Path, monkeypatch
 
 CHILD = textwrap.dedent("""
     import resource, signal, sys
+    from contextlib import ExitStack
     import numpy as np
     from hdr_exporter import ExportError, ExportOptions, open_stream
-    path, name, what = sys.argv[1:]
+    what, paths = sys.argv[1], sys.argv[2:]
+    noise = np.random.default_rng(0).random((100, 600, 3), np.float32)
+    def opened(path):
+        name = path.split("/")[-1].partition(".")[0]
+        return open_stream(path, 600, 3000, file_format=name, options=ExportOptions(sdr_peak=4))
     if what == "full":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-    noise = np.random.default_rng(0).random((100, 600, 3), np.float32)
-    try:
-        with open_stream(path, 600, 3000, file_format=name, options=ExportOptions(sdr_peak=4)) as writer:
-            for _ in range(30):
-                writer.write(noise)
-                print("rows", flush=True)
-                if what == "kill" and writer.rows == 2000:
-                    sys.stdin.read()
-    except ExportError as error:
-        print(error)
-        sys.exit(3)
+        for path in paths:
+            try:
+                with opened(path) as writer:
+                    for _ in range(30):
+                        writer.write(noise)
+            except ExportError as error:
+                print(error)
+    else:
+        with ExitStack() as stack:
+            for writer in [stack.enter_context(opened(path)) for path in paths]:
+                for _ in range(5):
+                    writer.write(noise)
+            print("rows", flush=True)
+            sys.stdin.read()
 """)
 
 
@@ -256,9 +264,18 @@ def test_memory_is_that_of_a_few_bands(tmp_path: Path, name: str) -> None:
     assert 0 < int(done.stdout) < 180 * 1024
 
 
-def child(path: Path, name: str, what: str) -> "subprocess.Popen[str]":
+@pytest.fixture
+def olds(tmp_path: Path) -> list[Path]:
+    """Files that are there already, one of each format, in a folder of their own."""
+    paths = [tmp_path / f"{name}{SUFFIX[name]}" for name in STREAM_FORMATS]
+    for path in paths:
+        path.write_bytes(b"old")
+    return paths
+
+
+def child(what: str, paths: list[Path]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, path, name, what],
+        [sys.executable, "-c", CHILD, what, *map(str, paths)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -267,27 +284,31 @@ def child(path: Path, name: str, what: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_full_disk_is_one_clear_error(old: Path) -> None:
+def test_a_full_disk_is_one_clear_error(olds: list[Path], tmp_path: Path) -> None:
     """Played by a limit on the size of a file."""
-    said, _ = (process := child(old, old.stem, "full")).communicate(timeout=60)
-    assert process.returncode == 3, said
-    assert f"cannot write {str(old)!r}" in said
-    assert old.read_bytes() == b"old"
+    said, errors = child("full", olds).communicate(timeout=60)
+    assert errors == ""
+    for line, path in zip(said.splitlines(), olds, strict=True):
+        assert line.startswith(f"cannot write {str(path)!r}: ")
+        assert path.read_bytes() == b"old"
+    assert names(tmp_path) == sorted(path.name for path in olds)
 
 
-def test_what_a_killed_writer_left_is_written_over(old: Path) -> None:
-    process = child(old, old.stem, "kill")
+def test_what_a_killed_writer_left_is_written_over(olds: list[Path], tmp_path: Path) -> None:
+    process = child("kill", olds)
     assert process.stdout is not None
-    for _ in range(20):
-        process.stdout.readline()
-    with pytest.raises(ExportError, match="another process"), opened(old):
-        pass
+    assert process.stdout.readline() == "rows\n"
+    for path in olds:
+        with pytest.raises(ExportError, match="another process is writing it"), opened(path):
+            pass
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    assert names(old.parent) == [f".{old.name}.partial", old.name]
-    assert old.read_bytes() == b"old"
-    stream(old, picture(30, 20, False), file_format=old.stem, options=OPTIONS)
-    again = old.with_name(f"again{old.suffix}")
-    export(again, *picture(30, 20, False), file_format=old.stem, options=OPTIONS)
-    SAME[old.stem](again, old)
-    again.unlink()
+    for path in olds:
+        assert path.with_name(f".{path.name}.partial").exists()
+        assert path.read_bytes() == b"old"
+        stream(path, picture(30, 20, False), file_format=path.stem, options=OPTIONS)
+        again = path.with_name(f"again{path.suffix}")
+        export(again, *picture(30, 20, False), file_format=path.stem, options=OPTIONS)
+        SAME[path.stem](again, path)
+        again.unlink()
+    assert names(tmp_path) == sorted(path.name for path in olds)

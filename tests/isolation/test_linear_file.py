@@ -200,7 +200,7 @@ def test_the_decoding_process_makes_the_same_file(name: str, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear", "picture"]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("alpha", [False, True])
 def test_any_region_can_be_read(alpha: bool, data: st.DataObject, tmp_path: Path) -> None:
@@ -237,8 +237,17 @@ def refused(data: bytes, folder: Path) -> str:
     return text
 
 
-@pytest.mark.parametrize("name", ["jpeg progressive", "png", "tiff tiles", "exr alpha", "webp", "gif"])
-@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        ("jpeg progressive", 0.9),
+        ("png", 0.3),
+        ("tiff tiles", 0.9),
+        ("exr alpha", 0.3),
+        ("webp", 0.9),
+        ("gif", 0.9),
+    ],
+)
 def test_a_truncated_file_leaves_nothing_behind(name: str, share: float, tmp_path: Path) -> None:
     data = {**IN_BANDS, **WHOLE}[name]
     refused(data[: int(share * len(data))], tmp_path)
@@ -255,7 +264,7 @@ def outcome(read: Callable[[], Picture]) -> Picture | None:
 @pytest.mark.parametrize("name", IN_BANDS)
 def test_where_the_file_is_cut_off_does_not_matter(name: str, tmp_path: Path) -> None:
     data = IN_BANDS[name]
-    for share in np.linspace(0.05, 0.95, 9):
+    for share in (0.1, 0.5, 0.9):
         cut = data[: int(share * len(data))]
         expected, found = (
             outcome(lambda: read_picture(cut)),  # noqa: B023
@@ -268,7 +277,7 @@ def test_where_the_file_is_cut_off_does_not_matter(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["png 16", "tiff tiles", "tiff float", "exr half", "jpeg"])
 def test_damage_never_shows_other_pixels_than_the_decoder(name: str, tmp_path: Path) -> None:
     data, random = IN_BANDS[name], np.random.default_rng(3)
-    for place in random.integers(len(data) // 4, len(data), 25):
+    for place in random.integers(len(data) // 4, len(data), 12):
         harmed = bytearray(data)
         harmed[place] ^= int(random.integers(1, 256))
         found = outcome(lambda: laid_out(bytes(harmed), tmp_path).whole())  # noqa: B023
@@ -367,6 +376,7 @@ except PictureError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_is_no_fault_of_the_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(RGB))
     arguments = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.png"), str(tmp_path / "linear")]

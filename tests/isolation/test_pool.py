@@ -28,7 +28,7 @@ from luxscaler.pipeline.stages import process
 from tests.conftest import ROOT
 from tests.io.test_read import INTEGER_FILES
 from tests.io.test_read_errors import FILES
-from tests.support.picture_files import noise, png, raw_png, tiff
+from tests.support.picture_files import exif, noise, pillow, png, raw_png, tiff
 
 pytestmark = pytest.mark.skipif(not IS_AVAILABLE, reason="isolation needs Linux")
 
@@ -87,14 +87,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("data", [*FILES.values(), *(f[1] for f in INTEGER_FILES)])
+WITH_METADATA = pillow(noise(), "JPEG", exif=exif(6, adobe=True), dpi=(300, 200))
+
+
+@pytest.mark.parametrize("data", [*FILES.values(), *(f[1] for f in INTEGER_FILES[::6]), WITH_METADATA])
 def test_pictures_are_the_same_to_the_last_bit(data: bytes) -> None:
     same(read_picture_isolated(data), read_picture(data))
 
 
 def test_a_path_and_a_large_picture(tmp_path: Path) -> None:
     path = tmp_path / "größer.tiff"
-    path.write_bytes(tiff(noise(1500, 2000, 4, 16), photometric="rgb", extrasamples=["unassalpha"]))
+    path.write_bytes(tiff(noise(300, 400, 4, 16), photometric="rgb", extrasamples=["unassalpha"]))
     same(read_picture_isolated(path), read_picture(path))
     same(read_picture_isolated(str(path)), read_picture(path))
 
@@ -171,11 +174,12 @@ def test_a_crash_is_one_error_and_the_next_picture_is_read(pool: DecoderPool, wo
 def test_a_hang_ends_at_the_deadline(pool: DecoderPool, word: str) -> None:
     read(pool, "fine")
     start = time.monotonic()
-    expected = "the data cannot be read: decoding it took longer than 0.3 s"
-    assert message(pool, word, DecodeLimits(seconds=0.3)) == expected
+    expected = "the data cannot be read: decoding it took longer than 0.1 s"
+    assert message(pool, word, DecodeLimits(seconds=0.1)) == expected
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.slow
 def test_memory_ends_at_what_the_size_explains(pool: DecoderPool) -> None:
     # 512 MiB and 96 bytes for each of 16 pixels, however much is allowed.
     expected = "the data cannot be read: decoding it needed more than 537 MB"
@@ -183,9 +187,9 @@ def test_memory_ends_at_what_the_size_explains(pool: DecoderPool) -> None:
 
 
 def test_memory_ends_at_the_limit() -> None:
-    data = png(noise(1200, 1200))
-    with pytest.raises(PictureError, match="needed more than 10 MB"):
-        read_picture_isolated(data, limits=DecodeLimits(memory_bytes=10_000_000))
+    data = png(noise(600, 600))
+    with pytest.raises(PictureError, match="needed more than 2 MB"):
+        read_picture_isolated(data, limits=DecodeLimits(memory_bytes=2_000_000))
     same(read_picture_isolated(data), read_picture(data))
 
 
@@ -200,6 +204,7 @@ def test_limits_are_checked() -> None:
             DecodeLimits(**bad)
 
 
+@pytest.mark.slow
 def test_a_decoding_process_that_was_killed_is_replaced() -> None:
     pool = DecoderPool()
     before = family(os.getpid())
@@ -215,15 +220,16 @@ def test_nothing_is_left_behind(pool: DecoderPool) -> None:
     read(pool, "fine")
     processes, files = family(os.getpid()), set(Path("/proc/self/fd").iterdir())
     memory = set(Path("/dev/shm").iterdir())
-    for word in ("fine", "segv", "kill", "spin", "allocate"):
+    for word in ("fine", "segv", "kill", "spin"):
         with suppress(PictureError):
-            read(pool, word, replace(LIMITS, seconds=0.5))
+            read(pool, word, replace(LIMITS, seconds=0.1))
     gc.collect()
     assert family(os.getpid()) == processes
     assert set(Path("/proc/self/fd").iterdir()) == files
     assert set(Path("/dev/shm").iterdir()) == memory
 
 
+@pytest.mark.slow
 def test_threads_read_at_the_same_time() -> None:
     pool = DecoderPool()
     before = family(os.getpid())
@@ -278,7 +284,11 @@ def script(before: str = "", after: str = "") -> str:
     return SCRIPT.format(root=str(ROOT), before=before, after=after)
 
 
-@pytest.mark.parametrize("before", ["", "import torch; torch.ones(300, 300) @ torch.ones(300, 300)"])
+TORCH_AT_WORK = "import torch; torch.ones(300, 300) @ torch.ones(300, 300)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", ["", TORCH_AT_WORK])
 def test_it_works_as_cogs_worker_is_started(before: str) -> None:
     """`python -c`, with torch, threads and closed standard input; the program ends without a word."""
     done = subprocess.run(
@@ -292,6 +302,7 @@ def test_it_works_as_cogs_worker_is_started(before: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_nothing_survives_a_caller_that_ends_in_the_middle(end: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C goes to the whole group, as from a terminal; the others only to the caller."""
@@ -313,6 +324,7 @@ def test_nothing_survives_a_caller_that_ends_in_the_middle(end: signal.Signals, 
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
 
 
+@pytest.mark.slow
 def test_a_decoder_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> None:
     pool = DecoderPool(("tests.support.bad_decoders",))
     told = tmp_path / "pid"
@@ -344,7 +356,7 @@ def test_the_pipeline_decodes_within_its_limits(tmp_path: Path) -> None:
         return SimpleNamespace(device=torch.device("cpu"))
 
     tight = DecodeLimits(memory_bytes=1_000_000)
-    large = png(noise(1000, 1000))
+    large = png(noise(500, 500))
     for name, request in (
         ("", UpscaleRequest(large, decode_limits=tight)),
         ("reference: ", UpscaleRequest(PICTURE, large, decode_limits=tight)),

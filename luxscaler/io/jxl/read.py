@@ -11,7 +11,17 @@ from typing import BinaryIO
 import imagecodecs
 import numpy as np
 
-from luxscaler.color import D65, DCI_P3, DISPLAY_P3, REC709, REC2020, Point, Primaries, decode_gamma
+from luxscaler.color import (
+    D65,
+    DCI_P3,
+    DISPLAY_P3,
+    EQUAL_ENERGY,
+    REC709,
+    REC2020,
+    Point,
+    Primaries,
+    decode_gamma,
+)
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
@@ -22,7 +32,7 @@ from luxscaler.io.jxl.header import Color, read_jxl_header
 _CODESTREAM = b"\xff\x0a"
 _HEAD_BYTES = 1 << 16
 _MAX_INTEGER_BITS = 16
-_WHITES: dict[int, Point] = {1: D65, 10: (1 / 3, 1 / 3), 11: DCI_P3.white}
+_WHITES: dict[int, Point] = {1: D65, 10: EQUAL_ENERGY, 11: DCI_P3.white}
 _PRIMARIES = {1: REC709, 9: REC2020, 11: DISPLAY_P3}
 _DCI_GAMMA = 2.6
 _DCI_TRANSFER = 17

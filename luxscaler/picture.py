@@ -9,12 +9,16 @@ colour is un-associated (straight).
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FloatArray = NDArray[np.float32]
 
@@ -125,3 +129,36 @@ class Picture:
     def whole(self) -> "Picture":
         """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""
         return self
+
+    # Conversions. They live above, in io/; asked for by name, so that importing a picture imports no codec.
+
+    @classmethod
+    def from_array(
+        cls,
+        array: NDArray[Any],
+        *,
+        alpha: NDArray[Any] | None = None,
+        coding: Literal["auto", "srgb", "linear"] = "auto",
+    ) -> "Picture":
+        """A picture of its own memory from an array of samples.
+
+        array: (height, width), or with 1, 3 or 4 channels (grey, RGB, RGB and straight alpha); uint8, uint16,
+        float16, float32 or float64. Integers are sRGB code values, floats linear light with 1.0 at SDR white,
+        unless `coding` says otherwise. alpha: (height, width), straight. Raises PictureError.
+        """
+        made: Picture = import_module("luxscaler.io.arrays").from_array(array, alpha=alpha, coding=coding)
+        return made
+
+    @classmethod
+    def from_pil(cls, image: "Image.Image") -> "Picture":
+        """A picture from a Pillow image of any usual mode; an ICC profile is applied, EXIF handed on.
+
+        It is not turned by its EXIF orientation, as `image.size` is not. Raises PictureError.
+        """
+        made: Picture = import_module("luxscaler.io.pil").from_pil(image)
+        return made
+
+    def to_pil(self) -> "Image.Image":
+        """The SDR picture that a PNG of it shows, 8-bit RGB or RGBA; brighter light is rolled off."""
+        image: Image.Image = import_module("luxscaler.io.pil").to_pil(self)
+        return image

@@ -8,6 +8,7 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - the name that its documentation uses
 import pytest
 import torch
+from PIL import Image
 
 import luxscaler
 from luxscaler import errors
@@ -78,6 +79,17 @@ def test_read_gives_what_write_wrote(tmp_path: Path) -> None:
     again = luxscaler.read(tmp_path / "a.exr")
     np.testing.assert_array_equal(again.rgb, picture.rgb)
     assert again.source.format == "exr"
+
+
+def test_pictures_come_from_arrays_and_pillow_and_go_back() -> None:
+    codes = np.random.default_rng(0).integers(0, 256, (5, 7, 4), np.uint8)
+    picture = luxscaler.Picture.from_array(codes)
+    assert (picture.width, picture.height, picture.has_alpha) == (7, 5, True)
+    np.testing.assert_array_equal(np.asarray(picture.to_pil()), codes)
+    again = luxscaler.Picture.from_pil(Image.fromarray(codes))
+    np.testing.assert_array_equal(again.rgb, picture.rgb)
+    with pytest.raises(errors.PictureError, match="finite"):
+        luxscaler.Picture.from_array(np.full((2, 2), np.nan))
 
 
 def test_bad_values_are_one_line_of_ours(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one place where predictions change: each change is kept, told to webhooks and to who waits for it.
+"""All changes of predictions: each is stored, and webhooks and waiting requests hear of it.
 
     created ─ starting ─ processing ─┬─ succeeded | failed
                  │            └──────┴─ canceled     by the client, or its deadline

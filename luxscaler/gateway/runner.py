@@ -3,7 +3,7 @@
 The queue is the database: the oldest `starting` prediction without a container. What a container surely did
 not start goes back to it; what may have started and has no result fails and says so, because to run it again
 would be to pay again. After a restart the same holds: what was with a container then has failed (Cog cancels
-when the connection breaks), what waited still waits. HTTP and files are the clients' business.
+when the connection breaks), what waited still waits.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from luxscaler.cog.messages import Json
 from luxscaler.cog.reply import Reply
 from luxscaler.cog.status import Health, Status
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.file_store import Vault
+from luxscaler.gateway.background import TaskSet
+from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.lifecycle import Lifecycle
 from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
-from luxscaler.gateway.tasks import Tasks
 
 ACCEPTED_SECONDS = 1.0
 """A container that has neither refused nor reported for so long has begun: its report was lost."""
@@ -47,7 +47,7 @@ class Parts:
     settings: Settings
     clock: Clock
     store: Store
-    vault: Vault
+    files: FileStore
     addresses: Addresses
     lifecycle: Lifecycle
 
@@ -57,7 +57,7 @@ class Runner:
 
     def __init__(self, parts: Parts, cogs: tuple[AsyncCogClient, ...]) -> None:
         self._parts, self._cogs = parts, cogs
-        self._tasks = Tasks()
+        self._tasks = TaskSet()
         self._running: dict[str, tuple[AsyncCogClient, asyncio.Task[Outcome]]] = {}
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class Runner:
                 )
 
     def cancel(self, name: str, *, overdue: bool = False) -> None:
-        """End it now; a container that works on it is told, and given a moment to stop.
+        """End it now; a container that works on it is asked to stop, and given a moment to do so.
 
         overdue: its deadline did it; one that had not begun is `aborted` then.
         """
@@ -134,14 +134,14 @@ class Runner:
 
     async def _run(self, cog: AsyncCogClient, prediction: Prediction) -> bool:
         """See one prediction to its end; False if the container did not take it."""
-        name, vault = prediction.id, self._parts.vault
+        name, files = prediction.id, self._parts.files
         try:
             inputs = self._inputs(prediction)
         except MissingUploadError as error:
             self._parts.lifecycle.finish(name, Status.FAILED, str(error))
             return True
         progress = self._parts.addresses.progress(name)
-        task = asyncio.create_task(cog.predict(name, inputs, progress, vault.outputs(name)))
+        task = asyncio.create_task(cog.predict(name, inputs, progress, files.outputs(name)))
         self._running[name] = cog, task
         try:
             _, waiting = await asyncio.wait({task}, timeout=ACCEPTED_SECONDS)
@@ -149,7 +149,7 @@ class Runner:
                 self._parts.lifecycle.begun(name)
                 await asyncio.wait({task})
             if task.cancelled():  # by _end
-                vault.remove_outputs(name)
+                files.remove_outputs(name)
                 return True
             return self._conclude(cog, name, _outcome(task))
         finally:
@@ -170,7 +170,7 @@ class Runner:
             self._parts.lifecycle.finish(name, Status.FAILED, error)
         elif self._keep(name, outcome):
             return True
-        self._parts.vault.remove_outputs(name)
+        self._parts.files.remove_outputs(name)
         return True
 
     def _keep(self, name: str, reply: Reply) -> bool:
@@ -196,7 +196,7 @@ class Runner:
     def _upload(self, name: str) -> str:
         """What stands for an upload: an address, or its bytes."""
         parts = self._parts
-        file, path = parts.store.file(name), parts.vault.file(name)
+        file, path = parts.store.file(name), parts.files.file(name)
         if file is None or path is None or file.expires_at <= parts.clock.now():
             raise MissingUploadError(f"The input names the upload {name}, which does not exist (any more)")
         if parts.settings.inputs == "url":

@@ -22,7 +22,7 @@ _VERSION = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Settings:
-    """How one gateway behaves. Raises GatewayError for what cannot be."""
+    """How one gateway behaves. Raises GatewayError for values that cannot work."""
 
     cogs: tuple[str, ...]
     """Addresses of the Cog containers, all of the same model, e.g. http://127.0.0.1:5000."""

@@ -1,8 +1,7 @@
-"""Tells the clients' addresses what happens: signed, filtered, throttled, the last word repeated until taken.
+"""Webhooks: signed, filtered, throttled; the terminal one is repeated until it is taken.
 
 As Replicate does: `output` and `logs` at most every 500 ms a prediction, the last state always; only
 `completed` is sent again, for about a minute, under the same webhook-id. It survives a restart.
-What a prediction's JSON looks like and when something happens is not known here.
 """
 
 import asyncio
@@ -13,11 +12,11 @@ from weakref import WeakValueDictionary
 import httpx
 
 from luxscaler.clock import Clock, backoff
+from luxscaler.gateway.background import TaskSet
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Delivery, Store
-from luxscaler.gateway.tasks import Tasks
 from luxscaler.replicate.signing import new_id, webhook_headers
 
 FIRST_RETRY_SECONDS = 1.0
@@ -39,7 +38,7 @@ class Notifier:
     ) -> None:
         self._settings, self._keys, self._clock = settings, keys, clock
         self._store, self._http, self._body = store, http, body
-        self._tasks = Tasks()
+        self._tasks = TaskSet()
         # A lock goes when nobody holds or waits for it.
         self._order: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._last: dict[str, float] = {}

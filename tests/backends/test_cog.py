@@ -193,7 +193,7 @@ def test_faults_of_a_container_cost_one_attempt(fault: str, words: str) -> None:
 
 @pytest.mark.parametrize("output", [b"", b"no picture", None, 7, "https://example.com/a.exr", ["a"]])
 def test_outputs_that_are_no_pictures_cost_one_attempt(output: object) -> None:
-    wrong = exr_transport.pack(a_tile().picture) if output is None else output
+    wrong = exr_transport.encode(a_tile().picture) if output is None else output
     with fake_cog(output=wrong) as cog, _open(cog) as session, pytest.raises(TileError):
         session.run(a_tile())
 

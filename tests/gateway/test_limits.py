@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from luxscaler.gateway.limits import (
     WINDOW_SECONDS,
     AsgiApp,
-    Envelope,
+    LimitMiddleware,
     Message,
     RateLimit,
     Receive,
@@ -73,7 +73,7 @@ async def echo_length(scope: Scope, receive: Receive, send: Send) -> None:
 
 @given(st.lists(st.binary(max_size=400), min_size=1, max_size=8))
 def test_bodies_are_counted_as_they_come(chunks: list[bytes]) -> None:
-    reply = ask(Envelope(echo_length, lambda _path: LIMIT), chunks)
+    reply = ask(LimitMiddleware(echo_length, lambda _path: LIMIT), chunks)
     total = sum(map(len, chunks))
     if total <= LIMIT:
         assert reply[0]["headers"] == [(b"x-more", b"1")]
@@ -87,8 +87,9 @@ def test_a_length_that_is_announced_is_refused_unread() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("read")
 
-    reply = ask(Envelope(never, lambda _path: LIMIT), [b""], (b"content-length", b"1001"))
+    reply = ask(LimitMiddleware(never, lambda _path: LIMIT), [b""], (b"content-length", b"1001"))
     assert reply[0]["status"] == 413
     assert (
-        ask(Envelope(echo_length, lambda _path: LIMIT), [b""], (b"content-length", b"-5"))[0]["status"] == 200
+        ask(LimitMiddleware(echo_length, lambda _path: LIMIT), [b""], (b"content-length", b"-5"))[0]["status"]
+        == 200
     )

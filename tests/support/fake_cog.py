@@ -260,7 +260,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(*arguments)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that tests break are no news."""
+        """Tests break connections on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):

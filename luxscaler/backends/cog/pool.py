@@ -63,7 +63,7 @@ class Pool:
         return sum(not pooled.lost for pooled in self.containers)
 
     def take(self, check: Callable[[], None]) -> PooledContainer:
-        """A container for one tile; waits for it. `check` raises when nobody wants it any more.
+        """A container for one tile; waits for it. `check` raises when the user wants to stop.
 
         Raises BackendError when all are lost.
         """
@@ -80,7 +80,7 @@ class Pool:
                 return pooled
 
     def give_back(self, pooled: PooledContainer) -> None:
-        """It did its work."""
+        """Its prediction is over."""
         with self._changed:
             pooled.taken, pooled.rests = False, _rests()
             self._changed.notify_all()
@@ -92,7 +92,7 @@ class Pool:
             self._changed.notify_all()
 
     def lose(self, pooled: PooledContainer, reason: str) -> None:
-        """It is not there, or broken."""
+        """It does not answer, or is broken."""
         with self._changed:
             pooled.taken, pooled.lost = False, reason or "lost"
             pooled.look_at = self._now() + self._look_again

@@ -4,8 +4,7 @@
 
 A crash or a lost answer leaves an intent without an id. Nobody knows then whether the call was made, so the
 account's predictions are looked through for the one that has this intent's marker, the address of its
-upload, as its input. Only when it is surely not there is a call made anew. What a tile is, and how its
-result is fetched, is not known here.
+upload, as its input. Only when it is surely not there is a call made anew.
 """
 
 import threading

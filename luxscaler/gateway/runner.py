@@ -25,14 +25,6 @@ from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 
-ACCEPTED_SECONDS = 1.0
-"""A container that has neither refused nor reported for so long has begun: its report was lost."""
-REFUSED_SECONDS = 0.2
-"""Pause after a refusal: Cog's slot is free a moment after its reply."""
-REPEAT_SECONDS = 1.0
-"""Between two requests to stop."""
-CANCEL_SECONDS = 10.0
-"""A container that does not end a canceled prediction in this time loses the connection."""
 _log = logging.getLogger(__name__)
 
 
@@ -100,11 +92,13 @@ class Runner:
 
     async def _end(self, name: str, cog: AsyncCogClient, task: asyncio.Task[Outcome]) -> None:
         """Have the container stop; if it does not, cut the connection, which cancels too."""
-        end = asyncio.get_running_loop().time() + CANCEL_SECONDS
+        settings = self._parts.settings
+        end = asyncio.get_running_loop().time() + settings.cancel_seconds
         while not task.done() and asyncio.get_running_loop().time() < end:
             # Once may not do: the prediction may not have arrived, or the model may be where it cannot hear.
-            told = await cog.cancel(name)
-            await asyncio.wait({task}, timeout=REPEAT_SECONDS if told else REFUSED_SECONDS)
+            known = await cog.cancel(name)
+            pause = settings.cancel_repeat_seconds if known else settings.refused_seconds
+            await asyncio.wait({task}, timeout=pause)
         task.cancel()
 
     async def _work(self, cog: AsyncCogClient) -> None:
@@ -118,17 +112,18 @@ class Runner:
 
     async def _step(self, cog: AsyncCogClient) -> float:
         """Run the next prediction, or wait a while for one; seconds to pause."""
+        settings = self._parts.settings
         health = await cog.health()
         if health is Health.BUSY:
-            return REFUSED_SECONDS
+            return settings.refused_seconds
         if health is not Health.READY:
-            return self._parts.settings.health_seconds
+            return settings.health_seconds
         self._parts.lifecycle.created.clear()
         found = self._parts.store.claim(cog.url)
         if found is not None:
-            return 0.0 if await self._run(cog, found) else REFUSED_SECONDS
+            return 0.0 if await self._run(cog, found) else settings.refused_seconds
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._parts.settings.health_seconds):
+            async with asyncio.timeout(settings.health_seconds):
                 await self._parts.lifecycle.created.wait()
         return 0.0
 
@@ -144,7 +139,7 @@ class Runner:
         task = asyncio.create_task(cog.predict(name, inputs, progress, files.outputs(name)))
         self._running[name] = cog, task
         try:
-            _, waiting = await asyncio.wait({task}, timeout=ACCEPTED_SECONDS)
+            _, waiting = await asyncio.wait({task}, timeout=self._parts.settings.accepted_seconds)
             if waiting:
                 self._parts.lifecycle.begun(name)
                 await asyncio.wait({task})

@@ -19,8 +19,6 @@ from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Delivery, Store
 from luxscaler.replicate.signing import new_id, webhook_headers
 
-FIRST_RETRY_SECONDS = 1.0
-"""Each further one comes after twice the time."""
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +87,7 @@ class Notifier:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Send a terminal webhook until it is taken, for about a minute."""
-        pauses = backoff(FIRST_RETRY_SECONDS)
+        pauses = backoff(self._settings.webhook_first_retry_seconds)
         found = self._store.prediction(delivery.prediction)
         while found is not None:
             if await self._send(found.id, found.webhook, self._body(found), delivery.message_id):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
 from luxscaler.gateway.create_request import check_version, read_create_request, read_json
@@ -57,6 +58,7 @@ def test_prefer_wait(prefer: str, seconds: float) -> None:
     assert asked({"prefer": prefer}).wait_seconds == seconds
 
 
+@limit_examples(max_examples=30)
 @given(st.integers(0, 99), st.integers(0, 500), st.integers(0, 5000))
 def test_durations(hours: int, minutes: int, seconds: int) -> None:
     total = 3600 * hours + 60 * minutes + seconds
@@ -115,6 +117,7 @@ def test_bodies_that_are_no_json_object(raw: bytes) -> None:
     assert status_of(error) == 400
 
 
+@limit_examples(max_examples=30)
 @given(st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.integers())))
 def test_json_objects_are_read(body: dict[str, Any]) -> None:
     assert read_json(json.dumps(body).encode()) == body

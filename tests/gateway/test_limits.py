@@ -5,6 +5,7 @@ import json
 from collections import deque
 
 from hypothesis import given
+from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
 from luxscaler.gateway.limits import (
@@ -21,6 +22,7 @@ from luxscaler.gateway.limits import (
 LIMIT = 1000
 
 
+@limit_examples(max_examples=30)
 @given(st.integers(1, 8), st.lists(st.floats(0, 40), max_size=60))
 def test_no_minute_sees_more_calls_than_allowed(calls: int, pauses: list[float]) -> None:
     limit, now, let_through = RateLimit(calls), 0.0, deque[float]()

@@ -105,7 +105,7 @@ def test_a_setup_that_runs_is_waited_for() -> None:
             session.run(a_tile())
 
 
-@pytest.mark.parametrize("health", ["STARTING", "SETUP_FAILED", "DEFUNCT"])
+@pytest.mark.parametrize("health", ["STARTING", "DEFUNCT"])
 def test_containers_that_never_get_ready_are_done_without(health: str) -> None:
     options = CogOptions(start=0.05, look_again=10.0)
     with fake_cog() as cog, fake_cog(health=health) as broken:

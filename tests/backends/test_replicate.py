@@ -284,7 +284,13 @@ def test_an_output_that_the_caller_refused_is_made_anew(
 # Results
 
 
-@pytest.mark.parametrize("fault", ["truncate", "short", "slow", "garbage", "other", "500", "reset", "429"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("truncate", "slow", "garbage", "other", "429"),
+        *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("short", "500", "reset")),
+    ],
+)
 def test_a_broken_download_is_fetched_again_and_not_paid_again(
     replicate: FakeReplicate, ledger: MemoryLedger, fault: str
 ) -> None:

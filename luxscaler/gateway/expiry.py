@@ -4,7 +4,6 @@ import logging
 
 from luxscaler.gateway.runner import Parts, Runner
 
-INTERVAL_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -15,7 +14,7 @@ async def expire_repeatedly(parts: Parts, runner: Runner) -> None:
             expire(parts, runner)
         except Exception:
             _log.exception("expiry")
-        await parts.clock.sleep_async(INTERVAL_SECONDS)
+        await parts.clock.sleep_async(parts.settings.expiry_seconds)
 
 
 def expire(parts: Parts, runner: Runner) -> None:

@@ -47,6 +47,8 @@ class Settings:
     calls_per_minute: int = 3000
     retention_seconds: float = HOUR
     """After its end a prediction loses input, output, logs and files."""
+    expiry_seconds: float = 0.5
+    """Between two looks at deadlines, old predictions and old uploads."""
     file_seconds: float = 24 * HOUR
     """An upload is removed after so long."""
     max_file_bytes: int = 100 * MIB

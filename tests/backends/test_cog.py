@@ -144,13 +144,13 @@ def test_a_container_that_stays_busy_costs_the_tile_nothing() -> None:
 
 
 def test_a_lost_container_gives_its_tile_to_another_and_comes_back() -> None:
-    tiles = [a_tile(index, tiles=16) for index in range(16)]
+    tiles = [a_tile(index, tiles=12) for index in range(12)]
     with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _open(one, two) as session:
         threading.Timer(0.05, one.vanish).start()
         threading.Timer(0.15, one.revive).start()
         results = _run_all(session, tiles, 2)
         seen = len(one.predictions)
-        _run_all(session, [a_tile(index, 2, tiles=16) for index in range(10)], 2)
+        _run_all(session, [a_tile(index, 2, tiles=12) for index in range(5)], 2)
         assert len(one.predictions) > seen
     for tile, result in zip(tiles, results, strict=True):
         np.testing.assert_array_equal(result.rgb, enlarged(tile))

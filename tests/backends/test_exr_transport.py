@@ -1,11 +1,11 @@
-"""Parcels come out as they went in; anything else that comes back is refused."""
+"""Pictures come out as they went in; anything else that comes back is refused."""
 
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -23,6 +23,7 @@ PICTURES = arrays.arrays(
 )
 
 
+@settings(max_examples=25)
 @given(rgb=PICTURES)
 def test_an_opaque_picture_comes_back_bit_by_bit(rgb: FloatArray) -> None:
     result, alpha = exr_transport.decode(exr_transport.encode(Picture(rgb)), (rgb.shape[0], rgb.shape[1]))

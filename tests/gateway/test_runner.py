@@ -24,6 +24,13 @@ from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import FakeCog, Fault, fake_cog
 from tests.support.gateway_server import GatewayServer, free_port, gateway_process, gateway_server
 
+QUICK: dict[str, Any] = {
+    "health_seconds": 0.02,
+    "cancel_seconds": 0.15,
+    "cancel_repeat_seconds": 0.03,
+    "expiry_seconds": 0.05,
+}
+
 
 @cache
 def tile_url(width: int = 6, height: int = 4) -> str:
@@ -43,7 +50,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeCog,
     folder = tmp_path_factory.mktemp("gateway")
     with (
         fake_cog() as cog,
-        gateway_server(folder, cog.url, cancel_seconds=0.3, cancel_repeat_seconds=0.05) as gateway,
+        gateway_server(folder, cog.url, **QUICK) as gateway,
     ):
         yield cog, gateway
 
@@ -162,7 +169,7 @@ def test_a_container_that_is_lost_and_comes_back(gateway: GatewayServer, cog: Fa
 
 
 def test_several_containers_share_the_work_and_one_may_go(tmp_path: Path) -> None:
-    with fake_cog(seconds=0.05) as one, fake_cog(seconds=0.05) as two, fake_cog() as gone:
+    with fake_cog(seconds=0.03) as one, fake_cog(seconds=0.03) as two, fake_cog() as gone:
         gone.vanish()
         with gateway_server(tmp_path, one.url, two.url, gone.url) as gateway:
             made = [gateway.create(inputs(), wait=None)["id"] for _ in range(8)]

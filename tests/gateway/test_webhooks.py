@@ -221,7 +221,7 @@ def test_one_prediction_gets_its_webhooks_in_order() -> None:
 
 def test_signatures_on_the_wire_and_the_body_is_what_a_get_gives(tmp_path: Path) -> None:
     with (
-        fake_cog(seconds=0.3, webhook_interval=0.05) as cog,
+        fake_cog(seconds=0.2, webhook_interval=0.05) as cog,
         webhook_receiver() as receiver,
         gateway_server(tmp_path, cog.url, webhook_interval_seconds=0.05) as gateway,
     ):

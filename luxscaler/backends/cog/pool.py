@@ -15,7 +15,7 @@ from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError
 
 _FIRST_REST, _LONGEST_REST = 0.05, 2.0
-_GLANCE_SECONDS = 0.1
+_GLANCE_SECONDS = 0.05
 """How often those who wait look whether the user wants to stop."""
 _USABLE = (Health.READY, Health.BUSY)
 

@@ -23,7 +23,7 @@ from luxscaler.cog.reply import Reply
 from luxscaler.cog.status import Status
 from luxscaler.errors import InputError, StoppedError, TileError, one_line
 
-_GLANCE_SECONDS = 0.1
+_GLANCE_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 """How long a canceled prediction is waited for."""
 Result = TypeVar("Result")

@@ -147,8 +147,11 @@ def test_a_lost_container_gives_its_tile_to_another_and_comes_back() -> None:
     tiles = [a_tile(index, tiles=12) for index in range(12)]
     with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _open(one, two) as session:
         threading.Timer(0.05, one.vanish).start()
-        threading.Timer(0.15, one.revive).start()
+        revival = threading.Timer(0.15, one.revive)
+        revival.start()
         results = _run_all(session, tiles, 2)
+        revival.join()
+        time.sleep(2 * QUICK.look_again)
         seen = len(one.predictions)
         _run_all(session, [a_tile(index, 2, tiles=12) for index in range(5)], 2)
         assert len(one.predictions) > seen

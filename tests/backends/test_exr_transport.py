@@ -116,6 +116,6 @@ def test_the_box_travels_with_every_digit() -> None:
     assert TileBox.parse(exr_transport.box_text(box)) == box
 
 
-def test_the_limit_holds_any_parcel() -> None:
+def test_the_limit_holds_any_file() -> None:
     picture = Picture(noise(64, 64), np.ones((64, 64), np.float32), PHOTO)
     assert len(exr_transport.encode(picture)) < exr_transport.most_bytes((64, 64))

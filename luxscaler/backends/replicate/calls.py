@@ -175,7 +175,7 @@ class Calls:
         if not self._options.pay_again:
             raise BackendError(
                 f"tile {intent.tile} was perhaps paid for already, as prediction {' or '.join(doubtful)}, "
-                "whose data Replicate has removed: allow paying again (--pay-again) to have it made again"
+                "whose data Replicate has removed: --pay-again allows to pay for it again"
             )
         self._ledger.settle(intent.number, "unknown", 0.0, self._bound)
 

@@ -161,7 +161,7 @@ class ReplicateSession:
         if not self._options.pay_again:
             return BackendError(
                 f"the result of tile {call.tile} (prediction {call.prediction}) was paid for, and Replicate "
-                "has removed it, as it does after an hour: allow paying again (--pay-again) to have it made again"
+                "has removed it, as it does after an hour: --pay-again allows to pay for it again"
             )
         seconds, dollars = (0.0, self._options.bound) if prediction is None else self._cost(prediction)
         self._calls.ended(call, "lost", seconds, dollars)

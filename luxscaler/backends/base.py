@@ -1,4 +1,4 @@
-"""What every place that upscales tiles offers, and what it is given: one small interface.
+"""The interface of everything that upscales tiles: this process, containers, Replicate, a cluster.
 
     with backend.open(context) as session:      # the network is loaded, the containers are ready
         output = session.run(tile)              # blocks until the upscaled tile is here
@@ -46,7 +46,7 @@ class TileOutput:
     rgb: FloatArray
     alpha: FloatArray | None = None
     seconds: float = 0.0
-    """Seconds that the place computed (Replicate: predict_time, which is billed)."""
+    """Seconds of computing (Replicate: predict_time, which is billed)."""
     dollars: float = 0.0
     """What it cost; 0 where nothing is paid."""
     notices: tuple[str, ...] = ()
@@ -70,13 +70,13 @@ class Intent:
 
 
 class Ledger(Protocol):
-    """What must survive a crash. Every call returns once its words are on disk."""
+    """What must survive a crash. Every call returns once its values are on disk."""
 
     def announce(self, tile: int, marker: str) -> int:
         """Before a paid call: its number."""
 
     def created(self, number: int, prediction: str) -> None:
-        """The other side has the call, under this id."""
+        """The other side has accepted the call, under this id."""
 
     def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
         """How it ended ("succeeded", "failed", "canceled", "not created", ...), and what it cost."""
@@ -131,7 +131,7 @@ class Session(Protocol):
 
 
 class Backend(Protocol):
-    """A place that upscales tiles."""
+    """Something that upscales tiles."""
 
     @property
     def name(self) -> str:

@@ -1,10 +1,9 @@
 """Pictures as the files that travel to a remote backend and back: float32 EXR, exactly reversible.
 
-    Picture → pack → bytes → (a container) → file → unpack → rgb, alpha
+    Picture → encode → bytes → (a container) → file → decode → rgb, alpha
 
-What comes back is not trusted: it is decoded by isolation/pool.py, and it must be an EXR of the size and the
-place that were asked for. This module knows no transport: who carries the bytes, and as what, is the
-business of the backends.
+What comes back is not trusted: isolation/pool.py decodes it, and it must be an EXR of the size and the tile
+box that were asked for.
 """
 
 import os
@@ -25,18 +24,18 @@ from luxscaler.pipeline.request import TileSettings
 CONTENT_TYPE = "image/x-exr"
 SUFFIX = ".exr"
 SOURCE_BITS = "source_bits"
-"""Metadata of a parcel whose picture came from integers: their depth. Without it a container would take the
+"""Metadata of a file whose picture came from integers: their depth. Without it a container would take the
 floats for measured light, which it keeps, where it removes noise and compression from a photo of 8 bits."""
 _TILE_BOX = b"luxscaler:tile_box"
 _MAGIC = b"\x76\x2f\x31\x01"
 _MAX_HEADER = 64 * 1024
 _LENGTH = struct.Struct("<I")
 
-Parcel = bytes | os.PathLike[str]
+ExrFile = bytes | os.PathLike[str]
 
 
-def pack(picture: Picture, *, is_hdr: bool = False) -> bytes:
-    """The picture as a file. An opaque one comes out of `unpack` bit by bit as it is; with alpha, colour is
+def encode(picture: Picture, *, is_hdr: bool = False) -> bytes:
+    """The picture as a file. An opaque one comes out of `decode` bit by bit as it is; with alpha, colour is
     stored premultiplied: rounded where it is translucent, and lost where alpha is 0.
 
     is_hdr: as in MasterContext. A container sees a tile only, which may lie in the shadows: the light of an
@@ -44,7 +43,7 @@ def pack(picture: Picture, *, is_hdr: bool = False) -> bytes:
     """
     source = picture.source
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-        path = Path(folder) / f"parcel{SUFFIX}"
+        path = Path(folder) / f"picture{SUFFIX}"
         export(
             path,
             picture.rgb,
@@ -55,8 +54,8 @@ def pack(picture: Picture, *, is_hdr: bool = False) -> bytes:
         return path.read_bytes()
 
 
-def unpack(
-    parcel: Parcel, size: tuple[int, int], box: TileBox | None = None, limits: DecodeLimits | None = None
+def decode(
+    file: ExrFile, size: tuple[int, int], box: TileBox | None = None, limits: DecodeLimits | None = None
 ) -> tuple[FloatArray, FloatArray | None]:
     """(rgb, alpha) as in TileOutput. size: (height, width) that it must have. box: where the tile sits.
 
@@ -65,7 +64,7 @@ def unpack(
     """
     height, width = size
     try:
-        picture = read_picture_isolated(_source(parcel), max_pixels=height * width, limits=limits)
+        picture = read_picture_isolated(_source(file), max_pixels=height * width, limits=limits)
     except InputError as error:
         raise TileError(f"the result is no usable picture: {error}") from error
     if picture.source.format != "exr":
@@ -76,7 +75,7 @@ def unpack(
         )
     if any("NaN" in notice for notice in picture.source.notices):
         raise TileError("the result has values that are not finite")
-    _check_box(parcel, box)
+    _check_box(file, box)
     return picture.rgb, picture.alpha
 
 
@@ -94,58 +93,58 @@ def tile_inputs(
     if reference is not None:
         inputs["global_reference"] = reference
         if box is not None:
-            inputs["tile_box"] = number_text(box)
+            inputs["tile_box"] = box_text(box)
     return inputs
 
 
 def most_bytes(size: tuple[int, int]) -> int:
-    """More than the largest parcel of (height, width) pixels: RGBA of float32, unpacked, with its header."""
+    """More than the largest file of (height, width) pixels: RGBA of float32, unpacked, with its header."""
     return size[0] * size[1] * 4 * 4 * 11 // 10 + 2**20
 
 
-def number_text(box: TileBox) -> str:
+def box_text(box: TileBox) -> str:
     """The box for `tile_box`, with every digit: its own text has six, which is a pixel of a large master."""
     return ",".join(repr(float(value)) for value in (box.x, box.y, box.width, box.height))
 
 
-def _source(parcel: Parcel) -> Parcel:
-    return parcel if isinstance(parcel, bytes) else Path(parcel)
+def _source(file: ExrFile) -> ExrFile:
+    return file if isinstance(file, bytes) else Path(file)
 
 
-def _check_box(parcel: Parcel, box: TileBox | None) -> None:
+def _check_box(file: ExrFile, box: TileBox | None) -> None:
     """Containers of ours write where the tile sits; from others there is nothing to compare."""
     if box is None:
         return
-    found = _tile_box(_head(parcel))
+    found = _tile_box(_head(file))
     if found is not None and not np.allclose(found, (box.x, box.y, box.width, box.height), rtol=1e-4):
         raise TileError(f"the result is of another tile: it says {found}, asked for was {box}")
 
 
-def _head(parcel: Parcel) -> bytes:
-    if isinstance(parcel, bytes):
-        return parcel[:_MAX_HEADER]
-    with Path(parcel).open("rb") as file:
-        return file.read(_MAX_HEADER)
+def _head(file: ExrFile) -> bytes:
+    if isinstance(file, bytes):
+        return file[:_MAX_HEADER]
+    with Path(file).open("rb") as opened:
+        return opened.read(_MAX_HEADER)
 
 
 def _tile_box(head: bytes) -> tuple[float, ...] | None:
     """The tile_box in an EXR header: attributes of name, type (both ended by 0), length and value.
 
-    Read here, byte by byte, because no library is to see a stranger's file in this process.
+    Read byte by byte, because no library is to see a stranger's file in this process.
     """
     if not head.startswith(_MAGIC):
         return None
-    place = len(_MAGIC) + 4
-    while 0 <= place < len(head):
-        name, _, rest = head[place : place + 512].partition(b"\0")
+    start = len(_MAGIC) + 4
+    while 0 <= start < len(head):
+        name, _, rest = head[start : start + 512].partition(b"\0")
         kind, end, _ = rest.partition(b"\0")
-        value = place + len(name) + len(kind) + 2 + _LENGTH.size
+        value = start + len(name) + len(kind) + 2 + _LENGTH.size
         if not name or not end or value > len(head):
             return None
         (length,) = _LENGTH.unpack(head[value - _LENGTH.size : value])
         if name == _TILE_BOX:
             return _numbers(head[value : value + length])
-        place = value + length
+        start = value + length
     return None
 
 

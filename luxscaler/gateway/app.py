@@ -1,4 +1,4 @@
-"""The ASGI application, built from settings: who may call, how often, how much. Routes are in routes_*.py."""
+"""The ASGI application, built from settings: who may call, how often, how much. The routes are in routes/."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from luxscaler.clock import Clock
 from luxscaler.gateway.keys import Keys
-from luxscaler.gateway.limits import MULTIPART_BYTES, Envelope, throttled
+from luxscaler.gateway.limits import MULTIPART_BYTES, LimitMiddleware, throttled
 from luxscaler.gateway.problems import Problem, not_found, unauthenticated
 from luxscaler.gateway.routes import cog, files, models, predictions
 from luxscaler.gateway.settings import Settings
@@ -34,7 +34,7 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
         app.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
     app.include_router(files.signed)
     app.include_router(cog.router)
-    app.add_middleware(Envelope, limit_for=lambda path: _body_limit(path, settings))
+    app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_error)
     app.exception_handler(Exception)(_on_bug)
@@ -42,7 +42,7 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
 
 
 def _admit(request: Request) -> None:
-    """Only who has the token, and not too often."""
+    """Let a call through: only with the token, and within the rate limits. Raises Problem."""
     gateway = gateway_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "token") or not same(token.strip(), gateway.keys.token):
@@ -75,6 +75,6 @@ def _on_http_error(_request: Request, error: Exception) -> Response:
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    """What nobody expected; the query is left out of the log, as signatures are in it."""
+    """An unexpected error; the query stays out of the log, since signatures are in it."""
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return Problem(500, "The gateway has a fault; its log says more").response()

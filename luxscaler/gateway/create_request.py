@@ -1,4 +1,4 @@
-"""A client's wish to create a prediction: its body and headers, checked. Nothing is created here."""
+"""What a client asks for when it creates a prediction: the body and the headers, checked."""
 
 import json
 import re
@@ -20,8 +20,8 @@ _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s?)?")
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a client wants."""
+class CreateRequest:
+    """What a client asks for."""
 
     input: Json
     webhook: str
@@ -44,12 +44,12 @@ def read_json(raw: bytes) -> Json:
     return body
 
 
-def read_order(body: Json, headers: Mapping[str, str]) -> Order:
+def read_create_request(body: Json, headers: Mapping[str, str]) -> CreateRequest:
     """Everything but the version. Raises Problem."""
     inputs = body.get("input")
     if not isinstance(inputs, dict):
         raise invalid_input("input", "an object is required", "required")
-    return Order(
+    return CreateRequest(
         inputs,
         _webhook(body.get("webhook")),
         _events(body.get("webhook_events_filter")),

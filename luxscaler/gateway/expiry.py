@@ -4,29 +4,28 @@ import logging
 
 from luxscaler.gateway.runner import Parts, Runner
 
-INTERVAL_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
-async def keep_time(parts: Parts, runner: Runner) -> None:
-    """Look, for ever."""
+async def expire_repeatedly(parts: Parts, runner: Runner) -> None:
+    """Do what is due, again and again, until the task is canceled."""
     while True:
         try:
-            sweep(parts, runner)
+            expire(parts, runner)
         except Exception:
-            _log.exception("the janitor")
-        await parts.clock.sleep_async(INTERVAL_SECONDS)
+            _log.exception("expiry")
+        await parts.clock.sleep_async(parts.settings.expiry_seconds)
 
 
-def sweep(parts: Parts, runner: Runner) -> None:
-    """Do what is due now."""
+def expire(parts: Parts, runner: Runner) -> None:
+    """Cancel overdue predictions; remove the data of old ones, and old uploads."""
     now = parts.clock.now()
     for prediction in parts.store.overdue(now):
         runner.cancel(prediction.id, overdue=True)
     for prediction in parts.store.to_forget(now - parts.settings.retention_seconds):
-        parts.vault.remove_outputs(prediction.id)
+        parts.files.remove_outputs(prediction.id)
         parts.store.forget(prediction.id)
     for file in parts.store.expired_files(now):
-        parts.vault.remove_file(file.id)
+        parts.files.remove_file(file.id)
         parts.store.remove_file(file.id)
     runner.give_up("The gateway had a fault (its log says more)")

@@ -31,7 +31,7 @@ class Written:
     md5: str
 
 
-class Vault:
+class FileStore:
     """The folders of one gateway."""
 
     def __init__(self, data: Path) -> None:

@@ -1,7 +1,7 @@
 """The gateway's secrets: the bearer token, the webhooks' signing secret, the key of signed addresses.
 
 They lie in the data folder, which only its owner can enter, each in a file that only its owner can read, and
-are made on first use. Their values never reach a log or a repr. What they sign is signing.py's business.
+are made on first use. Their values never reach a log or a repr. replicate/signing.py signs with them.
 """
 
 import base64
@@ -27,7 +27,7 @@ class Keys:
     webhook_secret: str = field(repr=False)
     """whsec_ and base64: the key of the webhooks' signatures."""
     address_key: bytes = field(repr=False)
-    """Signs addresses of files: knows no client."""
+    """Signs addresses of files; no client gets it."""
 
 
 def load_keys(folder: Path, token: str = "") -> Keys:

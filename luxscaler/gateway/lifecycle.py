@@ -1,4 +1,4 @@
-"""The one place where predictions change: each change is kept, told to webhooks and to who waits for it.
+"""All changes of predictions: each is stored, and webhooks and waiting requests hear of it.
 
     created ─ starting ─ processing ─┬─ succeeded | failed
                  │            └──────┴─ canceled     by the client, or its deadline
@@ -10,6 +10,7 @@ A change that comes too late, of a prediction that is over, changes nothing.
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Coroutine
 from typing import Any
 
 from luxscaler.clock import Clock
@@ -88,14 +89,20 @@ class Lifecycle:
         found = self._store.prediction(name)
         try:
             if found is not None and not found.is_over:
-                async with asyncio.timeout(seconds):
-                    await event.wait()
-        except TimeoutError:
-            pass
+                await self._first_of(event.wait(), self._clock.sleep_async(seconds))
         finally:
             self._waiting[name].discard(event)
             if not self._waiting[name]:
                 del self._waiting[name]
+
+    @staticmethod
+    async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def _tell(self, name: str, event: Event) -> None:
         found = self._store.prediction(name)

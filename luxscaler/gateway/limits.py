@@ -1,4 +1,4 @@
-"""Limits of what clients may send: requests a minute, and bytes a request. Pure but for the ASGI wrapper.
+"""Limits of what clients may send: requests a minute, and bytes a request.
 
 Bytes are counted as they arrive; a Content-Length is believed only when it is already too large.
 """
@@ -24,7 +24,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a call is let through, and what the client is told about the next ones."""
+    """Whether a call is let through, and what the reply says about the next ones."""
 
     allowed: bool
     remaining: int
@@ -66,7 +66,7 @@ def throttled(verdict: Verdict) -> Problem:
     )
 
 
-class Envelope:
+class LimitMiddleware:
     """ASGI: a body that grows too large ends its request with 413; replies get state.reply_headers."""
 
     def __init__(self, app: AsgiApp, limit_for: Callable[[str], int]) -> None:

@@ -16,7 +16,7 @@ from luxscaler.gateway.problems import Problem
 _NEWEST = 2**62
 
 
-class Placed(Protocol):
+class Sequenced(Protocol):
     """Something with a place in the order of creation."""
 
     @property
@@ -25,7 +25,7 @@ class Placed(Protocol):
         ...
 
 
-Item = TypeVar("Item", bound=Placed)
+Item = TypeVar("Item", bound=Sequenced)
 Fetch = Callable[[int, int], Sequence[Item]]
 """(sequence, count) → those before it, or after it, newest first."""
 

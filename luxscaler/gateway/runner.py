@@ -3,7 +3,7 @@
 The queue is the database: the oldest `starting` prediction without a container. What a container surely did
 not start goes back to it; what may have started and has no result fails and says so, because to run it again
 would be to pay again. After a restart the same holds: what was with a container then has failed (Cog cancels
-when the connection breaks), what waited still waits. HTTP and files are the clients' business.
+when the connection breaks), what waited still waits.
 """
 
 import asyncio
@@ -18,21 +18,13 @@ from luxscaler.cog.messages import Json
 from luxscaler.cog.reply import Reply
 from luxscaler.cog.status import Health, Status
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.file_store import Vault
+from luxscaler.gateway.background import TaskSet
+from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.lifecycle import Lifecycle
 from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
-from luxscaler.gateway.tasks import Tasks
 
-ACCEPTED_SECONDS = 1.0
-"""A container that has neither refused nor reported for so long has begun: its report was lost."""
-REFUSED_SECONDS = 0.2
-"""Pause after a refusal: Cog's slot is free a moment after its reply."""
-REPEAT_SECONDS = 1.0
-"""Between two requests to stop."""
-CANCEL_SECONDS = 10.0
-"""A container that does not end a canceled prediction in this time loses the connection."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +39,7 @@ class Parts:
     settings: Settings
     clock: Clock
     store: Store
-    vault: Vault
+    files: FileStore
     addresses: Addresses
     lifecycle: Lifecycle
 
@@ -57,7 +49,7 @@ class Runner:
 
     def __init__(self, parts: Parts, cogs: tuple[AsyncCogClient, ...]) -> None:
         self._parts, self._cogs = parts, cogs
-        self._tasks = Tasks()
+        self._tasks = TaskSet()
         self._running: dict[str, tuple[AsyncCogClient, asyncio.Task[Outcome]]] = {}
 
     def start(self) -> None:
@@ -83,7 +75,7 @@ class Runner:
                 )
 
     def cancel(self, name: str, *, overdue: bool = False) -> None:
-        """End it now; a container that works on it is told, and given a moment to stop.
+        """End it now; a container that works on it is asked to stop, and given a moment to do so.
 
         overdue: its deadline did it; one that had not begun is `aborted` then.
         """
@@ -100,11 +92,13 @@ class Runner:
 
     async def _end(self, name: str, cog: AsyncCogClient, task: asyncio.Task[Outcome]) -> None:
         """Have the container stop; if it does not, cut the connection, which cancels too."""
-        end = asyncio.get_running_loop().time() + CANCEL_SECONDS
+        settings = self._parts.settings
+        end = asyncio.get_running_loop().time() + settings.cancel_seconds
         while not task.done() and asyncio.get_running_loop().time() < end:
             # Once may not do: the prediction may not have arrived, or the model may be where it cannot hear.
-            told = await cog.cancel(name)
-            await asyncio.wait({task}, timeout=REPEAT_SECONDS if told else REFUSED_SECONDS)
+            known = await cog.cancel(name)
+            pause = settings.cancel_repeat_seconds if known else settings.refused_seconds
+            await asyncio.wait({task}, timeout=pause)
         task.cancel()
 
     async def _work(self, cog: AsyncCogClient) -> None:
@@ -118,38 +112,39 @@ class Runner:
 
     async def _step(self, cog: AsyncCogClient) -> float:
         """Run the next prediction, or wait a while for one; seconds to pause."""
+        settings = self._parts.settings
         health = await cog.health()
         if health is Health.BUSY:
-            return REFUSED_SECONDS
+            return settings.refused_seconds
         if health is not Health.READY:
-            return self._parts.settings.health_seconds
+            return settings.health_seconds
         self._parts.lifecycle.created.clear()
         found = self._parts.store.claim(cog.url)
         if found is not None:
-            return 0.0 if await self._run(cog, found) else REFUSED_SECONDS
+            return 0.0 if await self._run(cog, found) else settings.refused_seconds
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._parts.settings.health_seconds):
+            async with asyncio.timeout(settings.health_seconds):
                 await self._parts.lifecycle.created.wait()
         return 0.0
 
     async def _run(self, cog: AsyncCogClient, prediction: Prediction) -> bool:
         """See one prediction to its end; False if the container did not take it."""
-        name, vault = prediction.id, self._parts.vault
+        name, files = prediction.id, self._parts.files
         try:
             inputs = self._inputs(prediction)
         except MissingUploadError as error:
             self._parts.lifecycle.finish(name, Status.FAILED, str(error))
             return True
         progress = self._parts.addresses.progress(name)
-        task = asyncio.create_task(cog.predict(name, inputs, progress, vault.outputs(name)))
+        task = asyncio.create_task(cog.predict(name, inputs, progress, files.outputs(name)))
         self._running[name] = cog, task
         try:
-            _, waiting = await asyncio.wait({task}, timeout=ACCEPTED_SECONDS)
+            _, waiting = await asyncio.wait({task}, timeout=self._parts.settings.accepted_seconds)
             if waiting:
                 self._parts.lifecycle.begun(name)
                 await asyncio.wait({task})
             if task.cancelled():  # by _end
-                vault.remove_outputs(name)
+                files.remove_outputs(name)
                 return True
             return self._conclude(cog, name, _outcome(task))
         finally:
@@ -170,7 +165,7 @@ class Runner:
             self._parts.lifecycle.finish(name, Status.FAILED, error)
         elif self._keep(name, outcome):
             return True
-        self._parts.vault.remove_outputs(name)
+        self._parts.files.remove_outputs(name)
         return True
 
     def _keep(self, name: str, reply: Reply) -> bool:
@@ -196,7 +191,7 @@ class Runner:
     def _upload(self, name: str) -> str:
         """What stands for an upload: an address, or its bytes."""
         parts = self._parts
-        file, path = parts.store.file(name), parts.vault.file(name)
+        file, path = parts.store.file(name), parts.files.file(name)
         if file is None or path is None or file.expires_at <= parts.clock.now():
             raise MissingUploadError(f"The input names the upload {name}, which does not exist (any more)")
         if parts.settings.inputs == "url":

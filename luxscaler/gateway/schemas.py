@@ -7,7 +7,7 @@ from luxscaler.cog.async_client import AsyncCogClient
 from luxscaler.cog.messages import Json
 
 FRESH_SECONDS = 10.0
-"""For so long an answer is believed, `none` too: creates should not wait for containers each time."""
+"""For so long an answer is used, also a missing one: creates should not wait for containers each time."""
 UNKNOWN: Json = {
     "openapi": "3.0.2",
     "info": {"title": "Cog", "version": "0.1.0"},

@@ -1,4 +1,4 @@
-"""What clients see: predictions and uploads as the API's JSON. Nothing is decided or kept here.
+"""What clients see: predictions and uploads as the API's JSON.
 
 The body of a webhook is `document(prediction)` too, so it is exactly what a GET of the same moment gives.
 """
@@ -12,17 +12,17 @@ from luxscaler.cog.data_urls import CONTENT_TYPES, file_as_data_url
 from luxscaler.cog.messages import Json
 from luxscaler.cog.reply import FILE_KEY
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.file_store import Vault
+from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import StoredFile
 
 
-class Presenter:
+class Serializer:
     """Shows what one gateway keeps."""
 
-    def __init__(self, settings: Settings, addresses: Addresses, vault: Vault) -> None:
-        self._settings, self._addresses, self._vault = settings, addresses, vault
+    def __init__(self, settings: Settings, addresses: Addresses, files: FileStore) -> None:
+        self._settings, self._addresses, self._files = settings, addresses, files
 
     def body(self, prediction: Prediction) -> bytes:
         """A prediction as the bytes of a reply or a webhook."""
@@ -58,7 +58,7 @@ class Presenter:
             shown |= {"webhook": prediction.webhook, "webhook_events_filter": list(prediction.events)}
         return shown
 
-    def waited_in_vain(self, prediction: Prediction) -> Json:
+    def unfinished(self, prediction: Prediction) -> Json:
         """The reply of a create whose `Prefer: wait` ran out: `starting`, although it may have begun.
 
         The official clients take any other status for the end, and would return no output.
@@ -96,7 +96,7 @@ class Presenter:
     def _file_output(self, prediction: str, name: str, expires: float) -> str | None:
         if self._settings.outputs == "url":
             return self._addresses.output(prediction, name, expires)
-        path = self._vault.output(prediction, name)
+        path = self._files.output(prediction, name)
         return file_as_data_url(content_type(name), path) if path else None
 
 

@@ -1,4 +1,4 @@
-"""Runs a gateway under uvicorn until it is told to stop. What its settings are is decided by the caller."""
+"""Runs a gateway under uvicorn until it is asked to stop."""
 
 import uvicorn
 

@@ -22,7 +22,7 @@ _VERSION = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Settings:
-    """How one gateway behaves. Raises GatewayError for what cannot be."""
+    """How one gateway behaves. Raises GatewayError for values that cannot work."""
 
     cogs: tuple[str, ...]
     """Addresses of the Cog containers, all of the same model, e.g. http://127.0.0.1:5000."""
@@ -47,6 +47,8 @@ class Settings:
     calls_per_minute: int = 3000
     retention_seconds: float = HOUR
     """After its end a prediction loses input, output, logs and files."""
+    expiry_seconds: float = 0.5
+    """Between two looks at deadlines, old predictions and old uploads."""
     file_seconds: float = 24 * HOUR
     """An upload is removed after so long."""
     max_file_bytes: int = 100 * MIB
@@ -55,12 +57,22 @@ class Settings:
     page_size: int = 100
     health_seconds: float = 2.0
     """Between two looks at an idle container."""
+    accepted_seconds: float = 1.0
+    """A container that has neither refused nor reported for so long has begun: its report was lost."""
+    refused_seconds: float = 0.2
+    """Pause after a refusal: Cog's slot is free a moment after its reply."""
+    cancel_repeat_seconds: float = 1.0
+    """Between two requests to a container to stop."""
+    cancel_seconds: float = 10.0
+    """A container that does not end a canceled prediction in this time loses the connection."""
     prediction_seconds: float = HOUR
     """Longest time that a container may take for one prediction."""
     webhook_seconds: float = 10.0
     """Longest time that a webhook's receiver may take."""
     webhook_interval_seconds: float = 0.5
     """Shortest time between two output or logs webhooks of a prediction."""
+    webhook_first_retry_seconds: float = 1.0
+    """Before a terminal webhook is sent a second time; each further pause is twice as long."""
     webhook_retry_seconds: float = 60.0
     """A terminal webhook that is not taken is sent again for so long."""
 

@@ -10,17 +10,17 @@ from starlette.requests import Request
 from luxscaler.clock import Clock
 from luxscaler.cog.async_client import AsyncCogClient
 from luxscaler.gateway.addresses import Addresses
-from luxscaler.gateway.expiry import keep_time
-from luxscaler.gateway.file_store import Vault
+from luxscaler.gateway.background import TaskSet
+from luxscaler.gateway.expiry import expire_repeatedly
+from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.lifecycle import Lifecycle
 from luxscaler.gateway.limits import RateLimit
 from luxscaler.gateway.runner import Parts, Runner
 from luxscaler.gateway.schemas import Schemas
-from luxscaler.gateway.serialize import Presenter
+from luxscaler.gateway.serialize import Serializer
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
-from luxscaler.gateway.tasks import Tasks
 from luxscaler.gateway.webhooks import Notifier
 
 DATABASE = "gateway.sqlite3"
@@ -32,7 +32,7 @@ class Gateway:
 
     parts: Parts
     keys: Keys
-    presenter: Presenter
+    serializer: Serializer
     runner: Runner
     schemas: Schemas
     creates: RateLimit
@@ -51,24 +51,24 @@ class Gateway:
 @asynccontextmanager
 async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> AsyncIterator[Gateway]:
     """A gateway at work, for the time of the block."""
-    vault = Vault(settings.data)
+    files = FileStore(settings.data)
     store = Store(settings.data / DATABASE)
     # No keep-alive: a connection that a container has closed since would look like a lost container.
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(trust_env=False, limits=limits) as http:
         addresses = Addresses(settings, keys.address_key)
-        presenter = Presenter(settings, addresses, vault)
-        notifier = Notifier(settings, keys, clock, store, http, presenter.body)
-        parts = Parts(settings, clock, store, vault, addresses, Lifecycle(store, clock, notifier))
+        serializer = Serializer(settings, addresses, files)
+        notifier = Notifier(settings, keys, clock, store, http, serializer.body)
+        parts = Parts(settings, clock, store, files, addresses, Lifecycle(store, clock, notifier))
         cogs = tuple(AsyncCogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
         runner = Runner(parts, cogs)
-        tasks = Tasks()
+        tasks = TaskSet()
         try:
             notifier.resume()
             runner.start()
-            tasks.add(keep_time(parts, runner))
+            tasks.add(expire_repeatedly(parts, runner))
             creates, calls = RateLimit(settings.creates_per_minute), RateLimit(settings.calls_per_minute)
-            yield Gateway(parts, keys, presenter, runner, Schemas(cogs, clock), creates, calls)
+            yield Gateway(parts, keys, serializer, runner, Schemas(cogs, clock), creates, calls)
         finally:
             await tasks.stop()
             await runner.stop()

@@ -1,12 +1,12 @@
 """Predictions and uploads in SQLite: what a restart has to find again.
 
     predictions   one row each, JSON in text columns; `sequence` is the order of creation and of pages
-    files         uploads; their bytes lie beside the database, file_store.py's business
+    files         uploads; file_store.py keeps their bytes beside the database
     deliveries    terminal webhooks that nobody has taken yet
 
 One connection, used by the event loop's thread alone; each call is one short transaction. Every change of a
 prediction's status goes through a condition in SQL, so that a cancel and a result that arrive together cannot
-both win. What the columns mean to a client is not known here.
+both win.
 """
 
 import json
@@ -87,7 +87,7 @@ class Store:
     # Predictions
 
     def add(self, prediction: Prediction) -> Prediction:
-        """Keep a new one; the answer knows its place in the order."""
+        """Keep a new one; the answer has its sequence number."""
         values = {**vars(prediction)}
         del values["sequence"]
         self._insert("predictions", values)

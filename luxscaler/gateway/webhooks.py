@@ -1,8 +1,7 @@
-"""Tells the clients' addresses what happens: signed, filtered, throttled, the last word repeated until taken.
+"""Webhooks: signed, filtered, throttled; the terminal one is repeated until it is taken.
 
 As Replicate does: `output` and `logs` at most every 500 ms a prediction, the last state always; only
 `completed` is sent again, for about a minute, under the same webhook-id. It survives a restart.
-What a prediction's JSON looks like and when something happens is not known here.
 """
 
 import asyncio
@@ -13,15 +12,13 @@ from weakref import WeakValueDictionary
 import httpx
 
 from luxscaler.clock import Clock, backoff
+from luxscaler.gateway.background import TaskSet
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Delivery, Store
-from luxscaler.gateway.tasks import Tasks
 from luxscaler.replicate.signing import new_id, webhook_headers
 
-FIRST_RETRY_SECONDS = 1.0
-"""Each further one comes after twice the time."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +36,7 @@ class Notifier:
     ) -> None:
         self._settings, self._keys, self._clock = settings, keys, clock
         self._store, self._http, self._body = store, http, body
-        self._tasks = Tasks()
+        self._tasks = TaskSet()
         # A lock goes when nobody holds or waits for it.
         self._order: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._last: dict[str, float] = {}
@@ -90,7 +87,7 @@ class Notifier:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Send a terminal webhook until it is taken, for about a minute."""
-        pauses = backoff(FIRST_RETRY_SECONDS)
+        pauses = backoff(self._settings.webhook_first_retry_seconds)
         found = self._store.prediction(delivery.prediction)
         while found is not None:
             if await self._send(found.id, found.webhook, self._body(found), delivery.message_id):

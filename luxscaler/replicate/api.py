@@ -1,8 +1,8 @@
 """Replicate's HTTP API as far as tiles need it: uploads, predictions, downloads.
 
 The token is in one place, the authentication of one client that talks to the base address only and follows
-no redirect; results are fetched by another client that does not have it. What a create without an answer
-means for money is not decided here: `create` is sent once and says so (NoAnswerError).
+no redirect; results are fetched by another client that does not have it. `create`, which costs money, is sent
+once: without an answer it raises NoAnswerError, and the caller has to find out whether it was carried out.
 """
 
 import re
@@ -20,9 +20,9 @@ from luxscaler.replicate.responses import (
     BusyError,
     NoAnswerError,
     RemotePrediction,
+    parse_answer,
     prediction_in,
     seconds_of,
-    understood,
 )
 
 DEFAULT_BASE_URL = "https://api.replicate.com"
@@ -65,7 +65,7 @@ class Token(httpx.Auth):
         request.headers["Authorization"] = f"Bearer {self.__token}"
         yield request
 
-    def hidden(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text without the token, should a server have repeated it."""
         return text.replace(self.__token, "…")
 
@@ -136,12 +136,12 @@ class ReplicateApi:
         return _prediction(self._reply(answer, self._creates))
 
     def get(self, prediction: str) -> RemotePrediction | None:
-        """How a prediction is; None if there is none."""
+        """The prediction as it is now; None if Replicate does not know it."""
         reply = self._again("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
 
     def get_once(self, prediction: str) -> RemotePrediction | None:
-        """As `get`, but asked once, also after a stop. Raises BusyError, NoAnswerError or BackendError."""
+        """Like `get`, but one call, also after a stop. Raises BusyError, NoAnswerError or BackendError."""
         reply = self._once("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
 
@@ -193,7 +193,7 @@ class ReplicateApi:
         if answer.headers.get("ratelimit-remaining") == "0":
             limiter.hold(seconds_of(answer.headers.get("ratelimit-reset")) or 0.0)
         try:
-            return understood(answer, self.base_url, self._token.hidden)
+            return parse_answer(answer, self.base_url, self._token.redact)
         except BusyError as error:
             limiter.hold(error.delay)
             raise

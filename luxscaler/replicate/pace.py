@@ -15,7 +15,7 @@ _LONGEST_HOLD = 300.0
 
 @dataclass(frozen=True)
 class Pace:
-    """The clock of a work that may be stopped."""
+    """A clock whose pauses end when the user wants to stop."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Clock = field(default_factory=Clock)

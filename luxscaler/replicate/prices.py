@@ -24,7 +24,7 @@ DOLLARS_PER_SECOND = MappingProxyType(
     }
 )
 DEFAULT_HARDWARE = "gpu-h100"
-"""The dearest single GPU: where nobody has said what the model runs on, a limit of cost errs downwards."""
+"""The most expensive single GPU: when the hardware is unknown, a limit of cost errs on the safe side."""
 _SECONDS_PER_MEGAPIXEL = MappingProxyType(
     {"cpu": 180.0, "gpu-t4": 3.0, "gpu-a40-small": 1.2, "gpu-a40-large": 1.2}
 )

@@ -1,4 +1,4 @@
-"""What an answer of Replicate's API means: a prediction or other JSON, or one of three kinds of no.
+"""What an answer of Replicate's API means: a prediction or other JSON, or one of three errors.
 
 NoAnswerError and BusyError stay within the backend; BackendError is for the user.
 """
@@ -41,10 +41,10 @@ class BusyError(Exception):
         self.delay = delay
 
 
-def understood(answer: httpx.Response, base_url: str, hidden: Callable[[str], str]) -> dict[str, Any]:
-    """The JSON of an answer. `hidden` takes out of a text what must not be shown."""
+def parse_answer(answer: httpx.Response, base_url: str, redact: Callable[[str], str]) -> dict[str, Any]:
+    """The JSON of an answer. `redact` takes out of a text what must not be shown."""
     code, reply = answer.status_code, _json(answer)
-    detail = one_line(hidden(_detail(reply, answer)))
+    detail = one_line(redact(_detail(reply, answer)))
     if code == httpx.codes.TOO_MANY_REQUESTS:
         said = seconds_of(reply.get("retry_after")), seconds_of(answer.headers.get("retry-after"))
         delay = next((value for value in said if value is not None), DEFAULT_RETRY_AFTER)

@@ -1,6 +1,6 @@
 """Signatures: of webhooks, as Replicate and Standard Webhooks make them, and of addresses of files.
 
-Pure functions of keys and text. Who may ask for what is decided elsewhere.
+Pure functions of keys and text; the gateway signs with them, and receivers of webhooks verify.
 """
 
 import base64

@@ -3,9 +3,10 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ import pytest
 
 from luxscaler.backends.base import MasterContext, Session, Tile, TileOutput
 from luxscaler.backends.local import LocalBackend
+from luxscaler.backends.ray import backend
 from luxscaler.backends.ray.backend import RayBackend, RayOptions
+from luxscaler.backends.ray.cluster import LostError, Share
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError, WeightsError
 from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline.request import TileSettings
 from luxscaler.upscaling.model_cache import Models
+from tests.support.fake_backend import nearest
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.tiles import a_context, a_tile
 
@@ -47,6 +51,95 @@ def test_a_cluster_that_is_not_there_is_one_line(address: str) -> None:
         pytest.raises((BackendError, InputError), match="cluster"),
         RayBackend(address).open(a_context()),
     ):
+        pass
+
+
+class FakeWorker:
+    """A worker whose calls are decided at once."""
+
+    def __init__(self, cluster: "FakeCluster") -> None:
+        self._cluster = cluster
+        self.load = SimpleNamespace(remote=lambda *_: lambda: None)
+        self.run = SimpleNamespace(remote=lambda tile: lambda: self._upscaled(tile))
+
+    def _upscaled(self, tile: Tile) -> TileOutput:
+        if self._cluster.losing:
+            raise LostError("gone")
+        return nearest(tile)
+
+
+class FakeCluster:
+    """Two shares, and what was done with them."""
+
+    def __init__(self, _address: str | None) -> None:
+        self.room = 2
+        self.losing = False
+        """Whether workers are lost at their work."""
+        self.begun: list[FakeWorker] = []
+        self.ended: list[FakeWorker] = []
+        self.closed = False
+
+    def shares(self, cpus: int) -> list[Share]:
+        return [Share(0, cpus)] * self.room
+
+    def put(self, value: object) -> object:
+        return value
+
+    def begin(self, _share: Share) -> FakeWorker:
+        self.begun.append(FakeWorker(self))
+        return self.begun[-1]
+
+    def end(self, worker: FakeWorker) -> None:
+        self.ended.append(worker)
+
+    def result(self, call: Callable[[], Any], check: Callable[[], None], _seconds: float) -> Any:
+        check()
+        return call()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    made = FakeCluster(None)
+    monkeypatch.setattr(backend, "Cluster", lambda _address: made)
+    return made
+
+
+def test_a_lost_worker_is_replaced_and_twice_costs_the_tile_nothing(fake: FakeCluster) -> None:
+    with RayBackend().open(a_context()) as session:
+        assert session.workers == 2
+        fake.losing = True
+        for counts in (False, False, True):
+            with pytest.raises(TileError, match="a Ray worker is lost: gone") as caught:
+                session.run(a_tile())
+            assert caught.value.counts is counts
+        fake.losing = False
+        session.run(a_tile())
+        assert len(fake.begun) == 2 + 2
+    assert set(fake.ended) == set(fake.begun)
+    assert fake.closed
+
+
+def test_without_room_for_another_worker_the_slots_are_given_up(fake: FakeCluster) -> None:
+    with RayBackend().open(a_context()) as session:
+        fake.losing, fake.room = True, 0
+        for message in ("gone", "gone", "a worker on the Ray cluster", "a worker on the Ray cluster"):
+            with pytest.raises(TileError, match=message):
+                session.run(a_tile())
+        with pytest.raises(BackendError, match="no worker is left"):
+            session.run(a_tile())
+
+
+def test_a_cluster_without_cores_and_a_stop(fake: FakeCluster) -> None:
+    stop = threading.Event()
+    with RayBackend().open(a_context(stop=stop)) as session:
+        stop.set()
+        with pytest.raises(StoppedError):
+            session.run(a_tile())
+    fake.room = 0
+    with pytest.raises(BackendError, match="neither GPUs nor CPUs"), RayBackend().open(a_context()):
         pass
 
 

@@ -22,6 +22,8 @@ from tests.support.fake_replicate import API, TOKEN, VERSION, FakeReplicate
 from tests.support.memory_ledger import STEPS, Crash, MemoryLedger
 from tests.support.tiles import a_context, a_tile, enlarged
 
+pytestmark = pytest.mark.usefixtures("decoded_here")
+
 CENT_A_SECOND = Price(own=0.01)
 
 
@@ -119,13 +121,13 @@ def test_creates_per_minute_are_kept_to_by_all_threads(
     assert len(replicate.made) == 120
 
 
-def test_a_limit_that_is_told_is_kept_to(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
+def test_a_limit_that_the_server_states_is_kept(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     replicate.creates_per_minute = 6  # as for accounts on granted credit
-    tiles = [a_tile(index, side=2, tiles=20) for index in range(20)]
-    with _open(replicate, ledger, tiles=20) as session, ThreadPoolExecutor(4) as pool:
+    tiles = [a_tile(index, side=2, tiles=10) for index in range(10)]
+    with _open(replicate, ledger, tiles=10) as session, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda tile: _until_done(session, tile), tiles))
-    assert len(replicate.made) == 20
-    assert replicate.refused < 60
+    assert len(replicate.made) == 10
+    assert replicate.refused < 30
 
 
 # Nothing is paid twice
@@ -133,7 +135,7 @@ def test_a_limit_that_is_told_is_kept_to(replicate: FakeReplicate, ledger: Memor
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("pause", [0.0, 100.0, 2000.0])
+@pytest.mark.parametrize("pause", [0.0, 2000.0])
 def test_a_crash_at_any_step_is_not_paid_for(
     replicate: FakeReplicate, ledger: MemoryLedger, step: str, moment: str, pause: float
 ) -> None:
@@ -220,8 +222,8 @@ def test_a_create_that_was_refused_is_made_anew_at_no_cost(
 
 
 def test_the_lost_one_is_found_behind_pages_of_others(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
-    tiles = [a_tile(index, side=2, tiles=40) for index in range(40)]
-    with _open(replicate, ledger, tiles=40) as session:
+    tiles = [a_tile(index, side=2, tiles=12) for index in range(12)]
+    with _open(replicate, ledger, tiles=12) as session:
         ledger.crash_at = "before created"
         with pytest.raises(Crash):
             session.run(tiles[0])
@@ -229,7 +231,7 @@ def test_the_lost_one_is_found_behind_pages_of_others(replicate: FakeReplicate, 
             session.run(tile)
         result = session.run(tiles[0])
     np.testing.assert_array_equal(result.rgb, enlarged(tiles[0]))
-    assert len(replicate.made) == 40
+    assert len(replicate.made) == 12
 
 
 @pytest.mark.parametrize("step", ["before created", "after created", "after settle"])
@@ -282,7 +284,13 @@ def test_an_output_that_the_caller_refused_is_made_anew(
 # Results
 
 
-@pytest.mark.parametrize("fault", ["truncate", "short", "slow", "garbage", "other", "500", "reset", "429"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("truncate", "slow", "garbage", "other", "429"),
+        *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("short", "500", "reset")),
+    ],
+)
 def test_a_broken_download_is_fetched_again_and_not_paid_again(
     replicate: FakeReplicate, ledger: MemoryLedger, fault: str
 ) -> None:
@@ -526,18 +534,18 @@ def test_a_hundred_tiles_through_storms_are_right_and_paid_for_once(
     assert ledger.ended("succeeded") == 100
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_crashes_at_random_steps_are_not_paid_for(
     replicate: FakeReplicate, ledger: MemoryLedger, seed: int
 ) -> None:
-    """60 crashes over 20 tiles, each run begun anew on the same ledger."""
+    """Up to 30 crashes over 10 tiles, each run begun anew on the same ledger."""
     random = Random(seed)
-    tiles = [a_tile(index, side=2, tiles=20) for index in range(20)]
+    tiles = [a_tile(index, side=2, tiles=10) for index in range(10)]
     results: dict[int, TileOutput] = {}
     crashes = 0
     while len(results) < len(tiles):
-        with _open(replicate, ledger, tiles=20) as session:
-            if crashes < 60:
+        with _open(replicate, ledger, tiles=10) as session:
+            if crashes < 30:
                 ledger.crash_at = f"{random.choice(('before', 'after'))} {random.choice(STEPS)}"
             try:
                 for tile in tiles:
@@ -545,10 +553,10 @@ def test_crashes_at_random_steps_are_not_paid_for(
                         results[tile.index] = session.run(tile)
             except Crash:
                 crashes += 1
-    assert crashes >= 20
+    assert crashes >= 10
     for tile in tiles:
         np.testing.assert_array_equal(results[tile.index].rgb, enlarged(tile))
-    assert len(replicate.made) == 20
+    assert len(replicate.made) == 10
 
 
 def test_the_token_is_nowhere(

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from replicate.client import Client
@@ -67,7 +66,7 @@ def test_run_uploads_the_file_and_gives_the_address_of_the_result(
         )
     # Not a FileOutput: the client makes one of https and data addresses only.
     assert isinstance(output, str)
-    picture = read_picture(httpx.get(output).content)
+    picture = read_picture(gateway.plain.get(output).content)
     assert (picture.width, picture.height) == (16, 12)
     assert np.array_equal(picture.rgb[::2, ::2], read_picture(tile).rgb)
     newest = gateway.predictions()[0]
@@ -97,10 +96,11 @@ def test_run_of_a_model_that_fails_raises_its_error(
         client.run(f"{gateway.model}:{gateway.version}", input={"tile_input": data_url(tile)})
 
 
+@pytest.mark.slow
 def test_run_outlives_the_wait(
     client: Client, gateway: GatewayServer, fresh_cog: FakeCog, tile: Path
 ) -> None:
-    fresh_cog.seconds = 2.0
+    fresh_cog.seconds = 1.5
     output = client.run(f"{gateway.model}:{gateway.version}", input={"tile_input": data_url(tile)}, wait=1)
     assert isinstance(output, str)
 

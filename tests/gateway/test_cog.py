@@ -4,7 +4,6 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from luxscaler.io.read import read_picture
@@ -30,7 +29,7 @@ def test_a_tile_through_the_gateway_and_back(cog: CogServer, tmp_path: Path) -> 
         made = gateway.create({"tile_input": file["urls"]["get"], **FAST}, 60, webhook=receiver.url)
         assert made["status"] == "succeeded", made["error"]
         assert made["metrics"]["output"] == {"width": 12, "height": 8, "peak": 1.0}
-        picture = read_picture(httpx.get(made["output"]).content)
+        picture = read_picture(gateway.plain.get(made["output"]).content)
         assert (picture.width, picture.height) == (12, 8)
         last = receiver.wait(2)[-1].verified(gateway.keys.webhook_secret)
         assert last["status"] in ("processing", "succeeded")

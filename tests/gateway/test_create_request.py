@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
-from luxscaler.gateway.create_request import check_version, read_json, read_order
+from luxscaler.gateway.create_request import check_version, read_create_request, read_json
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.settings import Settings
@@ -17,8 +18,8 @@ from tests.support.fake_cog import OPENAPI
 HASH = "0123456789abcdef" * 4
 
 
-def order(headers: dict[str, str] | None = None, **body: Any) -> Any:
-    return read_order({"input": {}, **body}, headers or {})
+def asked(headers: dict[str, str] | None = None, **body: Any) -> Any:
+    return read_create_request({"input": {}, **body}, headers or {})
 
 
 def status_of(error: pytest.ExceptionInfo[Problem]) -> int:
@@ -54,25 +55,26 @@ def test_versions_that_are_not_offered(asked: object, tmp_path: Path) -> None:
     ],
 )
 def test_prefer_wait(prefer: str, seconds: float) -> None:
-    assert order({"prefer": prefer}).wait_seconds == seconds
+    assert asked({"prefer": prefer}).wait_seconds == seconds
 
 
+@limit_examples(max_examples=30)
 @given(st.integers(0, 99), st.integers(0, 500), st.integers(0, 5000))
 def test_durations(hours: int, minutes: int, seconds: int) -> None:
     total = 3600 * hours + 60 * minutes + seconds
     text = f"{hours}h{minutes}m{seconds}s"
     if total >= 5:
-        assert order({"cancel-after": text}).deadline_seconds == total
+        assert asked({"cancel-after": text}).deadline_seconds == total
     else:
         with pytest.raises(Problem, match="at least 5s"):
-            order({"cancel-after": text})
+            asked({"cancel-after": text})
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("5m", 300), ("1h30m", 5400), ("30", 30), (None, None)]
 )
 def test_durations_of_the_documentation(text: str | None, seconds: float | None) -> None:
-    assert order({} if text is None else {"cancel-after": text}).deadline_seconds == seconds
+    assert asked({} if text is None else {"cancel-after": text}).deadline_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -97,13 +99,13 @@ def test_durations_of_the_documentation(text: str | None, seconds: float | None)
 )
 def test_what_is_refused(body: dict[str, Any], headers: dict[str, str], status: int) -> None:
     with pytest.raises(Problem) as error:
-        order(headers, **body)
+        asked(headers, **body)
     assert status_of(error) == status
 
 
 def test_events_are_all_or_those_asked_for() -> None:
-    assert order().events == ("start", "output", "logs", "completed")
-    assert order(webhook_events_filter=["completed", "start"]).events == ("start", "completed")
+    assert asked().events == ("start", "output", "logs", "completed")
+    assert asked(webhook_events_filter=["completed", "start"]).events == ("start", "completed")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,7 @@ def test_bodies_that_are_no_json_object(raw: bytes) -> None:
     assert status_of(error) == 400
 
 
+@limit_examples(max_examples=30)
 @given(st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.integers())))
 def test_json_objects_are_read(body: dict[str, Any]) -> None:
     assert read_json(json.dumps(body).encode()) == body

@@ -81,17 +81,17 @@ def test_resets_and_truncations_break_the_connection(gateway: GatewayServer, fau
 
 def test_results_can_be_truncated_and_slow(gateway: GatewayServer, faults: Faults, tmp_path: Path) -> None:
     address = gateway.create(inputs())["output"]
-    whole = httpx.get(address).content
+    whole = gateway.plain.get(address).content
     faults.add(Truncate(0.9), path="/outputs/")
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(address)
-    faults.add(SlowBody(0.3), path="/outputs/")
+        gateway.plain.get(address)
+    faults.add(SlowBody(0.1), path="/outputs/")
     start = time.monotonic()
-    assert httpx.get(address).content == whole
-    assert time.monotonic() - start >= 0.3
-    faults.add(SlowBody(2.0), path="/outputs/")
+    assert gateway.plain.get(address).content == whole
+    assert time.monotonic() - start >= 0.1
+    faults.add(SlowBody(0.15, pieces=1), path="/outputs/")
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(address, timeout=0.1)
+        gateway.plain.get(address, timeout=0.05)
 
 
 def test_duplicated_webhooks_have_one_reply() -> None:

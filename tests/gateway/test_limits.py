@@ -5,12 +5,13 @@ import json
 from collections import deque
 
 from hypothesis import given
+from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
 from luxscaler.gateway.limits import (
     WINDOW_SECONDS,
     AsgiApp,
-    Envelope,
+    LimitMiddleware,
     Message,
     RateLimit,
     Receive,
@@ -21,6 +22,7 @@ from luxscaler.gateway.limits import (
 LIMIT = 1000
 
 
+@limit_examples(max_examples=30)
 @given(st.integers(1, 8), st.lists(st.floats(0, 40), max_size=60))
 def test_no_minute_sees_more_calls_than_allowed(calls: int, pauses: list[float]) -> None:
     limit, now, let_through = RateLimit(calls), 0.0, deque[float]()
@@ -73,7 +75,7 @@ async def echo_length(scope: Scope, receive: Receive, send: Send) -> None:
 
 @given(st.lists(st.binary(max_size=400), min_size=1, max_size=8))
 def test_bodies_are_counted_as_they_come(chunks: list[bytes]) -> None:
-    reply = ask(Envelope(echo_length, lambda _path: LIMIT), chunks)
+    reply = ask(LimitMiddleware(echo_length, lambda _path: LIMIT), chunks)
     total = sum(map(len, chunks))
     if total <= LIMIT:
         assert reply[0]["headers"] == [(b"x-more", b"1")]
@@ -87,8 +89,9 @@ def test_a_length_that_is_announced_is_refused_unread() -> None:
     async def never(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("read")
 
-    reply = ask(Envelope(never, lambda _path: LIMIT), [b""], (b"content-length", b"1001"))
+    reply = ask(LimitMiddleware(never, lambda _path: LIMIT), [b""], (b"content-length", b"1001"))
     assert reply[0]["status"] == 413
     assert (
-        ask(Envelope(echo_length, lambda _path: LIMIT), [b""], (b"content-length", b"-5"))[0]["status"] == 200
+        ask(LimitMiddleware(echo_length, lambda _path: LIMIT), [b""], (b"content-length", b"-5"))[0]["status"]
+        == 200
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
 from luxscaler.errors import GatewayError
@@ -26,6 +27,7 @@ def pages_of(store: Store, size: int, cursor: str = "") -> dict[str, Any]:
     )
 
 
+@limit_examples(max_examples=30)
 @given(st.integers(0, 12), st.integers(1, 5), st.integers(0, 3))
 def test_a_walk_sees_everything_once_newest_first(count: int, size: int, meanwhile: int) -> None:
     store = Store(Path(":memory:"))

@@ -1,4 +1,4 @@
-"""A backend without a network: it repeats pixels, and does on request what real ones do on bad days."""
+"""A backend without a network: it repeats pixels, and on request fails as real ones do."""
 
 import threading
 import time

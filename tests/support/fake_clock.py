@@ -7,6 +7,7 @@ JumpingClock    whoever sleeps makes the time pass, at once
 import asyncio
 import threading
 import time
+from dataclasses import dataclass
 
 from luxscaler.clock import Clock
 
@@ -18,14 +19,14 @@ class ManualClock(Clock):
 
     def __init__(self, now: float = START) -> None:
         self.time = now
+        self._lock = threading.Lock()
+        self._sleepers: list[_Sleeper] = []
 
     def now(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        end = self.time + seconds
-        while self.time < end:
-            time.sleep(0.002)
+        self.wait(threading.Event(), seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         end = self.time + seconds
@@ -34,14 +35,34 @@ class ManualClock(Clock):
         return event.is_set()
 
     async def sleep_async(self, seconds: float) -> None:
-        end = self.time + seconds
-        await asyncio.sleep(0)
-        while self.time < end:
-            await asyncio.sleep(0.002)
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        with self._lock:
+            sleeper = _Sleeper(self.time + seconds, asyncio.get_running_loop(), asyncio.Event())
+            self._sleepers.append(sleeper)
+        try:
+            await sleeper.event.wait()
+        finally:
+            with self._lock:
+                self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.time += seconds
+        """Let time pass, and wake who has slept long enough."""
+        with self._lock:
+            self.time += seconds
+            for sleeper in self._sleepers:
+                if sleeper.until <= self.time:
+                    sleeper.loop.call_soon_threadsafe(sleeper.event.set)
+
+
+@dataclass(eq=False)
+class _Sleeper:
+    """A coroutine that waits for the clock."""
+
+    until: float
+    loop: asyncio.AbstractEventLoop
+    event: asyncio.Event
 
 
 class JumpingClock(Clock):

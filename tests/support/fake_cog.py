@@ -51,8 +51,6 @@ Fault = Literal["fail", "500", "cut", "html", "truncate", "refuse", "deaf"]
 html: no JSON; truncate: half of the reply; refuse: 409 although the health check says READY; deaf: a cancel
 is acknowledged, and only a dropped connection ends the prediction."""
 
-WEBHOOK_INTERVAL_SECONDS = 0.5
-"""Cog drops the webhooks of logs that come sooner after another one."""
 INPUTS: Json = {
     "tile_input": {"type": "string", "format": "uri", "x-order": 0},
     "global_reference": {"type": "string", "format": "uri", "nullable": True, "x-order": 1},
@@ -109,6 +107,8 @@ class FakeCog:
     output: Any = None
     """Instead of an upscaled picture: bytes (sent as a data URL) or any JSON."""
     schema: Json | None = field(default_factory=lambda: OPENAPI)
+    webhook_interval: float = 0.5
+    """Seconds: Cog drops the webhooks of logs that come sooner after another one."""
     predictions: list[FakePrediction] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -140,6 +140,15 @@ class FakeCog:
         if self.running is not None:
             self.running.canceled.set()
 
+    def reset(self) -> None:
+        """As it was at first: what runs is canceled, what was seen is forgotten."""
+        self.seconds, self.fault, self.health, self.output = 0.0, None, "READY", None
+        while (running := self.running) is not None:
+            running.canceled.set()
+            time.sleep(0.001)
+        self.predictions.clear()
+        self.calls.clear()
+
     def take(self, prediction: FakePrediction) -> bool:
         """Whether the one slot was free; it is taken then."""
         with self.lock:
@@ -156,7 +165,7 @@ class FakeCog:
             self._sleep(prediction, connection)
             if not prediction.canceled.is_set():
                 prediction.logs += "fake: upsampling\n"
-                if self.seconds / 2 >= WEBHOOK_INTERVAL_SECONDS:
+                if self.seconds / 2 >= self.webhook_interval:
                     _notify(prediction, "logs")
                 self._sleep(prediction, connection)
             if prediction.canceled.is_set():
@@ -260,7 +269,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(*arguments)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that tests break are no news."""
+        """Tests break connections on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -18,7 +18,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +27,7 @@ import numpy as np
 
 import hdr_exporter
 from luxscaler.backends import exr_transport
+from luxscaler.clock import iso
 from luxscaler.geometry import TileBox
 from luxscaler.io.read import read_picture
 from tests.support.fake_clock import JumpingClock
@@ -37,6 +37,8 @@ VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
 API = "https://api.replicate.com"
 DELIVERY = "https://replicate.delivery"
 HOUR = 3600.0
+PAGE = 4
+"""Predictions on a page of the list."""
 Json = dict[str, Any]
 
 
@@ -120,7 +122,7 @@ class FakeReplicate(httpx.BaseTransport):
             "error": error,
             "logs": "",
             "status": status,
-            "created_at": _iso(made.created_at),
+            "created_at": iso(made.created_at),
             "metrics": {"predict_time": end - made.created_at} if over else {},
             "urls": {"get": f"{API}/v1/predictions/{made.id}"},
         }
@@ -175,9 +177,9 @@ class FakeReplicate(httpx.BaseTransport):
     def _page(self, cursor: int) -> httpx.Response:
         until = self.clock.now() - self.listed_after
         newest = [made for made in reversed(self.made) if made.created_at <= until]
-        page = [self.prediction(made) for made in newest[cursor : cursor + 10]]
-        more = cursor + 10 < len(newest)
-        following = f"https://elsewhere.example/v1/predictions?cursor={cursor + 10}" if more else None
+        page = [self.prediction(made) for made in newest[cursor : cursor + PAGE]]
+        more = cursor + PAGE < len(newest)
+        following = f"https://elsewhere.example/v1/predictions?cursor={cursor + PAGE}" if more else None
         return httpx.Response(200, json={"previous": None, "next": following, "results": page})
 
     def _output(self, name: str, fault: str | None) -> httpx.Response:
@@ -256,7 +258,3 @@ def _content(request: httpx.Request) -> bytes:
     assert b'name="content"' in head
     assert exr_transport.CONTENT_TYPE.encode() in head
     return data.removesuffix(b"\r\n")
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat().replace("+00:00", "Z")

@@ -23,7 +23,7 @@ from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError, InputError
 
 _JOB = "cog.job"
-_GLANCE_SECONDS = 0.1
+_GLANCE_SECONDS = 0.05
 
 
 class CogBackend:

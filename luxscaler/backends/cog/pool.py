@@ -15,7 +15,7 @@ from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError
 
 _FIRST_REST, _LONGEST_REST = 0.05, 2.0
-_GLANCE_SECONDS = 0.1
+_GLANCE_SECONDS = 0.05
 """How often those who wait look whether the user wants to stop."""
 _USABLE = (Health.READY, Health.BUSY)
 
@@ -43,17 +43,12 @@ class Pool:
     """The containers of a backend, shared by its threads."""
 
     def __init__(
-        self,
-        clients: Sequence[CogClient],
-        look_again_seconds: float,
-        patience_seconds: float,
-        now: Callable[[], float] = time.monotonic,
+        self, clients: Sequence[CogClient], look_again_seconds: float, patience_seconds: float
     ) -> None:
         """patience_seconds: how long all may be lost before the work ends."""
         self.containers = [PooledContainer(client) for client in clients]
         self._look_again = look_again_seconds
         self._patience = patience_seconds
-        self._now = now
         self._changed = threading.Condition()
         self._all_lost_since: float | None = None
 
@@ -63,7 +58,7 @@ class Pool:
         return sum(not pooled.lost for pooled in self.containers)
 
     def take(self, check: Callable[[], None]) -> PooledContainer:
-        """A container for one tile; waits for it. `check` raises when nobody wants it any more.
+        """A container for one tile; waits for it. `check` raises when the user wants to stop.
 
         Raises BackendError when all are lost.
         """
@@ -75,12 +70,12 @@ class Pool:
                     self._raise_if_all_lost()
                     self._changed.wait(_GLANCE_SECONDS)
                     continue
-                pooled.taken, pooled.used_at = True, self._now()
+                pooled.taken, pooled.used_at = True, time.monotonic()
             if not pooled.lost or self._is_back(pooled):
                 return pooled
 
     def give_back(self, pooled: PooledContainer) -> None:
-        """It did its work."""
+        """Its prediction is over."""
         with self._changed:
             pooled.taken, pooled.rests = False, _rests()
             self._changed.notify_all()
@@ -88,14 +83,14 @@ class Pool:
     def busy(self, pooled: PooledContainer) -> None:
         """It has a prediction of somebody else: others come first for a moment."""
         with self._changed:
-            pooled.taken, pooled.rests_until = False, self._now() + next(pooled.rests)
+            pooled.taken, pooled.rests_until = False, time.monotonic() + next(pooled.rests)
             self._changed.notify_all()
 
     def lose(self, pooled: PooledContainer, reason: str) -> None:
-        """It is not there, or broken."""
+        """It does not answer, or is broken."""
         with self._changed:
             pooled.taken, pooled.lost = False, reason or "lost"
-            pooled.look_at = self._now() + self._look_again
+            pooled.look_at = time.monotonic() + self._look_again
             self._changed.notify_all()
 
     def reasons(self) -> str:
@@ -104,7 +99,7 @@ class Pool:
 
     def _next(self) -> PooledContainer | None:
         """The one that has rested longest; a lost one only if its time to be looked at has come."""
-        now = self._now()
+        now = time.monotonic()
         free = [pooled for pooled in self.containers if not pooled.taken]
         usable = [pooled for pooled in free if not pooled.lost and pooled.rests_until <= now]
         due = [pooled for pooled in free if pooled.lost and pooled.look_at <= now]
@@ -129,6 +124,6 @@ class Pool:
             self._all_lost_since = None
             return
         if self._all_lost_since is None:
-            self._all_lost_since = self._now()
-        if self._now() - self._all_lost_since >= self._patience:
+            self._all_lost_since = time.monotonic()
+        if time.monotonic() - self._all_lost_since >= self._patience:
             raise BackendError(f"no Cog container is left: {self.reasons()}")

@@ -23,7 +23,7 @@ from luxscaler.cog.reply import Reply
 from luxscaler.cog.status import Status
 from luxscaler.errors import InputError, StoppedError, TileError, one_line
 
-_GLANCE_SECONDS = 0.1
+_GLANCE_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 """How long a canceled prediction is waited for."""
 Result = TypeVar("Result")
@@ -64,7 +64,7 @@ class CogSession:
         self._folder = folder
         self._reference: str | None = None
         if context.reference is not None:
-            self._reference = _as_data_url(exr_transport.pack(context.reference))
+            self._reference = _as_data_url(exr_transport.encode(context.reference))
 
     @property
     def workers(self) -> int:
@@ -77,12 +77,12 @@ class CogSession:
         name = f"{self.job}-{tile.index}-{tile.attempt}"
         with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             path, seconds = self._predict(name, body, Path(folder), tile.output_size)
-            rgb, alpha = exr_transport.unpack(path, tile.output_size, tile.box)
+            rgb, alpha = exr_transport.decode(path, tile.output_size, tile.box)
         return TileOutput(rgb, alpha, seconds)
 
     def inputs(self, tile: Tile) -> dict[str, object]:
         """What a container is asked about a tile."""
-        picture = _as_data_url(exr_transport.pack(tile.picture, is_hdr=self._context.is_hdr))
+        picture = _as_data_url(exr_transport.encode(tile.picture, is_hdr=self._context.is_hdr))
         return exr_transport.tile_inputs(self._context.settings, picture, self._reference, tile.box)
 
     def _predict(self, name: str, body: bytes, folder: Path, size: tuple[int, int]) -> tuple[Path, float]:
@@ -132,7 +132,7 @@ def _file_in(reply: Reply, url: str) -> str:
 
 
 def _interruptible(work: Callable[[], Result], stop: threading.Event, cancel: Callable[[], None]) -> Result:
-    """The result of `work`, which blocks in a thread of its own; canceled and left alone when stopped."""
+    """The result of `work`, which blocks in a thread of its own. On `stop` it is canceled and abandoned."""
     outcome: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:

@@ -1,7 +1,7 @@
 """Tiles upscaled on a Ray cluster: a worker on each GPU, or on some cores each where there are none.
 
-A worker that is lost gives its tile back, and another is begun in its place; if no node has room for it, the
-others go on without. worker.py runs on the nodes; cluster.py makes every call of Ray.
+A worker that is lost gives its tile back, and another replaces it; if no node has room for that, the others
+go on without it. worker.py runs on the nodes; cluster.py makes every call of Ray.
 """
 
 import queue
@@ -31,7 +31,7 @@ class RayOptions:
     load: float = 300.0
     """For a worker to begin and load the network."""
     again: float = 60.0
-    """For a worker in the place of a lost one."""
+    """For a worker that replaces a lost one."""
     tile: float = 1800.0
     """For one tile."""
 
@@ -43,7 +43,7 @@ class RayOptions:
 
 @dataclass(eq=False)
 class _Slot:
-    """A place for a worker."""
+    """Resources for one worker, and the worker that has them."""
 
     share: Share
     worker: Any | None
@@ -69,7 +69,7 @@ class RayBackend:
     def open(self, context: MasterContext) -> Iterator["RaySession"]:
         """Begin the workers and have them load the network. Raises BackendError, InputError, WeightsError."""
         with closing(Cluster(self._address)) as cluster:
-            shares = cluster.places(self._options.cpus)
+            shares = cluster.shares(self._options.cpus)
             if not shares:
                 raise BackendError("the Ray cluster has neither GPUs nor CPUs for a worker")
             with closing(RaySession(cluster, shares, context, self._options, self._upscaler)) as session:
@@ -159,8 +159,8 @@ class RaySession:
                 continue
 
     def _begin_again(self, slot: _Slot) -> Any:
-        """A worker in the place of a lost one; the place is given up when there is no room for it."""
-        if len(self._cluster.places(self._options.cpus)) >= len(self._slots):
+        """A worker instead of a lost one; the slot is given up when there is no room for it."""
+        if len(self._cluster.shares(self._options.cpus)) >= len(self._slots):
             slot.worker = worker = self._cluster.begin(slot.share)
             check = self._context.raise_if_stopped
             try:
@@ -170,7 +170,7 @@ class RaySession:
             else:
                 return worker
         self._slots.remove(slot)
-        raise TileError("a place on the Ray cluster is lost", counts=False)
+        raise TileError("a worker on the Ray cluster is lost", counts=False)
 
     def _drop_worker(self, slot: _Slot) -> None:
         worker, slot.worker = slot.worker, None

@@ -67,7 +67,7 @@ class Cluster:
         """Keep a value once for all workers."""
         return self._ray.put(value)
 
-    def places(self, cpus: int) -> list[Share]:
+    def shares(self, cpus: int) -> list[Share]:
         """One for each worker that there is room for: a GPU each, or so many cores where there are none."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         gpus = sum(int(node.get("GPU", 0)) for node in nodes)
@@ -89,7 +89,7 @@ class Cluster:
         self._ray.kill(worker, no_restart=True)
 
     def result(self, call: Any, check: Callable[[], None], seconds: float) -> Any:
-        """The result of a worker's call. `check` raises when nobody wants it any more.
+        """The result of a worker's call. `check` raises when the user wants to stop.
 
         Raises LostError (also after so many seconds), TileError, or what LuxScaler raised on the node.
         """

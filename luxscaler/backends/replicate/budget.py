@@ -17,7 +17,7 @@ class Budget:
     """What may still be spent, of one master. Shared by all threads."""
 
     def __init__(self, ledger: Ledger, bound: float, limit: float | None) -> None:
-        """bound: dollars that one call can cost at most. limit: dollars in all; None is none."""
+        """bound: dollars that one call can cost at most. limit: dollars in all; None: no limit."""
         self._ledger = ledger
         self._bound = bound
         self._limit = limit
@@ -27,7 +27,7 @@ class Budget:
     def hold(self, tile: int, check: Callable[[], None]) -> None:
         """Reserve the bound of one call for a tile; waits while that may become possible.
 
-        Raises CostError when it cannot; `check` raises when nobody wants it any more.
+        Raises CostError when it cannot; `check` raises when the user wants to stop.
         """
         with self._changed:
             while not self._fits(tile):

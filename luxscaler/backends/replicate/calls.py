@@ -4,8 +4,7 @@
 
 A crash or a lost answer leaves an intent without an id. Nobody knows then whether the call was made, so the
 account's predictions are looked through for the one that has this intent's marker, the address of its
-upload, as its input. Only when it is surely not there is a call made anew. What a tile is, and how its
-result is fetched, is not known here.
+upload, as its input. Only when it is surely not there is another call made.
 """
 
 import threading
@@ -19,7 +18,7 @@ from luxscaler.replicate.api import ReplicateApi
 from luxscaler.replicate.responses import BusyError, NoAnswerError
 
 _MOST_CREATES = 30
-"""Creates in a row that are refused with "too many"; then the tile waits its turn anew."""
+"""Creates in a row that are refused with "too many"; then the tile goes back into the queue."""
 _FIRST_LOOK, _LONGEST_LOOK = 1.0, 10.0
 _DELAY = 5.0
 """Seconds before a tile is tried again."""
@@ -172,11 +171,11 @@ class Calls:
         return any(intent.prediction == prediction for intent in self._ledger.open_intents())
 
     def _consent(self, intent: Intent, doubtful: list[str]) -> None:
-        """Whether the call was made can never be known: only the user may have it made anew."""
+        """Whether the call was made can never be known: only the user may allow another."""
         if not self._options.pay_again:
             raise BackendError(
                 f"tile {intent.tile} was perhaps paid for already, as prediction {' or '.join(doubtful)}, "
-                "whose data Replicate has removed: allow paying again (--pay-again) to have it made anew"
+                "whose data Replicate has removed: --pay-again allows to pay for it again"
             )
         self._ledger.settle(intent.number, "unknown", 0.0, self._bound)
 

@@ -38,7 +38,7 @@ class Results:
         self._download_seconds = download_seconds
 
     def ended(self, prediction: str) -> RemotePrediction | None:
-        """Wait for its end; None if Replicate knows it no more.
+        """Wait for its end; None if Replicate no longer knows it.
 
         Raises StoppedError, NoAnswerError, TileError when it does not end.
         """
@@ -81,7 +81,7 @@ class Results:
             digests.append("")
             try:
                 digests[-1] = self._fetched(prediction, path, tile.output_size)
-                return exr_transport.unpack(path, tile.output_size, tile.box)
+                return exr_transport.decode(path, tile.output_size, tile.box)
             except TileError as error:
                 if len(digests) == _DOWNLOADS:
                     if digests[-1] and len(set(digests[-_SAME:])) == 1:

@@ -108,7 +108,7 @@ class ReplicateSession:
             uploaded_at, _, address = (context.ledger.recall(key) or "0 ").partition(" ")
             if not address or pace.now() - float(uploaded_at) > _REFERENCE_SECONDS:
                 moment = pace.now()
-                data = exr_transport.pack(context.reference)
+                data = exr_transport.encode(context.reference)
                 address = self._api.upload(
                     f"reference{exr_transport.SUFFIX}", data, exr_transport.CONTENT_TYPE
                 )
@@ -118,7 +118,7 @@ class ReplicateSession:
     def _create(self, tile: Tile) -> Call:
         context, reference = self._context, self.reference()
         name = f"tile-{tile.index}{exr_transport.SUFFIX}"
-        data = exr_transport.pack(tile.picture, is_hdr=context.is_hdr)
+        data = exr_transport.encode(tile.picture, is_hdr=context.is_hdr)
         marker = self._api.upload(name, data, exr_transport.CONTENT_TYPE)
         inputs = exr_transport.tile_inputs(context.settings, marker, reference, tile.box)
         return self._calls.create(tile.index, marker, inputs)
@@ -161,7 +161,7 @@ class ReplicateSession:
         if not self._options.pay_again:
             return BackendError(
                 f"the result of tile {call.tile} (prediction {call.prediction}) was paid for, and Replicate "
-                "has removed it, as it does after an hour: allow paying again (--pay-again) to have it anew"
+                "has removed it, as it does after an hour: --pay-again allows to pay for it again"
             )
         seconds, dollars = (0.0, self._options.bound) if prediction is None else self._cost(prediction)
         self._calls.ended(call, "lost", seconds, dollars)

@@ -20,7 +20,7 @@ from luxscaler.replicate.signing import new_id
 CHUNK_BYTES = 1024 * 1024
 _MAX_NAME_CHARACTERS = 255
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
-"""Bytes of strangers are never a page of ours."""
+"""Uploaded bytes must never run as a page of the gateway."""
 router = APIRouter()
 signed = APIRouter()
 Here = Annotated[Gateway, Depends(gateway_of)]
@@ -44,7 +44,7 @@ async def upload(request: Request, gateway: Here) -> Response:
         file = await _keep(gateway, content, name, kind, read_json(metadata.encode()) if metadata else {})
     finally:
         await form.close()
-    return JSONResponse(gateway.presenter.file(file), 201)
+    return JSONResponse(gateway.serializer.file(file), 201)
 
 
 @router.get("/files")
@@ -54,7 +54,7 @@ async def listing(gateway: Here, cursor: str = "") -> Json:
     return page(
         parts.store.files_before,
         parts.store.files_after,
-        gateway.presenter.file,
+        gateway.serializer.file,
         lambda place: parts.addresses.api("files", cursor=place),
         cursor,
         gateway.settings.page_size,
@@ -64,14 +64,14 @@ async def listing(gateway: Here, cursor: str = "") -> Json:
 @router.get("/files/{name}")
 async def get(name: str, gateway: Here) -> Json:
     """What is known about an upload; its bytes are not here."""
-    return gateway.presenter.file(_found(gateway, name))
+    return gateway.serializer.file(_found(gateway, name))
 
 
 @router.delete("/files/{name}", status_code=204)
 async def delete(name: str, gateway: Here) -> Response:
     """Forget an upload."""
     _found(gateway, name)
-    gateway.parts.vault.remove_file(name)
+    gateway.parts.files.remove_file(name)
     gateway.parts.store.remove_file(name)
     return Response(status_code=204)
 
@@ -82,7 +82,7 @@ async def download(
 ) -> Response:
     """An upload's bytes."""
     gateway.parts.addresses.check_download(name, owner, expiry, signature, gateway.now())
-    file, path = _found(gateway, name), gateway.parts.vault.file(name)
+    file, path = _found(gateway, name), gateway.parts.files.file(name)
     if path is None:
         raise not_found()
     return FileResponse(path, media_type=file.content_type, filename=file.name, headers=_HEADERS)
@@ -94,7 +94,7 @@ async def output(
 ) -> Response:
     """A result's file."""
     gateway.parts.addresses.check_output(prediction, name, expiry, signature, gateway.now())
-    path = gateway.parts.vault.output(prediction, name)
+    path = gateway.parts.files.output(prediction, name)
     if path is None:
         raise not_found()
     return FileResponse(path, media_type=content_type(name), headers=_HEADERS)
@@ -104,8 +104,8 @@ async def _keep(gateway: Gateway, content: UploadFile, name: str, kind: str, met
     if len(name) > _MAX_NAME_CHARACTERS or not name.isprintable() or not kind.isprintable():
         raise invalid_input("filename", f"must be at most {_MAX_NAME_CHARACTERS} printable characters")
     identifier, now, settings = new_id(), gateway.now(), gateway.settings
-    vault, store = gateway.parts.vault, gateway.parts.store
-    written = await vault.receive(identifier, _chunks(content), settings.max_file_bytes)
+    files, store = gateway.parts.files, gateway.parts.store
+    written = await files.receive(identifier, _chunks(content), settings.max_file_bytes)
     file = StoredFile(
         identifier,
         name,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from luxscaler.cog.messages import Json
-from luxscaler.gateway.create_request import check_version, read_json, read_order
+from luxscaler.gateway.create_request import check_version, read_create_request, read_json
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.prediction import Prediction
@@ -42,7 +42,7 @@ async def listing(gateway: Here, cursor: str = "") -> Json:
     return page(
         parts.store.predictions_before,
         parts.store.predictions_after,
-        gateway.presenter.document,
+        gateway.serializer.document,
         lambda place: parts.addresses.api("predictions", cursor=place),
         cursor,
         gateway.settings.page_size,
@@ -64,27 +64,27 @@ async def cancel(name: str, gateway: Here) -> Response:
 
 
 async def _create(request: Request, gateway: Gateway, body: Json) -> Response:
-    order = read_order(body, request.headers)
+    asked = read_create_request(body, request.headers)
     schema = await gateway.schemas.schema()
     if schema is not None:
-        check_input(order.input, schema)
+        check_input(asked.input, schema)
     now, settings = gateway.now(), gateway.settings
     prediction = Prediction(
         new_id(),
         settings.model,
         settings.version_id,
-        order.input,
+        asked.input,
         now,
-        deadline=None if order.deadline_seconds is None else now + order.deadline_seconds,
-        webhook=order.webhook,
-        events=order.events,
+        deadline=None if asked.deadline_seconds is None else now + asked.deadline_seconds,
+        webhook=asked.webhook,
+        events=asked.events,
     )
     lifecycle = gateway.parts.lifecycle
     lifecycle.create(prediction)
-    if not order.wait_seconds:
+    if not asked.wait_seconds:
         return _shown(gateway, _found(gateway, prediction.id), 201)
-    await lifecycle.wait(prediction.id, order.wait_seconds)
-    return JSONResponse(gateway.presenter.waited_in_vain(_found(gateway, prediction.id)), 201)
+    await lifecycle.wait(prediction.id, asked.wait_seconds)
+    return JSONResponse(gateway.serializer.unfinished(_found(gateway, prediction.id)), 201)
 
 
 def _found(gateway: Gateway, name: str) -> Prediction:
@@ -95,4 +95,4 @@ def _found(gateway: Gateway, name: str) -> Prediction:
 
 
 def _shown(gateway: Gateway, prediction: Prediction, status: int = 200) -> Response:
-    return Response(gateway.presenter.body(prediction), status, media_type="application/json")
+    return Response(gateway.serializer.body(prediction), status, media_type="application/json")

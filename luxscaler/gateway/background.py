@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-class Tasks:
+class TaskSet:
     """Tasks that end together."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ def gateway(
     creates_per_minute: Annotated[int, typer.Option(help="With --rate-limits.")] = 600,
     retention: Annotated[float, typer.Option(help="Seconds for which a result is kept.")] = 3600.0,
 ) -> None:
-    """Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1."""
+    """Run a gateway until it is told to stop. Long, because typer reads the options from the signature."""
     with one_line_errors():
         try:
             from luxscaler.gateway import keys, server, settings  # noqa: PLC0415

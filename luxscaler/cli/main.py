@@ -19,8 +19,10 @@ app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(weights.app, name="weights")
-app.command()(gateway.gateway)
-app.command()(upscale)
+app.command(help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1.")(
+    gateway.gateway
+)
+app.command(help="Upscale IN and write OUT.")(upscale)
 
 
 @app.command()

@@ -135,8 +135,7 @@ def upscale(
         float, typer.Option(help="Longest time to decode a picture.", rich_help_panel=_FILE)
     ] = 60.0,
 ) -> None:
-    """Upscale IN and write OUT."""
-    # As long as this because typer reads the options from the signature.
+    """Upscale `source` and write `target`. Long, because typer reads the options from the signature."""
     with one_line_errors():
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 

@@ -129,6 +129,7 @@ def export(
         and for values above 1 in it, `tone_map` decides.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
+    Long for its arguments, not for what it does.
     """
     name = _format_name(Path(path), file_format)
     _check_shape(name, rgb, alpha)
@@ -184,6 +185,7 @@ def open_stream(
     The other arguments are those of `export`.
 
     Raises ExportError: here for a wrong argument, from `write` and at the end of the block for the rest.
+    Long for its arguments, not for what it does.
     """
     name = _format_name(Path(path), file_format)
     if name not in STREAM_FORMATS:

@@ -108,7 +108,7 @@ class Run:
         master = self._master
 
         def take(strip: Strip) -> None:
-            sink.write(strip.rgb, strip.alpha, strip.sdr)
+            sink.write(strip)
             if observer is not None:
                 observer.see(strip)
 

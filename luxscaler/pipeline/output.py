@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
 from luxscaler.picture import FloatArray, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
+from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.plan import Plan
 
 WHOLE_PIXELS = 4096 * 4096
@@ -131,8 +130,8 @@ def usable_exif(source: PictureSource) -> tuple[PictureSource, tuple[str, ...]]:
 class Sink(Protocol):
     """Takes rows in order; the file appears with `finish`, or not at all."""
 
-    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:
-        """(n, width, 3) linear light, (n, width) alpha, and the same rows before the range was expanded."""
+    def write(self, strip: Strip) -> None:
+        """The next rows."""
 
     def finish(self) -> None:
         """All rows came: the file appears. Raises ExportError."""
@@ -154,7 +153,7 @@ def write_whole(
     if output.streams:
         sink = StreamSink(output)
         try:
-            sink.write(rgb, alpha, rgb)
+            sink.write(Strip(0, rgb, rgb, alpha))
         except BaseException:
             sink.discard()
             raise
@@ -178,25 +177,16 @@ class WholeSink:
 
     def __init__(self, output: OutputFile) -> None:
         self._output = output
-        size = (output.height, output.width)
-        self._rgb = np.empty((*size, 3), np.float32)
-        self._alpha = np.empty(size, np.float32) if output.has_alpha else None
-        self._sdr = np.empty_like(self._rgb) if output.file_format == "jpg" else None
-        self._row = 0
+        shows_both = output.file_format == "jpg"
+        self._rows = WholeRows(output.height, output.width, has_alpha=output.has_alpha, shows_both=shows_both)
 
-    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:
+    def write(self, strip: Strip) -> None:
         """Keep the rows."""
-        rows = slice(self._row, self._row + rgb.shape[0])
-        self._row = rows.stop
-        self._rgb[rows] = rgb
-        if self._alpha is not None and alpha is not None:
-            self._alpha[rows] = alpha
-        if self._sdr is not None:
-            self._sdr[rows] = sdr
+        self._rows.take(strip)
 
     def finish(self) -> None:
         """Encode them."""
-        write_whole(self._output, self._rgb, self._alpha, self._sdr)
+        write_whole(self._output, self._rows.rgb, self._rows.alpha, self._rows.sdr)
 
     def discard(self) -> None:
         """Nothing was written."""
@@ -221,9 +211,9 @@ class StreamSink:
             )
         )
 
-    def write(self, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray) -> None:  # noqa: ARG002
+    def write(self, strip: Strip) -> None:
         """Hand the rows to the encoder; these formats show one rendering only."""
-        self._writer.write(rgb, alpha)
+        self._writer.write(strip.rgb, strip.alpha)
 
     def finish(self) -> None:
         """Let the encoder end; the file appears."""

@@ -10,46 +10,28 @@ next is on it. A picture larger than a tile is cut and put together as a master 
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from luxscaler.errors import InputError, PictureTooLargeError
 from luxscaler.geometry import WHOLE
-from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics, white_of
+from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import check_picture
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.pipeline.light import Sources, light_of
 from luxscaler.pipeline.output import check_path, output_file, usable_exif, write_whole
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
-from luxscaler.tiling.assembly import MARGIN, Assembler, Expansion, Strip, TileInMemory, expand_whole
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
-from luxscaler.upscaling.pinned_copy import to_host
-from luxscaler.upscaling.render import Place, place_of, render, visible
+from luxscaler.upscaling.render import Place, place_of, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import Progress as Advance
 from luxscaler.upscaling.upscaler import Upscaler
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What a request names, read and looked at."""
-
-    request: UpscaleRequest
-    picture: Picture
-    cuts: Plan
-    reference: Picture | None
-    """What gives the low band, as `visible` gives it; None: nothing does."""
-    place: Place
-    """Where the picture sits in the reference."""
-    statistics: ToneStatistics
-    """Of the reference; only the peak, where the range is not expanded."""
-    timings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,20 +112,19 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: Advance | Non
     Raises InputError and UpscaleError, and what `progress` raises.
     """
     clock = Stopwatch(upscaler.device, dict(sources.timings))
-    work = _in_one if len(sources.cuts) == 1 else _in_tiles
-    rgb, alpha, sdr, notices = work(sources, upscaler, clock, progress)
+    light = light_of(sources, upscaler, clock, progress)
     source, dropped = usable_exif(sources.picture.source)
     return Finished(
         request=sources.request,
         cuts=sources.cuts,
-        rgb=rgb,
-        alpha=alpha,
-        sdr=sdr,
+        rgb=light.rgb,
+        alpha=light.alpha,
+        sdr=light.sdr,
         white=sources.statistics.peak,
-        peak=float(rgb.max()),
+        peak=float(light.rgb.max()),
         source=source,
         timings=clock.timings,
-        notices=(*sources.picture.source.notices, *notices, *dropped),
+        notices=(*sources.picture.source.notices, *light.notices, *dropped),
     )
 
 
@@ -171,114 +152,6 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
         progress=Progress(tiles, tiles, seconds=seconds),
         extra=finished.cuts.extra,
     )
-
-
-Rendering = tuple[FloatArray, FloatArray | None, FloatArray | None, tuple[str, ...]]
-"""Light, alpha, light before the expansion where the format shows both, notices."""
-
-
-def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Rendering:
-    """The picture as one tile, expanded on the device."""
-    request = sources.request
-    reference = _on_device(sources.reference, upscaler)
-    rendered = render(
-        visible(sources.picture),
-        upscaler,
-        scale=request.scale,
-        fractality=request.fractality,
-        is_hdr=sources.statistics.peak >= SDR_PEAK,
-        reference=reference,
-        place=sources.place,
-        clock=clock,
-        progress=progress,
-    )
-    rgb, alpha, box, notices = rendered.rgb, rendered.alpha, rendered.box, rendered.notices
-    del reference, rendered  # a picture that is held longer than needed is 192 MiB for 4096²
-    with clock.stage("expand"):
-        # SDR files show the picture as it was before the expansion: that is its SDR rendering.
-        shows_both = request.output_format == "jpg"
-        sdr = rgb if shows_both else None
-        rgb = expand_whole(rgb, Expansion(request.boost, sources.statistics, box), in_place=not shows_both)
-    with clock.stage("transfer"):
-        pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
-        shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
-    return pixels, coverage, shown, notices
-
-
-def _in_tiles(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Rendering:
-    """The picture cut and put together, in memory; tiles are let go as soon as their rows are done."""
-    request, cuts = sources.request, sources.cuts
-    reference = _on_device(sources.reference, upscaler)
-    rows = _Rows(cuts, has_alpha=sources.picture.has_alpha, shows_both=request.output_format == "jpg")
-    tiles: dict[int, TileInMemory] = {}
-    notices: dict[str, None] = {}
-    assembler = Assembler(
-        cuts,
-        tiles.__getitem__,
-        Expansion(request.boost, sources.statistics),
-        rows.take,
-        has_alpha=sources.picture.has_alpha,
-    )
-    finished: set[int] = set()
-    for number in range(len(cuts)):
-        cut = cuts.cut(number)
-        rendered = render(
-            visible(
-                sources.picture.region(
-                    cut.source_rows.start,
-                    cut.source_rows.stop,
-                    cut.source_columns.start,
-                    cut.source_columns.stop,
-                )
-            ),
-            upscaler,
-            scale=request.scale,
-            fractality=request.fractality,
-            is_hdr=sources.statistics.peak >= SDR_PEAK,
-            reference=reference,
-            place=Place(cut.box, is_own=True),
-            clock=clock,
-            progress=_share_of(progress, number, len(cuts)),
-        )
-        with clock.stage("transfer"):
-            alpha = None if rendered.alpha is None else to_host(rendered.alpha)
-            tiles[number] = TileInMemory(Picture(to_host(rendered.rgb), alpha))
-        finished.add(number)
-        notices |= dict.fromkeys(rendered.notices)
-        with clock.stage("expand"):
-            assembler.advance(finished.__contains__)
-            for done in [n for n in tiles if cuts.cut(n).rows.stop <= assembler.rows_done - MARGIN]:
-                del tiles[done]
-    return rows.rgb, rows.alpha, rows.sdr, tuple(notices)
-
-
-class _Rows:
-    """Strips collected into whole arrays."""
-
-    def __init__(self, cuts: Plan, *, has_alpha: bool, shows_both: bool) -> None:
-        size = (cuts.output_height, cuts.output_width)
-        self.rgb = np.empty((*size, 3), np.float32)
-        self.alpha = np.empty(size, np.float32) if has_alpha else None
-        self.sdr = np.empty_like(self.rgb) if shows_both else None
-
-    def take(self, strip: Strip) -> None:
-        rows = slice(strip.top, strip.top + strip.rgb.shape[0])
-        self.rgb[rows] = strip.rgb
-        if self.alpha is not None and strip.alpha is not None:
-            self.alpha[rows] = strip.alpha
-        if self.sdr is not None:
-            self.sdr[rows] = strip.sdr
-
-
-def _share_of(progress: Advance | None, number: int, count: int) -> Advance | None:
-    """The progress of one tile as that of the whole."""
-    if progress is None:
-        return None
-    return lambda done, total: progress(number * total + done, count * total)
-
-
-def _on_device(reference: Picture | None, upscaler: Upscaler) -> torch.Tensor | None:
-    return None if reference is None else torch.from_numpy(reference.rgb).to(upscaler.device)
 
 
 def _read(file: PictureFile | Picture, request: UpscaleRequest, name: str) -> Picture:

@@ -66,6 +66,25 @@ class Strip:
     alpha: FloatArray | None
 
 
+class WholeRows:
+    """Strips collected into whole arrays."""
+
+    def __init__(self, height: int, width: int, *, has_alpha: bool, shows_both: bool) -> None:
+        """shows_both: whether the light before the expansion is wanted too."""
+        self.rgb = np.empty((height, width, 3), np.float32)
+        self.alpha = np.empty((height, width), np.float32) if has_alpha else None
+        self.sdr = np.empty_like(self.rgb) if shows_both else None
+
+    def take(self, strip: Strip) -> None:
+        """Keep the rows of a strip."""
+        rows = slice(strip.top, strip.top + strip.rgb.shape[0])
+        self.rgb[rows] = strip.rgb
+        if self.alpha is not None and strip.alpha is not None:
+            self.alpha[rows] = strip.alpha
+        if self.sdr is not None:
+            self.sdr[rows] = strip.sdr
+
+
 @dataclass(frozen=True)
 class Expansion:
     """How the range of the whole picture is expanded."""

@@ -10,6 +10,7 @@ from luxscaler.errors import ExportError
 from luxscaler.io.read import read_picture
 from luxscaler.pipeline import output
 from luxscaler.pipeline.output import OutputFile, StreamSink, WholeSink, check_output, open_sink
+from luxscaler.tiling.assembly import Strip
 
 HEIGHT, WIDTH = 90, 70
 RGB = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), np.float32)
@@ -24,7 +25,7 @@ def target(path: Path, file_format: str = "exr", *, alpha: bool = False, side: i
 def write(sink: output.Sink, *, alpha: bool = False, rows: int = HEIGHT) -> None:
     for top in range(0, rows, 17):
         part = slice(top, min(top + 17, rows))
-        sink.write(RGB[part], ALPHA[part] if alpha else None, RGB[part].clip(0, 1))
+        sink.write(Strip(top, RGB[part], RGB[part].clip(0, 1), ALPHA[part] if alpha else None))
 
 
 @pytest.fixture

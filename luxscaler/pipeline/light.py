@@ -1,0 +1,142 @@
+"""From a picture to its upscaled, expanded light: as one tile, or cut and put together in memory."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
+from luxscaler.picture import FloatArray, Picture
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.tiling.assembly import MARGIN, Assembler, Expansion, TileInMemory, WholeRows, expand_whole
+from luxscaler.tiling.plan import Plan
+from luxscaler.upscaling.pinned_copy import to_host
+from luxscaler.upscaling.render import Place, render, visible
+from luxscaler.upscaling.stopwatch import Stopwatch
+from luxscaler.upscaling.upscaler import Progress as Advance
+from luxscaler.upscaling.upscaler import Upscaler
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a request names, read and looked at."""
+
+    request: UpscaleRequest
+    picture: Picture
+    cuts: Plan
+    reference: Picture | None
+    """What gives the low band, as `visible` gives it; None: nothing does."""
+    place: Place
+    """Where the picture sits in the reference."""
+    statistics: ToneStatistics
+    """Of the reference; only the peak, where the range is not expanded."""
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Light:
+    """An upscaled and expanded picture in the host's memory."""
+
+    rgb: FloatArray
+    """(H, W, 3) float32, linear light, 1.0 = SDR white."""
+    alpha: FloatArray | None
+    """(H, W) float32 in [0, 1]."""
+    sdr: FloatArray | None
+    """Like rgb, before its range was expanded; only for formats that show both."""
+    notices: tuple[str, ...]
+
+
+def light_of(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Light:
+    """The picture upscaled and expanded, in the host's memory. Raises InputError and UpscaleError."""
+    work = _in_one if len(sources.cuts) == 1 else _in_tiles
+    return work(sources, upscaler, clock, progress)
+
+
+def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Light:
+    """The picture as one tile, expanded on the device."""
+    request = sources.request
+    reference = _on_device(sources.reference, upscaler)
+    rendered = render(
+        visible(sources.picture),
+        upscaler,
+        scale=request.scale,
+        fractality=request.fractality,
+        is_hdr=sources.statistics.peak >= SDR_PEAK,
+        reference=reference,
+        place=sources.place,
+        clock=clock,
+        progress=progress,
+    )
+    rgb, alpha, box, notices = rendered.rgb, rendered.alpha, rendered.box, rendered.notices
+    del reference, rendered  # a picture that is held longer than needed is 192 MiB for 4096²
+    with clock.stage("expand"):
+        # SDR files show the picture as it was before the expansion: that is its SDR rendering.
+        shows_both = request.output_format == "jpg"
+        sdr = rgb if shows_both else None
+        rgb = expand_whole(rgb, Expansion(request.boost, sources.statistics, box), in_place=not shows_both)
+    with clock.stage("transfer"):
+        pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
+        shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
+    return Light(pixels, coverage, shown, notices)
+
+
+def _in_tiles(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Light:
+    """The picture cut and put together, in memory; tiles are let go as soon as their rows are done."""
+    request, cuts = sources.request, sources.cuts
+    reference = _on_device(sources.reference, upscaler)
+    rows = WholeRows(
+        cuts.output_height,
+        cuts.output_width,
+        has_alpha=sources.picture.has_alpha,
+        shows_both=request.output_format == "jpg",
+    )
+    tiles: dict[int, TileInMemory] = {}
+    notices: dict[str, None] = {}
+    assembler = Assembler(
+        cuts,
+        tiles.__getitem__,
+        Expansion(request.boost, sources.statistics),
+        rows.take,
+        has_alpha=sources.picture.has_alpha,
+    )
+    finished: set[int] = set()
+    for number in range(len(cuts)):
+        cut = cuts.cut(number)
+        rendered = render(
+            visible(
+                sources.picture.region(
+                    cut.source_rows.start,
+                    cut.source_rows.stop,
+                    cut.source_columns.start,
+                    cut.source_columns.stop,
+                )
+            ),
+            upscaler,
+            scale=request.scale,
+            fractality=request.fractality,
+            is_hdr=sources.statistics.peak >= SDR_PEAK,
+            reference=reference,
+            place=Place(cut.box, is_own=True),
+            clock=clock,
+            progress=_share_of(progress, number, len(cuts)),
+        )
+        with clock.stage("transfer"):
+            alpha = None if rendered.alpha is None else to_host(rendered.alpha)
+            tiles[number] = TileInMemory(Picture(to_host(rendered.rgb), alpha))
+        finished.add(number)
+        notices |= dict.fromkeys(rendered.notices)
+        with clock.stage("expand"):
+            assembler.advance(finished.__contains__)
+            for done in [n for n in tiles if cuts.cut(n).rows.stop <= assembler.rows_done - MARGIN]:
+                del tiles[done]
+    return Light(rows.rgb, rows.alpha, rows.sdr, tuple(notices))
+
+
+def _share_of(progress: Advance | None, number: int, count: int) -> Advance | None:
+    """The progress of one tile as that of the whole."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, count * total)
+
+
+def _on_device(reference: Picture | None, upscaler: Upscaler) -> torch.Tensor | None:
+    return None if reference is None else torch.from_numpy(reference.rgb).to(upscaler.device)

@@ -41,7 +41,7 @@ Disturbance = Callable[[Tile], Tile]
 
 
 class DisturbedBackend(LocalBackend):
-    """The local backend, to which tiles come damaged."""
+    """The local backend with damaged tiles."""
 
     def __init__(self, models: Models, disturb: Disturbance, *, reference: bool) -> None:
         super().__init__(models)
@@ -49,16 +49,16 @@ class DisturbedBackend(LocalBackend):
         self._with_reference = reference
 
     def start(self, context: MasterContext) -> None:
-        """As LocalBackend, the reference withheld if so asked."""
+        """Start, without the reference if that was asked for."""
         super().start(context if self._with_reference else replace(context, reference=None))
 
     def run(self, tile: Tile) -> TileOutput:
-        """As LocalBackend, of the damaged tile."""
+        """Run the damaged tile."""
         return super().run(self._disturb(tile))
 
 
 def disturbed(tile: Tile) -> Tile:
-    """Another damage for every tile."""
+    """The tile with exposure, colour or JPEG damage seeded by its index."""
     rng = np.random.default_rng(tile.index)
     gains = rng.uniform(0.95, 1.05) * rng.uniform(0.97, 1.03, 3)
     rgb = tile.picture.rgb * gains.astype(np.float32)

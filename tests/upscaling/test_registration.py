@@ -1,4 +1,4 @@
-"""Registration: finds where a tile sits, and says nothing where that cannot be known."""
+"""Registration: finds where a tile sits, and returns None where that is ambiguous."""
 
 from functools import cache
 

@@ -1,3 +1,5 @@
+"""Checkpoints: every naming and wrapper is read, sizes are inferred, and anything else is refused."""
+
 import io
 import json
 import os
@@ -222,7 +224,7 @@ def without(state: StateDict, *names: str) -> StateDict:
         (tiny_state(SMALL) | {"conv_last.weight": torch.ones(3)}, "is a tensor of shape .3,"),
         (tiny_state(SMALL) | {"conv_first.weight": torch.ones(0, 3, 3, 3)}, "conv_first.weight is a tensor"),
         (tiny_state(COMPACT) | {"body.8.weight": torch.ones(13, 6, 3, 3)}, "13 channels of 3: no whole"),
-        ({k: v for k, v in tiny_state(COMPACT).items() if v.ndim != 1 or "bias" in k}, "cannot be told"),
+        ({k: v for k, v in tiny_state(COMPACT).items() if v.ndim != 1 or "bias" in k}, "activation is unknown"),
     ],
 )  # fmt: skip
 def test_unknown_architectures_are_refused(state: dict[str, Tensor], message: str) -> None:

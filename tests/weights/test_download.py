@@ -1,3 +1,5 @@
+"""Downloads: checked, resumed and atomic, against a server that misbehaves."""
+
 import hashlib
 import os
 import random

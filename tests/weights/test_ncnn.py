@@ -1,3 +1,5 @@
+"""ncnn models: every parameter comes out as stored, and malformed files are refused."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Wheels: pip fetches the pinned one, members are checked."""
+
 import dataclasses
 import os
 import sys

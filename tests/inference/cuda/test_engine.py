@@ -51,8 +51,8 @@ def decibels(found: Tensor, expected: Tensor) -> float:
 
 
 def assert_as_near(found: Tensor, plain: RRDBNet, x: Tensor) -> None:
-    """As near to float32 as the same roundings in PyTorch. Both differ from one another by as much: where a
-    sum in another order rounds otherwise, the layers after it make many roundings of one."""
+    """As near to float32 as the same roundings in PyTorch. The two differ from one another by as much: a sum
+    in another order may round differently, and the layers after it multiply that."""
     exact = plain(x)
     least = decibels(rounded(plain, x), exact)
     assert least >= 60.0
@@ -189,7 +189,7 @@ def test_out_of_memory_frees_other_sizes_then_is_told(cpu_library: Path) -> None
 
 
 def on_this_processor(monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.device], CpuKernels]) -> None:
-    """As if the card were this processor."""
+    """Replaces the card by this processor."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(trial, "trial_error", lambda _: None)
     monkeypatch.setattr(validate, "CudaKernels", make)

@@ -2,7 +2,7 @@
 
 Threads are fibers; shared memory is filled with NaN before each block and checked for bounds, order and
 banks; copies are performed when they are waited for and not sooner; global memory is checked against the
-tensors that were made here. Slow, exact, and it says what is wrong.
+tensors that were made here. It is slow, exact, and names the error.
 """
 
 import ctypes

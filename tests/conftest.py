@@ -1,8 +1,8 @@
 """Fixtures that several test modules share."""
 
-import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,11 +68,12 @@ def cpu_library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         return build(tmp_path_factory.mktemp("cuda_on_cpu"))
     folder = request.config.cache.mkdir("cuda_on_cpu") / build_key()
     if not folder.exists():
-        shutil.rmtree(folder.parent)
-        fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-        fresh.mkdir(parents=True)
-        build(fresh)
-        fresh.rename(folder)
+        for old in folder.parent.iterdir():
+            shutil.rmtree(old, ignore_errors=True)
+        fresh = build(tmp_path_factory.mktemp("cuda_on_cpu")).parent
+        with suppress(FileExistsError):  # another session was faster
+            shutil.copytree(fresh, folder)
+        return fresh / LIBRARY
     return folder / LIBRARY
 
 

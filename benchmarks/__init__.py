@@ -1,1 +1,1 @@
-"""Timings, which are no tests: `./scripts/benchmark`, and single files with a usage of their own."""
+"""Timings: `./scripts/benchmark`, and scripts with a usage of their own in their docstrings."""

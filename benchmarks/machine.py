@@ -1,4 +1,4 @@
-"""What the machine can do at best: matrix products and copies, measured beside what is compared with them."""
+"""The machine's own rates of matrix products and copies, measured in the same run as the networks."""
 
 import platform
 import time
@@ -46,6 +46,6 @@ def _best(work, device: str, tries: int) -> float:  # type: ignore[no-untyped-de
 
 
 def synchronize(device: str) -> None:
-    """Until what was started has ended."""
+    """Wait until the device has finished."""
     if device == "cuda":
         torch.cuda.synchronize()

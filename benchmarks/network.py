@@ -82,7 +82,7 @@ def build(
         try:
             candidates[name] = builder(network, coded, options.device, options.threads)
             candidates[name]()
-        except Exception as error:  # whatever is wrong with a peer is said in the table
+        except Exception as error:  # the table says why a peer is missing
             candidates.pop(name, None)
             missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
     return candidates, missing

@@ -1,4 +1,4 @@
-"""What ours is compared with: each peer builds a function from one fixed picture to its enlargement.
+"""The peers of the comparison: each builds a function from one fixed picture to its enlargement.
 
 A builder takes the network (float32, on the CPU), the picture as sRGB code (H, W, 3) in [0, 1] of 8-bit
 values, the device and the threads, and gives a function without arguments to (4·H, 4·W, 3) sRGB code, not yet

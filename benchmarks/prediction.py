@@ -1,6 +1,6 @@
 """The whole prediction in this process: seconds of each stage and bytes out, for every format of interest.
 
-`beyond` is the time of all other stages beside the network's: what a stream of predictions pays for it.
+`beyond` is the time of all stages as a multiple of the network's.
 """
 
 import argparse

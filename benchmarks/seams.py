@@ -42,7 +42,7 @@ Disturbance = Callable[[Tile], Tile]
 
 
 class DisturbedBackend(LocalBackend):
-    """The local backend, to which tiles come damaged."""
+    """The local backend with damaged tiles."""
 
     def __init__(self, models: Models, disturb: Disturbance, *, reference: bool) -> None:
         super().__init__(models)
@@ -59,7 +59,7 @@ class DisturbedBackend(LocalBackend):
 
 
 def disturbed(tile: Tile) -> Tile:
-    """Another damage for every tile."""
+    """The tile with exposure, colour or JPEG damage seeded by its index."""
     rng = np.random.default_rng(tile.index)
     gains = rng.uniform(0.95, 1.05) * rng.uniform(0.97, 1.03, 3)
     rgb = tile.picture.rgb * gains.astype(np.float32)

@@ -56,12 +56,12 @@ def make_picture(path: Path, side: int) -> None:
 
 
 def by_export(path: Path, rgb: Picture, name: str, options: ExportOptions) -> None:
-    """Whole."""
+    """`export`, the whole picture at once."""
     export(path, rgb, file_format=name, options=options)
 
 
 def by_stream(path: Path, rgb: Picture, name: str, options: ExportOptions) -> None:
-    """BAND rows at once."""
+    """`open_stream`, BAND rows at a time."""
     with open_stream(path, rgb.shape[1], rgb.shape[0], file_format=name, options=options) as writer:
         for top in range(0, len(rgb), BAND):
             writer.write(rgb[top : top + BAND])

@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evaluate-hdr", description=__doc__)
-    parser.add_argument("folder", type=Path, help="HDR pictures: EXR, .hdr and whatever else LuxScaler reads")
+    parser.add_argument("folder", type=Path, help="HDR pictures: EXR, .hdr, or another format")
     parser.add_argument("--out", type=Path, default=Path("out/evaluate-hdr"), help="default: %(default)s")
     parser.add_argument("--boost", type=float, default=DEFAULT_BOOST, help="hdr_boost; default: %(default)s")
     parser.add_argument("--no-cvvdp", action="store_true", help="PU21-PSNR only: seconds instead of minutes")

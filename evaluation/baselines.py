@@ -1,4 +1,4 @@
-"""What others do: published expansions of SDR to HDR, each written from the formulas of its source.
+"""Published expansions of SDR to HDR, each written from the formulas of its source.
 
 Each takes an SDR picture, (H, W, 3) float32 linear Rec.709 in [0, 1], and the peak that SDR white may reach
 (1.0 = 203 cd/m²), and returns the same shape, unbounded. Where a source leaves a parameter open, the value
@@ -134,8 +134,8 @@ def cross_bilateral(
 ) -> FloatArray:
     """Filter (H, W) `values` with weights by distance and by difference of `guide`, by a bilateral grid.
 
-    Chen, Paris and Durand, SIGGRAPH 2007: one cell per σ in each direction, nearest on the way in, trilinear
-    on the way out.
+    Chen, Paris and Durand, SIGGRAPH 2007: one cell per σ in each direction, nearest when writing, trilinear
+    when reading.
     """
     rows, columns = np.indices(guide.shape)
     low = float(guide.min())

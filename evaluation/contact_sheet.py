@@ -1,4 +1,4 @@
-"""A sheet to look at: one row a picture; reference, SDR, ours and the best baseline, each at two exposures.
+"""A contact sheet: one row a picture; reference, SDR, ours and the best baseline, each at two exposures.
 
 The second exposure shows what lies above SDR white: where the sheet is flat there, nothing was expanded.
 """

@@ -6,7 +6,7 @@ First the functions are fitted to tell the kinds of renderings apart (logistic r
 the curves together to bring the expanded luminances nearest to the original's in PU21 (weighted mean of the
 PSNRs, Adam, a small penalty on the coefficients, a part of the regression's own loss). With `--folds` the
 pictures are divided, each part is judged by numbers fitted to the others, and the mean PSNR per rendering is
-printed: that is the figure to believe. It knows histograms of codes, not where pixels are: domes and
+printed: that is the figure to believe. The samples are histograms of codes, so domes and
 de-quantisation are not part of the fit.
 """
 
@@ -76,7 +76,7 @@ class Batch:
 
 
 def log_gains(numbers: Numbers, clues: Tensor, few: Tensor, lift: float = curve.FILM_LIFT) -> Tensor:
-    """Log gains (samples, 256): the arithmetic of tone_curve.estimate and ToneCurve.at."""
+    """Log gains (samples, 256): the arithmetic of curve.estimate and ToneCurve.at."""
     kinds = torch.softmax(numbers.functions[:, 0] + clues @ numbers.functions[:, 1:].T, 1)
     gains = kinds @ numbers.curves
     gains = gains + lift * kinds[:, fitted.FILM, None] * (LIFTED - gains).clamp(min=0)

@@ -1,7 +1,7 @@
 """What the curve is fitted to: every HDR picture under many renderings, each reduced to histograms.
 
 The five renderings of the evaluation of the picture itself; the same of variations of it (cut, its contrast
-and white balance changed, at half its size), which stand for pictures that are not there; and other curves of
+and white balance changed, at half its size), which stand in for more pictures; and other curves of
 the same kinds at random exposures, half of them stored as JPEG.
 """
 
@@ -31,7 +31,7 @@ FLOOR = 1e-9
 
 @dataclass(frozen=True)
 class Sample:
-    """One rendering, reduced to what the fit looks at, per 8-bit code of the largest channel."""
+    """One rendering, reduced to what the fit needs, per 8-bit code of the largest channel."""
 
     picture: str
     rendering: str

@@ -1,9 +1,8 @@
-"""Five ways in which an SDR picture comes to be, each with the HDR reference it must be held to.
+"""Five ways in which an SDR picture comes to be, each with the HDR reference to compare with.
 
 An SDR picture holds no absolute luminance, so the reference is scaled until the part that the rendering
 left alone (below the shoulder) agrees with it; where a curve bends everywhere, the median luminances agree.
-What an expansion is then judged by is what it makes of the rest. SDR is 8-bit sRGB-coded. This module knows
-nothing of expansion.
+An expansion is judged by the rest. SDR is 8-bit sRGB-coded.
 """
 
 import io

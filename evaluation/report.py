@@ -1,4 +1,4 @@
-"""Scores of all pictures → means, the tables on stdout, results.json. Knows nothing of pixels."""
+"""Scores of all pictures → means, the tables on stdout, results.json."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
-from tests.support.cuda_on_cpu import CpuKernels, build
+from tests.support.cuda_on_cpu import LIBRARY, CpuKernels, build, build_key
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
@@ -58,12 +59,25 @@ def tiny_network() -> RRDBNet:
 
 
 @pytest.fixture(scope="session")
-def cpu_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CUDA kernels compiled for this processor, once a session; for tests that are `needs_compiler`."""
-    return build(tmp_path_factory.mktemp("cuda_on_cpu"))
+def cpu_library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CUDA kernels compiled for this processor; for tests that are `needs_compiler`.
+
+    pytest's cache keeps the library until a source, the compiler or the processor is another.
+    """
+    if not hasattr(request.config, "cache") or request.config.cache is None:
+        return build(tmp_path_factory.mktemp("cuda_on_cpu"))
+    folder = request.config.cache.mkdir("cuda_on_cpu") / build_key()
+    if not folder.exists():
+        for old in folder.parent.iterdir():
+            shutil.rmtree(old, ignore_errors=True)
+        fresh = build(tmp_path_factory.mktemp("cuda_on_cpu")).parent
+        with suppress(FileExistsError):  # another session was faster
+            shutil.copytree(fresh, folder)
+        return fresh / LIBRARY
+    return folder / LIBRARY
 
 
 @pytest.fixture
 def kernels(cpu_library: Path) -> CpuKernels:
-    """A card that is this processor."""
+    """This processor in place of a CUDA device."""
     return CpuKernels(cpu_library)

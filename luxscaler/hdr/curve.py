@@ -5,7 +5,7 @@ A clip, a camera's shoulder, a film curve: each is undone by a curve of its own,
 softmax of linear functions of the clues. Curves and functions were fitted together, to real HDR pictures
 under many renderings (fitted.py, evaluation/fit_curve.py, docs/hdr.md). Between the codes with known gains
 runs a monotone cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980), flat at the knee and at the top.
-The result is an estimate, and one curve for the whole picture. This module knows numbers, and no picture.
+The result is an estimate, and one curve for the whole picture.
 """
 
 import math
@@ -55,11 +55,11 @@ class ToneCurve:
 
 
 FULL_CURVE = ToneCurve((0.0, 0.03, 0.08, 0.17, 0.34, 0.55, 0.8, 1.1, 1.4, math.log(FITTED_BOOST)))
-"""For a picture of which nothing is known but its peak: a usual camera's shoulder."""
+"""For a picture of which only the peak is known: a typical camera's shoulder."""
 
 
 def estimate(clues: tuple[float, ...], few: float) -> ToneCurve:
-    """The curve for a picture with these `clues.NAMES`.
+    """The curve for a picture with these clues (features.NAMES).
 
     few: 0 to 1, how surely what is at white are lights: they reach the ceiling.
     """
@@ -75,7 +75,7 @@ def estimate(clues: tuple[float, ...], few: float) -> ToneCurve:
 
 
 def probabilities(clues: tuple[float, ...]) -> tuple[float, ...]:
-    """How probable each of `tone_fit.KINDS` is; they add up to 1."""
+    """The probability of each of `fitted.KINDS`; they add up to 1."""
     logs = [row[0] + sum(a * b for a, b in zip(row[1:], clues, strict=True)) for row in FUNCTIONS]
     weights = [math.exp(value - max(logs)) for value in logs]
     return tuple(weight / sum(weights) for weight in weights)

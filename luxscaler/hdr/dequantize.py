@@ -1,9 +1,9 @@
-"""Light between the steps of 8 bits: so that a steep curve does not turn steps into bands.
+"""Estimates light between the steps of 8 bits, so that a steep curve does not turn steps into bands.
 
 An expansion multiplies a step of one code by its own slope: 0.9 % of light near white become 8 %. What
 decides the gain is therefore not a pixel's own value but one that its neighbourhood makes likely, at most
 about half a code away: in a smooth ramp the mean of the neighbours, at an edge the value itself. Only the
-gain follows it; pixels are not smoothed. This module knows no curve.
+gain follows it; pixels are not smoothed.
 """
 
 import torch
@@ -34,7 +34,7 @@ def _mean(plane: Tensor) -> Tensor:
 
 
 def _padded(plane: Tensor, dim: int) -> Tensor:
-    """RADIUS more at both ends of a dimension, mirrored through the end's value: a ramp goes on as a ramp."""
+    """RADIUS more at both ends of a dimension, mirrored through the end's value, so that a ramp continues."""
     size = plane.shape[dim]
     offsets = torch.arange(1, RADIUS + 1, device=plane.device).clamp(max=size - 1)
     first, last = plane.narrow(dim, 0, 1), plane.narrow(dim, size - 1, 1)

@@ -5,8 +5,6 @@ whole picture (curve.py), so that all of its tiles agree; below the knee it is e
 all three channels keeps the hue. Large areas at white, where the picture holds nothing, rise from their
 edges to a dome whose top is the ceiling, `hdr_boost`; small lights reach it as they are. What rises above
 SDR white is an estimate: SDR pictures do not hold it.
-
-This module knows no file and no network. It works on any device.
 """
 
 import math
@@ -36,7 +34,7 @@ DOME_SIDE = 256
 """Longest side, in pixels, of the small map on which domes are built."""
 DOME_EDGE, DOME_POWER = 0.15, 20.0
 """A dome over a clipped area has its body at this share of the largest distance from an edge, and above it
-rises to its top with this power: true pictures are brighter towards the middle of such areas, but seldom
+rises to its top with this power: real pictures are brighter towards the middle of such areas, but rarely
 much (docs/experiments.md)."""
 SMALL_SHARE = 0.004
 """Where clipped areas cover less than about this, what is at white are lights, and they reach the ceiling."""
@@ -152,7 +150,7 @@ def expand(
 
     rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white. The strongest highlight of the picture goes to
     boost × statistics.peak (a peak of 1.0, the usual one, to `boost`); the knee and what is below it stay
-    bit for bit. box: where `rgb` sits in the picture that the statistics are of; None: not known, and then
+    bit for bit. box: where `rgb` sits in the picture that the statistics are of; None: unknown, and then
     there are no domes. in_place: the result replaces `rgb`, which saves a picture's memory. Returns a new
     tensor, or `rgb` itself when boost is 1. Raises InputError for a boost outside [1, 49].
     """
@@ -171,7 +169,7 @@ def expand(
         if domes is not None and box is not None:
             dome = _sampled(domes, box, (start, start + band.shape[0]), height, width)
         brightest = band.amax(dim=2)
-        lit = brightest > knee  # seldom more than a third of a picture
+        lit = brightest > knee  # rarely more than a third of a picture
         factors = torch.ones_like(brightest)
         if bool(lit.any()):
             below = rgb[start + step : start + step + RADIUS].amax(dim=2)

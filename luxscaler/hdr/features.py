@@ -10,8 +10,8 @@ A hard clip, a camera's shoulder and a film curve leave different traces, most o
 - how pale bright pixels are: such a curve washes them out;
 - how abruptly areas at white begin.
 
-The whole picture is looked at, at no more than SIDE pixels a side and in 8-bit codes, so that a picture and
-its reduction show nearly the same. This module knows no curve.
+The whole picture is analysed, at no more than SIDE pixels a side and in 8-bit codes, so that a picture and
+its reduction show nearly the same.
 """
 
 import math
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from luxscaler.color_torch import decode_srgb, encode_srgb
 
 SIDE = 512
-"""Longest side, in pixels, of what is looked at: what the coefficients were fitted to."""
+"""Longest side, in pixels, of what is analysed: the size that the coefficients were fitted to."""
 TOP_CODES, MIDDLE_CODES, LOW_CODES = (118, 190, 230, 248, 255), (190, 210), (190, 230)
 """8-bit codes of the strongest, the second and the weakest channel: the share of pixels from each upwards."""
 DENSITY_BANDS = ((64, 96), (96, 128), (196, 214))
@@ -48,7 +48,7 @@ NAMES = (
 )
 """What the numbers are, in their order."""
 
-# Taken for granted, as shares of the pixels: so rare things say little, and logarithms are finite.
+# Added to counts, as shares of the pixels, so that rare things say little and logarithms are finite.
 FEW_PIXELS, FEW_PAIRS, FEW_EDGES, FEW_CHANGES = 2e-4, 1.5e-4, 6e-5, 2e-6
 USUAL_DROPS = (0.3, 0.6, 0.8)
 Band = tuple[int, int]

@@ -13,7 +13,7 @@ FUNCTIONS: tuple[tuple[float, ...], ...] = (
     (-19.207, 2.123, 0.268, -1.376, -2.065, -1.206, 0.296, 3.254, -0.996, 0.740, -0.420, 0.929, -0.404, 1.743, -0.861, -0.860, -3.261, -6.372, 11.369, 0.637, 2.632, 2.279, -4.303, 6.894, -5.735),
     (-5.963, -0.284, 0.655, -1.768, -1.423, 0.557, -1.296, 1.246, -0.598, 0.680, -0.080, 0.862, 0.013, 0.855, 0.492, 0.573, -1.199, 0.958, 1.608, -0.626, 0.561, 1.245, -5.305, 10.933, -8.831),
 )
-"""A row per kind: a constant and a coefficient for each of `clues.NAMES`."""
+"""A row per kind: a constant and a coefficient for each of `features.NAMES`."""
 
 CURVES: tuple[tuple[float, ...], ...] = (
     (0.001, 0.001, 0.002, 0.002, 0.004, 0.005, 0.010, 0.024, 0.087),
@@ -22,4 +22,4 @@ CURVES: tuple[tuple[float, ...], ...] = (
     (0.005, 0.011, 0.018, 0.030, 0.149, 0.355, 0.957, 1.310, 1.481),
     (0.003, 0.005, 0.013, 0.099, 0.199, 0.290, 0.545, 1.364, 1.578),
 )
-"""A row per kind: log gains at `tone_curve.KNOT_CODES` after the first, for `tone_curve.FITTED_BOOST`."""
+"""A row per kind: log gains at `curve.KNOT_CODES` after the first, for `curve.FITTED_BOOST`."""

@@ -1,7 +1,4 @@
-"""A network run by PyTorch as it is written: on MPS, older cards, and where nothing else is made for it.
-
-It knows no other way to run one (inference/cpu/rrdb.py does), no tiles, files or colour.
-"""
+"""A network run by PyTorch's own operators: on MPS, older cards, wherever prepare.py has nothing faster."""
 
 from collections.abc import Callable
 
@@ -16,7 +13,7 @@ STRIP_ROWS = 32
 
 
 class PlainNetwork:
-    """A network as it is, on a device; called as one that was prepared (inference/cpu/rrdb.py)."""
+    """A network moved to a device; called like one of prepare.py."""
 
     def __init__(self, network: Network, device: torch.device, dtype: torch.dtype) -> None:
         network = network.to(device, dtype)
@@ -25,7 +22,7 @@ class PlainNetwork:
         self._dtype = dtype
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
-        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; `step` as in RRDBNet.extract."""
+        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; `step` is RRDBNet.extract's."""
         x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
         # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

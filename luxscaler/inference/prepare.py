@@ -1,8 +1,8 @@
-"""A loaded network prepared for its device: the same numbers, sooner and in less memory.
+"""A loaded network prepared for its device: the same results, faster and in less memory.
 
-`prepared` chooses: on a CPU float32 runs by Winograd's products, bfloat16 by oneDNN's prepared convolutions
-where it has what they need; on an NVIDIA card float16 runs by the kernels of cuda/; None means that the
-network is to be run as it is (any other device, precision or architecture).
+RRDBNet on a CPU: float32 by Winograd's filtering (cpu/winograd.py), bfloat16 by oneDNN's prepared
+convolutions (cpu/planes.py); on an NVIDIA card float16 by the kernels of cuda/. SRVGGNetCompact on a CPU: in
+bands of rows (cpu/srvgg.py). Anything else runs as PyTorch runs it (eager.py).
 """
 
 from collections.abc import Callable
@@ -22,17 +22,17 @@ from luxscaler.networks.rrdb import RRDBNet
 
 
 class Prepared(Protocol):
-    """A network that is run by other means than its own `forward`."""
+    """A network run by other code than its own `forward`."""
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
 
-        `step` is told what share of the work is done, if only at the end.
+        `step` is called with the share of the work done, at least at the end.
         """
 
 
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Prepared | None:
-    """The network prepared, or None where it is to be run as it is. network: float32, on the CPU."""
+    """The network prepared, or None where eager.py should run it. network: float32, on the CPU."""
     if not isinstance(network, RRDBNet):
         on_cpu = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16)
         return FastSRVGG(network, dtype) if on_cpu else None

@@ -72,7 +72,7 @@ def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]]
     if sys.platform != "linux":  # elsewhere an open file has no name
         return None
     try:
-        import OpenImageIO as oiio  # noqa: N813, PLC0415 - an extra, for the decoding process alone
+        import OpenImageIO as oiio  # noqa: N813, PLC0415 - for the decoding process alone
     except ImportError:
         return None
     oiio.attribute("threads", 1)

@@ -1,1 +1,1 @@
-"""The two networks, with BasicSR's state-dict names, and nothing of how they are run."""
+"""The two networks as PyTorch modules, with BasicSR's state-dict names."""

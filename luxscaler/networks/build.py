@@ -1,11 +1,9 @@
-"""From a network's sizes to the network."""
+"""Builds a network from its configuration."""
 
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig, SRVGGNetCompact
 
 NetworkConfig = RRDBNetConfig | SRVGGConfig
-
-
 Network = RRDBNet | SRVGGNetCompact
 
 

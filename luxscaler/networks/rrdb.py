@@ -1,12 +1,11 @@
-"""The two networks that LuxScaler runs, and nothing of how they are run.
+"""RRDBNet: the generator of ESRGAN, as Real-ESRGAN trains it.
 
-RRDBNet is the generator of ESRGAN (Wang et al., "ESRGAN", ECCV workshops 2018) as Real-ESRGAN trains it
-(Wang et al., ICCV workshops 2021); SRVGGNetCompact is Real-ESRGAN's small network for video. Parameter
-names are BasicSR's, so its state dicts load as they are. Only inference is considered: activations are
-computed in place.
+Wang et al., "ESRGAN", ECCV workshops 2018, and "Real-ESRGAN", ICCV workshops 2021. Parameter names are
+BasicSR's, so its state dicts load as they are. Only inference is considered: activations are computed in
+place.
 
-Both take and give N×C×H×W tensors of any floating dtype, RGB, sRGB-coded, nominally in [0, 1] and not
-clamped; the output is `scale` times as large. This module knows no files, devices, tiles or colour.
+Input and output are N×C×H×W tensors of any floating dtype, RGB, sRGB-coded, nominally in [0, 1] and not
+clamped; the output is `scale` times as large.
 """
 
 from collections.abc import Callable
@@ -19,9 +18,7 @@ from torch.nn import functional as F
 LEAK = 0.2
 """Negative slope of every LeakyReLU in RRDBNet."""
 RESIDUAL_SCALE = 0.2
-"""What a residual branch of RRDBNet is multiplied with before it is added (ESRGAN, section 3.1)."""
-
-
+"""Factor of a residual branch before it is added (ESRGAN, section 3.1)."""
 RECONSTRUCT_RADIUS = 2
 """Reach of RRDBNet's upsampling part in pixels of its input: 1/2 + 1/4 + 1/4 + 1/4, and one for rounding."""
 
@@ -105,7 +102,7 @@ class RRDBNet(nn.Module):
     def extract(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """N×in×H×W → N×features×(H/u)×(W/u), u = `config.unshuffle`, of which H and W must be multiples.
 
-        `step` is told after each block what share of the blocks is done: nearly all time goes here.
+        `step` is called after each block with the share of blocks done: nearly all time is spent here.
         """
         if self.config.unshuffle > 1:
             x = F.pixel_unshuffle(x, self.config.unshuffle)
@@ -119,7 +116,7 @@ class RRDBNet(nn.Module):
     def reconstruct(self, features: Tensor) -> Tensor:
         """N×features×h×w → N×out×4h×4w, in float32.
 
-        Nearly all memory goes here: the activations are 16 times as large as those of `extract`. One
+        Nearly all memory is needed here: the activations are 16 times as large as those of `extract`. One
         output pixel depends on features at most `RECONSTRUCT_RADIUS` away, so rows can be done in strips.
         """
         x = F.leaky_relu_(self.conv_up1(F.interpolate(features, scale_factor=2.0, mode="nearest")), LEAK)

@@ -1,4 +1,7 @@
-"""SRVGGNetCompact, Real-ESRGAN's small network for video. N×C×H×W in and out, as in rrdb.py."""
+"""SRVGGNetCompact, Real-ESRGAN's small network for video, with BasicSR's parameter names.
+
+Input and output are N×C×H×W tensors as those of RRDBNet (rrdb.py).
+"""
 
 from dataclasses import dataclass
 

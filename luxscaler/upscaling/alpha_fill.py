@@ -1,7 +1,7 @@
-"""Colour where there is none: fills transparent pixels from their visible neighbours.
+"""Colour under transparency: fills transparent pixels from their visible neighbours.
 
 The colour of a pixel with alpha 0 is arbitrary (often black). A network looks at neighbourhoods, and would
-draw that arbitrary colour into the visible edge as a fringe. This module knows no network and no file.
+draw that arbitrary colour into the visible edge as a fringe.
 """
 
 import torch

@@ -1,11 +1,11 @@
 """Back-projection: what the source's pixels measured stays, and the network only distributes it.
 
-Each source pixel is the average of the light in its area. A network drifts from that, most where it has never
-been: in highlights and deep shadows. Here the enlarged picture is corrected, smoothly, until its averages
-are the source's again (iterative back-projection: Irani and Peleg, "Improving resolution by image
+Each source pixel is the average of the light in its area. A network drifts from that, most outside its
+training data: in highlights and deep shadows. Here the enlarged picture is corrected, smoothly, until its
+averages are the source's again (iterative back-projection: Irani and Peleg, "Improving resolution by image
 registration", CVGIP 53, 1991), by gains rather than offsets, so that no light turns negative and edges of
 highlights do not ring. Noise of the source comes back with it, so it is for sources without compression:
-float and HDR pictures. This module knows no network and no device.
+float and HDR pictures.
 """
 
 import torch

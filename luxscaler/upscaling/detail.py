@@ -4,8 +4,7 @@ Octave k above the source's Nyquist limit gets the amplitude fractality^k. As a 
 of ν^log2(fractality) at ν times the Nyquist frequency, which adds log2(fractality) to the slope of the
 amplitude spectrum there, and so moves the fractal dimension of the detail (Pentland, "Fractal-based
 description of natural scenes", IEEE PAMI 6, 1984: slope and dimension of a fractal surface are linear in each
-other). What the source determined stays: averaged back to the source's size, the picture is the same. This
-module knows no network and no file; it works on any device.
+other). What the source determined stays: averaged back to the source's size, the picture is the same.
 """
 
 import math
@@ -80,7 +79,7 @@ def _kept_for_source(
 ) -> Tensor:
     """`plane + change` within [low, high], after `change` lost what the source's pixels would notice.
 
-    `change` is overwritten: a picture's planes are large, and each that is not made is memory saved.
+    `change` is overwritten, which saves a plane's memory.
     """
     size = (plane.shape[0], plane.shape[1])
     _within(change, plane, low, high)
@@ -109,9 +108,9 @@ def _averaged(plane: Tensor, source_size: tuple[int, int]) -> Tensor:
 def _take_towards_limits(
     change: Tensor, plane: Tensor, source_size: tuple[int, int], low: float, high: float
 ) -> None:
-    """Take from `change`, in place, where black or white are in the way of taking the same from every pixel.
+    """Reduce `change`, in place, where black or white prevent taking the same amount from every pixel.
 
-    Of each pixel the same share of its way to the limit. The share is what makes the average of a source
+    Each pixel gives the same share of its distance to the limit. The share makes the average of a source
     pixel right; it is never above 1, since without any change the average was right. For whole scales, where
     every pixel belongs to one pixel of the source; bands of rows keep the temporaries small.
     """

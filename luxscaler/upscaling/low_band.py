@@ -4,8 +4,8 @@ The reference is trusted for averages over areas of several of its own pixels, a
 tile is divided into cells; a smooth field of gains, one per channel, makes the average of every cell that of
 the reference, so that exposure or colour drift between tiles vanishes and detail stays. Cells are those of
 the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
-of exposure and white balance multiplies linear light. This module knows no network, no file and no dynamic
-range. Where the tile sits is given as a TileBox; registration.py finds one.
+of exposure and white balance multiplies linear light. Where the tile sits is given as a TileBox;
+registration.py finds one.
 """
 
 import math

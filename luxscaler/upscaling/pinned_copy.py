@@ -2,14 +2,14 @@
 
     CUDA tensor ── the device's own copy engine ─→ pinned memory = the array that the file is written from
 
-A copy into ordinary memory goes through a buffer of the driver's, piece by piece, and is then made once more
-by the processor into pages that are touched for the first time. Pinned memory is dear to get, so it has to be
-kept: PyTorch's pinned allocator does that. Blocks come in powers of two, and one that no tensor holds any
-more is handed out again, so there are as many as pictures were in memory at once (two in a stream, see
-server.py), and MAX_PINNED_BYTES bounds each. This module knows no picture, only tensors.
+A copy into ordinary memory goes through a buffer of the driver's, piece by piece, and the processor then
+copies it into pages that are touched for the first time. Pinned memory is expensive to allocate, so PyTorch's
+pinned allocator keeps it. Blocks come in powers of two and are reused once no tensor holds them, so there are
+as many as pictures were in memory at once (two in a stream: pipeline/server.py), and MAX_PINNED_BYTES bounds
+each.
 
-The way in stays plain: a tile is a sixteenth of its result and lies in ordinary memory, from where putting it
-into pinned memory costs the processor what the driver's own buffer costs it.
+Copies to the device stay ordinary: a tile is a sixteenth of its result, and copying it into pinned memory
+first would cost the processor as much as the driver's own buffer does.
 """
 
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from torch import Tensor
 
 MAX_PINNED_BYTES = 1 << 30
 """Largest tensor that goes through pinned memory: 9459² RGB. It cannot be swapped and is kept, so more of it
-would starve the rest of the machine; a copy of that size is seldom, and goes the ordinary way."""
+would starve the rest of the machine; larger pictures are rare and copied the ordinary way."""
 
 
 class Edge(Protocol):
@@ -38,12 +38,11 @@ class CudaEdge:
     """PyTorch's pinned allocator, and the current stream."""
 
     def pinned_like(self, tensor: Tensor) -> Tensor:
-        """See Edge; RuntimeError when the system gives no pinned memory."""
+        """Pinned memory of the tensor's shape and type; RuntimeError where the system refuses it."""
         return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
 
     def copy(self, source: Tensor, target: Tensor) -> None:
-        """See Edge. The event stands behind the copy in the stream that the copy is in, and behind nothing
-        else: another prediction's kernels are not waited for."""
+        """Copy, and wait for an event after the copy in its stream, not for another prediction's kernels."""
         with torch.cuda.device(source.device):
             target.copy_(source, non_blocking=True)
             # blocking: it sleeps, so that the encoder's threads have the processor.
@@ -56,7 +55,7 @@ CUDA = CudaEdge()
 
 
 def to_host(tensor: Tensor, edge: Edge | None = None) -> NDArray[Any]:
-    """The values of a tensor as an array of its shape and type, contiguous.
+    """The values of a tensor as a contiguous array of its shape and type.
 
     On the CPU that is the tensor's own memory (where it is contiguous); from CUDA it is pinned memory, which
     is used again once the array and its views are gone. edge: None takes what the tensor's device has.

@@ -1,9 +1,9 @@
-"""Where in the global reference a tile sits, when nobody says so.
+"""Finds where in the global reference a tile sits, when its box is not given.
 
 Normalised cross-correlation (Lewis, "Fast normalized cross-correlation", Vision Interface 1995) of the
 tile's brightness with the reference's, over a ladder of sizes, on small versions of both, then refined on
-larger ones. A place is accepted only if it fits well and no other place fits nearly as well; a flat sky has
-no place. This module knows linear light and nothing else.
+larger ones. A place is accepted only if it fits well and no other place fits nearly as well; a flat sky
+has no place.
 """
 
 import math
@@ -18,9 +18,9 @@ from luxscaler.geometry import WHOLE, TileBox
 COARSE_SIDE, FINE_SIDE = 192, 768
 """Longest side of the reference in the coarse and in the fine search, in pixels."""
 SMALLEST_SHARE = 1 / 24
-"""The smallest tile that is looked for, as a share of the reference's longer side."""
+"""The smallest tile that is searched for, as a share of the reference's longer side."""
 LEAST_SIDE = 8
-"""The smallest tile that is looked for, in pixels of the coarse reference."""
+"""The smallest tile that is searched for, in pixels of the coarse reference."""
 COARSE_STEP, FINE_STEP = 1.04, 1.004
 """Ratio of neighbouring sizes in the ladders."""
 LEAST_SCORE = 0.85

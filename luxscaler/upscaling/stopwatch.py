@@ -22,7 +22,7 @@ class Stopwatch:
         start = time.perf_counter()
         yield
         if self.device.type == "cuda":
-            # Kernels run on after their call has returned. Waiting here costs some launches' lead, tens of
-            # microseconds: every stage ends by reading a number or a picture from the device anyway.
+            # Kernels run on after their call has returned. Waiting costs tens of microseconds of overlap:
+            # every stage ends by reading a number or a picture from the device anyway.
             torch.cuda.synchronize(self.device)
         self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - start

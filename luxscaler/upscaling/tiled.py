@@ -1,9 +1,9 @@
-"""Run a function on overlapping tiles and blend what it gives, in memory that stays bounded.
+"""Run a function on overlapping tiles and blend the results, in bounded memory.
 
 Neighbouring tiles share `overlap` source pixels. Across the shared band their weights are raised cosines
 that add up to one (a partition of unity), squeezed into the middle half of the band: the outer quarters,
-where a tile lacks context, do not count. When memory runs out the tile is halved and only that piece is done
-again. This module knows no network, no colour and no device.
+where a tile lacks context, do not count. When memory runs out the tile is halved and only that piece is
+repeated.
 """
 
 import math

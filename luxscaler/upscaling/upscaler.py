@@ -2,7 +2,7 @@
 
 Wraps a network of networks/: codes linear light into what the network wants and back, runs the network on
 pieces that fit into memory, blends them, and resizes to the scale asked for. Values above 1 and below 0
-survive (code_values.py). It knows nothing of files, references, masters or dynamic range.
+survive (code_values.py).
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ Progress = Callable[[int, int], None]
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name; InputError when this machine has none such."""
+    """The device of that name; "auto": CUDA, then MPS, then the CPU. Raises InputError if it is absent."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
     if not available[name]:
-        raise InputError(f"device is {name!r}, and this machine has none such")
+        raise InputError(f"device is {name!r}, which PyTorch does not find on this machine; take auto or cpu")
     return torch.device(name)
 
 
@@ -59,7 +59,8 @@ class Upscaler:
     def __init__(self, network: Network, options: UpscalerOptions = UpscalerOptions()) -> None:
         """Moves the network to the device.
 
-        Raises InputError when the device or precision is not to be had, WeightsError when it is not RGB.
+        Raises InputError when the device or precision is not available, WeightsError when the network is not
+        RGB to RGB.
         """
         channels = (network.config.in_channels, network.config.out_channels)
         if channels != (3, 3):
@@ -166,8 +167,8 @@ def _resize(picture: Tensor, height: int, width: int) -> Tensor:
 def _add_outside(code: Tensor, outside: Tensor) -> None:
     """Add, enlarged by interpolation, what of the code lies above 1 and below 0 and the network never saw.
 
-    The network draws the range it was trained on at full contrast; highlights and out-of-gamut colours go
-    round it. Each side is clamped, or the interpolation would ring into the other.
+    The network draws the range it was trained on at full contrast; highlights and out-of-gamut colours
+    bypass it. Each side is clamped, or the interpolation would ring into the other.
     """
     size = (code.shape[2], code.shape[3])
     if bool((outside > 0.0).any()):

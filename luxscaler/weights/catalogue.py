@@ -1,4 +1,4 @@
-"""What weights there are: names, networks, licences, and where each file comes from with its SHA-256.
+"""The catalogue of weights: names, networks, licences, and where each file comes from with its SHA-256.
 
 The values are in `catalogue.json` beside this file; here they become frozen objects. Every hash that is
 trusted is written there, so that the files themselves may lie in a folder that is not.

@@ -1,9 +1,8 @@
-"""State dicts as they occur in the wild → one naming, the size of the network, and the network itself.
+"""State dicts of all published namings → one naming, the size of the network, and the network itself.
 
 The networks of `networks/` have been published under three namings (BasicSR's, which is ours, and two of
-ESRGAN's), wrapped in several ways, as `.pth` and as `.safetensors`. Everything here works on bytes and
-tensors that are already in memory: where they came from and whether they can be trusted is not known here,
-and so nothing in them is ever executed.
+ESRGAN's), wrapped in several ways, as `.pth` and as `.safetensors`. The bytes may come from anywhere, so
+nothing in them is ever executed.
 """
 
 import io
@@ -58,7 +57,7 @@ def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDi
     """State dict of a checkpoint file, with names as in `networks/rrdb.py`; nothing in the file is executed.
 
     suffix: ".pth", ".pt" or ".safetensors". key: the top-level key to take; None tries `WRAPPERS`.
-    Raises `WeightsError` if the bytes are no such file, need more than tensors, or hold anything else.
+    Raises `WeightsError` if the bytes are not such a file, need code to run, or hold anything but tensors.
     """
     if suffix.lower() not in SUFFIXES:
         raise WeightsError(f"a checkpoint must be {', '.join(SUFFIXES)}; got {suffix or 'no suffix'!r}")
@@ -69,7 +68,7 @@ def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDi
 def _read_safetensors(data: bytes) -> Any:
     try:
         return safetensors.torch.load(data)
-    except Exception as error:  # see _read_pickle
+    except Exception as error:  # damaged bytes raise anything, as in _read_pickle
         raise WeightsError(f"not a readable safetensors file: {_first_line(error)}") from error
 
 
@@ -77,7 +76,7 @@ def _read_pickle(data: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # Not torch's own words: they tell how to load the file unsafely.
+        # Not torch's own message, which suggests loading the file unsafely.
         raise WeightsError(
             "not a checkpoint of tensors only: it is damaged, or asks to run code, which is never done"
         ) from error
@@ -90,7 +89,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _unwrap(content: Any, key: str | None) -> StateDict:
-    """The state dict inside whatever was saved around it."""
+    """The state dict inside the containers that training code saves around it."""
     keys = WRAPPERS if key is None else (key,)
     wrapper = next(
         (k for k in keys if isinstance(content, Mapping) and isinstance(content.get(k), Mapping)), key
@@ -146,7 +145,7 @@ def infer_config(state: Mapping[str, Tensor]) -> NetworkConfig:
 
     An RRDBNet whose first layer takes 4 or 16 times the output's channels is taken for one that folds
     2×2 or 4×4 pixels first. Raises `WeightsError` if it is neither RRDBNet nor SRVGGNetCompact, or one of
-    a scale or activation that `networks/rrdb.py` does not have.
+    a scale or activation that `networks/` does not have.
     """
     if "conv_first.weight" in state:
         return _infer_rrdb(state)
@@ -174,7 +173,7 @@ def _infer_srvgg(state: Mapping[str, Tensor]) -> SRVGGConfig:
     if scale < 1 or last != in_channels * scale**2:
         raise WeightsError(f"SRVGGNetCompact makes {last} channels of {in_channels}: no whole scale fits")
     if "body.1.weight" not in state:
-        raise WeightsError("SRVGGNetCompact without PReLU slopes: its activation cannot be told")
+        raise WeightsError("SRVGGNetCompact without PReLU slopes: its activation is unknown")
     return SRVGGConfig(in_channels, in_channels, features, convs, scale)
 
 

@@ -1,9 +1,9 @@
-"""Brings one file whose size and SHA-256 are known from a web server.
+"""Downloads one file whose size and SHA-256 are known.
 
 Nothing unchecked ever gets the name of the target: bytes go to a `.part` file that is renamed once its
-hash is right. A download that was cut goes on where it stopped, at the next attempt or in the next
+hash is right. A download that was cut resumes where it stopped, at the next attempt or in the next
 process. While a process is writing, the `.part` file has a name of its own, so two may fetch the same file
-at once. This module knows nothing of weights, catalogues or the terminal; progress is told to a callback.
+at once.
 """
 
 import hashlib
@@ -41,12 +41,12 @@ class FileDigest:
 
 @dataclass(frozen=True)
 class Limits:
-    """How patient a download is."""
+    """Time and attempts that a download may take."""
 
     timeout_s: float = 10.0
     """Longest wait for a connection, and then for the next bytes."""
     attempts: int = 5
-    """Connections in all; a further one is made only after one that brought something."""
+    """Connections in all; another is made only after one that received something."""
 
 
 class _CutError(Exception):
@@ -124,7 +124,7 @@ def _receive_all(url: str, part: Path, file: FileDigest, progress: Progress, lim
 
 
 def _receive(url: str, part: Path, size: int, progress: Progress, timeout_s: float) -> None:
-    """One connection: append to `part` what it lacks; raises `_CutError` if that does not complete it."""
+    """One connection: append to `part` what is missing; raises `_CutError` if that does not complete it."""
     if part.stat().st_size >= size:
         return
     have = part.stat().st_size
@@ -163,7 +163,7 @@ def _open(url: str, part: Path, have: int, timeout_s: float) -> http.client.HTTP
 
 
 def _resumes(response: http.client.HTTPResponse, part: Path, have: int, size: int) -> bool:
-    """Whether the body goes on after the first `have` bytes; False if it starts from nothing."""
+    """Whether the body continues after the first `have` bytes; False if it starts from nothing."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
         if have and response.headers.get("Content-Range", "").startswith(f"bytes {have}-{size - 1}/{size}"):
             return True

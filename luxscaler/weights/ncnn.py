@@ -5,8 +5,8 @@ name, numbers of inputs and outputs, their names, and `key=value` options. `.bin
 the layers in the same order, without names or lengths: a Convolution is a 4-byte flag (fp16 or float32),
 its weights (padded to 4 bytes) and a float32 bias; a PReLU is its float32 slopes.
 
-Values are given as they are stored (float16 stays float16). This module reads the parameters only: it does
-not know which network they belong to, so the caller says what each layer with parameters is called.
+Values are returned as they are stored (float16 stays float16). Parameters only: the caller says what each
+layer with parameters is called.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class NcnnLayer:
     kernel: tuple[int, int] = (1, 1)
     """Height and width."""
     weights: int = 0
-    """Number of weights of a convolution, all in all."""
+    """Number of weights of a convolution in total."""
     bias: bool = False
 
 

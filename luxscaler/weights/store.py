@@ -2,7 +2,7 @@
 
 A weights file counts only if its SHA-256 is one that the catalogue pins; it is read into memory once,
 hashed, and parsed from those same bytes. Nothing is ever downloaded here: weights that are absent are an
-error that names the command (`fetch.py` does that work). Devices, precision and tiles are not known here.
+error that names the command (`fetch.py` does that work).
 """
 
 import os
@@ -150,7 +150,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _installed(entry: Entry, folder: Path) -> Source | None:
-    """The first source whose file is there; whether it is right is not looked at."""
+    """The first source whose file exists; it is not checked."""
     return next((source for source in entry.sources if (folder / source.file.name).is_file()), None)
 
 
@@ -161,7 +161,7 @@ def _absent_error(entry: Entry, folder: Path) -> WeightsError:
 
 
 def damaged_error(status: WeightsStatus) -> WeightsError:
-    """What to say of a file that is not the pinned one."""
+    """The error for a file that is not the pinned one."""
     expected = status.source.file.sha256 if status.source else "nothing"
     return WeightsError(
         f"{status.path} is not what the catalogue pins: SHA-256 {status.digest}, expected {expected}; "
@@ -170,7 +170,7 @@ def damaged_error(status: WeightsStatus) -> WeightsError:
 
 
 def list_weights(folder: Path | None = None, entries: Sequence[Entry] | None = None) -> list[WeightsStatus]:
-    """What is there of every entry, hashes computed; raises `WeightsError` if a file cannot be read."""
+    """The status of every entry, hashes computed; raises `WeightsError` if a file cannot be read."""
     folder = folder or weights_folder()
     return [status_of(entry, folder) for entry in (load_catalogue() if entries is None else entries)]
 
@@ -193,7 +193,7 @@ def verify(
 
 
 def status_of(entry: Entry, folder: Path) -> WeightsStatus:
-    """What is there of one entry, hash computed; raises `WeightsError` if the file cannot be read."""
+    """The status of one entry, hash computed; raises `WeightsError` if the file cannot be read."""
     source = _installed(entry, folder)
     if source is None:
         return WeightsStatus(entry, "absent")

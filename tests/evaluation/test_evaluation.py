@@ -1,6 +1,9 @@
 """The evaluate-hdr command from end to end, on two tiny EXR files."""
 
+import contextlib
+import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +18,50 @@ from evaluation.report import BEGIN, END, OURS, Results
 from tests.conftest import ROOT
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two HDR pictures, with negative pixels, and a file that is no picture."""
-    made = tmp_path / "hdr"
-    made.mkdir()
+def write_pictures(folder: Path) -> Path:
+    """Two HDR pictures, with negative pixels, and a file that is no picture, in a new folder."""
+    folder.mkdir()
     for seed, name in enumerate(("one.exr", "two.EXR")):
-        light = np.exp(np.random.default_rng(seed).normal(-1, 1.5, (48, 64, 3))).astype(np.float32)
+        light = np.exp(np.random.default_rng(seed).normal(-1, 1.5, (24, 32, 3))).astype(np.float32)
         light[:2] = -0.01
         with OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": light}) as file:
-            file.write(str(made / name))
-    (made / "notes.txt").write_text("no picture")
-    return made
+            file.write(str(folder / name))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
 
 
-def test_tables_json_and_sheets(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "out"
-    assert main([str(folder), "--out", str(out), "--boost", "3", "--no-cvvdp"]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith("2 pictures, boost 3.")
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "hdr")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the command left."""
+
+    printed: str
+    out: Path
+    document: Path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    top = tmp_path_factory.mktemp("evaluation")
+    document = top / "hdr.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    pictures, out = write_pictures(top / "hdr"), top / "out"
+    options = ["--out", str(out), "--boost", "3", "--no-cvvdp", "--document", str(document)]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main([str(pictures), *options]) == 0
+    return Run(printed.getvalue(), out, document)
+
+
+def test_tables_json_and_sheets(run: Run) -> None:
+    assert run.printed.startswith("2 pictures, boost 3.")
     for name in (*METHODS, *RENDERINGS):
-        assert name in printed
-    report = json.loads((out / "results.json").read_text(encoding="utf-8"))
+        assert name in run.printed
+    report = json.loads((run.out / "results.json").read_text(encoding="utf-8"))
     assert report["boost"] == 3
     assert set(report["pictures"]) == {"one.exr", "two.EXR"}
     for rendering in RENDERINGS:
@@ -44,22 +69,18 @@ def test_tables_json_and_sheets(folder: Path, tmp_path: Path, capsys: pytest.Cap
         assert set(of[0]) == {*BASELINES, OURS}
         mean = report["mean"][rendering][OURS]["pu21_psnr"]
         assert mean == pytest.approx(sum(s[OURS]["pu21_psnr"] for s in of) / 2)
-    sheets = sorted(out.glob("*.png"))
+    sheets = sorted(run.out.glob("*.png"))
     assert len(sheets) == len(RENDERINGS)
     with Image.open(sheets[0]) as picture:
         assert picture.width > 8 * 240
 
 
-def test_the_results_in_a_document_are_replaced(folder: Path, tmp_path: Path) -> None:
-    document = tmp_path / "hdr.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    options = ["--out", str(tmp_path / "out"), "--no-cvvdp", "--document", str(document)]
-    assert main([str(folder), *options]) == 0
-    text = document.read_text(encoding="utf-8")
+def test_the_results_in_a_document_are_replaced(run: Run) -> None:
+    text = run.document.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{BEGIN}\n2 pictures")
     assert text.endswith(f"|\n{END}\nafter\n")
     assert "old" not in text
-    assert (tmp_path / "hdr-filmic.webp").is_file()
+    assert (run.document.parent / "hdr-filmic.webp").is_file()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from luxscaler.options import check_boost
 
 boosts = st.floats(1, 49)
 peaks = st.floats(0.05, 20)
-seeded = settings(derandomize=True, deadline=None)
+seeded = settings(derandomize=True, deadline=None, max_examples=20)
 
 
 def knee_of(peak: float) -> float:

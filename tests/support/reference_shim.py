@@ -2,8 +2,8 @@
 
 Two things are in their way (requirements-reference.txt pins them as they are):
 - torchvision's wheel beside CPU-only PyTorch has no compiled operators, and then fails on import, because it
-  describes `torchvision::nms` and `qnms` without looking whether they exist. They are declared here; nobody
-  calls them.
+  describes `torchvision::nms` and `qnms` without looking whether they exist. They are declared here and never
+  called.
 - basicsr imports `torchvision.transforms.functional_tensor`, which torchvision 0.17 merged into
   `torchvision.transforms.functional`. The old name becomes an alias.
 

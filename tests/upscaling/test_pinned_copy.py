@@ -35,7 +35,7 @@ class NoPinnedMemory(FakeEdge):
     """A system that gives none."""
 
     def pinned_like(self, tensor: Tensor) -> Tensor:
-        """As PyTorch fails."""
+        """Fails like PyTorch."""
         raise RuntimeError(f"CUDA error: out of memory for {tensor.nbytes} bytes")
 
 

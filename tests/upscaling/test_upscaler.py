@@ -363,7 +363,7 @@ def test_default_overlap_fits_into_small_tiles() -> None:
 def test_a_device_that_is_not_there_is_an_error(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match=f"device is '{device}', and this machine has none such"):
+    with pytest.raises(InputError, match=f"device is '{device}', which PyTorch does not find"):
         resolve_device(device)
 
 

@@ -1,3 +1,5 @@
+"""The catalogue: complete, consistent with the folder's README, and refused when malformed."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Downloads: checked, resumed and atomic, against a server that misbehaves."""
+
 import hashlib
 import os
 import random
@@ -15,7 +17,7 @@ from tests.support.local_server import Request, cut_after, serve, stall_after, w
 DATA = random.Random(1).randbytes(700_000)
 HALF = len(DATA) // 2
 FILE = FileDigest("file.bin", len(DATA), hashlib.sha256(DATA).hexdigest())
-QUICK = Limits(timeout_s=0.3, attempts=2)
+QUICK = Limits(timeout_s=0.15, attempts=2)
 ONCE = Limits(timeout_s=5, attempts=1)
 
 

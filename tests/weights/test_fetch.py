@@ -1,3 +1,5 @@
+"""Fetching: sources in order, one file left, errors of all sources reported."""
+
 import dataclasses
 import os
 from collections.abc import Callable

@@ -1,6 +1,8 @@
+"""ncnn models: every parameter comes out as stored, and malformed files are refused."""
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luxscaler.errors import WeightsError
@@ -8,6 +10,7 @@ from luxscaler.weights.ncnn import NcnnLayer, convert, parse_param
 from tests.support.ncnn_files import Conv, Slopes, write_ncnn
 
 RNG = np.random.default_rng(5)
+seeded = settings(max_examples=40)
 
 
 def conv(out: int, into: int, height: int, width: int, *, half: bool, bias: bool = True) -> Conv:
@@ -24,6 +27,7 @@ convolutions = st.builds(
 slopes = st.integers(1, 6).map(lambda n: Slopes(RNG.normal(size=n).astype(np.float32)))
 
 
+@seeded
 @given(st.lists(convolutions | slopes, max_size=6))
 def test_every_value_comes_out_as_stored(layers: list[Conv | Slopes]) -> None:
     names = [f"layer{n}" for n in range(len(layers))]
@@ -49,6 +53,7 @@ def test_an_odd_fp16_block_is_padded() -> None:
     assert state["b.bias"] == layer.bias
 
 
+@seeded
 @given(st.lists(convolutions | slopes, min_size=1, max_size=3), st.data())
 def test_a_short_or_long_bin_is_refused(layers: list[Conv | Slopes], data: st.DataObject) -> None:
     param, binary = write_ncnn(layers)
@@ -112,6 +117,7 @@ def test_malformed_param_files_are_refused(text: str, message: str) -> None:
         parse_param(text)
 
 
+@seeded
 @given(st.text(st.characters(codec="ascii")), st.binary(max_size=64))
 def test_rubbish_is_refused_with_our_own_error(text: str, binary: bytes) -> None:
     with pytest.raises(WeightsError):

@@ -1,3 +1,5 @@
+"""Loading by name: only pinned files, nothing downloaded, own checkpoints by path."""
+
 import io
 import re
 import socket

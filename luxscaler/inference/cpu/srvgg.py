@@ -1,15 +1,12 @@
-"""SRVGGNetCompact on a CPU in a few rows at a time: what a layer has made is used while it is in the cache.
+"""SRVGGNetCompact on a CPU, some rows at a time: each layer's output is used while it is in the cache.
 
-Run layer by layer, each layer of 64 channels is a fresh tensor of 134 MB (1024², bfloat16) whose pages the
-system hands out anew: that took longer than the convolutions. Here a band of rows of the picture goes through
-all layers at once. A convolution of 3 × 3 sees one row ahead, so each layer is a row behind the one before
-it and keeps the last two rows that it was given; nothing is computed twice, and what is held does not grow
-with the picture's height.
+Layer by layer, each layer of 64 channels would be a new tensor of 134 MB (1024², bfloat16), whose page faults
+took longer than the convolutions. Here a band of rows of the picture goes through all layers at once. A 3 × 3
+convolution reads one row ahead, so each layer is a row behind the one before it and keeps the last two rows
+of its input; nothing is computed twice, and memory does not grow with the picture's height.
 
-A small picture is one band, and needs no buffers: oneDNN adds the zeros around it. The picture itself,
-enlarged, is added in float32, in bfloat16 too.
-
-It knows no tiles, files or colour, and does not change the network that it is given.
+A small picture is one band and needs no buffers: oneDNN adds the zeros around it. The enlarged picture itself
+is added in float32, in bfloat16 too. The network that is passed in is not changed.
 """
 
 import math
@@ -26,13 +23,13 @@ from luxscaler.networks.srvgg import SRVGGNetCompact
 TARGET_PIXELS = 32768
 """Pixels of a band (docs/experiments.md)."""
 WHOLE_PIXELS = 65536
-"""Up to here a picture is gone through whole: the copies into the buffers would cost more than they save."""
+"""Largest picture, in pixels, that is one band: copies into buffers would cost more than they save."""
 _SLOPES = 64
-"""Pixels whose slopes are laid out in a row: PReLU over one pixel's channels at a time is slower."""
+"""Pixels whose slopes are repeated in a row: PReLU over one pixel's channels at a time is slower."""
 
 
 class FastSRVGG:
-    """`network(x)` by other means; float32 differs in rounding only, bfloat16 is nearer to float32."""
+    """`network(x)`; float32 differs in rounding only, bfloat16 rounds less than the plain network."""
 
     def __init__(self, network: SRVGGNetCompact, dtype: torch.dtype) -> None:
         self.config = network.config
@@ -47,7 +44,8 @@ class FastSRVGG:
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32.
 
-        `step` is told after each layer, or after each band what share of the picture's rows has been begun.
+        `step` is called after each layer with the share of layers done, or after each band with the share of
+        rows started.
         """
         height, width = x.shape[2:]
         scale = self.config.scale
@@ -81,7 +79,7 @@ class FastSRVGG:
                 step(min(start + rows, height) / height)
 
     def _windows(self, rows: int, height: int, width: int) -> "list[_Window]":
-        """One for each layer; all but the first share a buffer, as they use it one after the other."""
+        """One for each layer; all but the first share a buffer, which they use in turn."""
         most = rows + len(self._layers) - 1
         config, dtype = self.config, self._dtype
         picture = torch.zeros((rows + 3, width + 2, config.in_channels), dtype=dtype)
@@ -99,7 +97,7 @@ class FastSRVGG:
 
 
 class _Window:
-    """What a layer sees: the last rows that it was given, then the next ones, zeros around the picture."""
+    """A layer's input: the rows kept from before, then the next ones, zeros around the picture."""
 
     def __init__(self, buffer: Tensor, height: int) -> None:
         """buffer: (n + 3, W + 2, C), its outer columns zero; height: rows that will be given in all."""

@@ -8,7 +8,7 @@ _OPERATORS = (
     "_reorder_convolution_weight",
     "_is_mkldnn_bf16_supported",
 )
-"""Private operators of PyTorch, which its own compiler emits: their absence is possible and looked for."""
+"""Private operators of PyTorch that its own compiler emits; another version may lack them."""
 
 
 def has_onednn() -> bool:

@@ -1,9 +1,9 @@
-"""In which order the convolutions of a dense block run over bands of rows. It knows no tensors.
+"""The order in which the convolutions of a dense block run over bands of rows: a wavefront.
 
-A convolution of 3 × 3 sees one row of the bands above and below. So level k of a band can be made once
-level k − 1 is there on the band and on both its neighbours: the levels follow one another down the picture,
-a band apart, like waves. Nothing is computed twice, and only `LIVE_BANDS` bands are in use at any time, so
-that what a block computes stays small, however tall the picture is.
+A 3 × 3 convolution reads one row of the bands above and below. So level k of a band can be computed once
+level k − 1 exists on the band and on both its neighbours: the levels follow one another down the picture, a
+band apart. Nothing is computed twice, and only `LIVE_BANDS` bands are in use at any time, so that memory
+stays small however tall the picture is.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ LEVELS = 5
 SPREAD_BANDS = 3
 """Of one level: a band that is spread and its two neighbours."""
 LIVE_BANDS = LEVELS + 2
-"""From a band's level 0 until its neighbour below has spread level 4: then its slot can be used again."""
+"""From a band's level 0 until its neighbour below has spread level 4, when its slot becomes free."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def run_wavefront(bands: int, make: Callable[[int, int], None], spread: Callable
     """Call `make(level, band)` for levels 0 to LEVELS, and `spread(level, band)` for all but the last.
 
     make(level, band) comes after spread(level − 1, band); spread(level, band) after make(level, ·) of the
-    band and both its neighbours, where there are such.
+    band and of those of its two neighbours that exist.
     """
     for step in range(bands + LEVELS):
         for level in range(LEVELS + 1):

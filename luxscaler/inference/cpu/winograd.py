@@ -3,7 +3,7 @@
 Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016. The picture is cut into tiles
 of 4 × 4 pixels; of each, 6 × 6 pixels are transformed linearly, multiplied with transformed weights and
 transformed back. Every step is a matrix product: one over all tiles for a transform, one per transformed
-pixel for the layers. What a dense block has transformed once all its later layers use, so that nothing is
+pixel for the layers. The later layers of a dense block reuse what was transformed once, so that nothing is
 concatenated.
 
 Tensors of a band of tile rows, channels c, tiles t = (tile row, tile column):
@@ -11,8 +11,8 @@ Tensors of a band of tile rows, channels c, tiles t = (tile row, tile column):
     around  (36, c, t)   with the pixels around it, in the order of `_ORDER`
     V, M    (36, c, t)   transformed
 
-Only matrix products of PyTorch are used, so it runs on any processor. The sums are rounded otherwise than in
-a plain convolution: measured differences are in docs/experiments.md. It knows no files and no colour.
+Only PyTorch's matrix products are used, so it runs on any processor. Sums are rounded differently than in a
+plain convolution: measured differences are in docs/experiments.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,8 +31,8 @@ SEEN = TILE + 2
 TARGET_TILES = 256
 """Tiles of a band: the transformed pixels of 192 channels then fit into a processor's second-level cache."""
 KEEP_PIXELS = 512 * 512
-"""Up to here transformed weights are kept for the next picture (266 MB for RealESRGAN_x4plus). Beyond, memory
-is short, and transforming them again is nothing beside the work."""
+"""Largest picture, in pixels, for which transformed weights are kept (266 MB for RealESRGAN_x4plus). Beyond,
+memory is scarce, and transforming them again costs little beside the rest."""
 _ROWS = (1, 2, 3, 4, 0, 5)
 _ORDER = (
     *((row, column) for row in _ROWS for column in (1, 2, 3, 4)),
@@ -78,7 +78,7 @@ _FORWARD = torch.kron(_FORTH, _FORTH)[:, [row * SEEN + column for row, column in
 
 
 class _WinogradConvolution:
-    """One convolution; its transformed weights, four times as large as the plain ones, only while wanted."""
+    """One convolution; its transformed weights, four times as large, exist only while needed."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, scale: float = 1.0) -> None:
         self._plain, self._scale = weight.detach(), scale
@@ -94,7 +94,7 @@ class _WinogradConvolution:
         return self._kernel
 
     def forget(self) -> None:
-        """Give the transformed weights' memory back."""
+        """Free the transformed weights."""
         self._kernel = None
 
     def transformed(self, inputs: Tensor, out: Tensor) -> Tensor:
@@ -116,16 +116,16 @@ class WinogradTrunk:
         self._blocks = [_dense_blocks(block) for block in network.body if isinstance(block, RRDB)]
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "TiledPicture":
-        """1×features×H×W float32 → the same of the blocks' output, in tiles; `step` as in RRDBNet.extract."""
+        """1×features×H×W float32 → the blocks' output, in tiles; `step` is RRDBNet.extract's."""
         return self.run(TiledPicture.of(x), step)
 
     @staticmethod
     def cut(x: Tensor) -> "TiledPicture":
-        """What `run` wants; `x` need not be kept."""
+        """1×features×H×W as `run` takes it; `x` need not be kept."""
         return TiledPicture.of(x)
 
     def run(self, picture: "TiledPicture", step: Callable[[float], None] | None = None) -> "TiledPicture":
-        """Put the picture through all blocks, in place; it is returned."""
+        """Run all blocks on the picture, in place; returns it."""
         pass_ = _Pass(picture, self._features, self._growth)
         keep = picture.height * picture.width <= KEEP_PIXELS
         before = torch.empty_like(picture.centre)
@@ -209,7 +209,7 @@ class _Pass:
         self._layers: list[_WinogradConvolution] = []
 
     def run(self, layers: list[_WinogradConvolution]) -> None:
-        """Replace the picture by what the dense block makes of it."""
+        """Replace the picture by the dense block's output."""
         self._layers = layers
         run_wavefront(self._bands.count, self._make, self._spread)
 
@@ -231,7 +231,7 @@ class _Pass:
         self._clear_beyond(picture, band)
 
     def _clear_beyond(self, centre: Tensor, band: int) -> None:
-        """Zero what lies beyond the picture's right and lower edges, as a padded convolution sees it."""
+        """Zero what lies beyond the picture's right and lower edges, as padding is."""
         rows, columns = centre.shape[2:]
         pixels = centre.view(TILE, TILE, -1, rows, columns)
         within = self._picture.width - TILE * (columns - 1)

@@ -53,10 +53,10 @@ def write_exr_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]
 
 def _library() -> Any:
     try:
-        import OpenImageIO  # noqa: PLC0415 - needed for masters alone; the container does without
+        import OpenImageIO  # noqa: PLC0415 - for results larger than memory alone
     except ImportError as error:
         raise ExportError(
-            "writing EXR row by row needs OpenImageIO: pip install 'luxscaler[cli]', or choose tiff"
+            "writing EXR row by row needs OpenImageIO: pip install OpenImageIO, or choose tiff"
         ) from error
     OpenImageIO.attribute("exr_threads", THREADS)
     return OpenImageIO

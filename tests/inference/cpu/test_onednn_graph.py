@@ -78,5 +78,5 @@ def test_the_switch_of_the_whole_process_is_left_as_it_was() -> None:
 
 @pytest.mark.filterwarnings("error")
 @torch.inference_mode()
-def test_nobody_is_told_of_what_is_outdated() -> None:
+def test_no_deprecation_warning_reaches_the_caller() -> None:
     leaky_convolution(*layer(4, 4, 4))

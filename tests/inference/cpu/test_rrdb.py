@@ -20,6 +20,7 @@ from luxscaler.upscaling.code_values import encode
 from luxscaler.weights.store import load_network
 from tests.conftest import SAMPLE
 from tests.support.processor import DTYPES, needs_bf16
+from tests.support.slow import slow
 
 CPU = torch.device("cpu")
 BOUND = 1e-5
@@ -67,7 +68,7 @@ def test_equals_the_plain_network(size: tuple[int, int], scale: int) -> None:
     assert float((found - expected).abs().max()) <= BOUND * max(1.0, float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("side", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("side", [11, 100, *slow(1, 2, 3, 7)])
 @torch.inference_mode()
 def test_blocks_of_any_size_give_the_whole(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = tiny()

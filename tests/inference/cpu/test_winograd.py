@@ -11,10 +11,11 @@ from luxscaler.inference.cpu import winograd
 from luxscaler.inference.cpu.winograd import POINTS, TiledPicture, WinogradTrunk, matrices
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
+from tests.support.slow import slow
 
 BOUND = 1e-5
 """Largest difference to the plain blocks in float64, as a part of the largest value. Plain float32: 1e-6."""
-SIZES = [(1, 1), (1, 9), (4, 4), (5, 3), (37, 21), (64, 8), (130, 33)]
+SIZES = [(1, 1), (1, 9), (4, 4), (5, 3), (37, 21), (64, 8), *slow((130, 33))]
 
 
 def network(features: int = 8, growth: int = 4, blocks: int = 2) -> RRDBNet:
@@ -58,7 +59,7 @@ def test_a_picture_survives_being_tiled(size: tuple[int, int], monkeypatch: pyte
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("tiles", [1, 6, 16, 256])
+@pytest.mark.parametrize("tiles", [6, 256, *slow(1, 16)])
 @torch.inference_mode()
 def test_blocks_equal_the_plain_ones(
     size: tuple[int, int], tiles: int, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 from tests.support.cuda_on_cpu import build, needs_compiler
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_network_runs_through_the_bindings(tmp_path: Path) -> None:
     pytest.importorskip("cuda.bindings.driver", reason="PyTorch without CUDA brings no cuda.bindings")

@@ -25,10 +25,11 @@ from luxscaler.weights.store import load_network
 from tests.conftest import SAMPLE
 from tests.support.cuda_on_cpu import CpuKernels, needs_compiler
 from tests.support.cuda_on_cpu.rounded import assert_rounded, blocks, rounded
+from tests.support.slow import slow
 
 pytestmark = needs_compiler
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
-SIZES = [(5, 7), (33, 20), (1, 1)]
+SIZES = [(5, 7), *slow((33, 20), (1, 1))]
 
 
 def network(blocks: int = 1, scale: int = 4) -> RRDBNet:
@@ -51,8 +52,8 @@ def decibels(found: Tensor, expected: Tensor) -> float:
 
 
 def assert_as_near(found: Tensor, plain: RRDBNet, x: Tensor) -> None:
-    """As near to float32 as the same roundings in PyTorch. Both differ from one another by as much: where a
-    sum in another order rounds otherwise, the layers after it make many roundings of one."""
+    """As near to float32 as the same roundings in PyTorch. The two differ from one another by as much: a sum
+    in another order may round differently, and the layers after it multiply that."""
     exact = plain(x)
     least = decibels(rounded(plain, x), exact)
     assert least >= 60.0
@@ -60,10 +61,11 @@ def assert_as_near(found: Tensor, plain: RRDBNet, x: Tensor) -> None:
     assert decibels(found, rounded(plain, x)) >= least - 1.5
 
 
+@pytest.mark.parametrize(("number", "size"), [(1, (3, 5)), pytest.param(2, (9, 19), marks=pytest.mark.slow)])
 @torch.inference_mode()
-def test_each_layer_is_right_to_one_rounding(kernels: CpuKernels) -> None:
-    plain, x = network(2), picture(9, 19)
-    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 9, 19)
+def test_each_layer_is_right_to_one_rounding(number: int, size: tuple[int, int], kernels: CpuKernels) -> None:
+    plain, x = network(number), picture(*size)
+    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, *size)
     made.picture.copy_(x[0])
     launches = iter(made.launches)
 
@@ -114,7 +116,7 @@ def test_equals_the_network_with_its_roundings(size: tuple[int, int], kernels: C
     assert kernels.bank_conflicts == 0
 
 
-@pytest.mark.parametrize(("blocks", "scale"), [(2, 4), (3, 2)])
+@pytest.mark.parametrize(("blocks", "scale"), [(2, 2), pytest.param(3, 4, marks=pytest.mark.slow)])
 @torch.inference_mode()
 def test_blocks_hand_over_and_pixels_are_folded(blocks: int, scale: int, kernels: CpuKernels) -> None:
     plain, x = network(blocks, scale), picture(8, 12)
@@ -123,42 +125,54 @@ def test_blocks_hand_over_and_pixels_are_folded(blocks: int, scale: int, kernels
 
 @torch.inference_mode()
 def test_strips_equal_the_whole(kernels: CpuKernels, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, x = network(), picture(19, 6)
+    plain, x = network(blocks=0), picture(11, 4)
     whole = CudaRRDBNet(plain, kernels)(x)
     monkeypatch.setattr(launch_plan, "STRIP_BYTES", 0)
     kernels.launched.clear()
     assert torch.equal(CudaRRDBNet(plain, kernels)(x), whole)
-    assert kernels.launched.count("last_convolution") == 5
+    assert kernels.launched.count("last_convolution") == 3
 
 
 @torch.inference_mode()
 def test_runs_are_equal_and_sizes_are_kept(kernels: CpuKernels) -> None:
-    engine, told = CudaRRDBNet(network(), kernels), list[float]()
-    pictures = [picture(4 + index, 6) for index in range(KEPT + 1)]
+    engine, told = CudaRRDBNet(network(blocks=0), kernels), list[float]()
+    pictures = [picture(2 + index, 3) for index in range(KEPT + 1)]
     first = [engine(x, told.append) for x in pictures]
     assert all(torch.equal(engine(x), result) for x, result in zip(pictures, first, strict=True))
     assert told == [1.0] * len(pictures)
     assert len(engine._plans) == KEPT
 
 
+@pytest.mark.parametrize(
+    ("blocks", "fastest", "default"),
+    [
+        (0, {"wide_8x16", "double_16x16"}, {"wide_16x16", "double_16x16"}),
+        pytest.param(
+            1,
+            {"narrow_16x16", "wide_8x16", "double_16x16"},
+            {"narrow_16x32", "wide_16x16", "double_16x16"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 @torch.inference_mode()
 def test_the_fastest_block_shape_is_taken_if_it_is_equal(
-    kernels: CpuKernels, monkeypatch: pytest.MonkeyPatch
+    blocks: int, fastest: set[str], default: set[str], kernels: CpuKernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, x = network(), picture(5, 6)
+    plain, x = network(blocks), picture(2, 3)
     expected = CudaRRDBNet(plain, kernels)(x)
-    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 5, 6)
+    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 2, 3)
     kernels.times = {"narrow_16x16": 0.5, "narrow_32x32": 0.7, "wide_8x16": 0.9}
     chosen = autotune(made, kernels)
-    assert set(chosen.values()) == {"narrow_16x16", "wide_8x16", "double_16x16"}
+    assert set(chosen.values()) == fastest
     assert all(launch.name == chosen[launch.kind] for launch in made.launches if launch.shapes)
     made.picture.copy_(x[0])
     made.run()
     assert torch.equal(made.out[None], expected)
 
-    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 5, 6)
+    made = LaunchPlan(PackedNetwork(plain, kernels), kernels, 2, 3)
     monkeypatch.setattr("luxscaler.inference.cuda.autotune._equal", lambda *_: False)
-    assert set(autotune(made, kernels).values()) == {"narrow_16x32", "wide_16x16", "double_16x16"}
+    assert set(autotune(made, kernels).values()) == default
 
 
 class Small(CpuKernels):
@@ -176,7 +190,7 @@ class Small(CpuKernels):
 @torch.inference_mode()
 def test_out_of_memory_frees_other_sizes_then_is_told(cpu_library: Path) -> None:
     kernels = Small(cpu_library)
-    engine = CudaRRDBNet(network(), kernels)
+    engine = CudaRRDBNet(network(blocks=0), kernels)
     engine(picture(4, 4))
     kernels.budget = 1000
     with pytest.raises(torch.OutOfMemoryError):
@@ -189,7 +203,7 @@ def test_out_of_memory_frees_other_sizes_then_is_told(cpu_library: Path) -> None
 
 
 def on_this_processor(monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.device], CpuKernels]) -> None:
-    """As if the card were this processor."""
+    """Replaces the card by this processor."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(trial, "trial_error", lambda _: None)
     monkeypatch.setattr(validate, "CudaKernels", make)
@@ -200,7 +214,7 @@ def on_this_processor(monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.dev
 def test_prepared_gives_it_where_it_agrees(cpu_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_this_processor(monkeypatch, lambda _: CpuKernels(cpu_library))
     monkeypatch.setattr(validate, "_COMPARED_SIZE", (8, 6))
-    assert isinstance(prepared(network(), CUDA, torch.float16), CudaRRDBNet)
+    assert isinstance(prepared(network(blocks=0), CUDA, torch.float16), CudaRRDBNet)
     assert prepared(network(), CUDA, torch.float32) is None
     small = build_network(RRDBNetConfig(features=32, growth=16, blocks=1))
     assert prepared(small, CUDA, torch.float16) is None
@@ -245,9 +259,9 @@ def test_no_trial_runs_where_the_kernels_are_switched_off(monkeypatch: pytest.Mo
 
 
 def test_an_upscaler_runs_it(kernels: CpuKernels) -> None:
-    plain = network()
+    plain = network(blocks=0)
     rgb = torch.rand(6, 7, 3)
-    exact = Upscaler(network(), UpscalerOptions(device="cpu", precision="fp32")).upscale(rgb, 4)
+    exact = Upscaler(network(blocks=0), UpscalerOptions(device="cpu", precision="fp32")).upscale(rgb, 4)
     upscaler = Upscaler(plain, UpscalerOptions(device="cpu", precision="fp32"))
     upscaler._network = CudaRRDBNet(plain, kernels)
     reported = list[tuple[int, int]]()

@@ -28,6 +28,7 @@ def python_that(monkeypatch: pytest.MonkeyPatch, folder: Path, does: str) -> Non
     monkeypatch.setattr(sys, "executable", str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_the_real_trial_says_so() -> None:
     assert (trial.trial_error(CUDA) or "").startswith("their trial ended with 1: ")

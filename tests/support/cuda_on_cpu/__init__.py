@@ -2,7 +2,7 @@
 
 Threads are fibers; shared memory is filled with NaN before each block and checked for bounds, order and
 banks; copies are performed when they are waited for and not sooner; global memory is checked against the
-tensors that were made here. Slow, exact, and it says what is wrong.
+tensors that were made here. It is slow, exact, and names the error.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import weakref
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from luxscaler.inference.cuda import kernel_source
 from luxscaler.inference.cuda.abi import KernelArguments
 
 HERE = Path(__file__).parent
+LIBRARY = "kernels.so"
 _MISSING = (
     "no g++"
     if shutil.which("g++") is None
@@ -40,7 +42,7 @@ def build(folder: Path, body: str | None = None, *, optimised: bool = True, afte
     text = "\n".join(
         [f'#include "{HERE / "machine.h"}"', body or kernel_source.body(), f'#include "{HERE / after}"', ""]
     )
-    source, library = folder / "kernels.cpp", folder / "kernels.so"
+    source, library = folder / "kernels.cpp", folder / LIBRARY
     source.write_text(text, encoding="utf-8")
     # Without -fno-gnu-unique a second library would run the kernels of the first.
     options = [
@@ -55,6 +57,16 @@ def build(folder: Path, body: str | None = None, *, optimised: bool = True, afte
     ]
     subprocess.run(["g++", *options, "-o", str(library), str(source)], check=True)
     return library
+
+
+def build_key() -> str:
+    """A name for what `build` makes here by default, of the sources, the compiler and the processor."""
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, check=True).stdout
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")][:1]
+    sources = [path.read_bytes() for path in (*sorted(HERE.glob("*.h")), Path(__file__))]
+    parts = [compiler, "".join(flags).encode(), kernel_source.body().encode(), str(HERE).encode(), *sources]
+    return sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
 class CpuKernels:

@@ -6,7 +6,7 @@ void drop_memory(uintptr_t first) {
     machine.last_range = {0, 0};
 }
 long bank_conflicts() { return machine.conflicts; }
-// Null, or what is wrong.
+// Null, or the error.
 const char* launch(const char* name, int across, int down, int threads, int shared, const void* args) {
     const auto found = kernels().find(name);
     if (found == kernels().end()) return "there is no such kernel";

@@ -1,7 +1,6 @@
 """`luxscaler gateway`: options, environment and secrets, then a running server.
 
-What a gateway does is luxscaler/gateway's business; its libraries, the extra `gateway`, are imported only
-when it runs.
+Its libraries, the extra `gateway`, are imported only when it runs.
 """
 
 import logging

@@ -1,8 +1,7 @@
 """The `luxscaler` command: a terminal around the pipeline and the picture reader.
 
-Parses options, draws progress and sets the exit status: 0 done, 1 a LuxScaler error, 2 bad usage. What the
-options mean is the pipeline's business. PyTorch is imported only by the commands that need it, so that
-`--help` answers at once.
+Parses options, draws progress and sets the exit status: 0 done, 1 a LuxScaler error, 2 bad usage.
+PyTorch is imported only by the commands that need it, so that `--help` answers at once.
 """
 
 from pathlib import Path

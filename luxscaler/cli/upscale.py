@@ -175,7 +175,7 @@ def upscale(
         network = UpscalerOptions(device=device, precision=precision)
         where = BackendOptions(
             backend,
-            # A tile of somebody's master is not cut: --tile then says in what pieces the network sees it.
+            # A tile of a master is not cut: --tile then says in what pieces the network sees it.
             network if reference is None else replace(network, tile=tile, overlap=overlap),
             cog_urls=tuple(cog or ()),
             model_version=model_version or os.environ.get("MODEL_VERSION", ""),

@@ -1,7 +1,4 @@
-"""`luxscaler weights`: list, fetch, verify and convert the networks' weights, at a terminal.
-
-What a weights file is, and where it comes from, is the business of store.py and fetch.py.
-"""
+"""`luxscaler weights`: list, fetch, verify and convert the networks' weights, at a terminal."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,7 @@
 """Is what came back the tile that was asked for? Size, numbers, and whether it shows the same picture.
 
 A place far away can give back a black picture, half of one, or another one. What passes here goes into the
-master. It knows no backend and no network.
+master.
 """
 
 import math
@@ -67,7 +67,7 @@ def _check_resemblance(what: str, tile: Tile, output: TileOutput) -> None:
                 f"{what} came back with another alpha: its averages are off by {difference:.3f}, "
                 f"and {limit:.3f} is allowed"
             )
-        # Colour under transparent pixels is nobody's business.
+        # Colour under transparent pixels may be anything.
         wanted, got = wanted * shown, got * shown
     if float(got.max()) <= 0.0 and float(wanted.max()) > TOLERANCE:
         raise TileError(f"{what} came back black")

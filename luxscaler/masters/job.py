@@ -6,8 +6,7 @@
       tiles/000012     upscaled tiles, in the same layout
 
 A tile is written under another name, renamed, and only then entered with its checksum; a tile whose file
-does not have that checksum is done again. One process at a time works in a folder. How tiles come about
-and where they go is not known here.
+does not have that checksum is done again. One process at a time works in a folder.
 """
 
 import fcntl
@@ -121,7 +120,7 @@ class Job:
                 )
 
     @property
-    def spool_path(self) -> Path:
+    def linear_path(self) -> Path:
         """Where the picture is laid."""
         return self.folder / "source.spool"
 
@@ -187,36 +186,36 @@ class Job:
     # Ledger
 
     def announce(self, tile: int, marker: str) -> int:
-        """As Ledger.announce."""
+        """Note a paid call before it is made; its number."""
         sql = "INSERT INTO calls (tile, marker, announced) VALUES (?, ?, ?)"
         return self._execute(sql, (tile, marker, time.time()))
 
     def created(self, number: int, prediction: str) -> None:
-        """As Ledger.created."""
+        """Note the id under which the other side has the call."""
         self._execute("UPDATE calls SET prediction = ? WHERE number = ?", (prediction, number))
 
     def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
-        """As Ledger.settle."""
+        """Note how a call ended, and what it cost."""
         sql = "UPDATE calls SET outcome = ?, seconds = ?, dollars = ? WHERE number = ?"
         self._execute(sql, (outcome, seconds, dollars, number))
 
     def open_intents(self, tile: int | None = None) -> Sequence[Intent]:
-        """As Ledger.open_intents."""
+        """Calls that were announced and not settled, of one tile or of all."""
         sql = "SELECT number, tile, marker, prediction, announced FROM calls WHERE outcome IS NULL"
         rows = self._rows(sql + " ORDER BY number")
         return [Intent(*row) for row in rows if tile is None or row[1] == tile]
 
     def spent(self) -> float:
-        """As Ledger.spent."""
+        """Dollars of all settled calls."""
         ((total,),) = self._rows("SELECT COALESCE(SUM(dollars), 0) FROM calls")
         return float(total)
 
     def remember(self, key: str, value: str) -> None:
-        """As Ledger.remember."""
+        """Keep a short text for a later run."""
         self._execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
 
     def recall(self, key: str) -> str | None:
-        """As Ledger.recall."""
+        """The text kept under `key`; None if there is none."""
         rows = self._rows("SELECT value FROM notes WHERE key = ?", (key,))
         return str(rows[0][0]) if rows else None
 

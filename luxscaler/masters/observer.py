@@ -1,7 +1,4 @@
-"""Looks at the rows of a master as they are written: a small copy, and how much there is to see.
-
-It sees finished rows only; how they were made is not known here.
-"""
+"""Looks at the rows of a master as they are written: a small copy, and how much there is to see."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Means over the cells of a grid, of a picture whose rows come one after another. It knows no colour."""
+"""Means over the cells of a grid, of a picture whose rows come one after another."""
 
 import numpy as np
 

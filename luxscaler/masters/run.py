@@ -34,18 +34,18 @@ class Master:
     request: UpscaleRequest
     target: Path
     plan: Plan
-    spool: LinearFile
+    picture: LinearFile
     reference: Picture | None
     statistics: ToneStatistics
 
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
         cut = self.plan.cut(number)
-        picture = self.spool.region(
+        part = self.picture.region(
             cut.source_rows.start, cut.source_rows.stop, cut.source_columns.start, cut.source_columns.stop
         )
         box = None if self.reference is None else cut.box
-        return Tile(number, attempt, picture, box, cut.output_size)
+        return Tile(number, attempt, part, box, cut.output_size)
 
 
 class Run:
@@ -70,22 +70,22 @@ class Run:
         self._kept = len(self._done)
         self._retries = 0
         self._started = time.monotonic()
-        self._notices: dict[str, None] = dict.fromkeys(master.spool.source.notices)
+        self._notices: dict[str, None] = dict.fromkeys(master.picture.source.notices)
 
     def to_file(self) -> Result:
         """Everything that is left to do; nothing appears unless all of it succeeds."""
         master, request = self._master, self._master.request
         observer = None
         if self._options.report is not None:
-            details = places(master.spool, master.plan)
-            observer = Observer(master.plan, has_alpha=master.spool.has_alpha, details=details)
-        source, dropped = usable_exif(master.spool.source)
+            details = places(master.picture, master.plan)
+            observer = Observer(master.plan, has_alpha=master.picture.has_alpha, details=details)
+        source, dropped = usable_exif(master.picture.source)
         self._notices |= dict.fromkeys(dropped)
         output = output_file(
             master.target,
             request,
             master.plan,
-            has_alpha=master.spool.has_alpha,
+            has_alpha=master.picture.has_alpha,
             source=source,
             peak=master.statistics.peak,
         )
@@ -100,7 +100,7 @@ class Run:
             raise
         result = self._result(assembler, observer)
         if observer is not None and self._options.report is not None:
-            page = summary(request, master.plan, master.spool, self._backend, self._job, observer, result)
+            page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
             write_report(self._options.report, page)
         return result
 
@@ -117,7 +117,7 @@ class Run:
             self._job.tile,
             Expansion(master.request.boost, master.statistics),
             take,
-            has_alpha=master.spool.has_alpha,
+            has_alpha=master.picture.has_alpha,
         )
 
     def _run_tiles(self, writer: Writer) -> None:

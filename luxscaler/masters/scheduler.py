@@ -2,8 +2,7 @@
 
 Tiles are begun in the order given (row by row, so that the result can be written meanwhile), one more as
 soon as one is done: nothing waits in memory. The first error that no retry mends ends the work; tiles that
-are under way are then finished and kept, since they may be paid. Where tiles come from and go to is the
-caller's business.
+are under way are then finished and kept, since they may be paid.
 """
 
 import heapq

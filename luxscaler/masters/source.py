@@ -42,19 +42,19 @@ def lay_out(
     limits: DecodeLimits | None,
 ) -> LinearFile:
     """The picture in the job's folder; what an earlier run of the same job laid there is taken as it is."""
-    path, note = job.spool_path, job.recall(_NOTE)
+    path, note = job.linear_path, job.recall(_NOTE)
     if note is not None:
         known = _from_note(path, note)
         if _is_whole(known):
             return known
     if isinstance(file, Picture):
-        spool = _lay_samples(file, path)
+        laid = _lay_samples(file, path)
     else:
-        spool = decode_to_file(file, path, max_pixels=max_pixels, limits=limits)
+        laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits)
     if job.lasts:
         _to_disk(path)
-    job.remember(_NOTE, _to_note(spool))
-    return spool
+    job.remember(_NOTE, _to_note(laid))
+    return laid
 
 
 def _digest_of_samples(picture: Picture) -> str:
@@ -77,9 +77,9 @@ def _lay_samples(picture: Picture, path: Path) -> LinearFile:
     return LinearFile(path, picture.width, picture.height, picture.has_alpha, picture.source)
 
 
-def _is_whole(spool: LinearFile) -> bool:
+def _is_whole(laid: LinearFile) -> bool:
     try:
-        return spool.path.stat().st_size >= linear_bytes(spool.width, spool.height, spool.has_alpha)
+        return laid.path.stat().st_size >= linear_bytes(laid.width, laid.height, laid.has_alpha)
     except OSError:
         return False
 
@@ -90,8 +90,8 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _to_note(spool: LinearFile) -> str:
-    return json.dumps([spool.width, spool.height, spool.has_alpha, spool.source.to_json()])
+def _to_note(laid: LinearFile) -> str:
+    return json.dumps([laid.width, laid.height, laid.has_alpha, laid.source.to_json()])
 
 
 def _from_note(path: Path, note: str) -> LinearFile:

@@ -1,7 +1,4 @@
-"""What the compare page says of a master: gathers pictures, tiles and figures for page.py.
-
-How the page looks is not known here.
-"""
+"""What the compare page says of a master: gathers pictures, tiles and figures for page.py."""
 
 import math
 from pathlib import Path
@@ -24,20 +21,20 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling import code_values
 
 
-def places(spool: LinearFile, cuts: Plan) -> tuple[Box, ...]:
+def places(picture: LinearFile, cuts: Plan) -> tuple[Box, ...]:
     """Where the page shows the result at full size: where the picture has the most detail."""
-    return choose_details(_small(spool), (cuts.output_width, cuts.output_height))
+    return choose_details(_small(picture), (cuts.output_width, cuts.output_height))
 
 
-def _small(spool: LinearFile) -> Picture:
-    ratio = min(1.0, math.sqrt(PREVIEW_PIXELS / (spool.width * spool.height)))
-    return reduced(spool, max(1, round(spool.height * ratio)), max(1, round(spool.width * ratio)))
+def _small(picture: LinearFile) -> Picture:
+    ratio = min(1.0, math.sqrt(PREVIEW_PIXELS / (picture.width * picture.height)))
+    return reduced(picture, max(1, round(picture.height * ratio)), max(1, round(picture.width * ratio)))
 
 
 def summary(
     request: UpscaleRequest,
     cuts: Plan,
-    spool: LinearFile,
+    picture: LinearFile,
     backend: Backend,
     job: Job,
     observer: Observer,
@@ -46,7 +43,7 @@ def summary(
     """What write_report wants. Before `job` is removed."""
     return Report(
         title=f"{_name(request)} → {result.path.name}",
-        before=_small(spool),
+        before=_small(picture),
         after=observer.preview(),
         figures=tuple(_figures(request, cuts, backend, result)),
         tiles=tuple(_tiles(cuts, job)),
@@ -55,7 +52,7 @@ def summary(
             Detail(
                 f"Detail {number}",
                 detail.box,
-                _enlarged(spool, cuts, detail.box, detail.picture),
+                _enlarged(picture, cuts, detail.box, detail.picture),
                 detail.picture,
             )
             for number, detail in enumerate(observer.details, 1)
@@ -119,14 +116,14 @@ def _tiles(cuts: Plan, job: Job) -> list[TileFigure]:
     return figures
 
 
-def _enlarged(spool: LinearFile, cuts: Plan, box: Box, after: Picture) -> Picture:
+def _enlarged(picture: LinearFile, cuts: Plan, box: Box, after: Picture) -> Picture:
     """The same place of the source, by a cubic in code values (Keys 1981)."""
     margin = 2  # what the cubic sees beside the place
-    left, top = box[0] * spool.width, box[1] * spool.height
+    left, top = box[0] * picture.width, box[1] * picture.height
     x0, y0 = max(0, math.floor(left) - margin), max(0, math.floor(top) - margin)
-    x1 = min(spool.width, math.ceil(left + box[2] * spool.width) + margin)
-    y1 = min(spool.height, math.ceil(top + box[3] * spool.height) + margin)
-    part = spool.region(y0, y1, x0, x1)
+    x1 = min(picture.width, math.ceil(left + box[2] * picture.width) + margin)
+    y1 = min(picture.height, math.ceil(top + box[3] * picture.height) + margin)
+    part = picture.region(y0, y1, x0, x1)
     size = (round((y1 - y0) * cuts.scale), round((x1 - x0) * cuts.scale))
     skip = (round((top - y0) * cuts.scale), round((left - x0) * cuts.scale))
     rgb = code_values.decode_(_cubic(code_values.encode(torch.from_numpy(part.rgb)), size))

@@ -89,7 +89,7 @@ def _check_self_reference(request: UpscaleRequest) -> None:
 
 
 def _check_tile(backend: Backend, options: RunOptions) -> None:
-    """A tile of somebody's master is one prediction."""
+    """A tile of a master is one prediction, here."""
     if not isinstance(backend, LocalBackend):
         raise InputError("a reference and a tile_box are for one tile on this machine; a master has its own")
     if options.report is not None:

@@ -1,7 +1,7 @@
 """Loose values from outside, as JSON or a command line has them, to a checked UpscaleRequest.
 
 Types are checked here and ranges in UpscaleRequest, so that every bad input is one InputError that names the
-input. It knows no Cog and no HTTP.
+input.
 """
 
 import math

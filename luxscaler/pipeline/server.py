@@ -4,10 +4,10 @@
     prediction 2          read ··│ device │ write        on CUDA: one tile on the device, one in the encoder
     prediction 3                    read ··│ device │
 
-Each tile is walked through tile.py in a thread of its own, so that the server's event loop stays free.
+Each tile is walked through stages.py in a thread of its own, so that the server's event loop stays free.
 Whoever leaves the device waits until the tile before it is written, so that at most one finished picture
 waits in memory. On a CPU reading, computing and writing would only take the same cores from one another, and
-memory for two; there one tile is walked to its end before the next begins. It knows no Cog.
+memory for two; there one tile is walked to its end before the next begins.
 """
 
 import asyncio

@@ -2,8 +2,7 @@
 
 report.html, report.css and report.js hold the page; this module fills in words, numbers and pictures. The
 page asks for nothing outside itself: a Content-Security-Policy forbids it, and names the page's own script
-and style by their hashes, so that a file name with markup in it stays text. This module doesn't know how a
-picture was upscaled, where, or in how many tiles: all of it is told.
+and style by their hashes, so that a file name with markup in it stays text.
 """
 
 import base64

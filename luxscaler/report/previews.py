@@ -1,7 +1,7 @@
 """Small pictures for the compare page: reduced by area, coded as half floats, and where detail is.
 
 NumPy only, and by bands of rows, so that a result that lies on disk as a memory map need not fit into
-memory. This module knows nothing of the page that shows the pictures, of tiles or of networks.
+memory.
 
 The coding, which report.js undoes: the samples are straight RGB(A) in linear light, plane by plane. Each
 becomes a half float rounded to MANTISSA_BITS, as an integer of CODE_BITS; the difference to the prediction

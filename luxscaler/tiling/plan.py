@@ -1,8 +1,8 @@
 """Where a master is cut: tiles with context, their places in the result, and the order of the work.
 
-Neighbouring tiles share source pixels; where their results are blended is store.py's business. Tiles
-begin at source pixels whose place in the result is a whole pixel, so that a tile's result fits in without
-resampling, whatever the scale. This module computes with sizes only.
+Neighbouring tiles share source pixels; assembly.py blends their results there. Tiles begin at source pixels
+whose place in the result is a whole pixel, so that a tile's result fits in without resampling, whatever the
+scale.
 """
 
 from dataclasses import dataclass

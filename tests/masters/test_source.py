@@ -26,7 +26,7 @@ RGBA = noise(40, 50, 4)
 seldom = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def a_spool(folder: Path, height: int = 40, width: int = 50, *, alpha: bool = True) -> LinearFile:
+def a_linear_file(folder: Path, height: int = 40, width: int = 50, *, alpha: bool = True) -> LinearFile:
     return linear_file(png(noise(height, width, 4 if alpha else 3)), folder)
 
 
@@ -51,8 +51,8 @@ def touched_means(array: FloatArray, size: tuple[int, int]) -> FloatArray:
 def test_the_reference_is_the_mean_of_what_its_pixels_touch(
     size: tuple[int, int], most: tuple[int, int], alpha: bool, tmp_path: Path
 ) -> None:
-    spool = a_spool(tmp_path, *size, alpha=alpha)
-    whole, small = spool.whole(), reduced(spool, *most)
+    laid = a_linear_file(tmp_path, *size, alpha=alpha)
+    whole, small = laid.whole(), reduced(laid, *most)
     cells = (min(size[0], most[0]), min(size[1], most[1]))
     assert (small.height, small.width) == cells
     if cells == size:
@@ -70,8 +70,8 @@ def test_the_reference_of_even_parts_is_that_of_areas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview, "_BAND_BYTES", 50 * 16 * 3)  # three rows
-    spool = a_spool(tmp_path, alpha=False)
-    np.testing.assert_allclose(reduced(spool, 4, 5).rgb, area_means(spool.whole().rgb, (4, 5)), rtol=1e-5)
+    laid = a_linear_file(tmp_path, alpha=False)
+    np.testing.assert_allclose(reduced(laid, 4, 5).rgb, area_means(laid.whole().rgb, (4, 5)), rtol=1e-5)
 
 
 @seldom
@@ -79,8 +79,8 @@ def test_the_reference_of_even_parts_is_that_of_areas(
 def test_the_sample_has_pixels_of_the_picture_and_no_more_than_asked(
     height: int, width: int, pixels: int, alpha: bool, tmp_path: Path
 ) -> None:
-    spool = a_spool(tmp_path, height, width, alpha=alpha)
-    whole, some = spool.whole(), sample(spool, pixels)
+    laid = a_linear_file(tmp_path, height, width, alpha=alpha)
+    whole, some = laid.whole(), sample(laid, pixels)
     assert 1 <= some.height * some.width <= pixels
     known = {colour.tobytes() for colour in whole.rgb.reshape(-1, 3)}
     assert {colour.tobytes() for colour in some.rgb.reshape(-1, 3)} <= known
@@ -88,8 +88,8 @@ def test_the_sample_has_pixels_of_the_picture_and_no_more_than_asked(
 
 
 def test_the_sample_is_every_nth_pixel_from_the_middle(tmp_path: Path) -> None:
-    spool = a_spool(tmp_path)
-    whole, some = spool.whole(), sample(spool, 2000 // 9)
+    laid = a_linear_file(tmp_path)
+    whole, some = laid.whole(), sample(laid, 2000 // 9)
     np.testing.assert_array_equal(some.rgb, whole.rgb[2::4, 2::4])
     assert whole.alpha is not None
     np.testing.assert_array_equal(some.alpha, whole.alpha[2::4, 2::4])
@@ -130,13 +130,13 @@ def test_the_second_run_of_a_job_does_not_decode_again(
 
 
 @pytest.mark.parametrize("harm", ["lost", "cut off"])
-def test_a_spool_that_is_not_whole_is_made_again(harm: str, tmp_path: Path) -> None:
+def test_a_linear_file_that_is_not_whole_is_made_again(harm: str, tmp_path: Path) -> None:
     job, data = Job(tmp_path / "a.job", {}), png(RGBA)
     laid_out(data, job)
     if harm == "lost":
-        job.spool_path.unlink()
+        job.linear_path.unlink()
     else:
-        job.spool_path.write_bytes(job.spool_path.read_bytes()[:1000])
+        job.linear_path.write_bytes(job.linear_path.read_bytes()[:1000])
     same(laid_out(data, job).whole(), read_picture(data))
     job.close()
 

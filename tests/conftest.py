@@ -1,8 +1,8 @@
 """Fixtures that several test modules share."""
 
+import os
 import shutil
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
-from tests.support.cuda_on_cpu import LIBRARY, CpuKernels, build, build_key
+from tests.support.cuda_on_cpu import CpuKernels, build, build_key
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
@@ -66,15 +66,15 @@ def cpu_library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     """
     if not hasattr(request.config, "cache") or request.config.cache is None:
         return build(tmp_path_factory.mktemp("cuda_on_cpu"))
-    folder = request.config.cache.mkdir("cuda_on_cpu") / build_key()
-    if not folder.exists():
-        for old in folder.parent.iterdir():
-            shutil.rmtree(old, ignore_errors=True)
-        fresh = build(tmp_path_factory.mktemp("cuda_on_cpu")).parent
-        with suppress(FileExistsError):  # another session was faster
-            shutil.copytree(fresh, folder)
-        return fresh / LIBRARY
-    return folder / LIBRARY
+    kept = request.config.cache.mkdir("cuda_on_cpu") / f"{build_key()}.so"
+    if not kept.exists():
+        for old in kept.parent.iterdir():
+            old.unlink(missing_ok=True)
+        fresh = shutil.copy(
+            build(tmp_path_factory.mktemp("cuda_on_cpu")), kept.with_suffix(f".{os.getpid()}")
+        )
+        Path(fresh).replace(kept)  # whole or not at all, should two sessions build it at once
+    return kept
 
 
 @pytest.fixture

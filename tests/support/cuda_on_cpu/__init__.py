@@ -22,7 +22,6 @@ from luxscaler.inference.cuda import kernel_source
 from luxscaler.inference.cuda.abi import KernelArguments
 
 HERE = Path(__file__).parent
-LIBRARY = "kernels.so"
 _MISSING = (
     "no g++"
     if shutil.which("g++") is None
@@ -42,7 +41,7 @@ def build(folder: Path, body: str | None = None, *, optimised: bool = True, afte
     text = "\n".join(
         [f'#include "{HERE / "machine.h"}"', body or kernel_source.body(), f'#include "{HERE / after}"', ""]
     )
-    source, library = folder / "kernels.cpp", folder / LIBRARY
+    source, library = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
     # Without -fno-gnu-unique a second library would run the kernels of the first.
     options = [

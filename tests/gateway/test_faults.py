@@ -40,7 +40,7 @@ def test_a_storm_of_429_and_then_calm(gateway: GatewayServer, faults: Faults) ->
     answers = [gateway.get("/v1/account") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [429, 429, 429, 200]
     assert answers[0].json()["retry_after"] == 2
-    faults.add(Throttle(retry_after=None))
+    faults.add(Throttle(retry_after=None), path="/v1/account")
     assert "retry_after" not in gateway.get("/v1/account").json()
 
 
@@ -57,7 +57,7 @@ def test_a_create_whose_reply_is_lost_has_been_made(gateway: GatewayServer, faul
     before = len(gateway.predictions())
     fault: Fault
     for fault in (ServerError(502), Reset()):
-        faults.add(fault, method="POST", after=True)
+        faults.add(fault, path="/v1/predictions", method="POST", after=True)
         try:
             body = {"version": gateway.version, "input": inputs()}
             assert gateway.post("/v1/predictions", json=body).status_code == 502
@@ -68,13 +68,13 @@ def test_a_create_whose_reply_is_lost_has_been_made(gateway: GatewayServer, faul
 
 def test_resets_and_truncations_break_the_connection(gateway: GatewayServer, faults: Faults) -> None:
     whole = gateway.get("/v1/hardware")
-    faults.add(Reset())
+    faults.add(Reset(), path="/v1/hardware")
     with pytest.raises(httpx.TransportError):
         gateway.get("/v1/hardware")
-    faults.add(Truncate(0.5))
+    faults.add(Truncate(0.5), path="/v1/hardware")
     with pytest.raises(httpx.RemoteProtocolError):
         gateway.get("/v1/hardware")
-    faults.add(Truncate(0.5, honest=True))
+    faults.add(Truncate(0.5, honest=True), path="/v1/hardware")
     assert gateway.get("/v1/hardware").content == whole.content[: len(whole.content) // 2]
     assert gateway.get("/v1/hardware").json() == whole.json()
 

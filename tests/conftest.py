@@ -26,6 +26,22 @@ settings.load_profile("luxscaler")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole inner loop (`-m "not slow"`, no path named) runs on all cores, a file at a time each.
+
+    Slow tests use all cores by themselves, measure memory or wait for the clock: they run one by one. Another
+    `-n` on the command line is heeded.
+    """
+    options = config.option
+    is_inner_loop = options.markexpr == "not slow" and config.args_source != pytest.Config.ArgsSource.ARGS
+    is_worker = hasattr(config, "workerinput")
+    if is_inner_loop and options.numprocesses is None and not is_worker and not options.usepdb:
+        options.numprocesses = min(len(os.sched_getaffinity(0)), 4) if hasattr(os, "sched_getaffinity") else 2
+        options.dist = "loadfile"
+
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"
 

@@ -47,7 +47,12 @@ def _digest(path: Path) -> str:
 
 @pytest.mark.parametrize(
     ("suffix", "mode", "tile"),
-    [(".exr", "RGBA", 1024), (".jpg", "RGB", 1024), (".png", "RGBA", 64), (".jpg", "RGB", 64)],
+    [
+        (".exr", "RGBA", 1024),
+        (".png", "RGBA", 64),
+        pytest.param(".jpg", "RGB", 1024, marks=pytest.mark.slow),
+        pytest.param(".jpg", "RGB", 64, marks=pytest.mark.slow),
+    ],
 )
 def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
     suffix: str, mode: str, tile: int, tmp_path: Path, upscaler: Upscaler

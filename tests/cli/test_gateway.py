@@ -63,6 +63,7 @@ def test_other_machines_only_with_a_token_of_ones_own(tmp_path: Path) -> None:
     assert not (tmp_path / "token").exists()
 
 
+@pytest.mark.slow
 def test_the_token_of_the_environment_and_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine"
     file.write_text("token-of-the-file\n")
@@ -81,6 +82,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     assert "at least 8" in refused(COG, f"--data={tmp_path}", **{TOKEN_VARIABLE: "short"})
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     import socket
 
@@ -120,6 +122,7 @@ def test_help_needs_none_of_its_libraries() -> None:
     assert "--cog" in text
 
 
+@pytest.mark.slow
 def test_it_is_up_soon(tmp_path: Path) -> None:
     start = time.monotonic()
     with gateway_process(tmp_path, "http://127.0.0.1:9", port=free_port()):

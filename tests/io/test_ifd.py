@@ -4,7 +4,7 @@ import struct
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luxscaler.io.exif.ifd import (
@@ -38,6 +38,7 @@ def entries(order: str) -> st.SearchStrategy[Entries]:
 orders = st.sampled_from(["<", ">"])
 
 
+@settings(max_examples=30)
 @given(st.data(), orders, st.sampled_from([b"", b"Exif\0\0"]))
 def test_what_is_built_is_read_again(data: st.DataObject, order: str, prefix: bytes) -> None:
     main, exif, gps = (data.draw(entries(order)) for _ in range(3))
@@ -52,6 +53,7 @@ def test_what_is_built_is_read_again(data: st.DataObject, order: str, prefix: by
     assert found == main
 
 
+@settings(max_examples=30)
 @given(st.data(), orders)
 def test_damage_is_one_of_two_errors(data: st.DataObject, order: str) -> None:
     block = bytearray(tiff_block(order, data.draw(entries(order)), {EXIF_IFD: data.draw(entries(order))}))

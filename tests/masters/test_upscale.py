@@ -46,7 +46,7 @@ def picture(tmp_path: Path) -> Path:
 
 def request_of(picture: Path, target: Path, **changes: Any) -> UpscaleRequest:
     output_format = hdr_exporter.SUFFIXES[target.suffix]
-    request = UpscaleRequest(picture, output_format=output_format, tile=64, overlap=16)
+    request = UpscaleRequest(picture, output_format=output_format, tile=64, overlap=16, decode_limits=None)
     return replace(request, **changes)
 
 

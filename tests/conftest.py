@@ -19,12 +19,19 @@ from tests.support.cuda_on_cpu import CpuKernels, build, build_key
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
-settings.register_profile("luxscaler", deadline=None, derandomize=True)
-settings.load_profile("luxscaler")
+settings.register_profile("thorough", deadline=None, derandomize=True)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
+settings.load_profile("thorough")
 
 # Shells ignore Ctrl-C for what they run in the background, and children would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The inner loop looks at a fifth of the examples; the whole run at all of them."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("quick")
 
 
 @pytest.hookimpl(tryfirst=True)

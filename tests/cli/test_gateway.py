@@ -29,6 +29,7 @@ def refused(*options: str, **environment: str) -> str:
     return " ".join(ran.stderr.split())
 
 
+@pytest.mark.slow
 def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with fake_cog() as cog, gateway_process(tmp_path, cog.url) as gateway:
         made = gateway.create(inputs())

@@ -50,6 +50,7 @@ def test_tiles_go_to_containers(picture: Path, tmp_path: Path) -> None:
     assert np.abs(read_picture(target).rgb - _repeated(picture)).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_tiles_go_to_replicate(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "out.exr"
     with fake_cog() as cog, gateway_server(tmp_path, cog.url) as gateway:

@@ -57,6 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(printed.getvalue(), out, document)
 
 
+@pytest.mark.slow
 def test_tables_json_and_sheets(run: Run) -> None:
     assert run.printed.startswith("2 pictures, boost 3.")
     for name in (*METHODS, *RENDERINGS):

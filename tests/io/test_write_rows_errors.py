@@ -284,6 +284,7 @@ def child(what: str, paths: list[Path]) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_error(olds: list[Path], tmp_path: Path) -> None:
     """Played by a limit on the size of a file."""
     said, errors = child("full", olds).communicate(timeout=60)

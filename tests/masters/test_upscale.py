@@ -106,6 +106,7 @@ def test_alpha_comes_along(picture: Path, tmp_path: Path) -> None:
     assert np.abs(alpha - (rgba[..., 3] / np.float32(255)).repeat(4, 0).repeat(4, 1)).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_a_large_master_is_streamed_to_the_same_pixels(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

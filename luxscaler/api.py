@@ -31,8 +31,7 @@ from luxscaler.pipeline.stages import read_sources, render_sources
 from luxscaler.tiling.assembly import Expansion, expand_whole
 from luxscaler.tiling.overview import sample
 from luxscaler.upscaling.render import visible
-from luxscaler.upscaling.upscaler import Progress as PixelProgress
-from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 from luxscaler.weights.catalogue import load_catalogue
 from luxscaler.weights.fetch import fetch as fetch_weights
 from luxscaler.weights.store import load_network

@@ -18,7 +18,7 @@ from luxscaler.pipeline.request import TileSettings
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
-from luxscaler.upscaling.upscaler import Progress, Upscaler
+from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 _WORKERS = 2
 
@@ -37,7 +37,7 @@ class TileRenderer:
         if reference is not None:
             self._reference = torch.from_numpy(visible(reference).rgb).to(upscaler.device)
 
-    def __call__(self, tile: Tile, progress: Progress | None = None) -> TileOutput:
+    def __call__(self, tile: Tile, progress: PixelProgress | None = None) -> TileOutput:
         """The tile upscaled. Raises InputError and UpscaleError."""
         clock = Stopwatch(self._upscaler.device)
         result = render(

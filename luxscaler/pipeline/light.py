@@ -12,8 +12,7 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
-from luxscaler.upscaling.upscaler import Progress as Advance
-from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,13 @@ class Light:
     notices: tuple[str, ...]
 
 
-def light_of(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Light:
+def light_of(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
     """The picture upscaled and expanded, in the host's memory. Raises InputError and UpscaleError."""
     work = _in_one if len(sources.cuts) == 1 else _in_tiles
     return work(sources, upscaler, clock, progress)
 
 
-def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Light:
+def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
     """The picture as one tile, expanded on the device."""
     request = sources.request
     reference = _on_device(sources.reference, upscaler)
@@ -79,7 +78,9 @@ def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Ad
     return Light(pixels, coverage, shown, notices)
 
 
-def _in_tiles(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Advance | None) -> Light:
+def _in_tiles(
+    sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None
+) -> Light:
     """The picture cut and put together, in memory; tiles are let go as soon as their rows are done."""
     request, cuts = sources.request, sources.cuts
     reference = _on_device(sources.reference, upscaler)
@@ -131,7 +132,7 @@ def _in_tiles(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: 
     return Light(rows.rgb, rows.alpha, rows.sdr, tuple(notices))
 
 
-def _share_of(progress: Advance | None, number: int, count: int) -> Advance | None:
+def _share_of(progress: PixelProgress | None, number: int, count: int) -> PixelProgress | None:
     """The progress of one tile as that of the whole."""
     if progress is None:
         return None

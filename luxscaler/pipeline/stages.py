@@ -30,8 +30,7 @@ from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
 from luxscaler.upscaling.render import Place, place_of, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
-from luxscaler.upscaling.upscaler import Progress as Advance
-from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def process(
     request: UpscaleRequest,
     upscaler_for: Callable[[str], Upscaler],
     path: str | os.PathLike[str],
-    progress: Advance | None = None,
+    progress: PixelProgress | None = None,
 ) -> Result:
     """Walk the whole way and write the file at `path`.
 
@@ -106,7 +105,7 @@ def look_at(
     return Sources(request, picture, cuts, reference, place, statistics, clock.timings)
 
 
-def render_sources(sources: Sources, upscaler: Upscaler, progress: Advance | None = None) -> Finished:
+def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress | None = None) -> Finished:
     """Everything that computes on the device; nothing of it is left there afterwards.
 
     Raises InputError and UpscaleError, and what `progress` raises.

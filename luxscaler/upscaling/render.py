@@ -18,7 +18,7 @@ from luxscaler.upscaling.detail import shape_detail
 from luxscaler.upscaling.low_band import FOUND_CELL_REFERENCE_PIXELS, match_low_band
 from luxscaler.upscaling.registration import locate
 from luxscaler.upscaling.stopwatch import Stopwatch
-from luxscaler.upscaling.upscaler import Progress, Upscaler
+from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def render(
     reference: Tensor | None = None,
     place: Place = Place(WHOLE),
     clock: Stopwatch | None = None,
-    progress: Progress | None = None,
+    progress: PixelProgress | None = None,
 ) -> Rendered:
     """Upscale a tile and give it the low band of the reference.
 

@@ -25,7 +25,7 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DECODE_ROWS = 256
 """Rows that are decoded at once, so that temporaries stay small beside the picture."""
 
-Progress = Callable[[int, int], None]
+PixelProgress = Callable[[int, int], None]
 """Called with (source pixels done, source pixels in all)."""
 
 
@@ -80,7 +80,7 @@ class Upscaler:
 
     @torch.inference_mode()
     def upscale(
-        self, rgb: Tensor, scale: float, *, faithful: bool = False, progress: Progress | None = None
+        self, rgb: Tensor, scale: float, *, faithful: bool = False, progress: PixelProgress | None = None
     ) -> Tensor:
         """Upscale linear light.
 
@@ -106,7 +106,7 @@ class Upscaler:
         return _at_size(picture, out_height, out_width, low, high).contiguous()
 
     @torch.inference_mode()
-    def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: Progress | None = None) -> Tensor:
+    def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: PixelProgress | None = None) -> Tensor:
         """Upscale coverage by the same network, so that its edges match those of the colour.
 
         alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]; a constant
@@ -122,7 +122,7 @@ class Upscaler:
             result = _resize(result, out_height, out_width)
         return result.clamp_(0.0, 1.0)[0, 0].contiguous()
 
-    def _run(self, code: Tensor, progress: Progress | None) -> Tensor:
+    def _run(self, code: Tensor, progress: PixelProgress | None) -> Tensor:
         """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
         run = tiled.TiledRun(
             lambda piece: self._forward(piece, run.within),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from luxscaler.errors import WeightsError
 
-Progress = Callable[[int, int], None]
+ByteProgress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all."""
 
 CHUNK_BYTES = 256 * 1024
@@ -58,7 +58,11 @@ class _CutError(Exception):
 
 
 def download(
-    url: str, folder: Path, file: FileDigest, progress: Progress | None = None, limits: Limits | None = None
+    url: str,
+    folder: Path,
+    file: FileDigest,
+    progress: ByteProgress | None = None,
+    limits: Limits | None = None,
 ) -> Path:
     """Fetch `url` to `folder / file.name`, replacing what is there, and give that path.
 
@@ -111,7 +115,7 @@ def _claimed_part(target: Path) -> Iterator[Path]:
                 part.unlink()
 
 
-def _receive_all(url: str, part: Path, file: FileDigest, progress: Progress, limits: Limits) -> None:
+def _receive_all(url: str, part: Path, file: FileDigest, progress: ByteProgress, limits: Limits) -> None:
     """Connect until all bytes are there."""
     for attempt in range(1, limits.attempts + 1):
         try:
@@ -123,7 +127,7 @@ def _receive_all(url: str, part: Path, file: FileDigest, progress: Progress, lim
             return
 
 
-def _receive(url: str, part: Path, size: int, progress: Progress, timeout_s: float) -> None:
+def _receive(url: str, part: Path, size: int, progress: ByteProgress, timeout_s: float) -> None:
     """One connection: append to `part` what is missing; raises `_CutError` if that does not complete it."""
     if part.stat().st_size >= size:
         return

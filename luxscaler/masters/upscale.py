@@ -41,8 +41,6 @@ from luxscaler.weights.catalogue import load_catalogue
 _FLOAT = 4
 _DECODED_PIXELS_PER_SECOND = 2e6
 """Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
-
-
 DEFAULT_RUN = RunOptions()
 
 
@@ -72,12 +70,13 @@ def upscale_picture(
     planned(cuts)
     if options.restart:
         restart(target)
-    is_short = len(cuts) == 1 and not folder_of(target).exists()
-    if is_short and isinstance(backend, LocalBackend) and options.report is None:
+    is_here = isinstance(backend, LocalBackend)
+    is_short = is_here and len(cuts) == 1 and not folder_of(target).exists()
+    if isinstance(backend, LocalBackend) and (
+        request.reference is not None or (is_short and options.report is None)
+    ):
         return _short_way(request, target, backend, progress, stop)
-    with _job(
-        request, target, cuts, options, lasts=not (is_short and isinstance(backend, LocalBackend))
-    ) as job:
+    with _job(request, target, cuts, options, lasts=not is_short) as job:
         return _run(request, target, backend, options, cuts, job, progress, stop)
 
 

@@ -102,7 +102,7 @@ def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler:
 def test_a_tile_of_a_master_is_one_even_beside_an_unfinished_job(tmp_path: Path, upscaler: Upscaler) -> None:
     source = _picture(tmp_path / "in.png", "RGB")
     dark = tmp_path / "dark.png"
-    Image.open(source).point(lambda code: code // 2).save(dark)
+    Image.open(source).point(lambda code: code * 3 // 4).save(dark)
     request = UpscaleRequest(source, dark, TileBox(0, 0, 1, 1), output_format="exr", model="own.pth")
     for name in ("alone", "beside"):
         if name == "beside":

@@ -30,7 +30,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The inner loop looks at a fifth of the examples; the whole run at all of them."""
-    if config.option.markexpr == "not slow":
+    if config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None:
         settings.load_profile("quick")
 
 

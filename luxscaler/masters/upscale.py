@@ -41,6 +41,8 @@ from luxscaler.weights.catalogue import load_catalogue
 _FLOAT = 4
 _DECODED_PIXELS_PER_SECOND = 2e6
 """Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
+_CONTAINERS = ("cog", "replicate")
+"""Backends whose tiles the container upscales; a tile without a reference is its own reference there."""
 DEFAULT_RUN = RunOptions()
 
 
@@ -63,7 +65,7 @@ def upscale_picture(
     no file appears, and tiles that are done stay in the job folder.
     """
     stop = stop or threading.Event()
-    _check_self_reference(request)
+    _check_self_reference(request, backend)
     if request.reference is not None:
         _check_tile(backend, options)
     cuts = _plan(request, target, options)
@@ -80,8 +82,15 @@ def upscale_picture(
         return _run(request, target, backend, options, cuts, job, progress, stop)
 
 
-def _check_self_reference(request: UpscaleRequest) -> None:
-    if not request.self_reference and request.model in {entry.name for entry in load_catalogue()}:
+def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:
+    if request.self_reference:
+        return
+    if backend.name in _CONTAINERS:
+        raise InputError(
+            f"self_reference is off, and containers (backend {backend.name}) give a tile its own colours: "
+            "use the backend local or ray"
+        )
+    if request.model in {entry.name for entry in load_catalogue()}:
         raise InputError(
             f"self_reference is off; that is for a checkpoint of your own, and {request.model!r} is none"
         )

@@ -222,20 +222,12 @@ def test_tiles_with_alpha_too(cogs: tuple[CogServer, ...], master: tuple[MasterC
     _compare(CogBackend([cogs[0].url]), context, [translucent])
 
 
-def test_a_tile_without_a_reference_too(
-    cogs: tuple[CogServer, ...], master: tuple[MasterContext, list[Tile]]
-) -> None:
-    context, tiles = master
-    _compare(CogBackend([cogs[0].url]), replace(context, reference=None), [replace(tiles[2], box=None)])
-
-
 def test_a_dark_tile_of_an_hdr_master_too(
     cogs: tuple[CogServer, ...], master: tuple[MasterContext, list[Tile]]
 ) -> None:
     """The container sees no highlight in it; this machine knows of those in the master."""
     context, tiles = master
-    context = replace(context, reference=None, is_hdr=True)
-    _compare(CogBackend([cogs[0].url]), context, [replace(tiles[2], box=None)])
+    _compare(CogBackend([cogs[0].url]), replace(context, is_hdr=True), [tiles[2]])
 
 
 def test_replicate_by_the_gateway_gives_what_this_machine_gives(

@@ -75,6 +75,11 @@ def test_tiles_go_to_replicate(picture: Path, tmp_path: Path, monkeypatch: pytes
         (["--backend", "cog", "--cog", "http://127.0.0.1:9"], "no answer from 1 Cog container"),
         (["--backend", "replicate"], "set REPLICATE_API_TOKEN"),
         (["--backend", "cog", "--cog", "http://127.0.0.1:9", "--reference", "{picture}"], "one tile on this"),
+        (
+            ["--backend", "cog", "--cog", "http://127.0.0.1:9", "--no-self-reference"],
+            "use the backend local or ray",
+        ),
+        (["--no-self-reference"], "that is for a checkpoint of your own, and 'photo' is none"),
         (["--reference", "{picture}", "--report", "page.html"], "the compare page is for a whole picture"),
     ],
 )

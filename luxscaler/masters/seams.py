@@ -2,7 +2,7 @@
 
 Blending spreads such a step over the overlap, so that no edge is left; a difference of brightness or colour
 between two tiles stays. It is averaged along each seam, since that is what makes a seam visible: noise and
-detail average out. It knows the tiles of a master, and not where they came from.
+detail average out.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Networks on the device, loaded on first use and kept. It knows neither requests nor pictures."""
+"""Networks on the device, loaded on first use and kept."""
 
 import threading
 from pathlib import Path

@@ -2,7 +2,7 @@
 
     Picture → upscaler → detail → reference → upscaled light
 
-No file is read or written here and no dynamic range expanded; how a stage works is the stage's own business.
+No dynamic range is expanded here: that is done once for the whole picture (tiling/assembly.py).
 """
 
 from dataclasses import dataclass, replace

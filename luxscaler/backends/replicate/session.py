@@ -41,7 +41,7 @@ class ReplicateOptions:
     download: float = 600.0
     """Seconds for one download."""
     settling: float = 20.0
-    """As CallOptions.settling."""
+    """Seconds until a prediction that was created surely stands in the list (CallOptions)."""
     api: ApiOptions = field(default_factory=ApiOptions)
 
     def __post_init__(self) -> None:

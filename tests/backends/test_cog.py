@@ -143,6 +143,7 @@ def test_a_container_that_stays_busy_costs_the_tile_nothing() -> None:
         assert not caught.value.counts
 
 
+@pytest.mark.slow
 def test_a_lost_container_gives_its_tile_to_another_and_comes_back() -> None:
     tiles = [a_tile(index, tiles=12) for index in range(12)]
     with fake_cog(seconds=0.02) as one, fake_cog(seconds=0.02) as two, _open(one, two) as session:

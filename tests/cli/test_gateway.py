@@ -50,6 +50,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "gateway" / "token").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
     with fake_cog() as cog, gateway_process(tmp_path, cog.url) as gateway:
         assert gateway.process is not None

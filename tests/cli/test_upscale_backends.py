@@ -39,6 +39,7 @@ def _repeated(picture: Path) -> np.ndarray:
     return read_picture(picture).rgb.repeat(4, 0).repeat(4, 1)
 
 
+@pytest.mark.slow
 def test_tiles_go_to_containers(picture: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.exr"
     with fake_cog() as one, fake_cog() as other:

@@ -168,6 +168,7 @@ def test_a_container_that_is_lost_and_comes_back(gateway: GatewayServer, cog: Fa
     assert [found.id for found in cog.predictions] == [running["id"], waiting["id"]]
 
 
+@pytest.mark.slow
 def test_several_containers_share_the_work_and_one_may_go(tmp_path: Path) -> None:
     with fake_cog(seconds=0.03) as one, fake_cog(seconds=0.03) as two, fake_cog() as gone:
         gone.vanish()

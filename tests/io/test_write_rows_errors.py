@@ -295,6 +295,7 @@ def test_a_full_disk_is_one_clear_error(olds: list[Path], tmp_path: Path) -> Non
     assert names(tmp_path) == sorted(path.name for path in olds)
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_is_written_over(olds: list[Path], tmp_path: Path) -> None:
     process = child("kill", olds)
     assert process.stdout is not None

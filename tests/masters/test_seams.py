@@ -33,6 +33,7 @@ def test_tiles_that_agree_have_no_step() -> None:
     assert tile_steps(CUTS, _tiles(CUTS, {}).__getitem__) < 5e-4
 
 
+@pytest.mark.slow
 @given(st.floats(0.2, 0.9))
 def test_one_tile_that_differs_shows_at_each_of_its_seams(level: float) -> None:
     cuts = plan(230, 100, scale=2.0, tile=128, overlap=16)

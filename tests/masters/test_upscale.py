@@ -199,6 +199,7 @@ def test_a_changed_picture_is_noticed(picture: Path, tmp_path: Path) -> None:
         make(picture, target)
 
 
+@pytest.mark.slow
 def test_the_range_may_change_without_running_a_tile_again(picture: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.exr"
     with pytest.raises(BackendError):
@@ -311,6 +312,7 @@ def test_bad_wishes_are_one_line(picture: Path, tmp_path: Path, change: dict[str
         make(picture, tmp_path / "out.exr", **change)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_figures(picture: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     result = make(picture, tmp_path / "out.exr", report=page, hdr_boost=3.0)

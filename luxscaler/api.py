@@ -32,7 +32,7 @@ from luxscaler.tiling.assembly import Expansion, expand_whole
 from luxscaler.tiling.overview import sample
 from luxscaler.upscaling.render import visible
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
-from luxscaler.weights.catalogue import load_catalogue
+from luxscaler.weights.catalogue import known_names
 from luxscaler.weights.fetch import fetch as fetch_weights
 from luxscaler.weights.store import load_network
 
@@ -121,12 +121,11 @@ def _backend(
         backend = BackendOptions(backend, network)
     if not isinstance(backend, BackendOptions):
         return backend, {}
-    facts = {"precision": backend.upscaler.precision} if backend.name == "local" else {}
-    return make_backend(backend), facts
+    return make_backend(backend), backend.tile_facts
 
 
 def _fetch(model: str) -> None:
-    if model in {entry.name for entry in load_catalogue()}:
+    if model in known_names():
         fetch_weights([model])
 
 
@@ -176,7 +175,7 @@ class Model:
         )
         finished = render_sources(read_sources(request), self.upscaler, progress)
         source = replace(finished.source, notices=finished.notices)
-        return Picture(finished.rgb, finished.alpha, source)
+        return Picture(finished.light.rgb, finished.light.alpha, source)
 
 
 def load_model(

@@ -44,6 +44,11 @@ class BackendOptions:
     jobs: int | None = None
     """Replicate: predictions at once."""
 
+    @property
+    def tile_facts(self) -> dict[str, str]:
+        """What its tiles depend on besides the request: a job is only continued with the same."""
+        return {"precision": self.upscaler.precision} if self.name == "local" else {}
+
     def __repr__(self) -> str:
         """Without the token, which must get into no log."""
         return f"BackendOptions({self.name!r})"

@@ -193,7 +193,7 @@ def upscale(
             attempts=attempts,
             report=report,
             restart=restart,
-            facts={"precision": precision} if backend == "local" else {},
+            facts=where.tile_facts,
         )
         if fetch and backend == "local":
             _fetch_if_known(model)
@@ -267,7 +267,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _fetch_if_known(model: str) -> None:
-    from luxscaler.weights.catalogue import load_catalogue  # noqa: PLC0415
+    from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
 
-    if model in {entry.name for entry in load_catalogue()}:
+    if model in known_names():
         fetch_weights([model], force=False, quiet=True)

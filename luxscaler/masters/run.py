@@ -24,6 +24,7 @@ from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip
+from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
 
 
@@ -41,9 +42,7 @@ class Master:
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
         cut = self.plan.cut(number)
-        part = self.picture.region(
-            cut.source_rows.start, cut.source_rows.stop, cut.source_columns.start, cut.source_columns.stop
-        )
+        part = part_of(self.picture, cut)
         box = None if self.reference is None else cut.box
         return Tile(number, attempt, part, box, cut.output_size)
 

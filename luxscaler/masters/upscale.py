@@ -36,7 +36,7 @@ from luxscaler.pipeline.stages import cuts_of, process
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling.render import visible
-from luxscaler.weights.catalogue import load_catalogue
+from luxscaler.weights.catalogue import known_names
 
 _FLOAT = 4
 _DECODED_PIXELS_PER_SECOND = 2e6
@@ -90,7 +90,7 @@ def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:
             f"self_reference is off, and containers (backend {backend.name}) give a tile its own colours: "
             "use the backend local or ray"
         )
-    if request.model in {entry.name for entry in load_catalogue()}:
+    if request.model in known_names():
         raise InputError(
             f"self_reference is off; that is for a checkpoint of your own, and {request.model!r} is none"
         )

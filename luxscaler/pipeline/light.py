@@ -8,6 +8,7 @@ from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.tiling.assembly import MARGIN, Assembler, Expansion, TileInMemory, WholeRows, expand_whole
+from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
@@ -41,6 +42,8 @@ class Light:
     """(H, W) float32 in [0, 1]."""
     sdr: FloatArray | None
     """Like rgb, before its range was expanded; only for formats that show both."""
+    peak: float
+    """Largest value of rgb."""
     notices: tuple[str, ...]
 
 
@@ -72,10 +75,11 @@ def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Pi
         shows_both = request.output_format == "jpg"
         sdr = rgb if shows_both else None
         rgb = expand_whole(rgb, Expansion(request.boost, sources.statistics, box), in_place=not shows_both)
+        peak = float(rgb.max())  # on the device, where it is a small part of what it is on the host
     with clock.stage("transfer"):
         pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
         shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
-    return Light(pixels, coverage, shown, notices)
+    return Light(pixels, coverage, shown, peak, notices)
 
 
 def _in_tiles(
@@ -103,14 +107,7 @@ def _in_tiles(
     for number in range(len(cuts)):
         cut = cuts.cut(number)
         rendered = render(
-            visible(
-                sources.picture.region(
-                    cut.source_rows.start,
-                    cut.source_rows.stop,
-                    cut.source_columns.start,
-                    cut.source_columns.stop,
-                )
-            ),
+            visible(part_of(sources.picture, cut)),
             upscaler,
             scale=request.scale,
             fractality=request.fractality,
@@ -129,7 +126,7 @@ def _in_tiles(
             assembler.advance(finished.__contains__)
             for done in [n for n in tiles if cuts.cut(n).rows.stop <= assembler.rows_done - MARGIN]:
                 del tiles[done]
-    return Light(rows.rgb, rows.alpha, rows.sdr, tuple(notices))
+    return Light(rows.rgb, rows.alpha, rows.sdr, assembler.peak, tuple(notices))
 
 
 def _share_of(progress: PixelProgress | None, number: int, count: int) -> PixelProgress | None:

@@ -21,8 +21,8 @@ from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import check_picture
 from luxscaler.isolation.pool import read_picture_isolated
-from luxscaler.picture import FloatArray, Picture, PictureSource
-from luxscaler.pipeline.light import Sources, light_of
+from luxscaler.picture import Picture, PictureSource
+from luxscaler.pipeline.light import Light, Sources, light_of
 from luxscaler.pipeline.output import check_path, output_file, usable_exif, write_whole
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
@@ -35,20 +35,13 @@ from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 @dataclass(frozen=True)
 class Finished:
-    """A picture that only has to be written; all of it lies in the host's memory."""
+    """A picture that only has to be written."""
 
     request: UpscaleRequest
     cuts: Plan
-    rgb: FloatArray
-    """(H, W, 3) float32, linear light, 1.0 = SDR white."""
-    alpha: FloatArray | None
-    """(H, W) float32 in [0, 1]."""
-    sdr: FloatArray | None
-    """Like rgb, before its range was expanded; only for formats that show both."""
+    light: Light
     white: float
     """The linear value that is the picture's white."""
-    peak: float
-    """Largest value of rgb."""
     source: PictureSource
     timings: dict[str, float]
     notices: tuple[str, ...]
@@ -92,12 +85,16 @@ def look_at(
     """The reference, place and statistics of a picture. given: the whole that it is a tile of, if any."""
     whole = picture if given is None else given
     with clock.stage("expand"):
-        tones = torch.from_numpy(visible(sample(whole)).rgb)
+        sampled = sample(whole)
+        seen = visible(sampled)
+        tones = torch.from_numpy(seen.rgb)
         # Without an expansion only the white is needed.
         statistics = ToneStatistics.of(tones) if request.expands else ToneStatistics(white_of(tones))
     with clock.stage("reference"):
-        has_reference = given is not None or request.self_reference
-        reference = visible(reference_of(whole)) if has_reference else None
+        reference = None
+        if given is not None or request.self_reference:
+            small = reference_of(whole)
+            reference = seen if small is sampled else visible(small)  # both are `whole` where it is small
         if given is None or request.box is not None:
             place = Place(request.box or WHOLE, is_own=given is None)
         else:
@@ -116,11 +113,8 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress
     return Finished(
         request=sources.request,
         cuts=sources.cuts,
-        rgb=light.rgb,
-        alpha=light.alpha,
-        sdr=light.sdr,
+        light=light,
         white=sources.statistics.peak,
-        peak=float(light.rgb.max()),
         source=source,
         timings=clock.timings,
         notices=(*sources.picture.source.notices, *light.notices, *dropped),
@@ -129,23 +123,23 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress
 
 def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
     """Write the file at `path`, on the CPU alone. Raises ExportError, and then no file appears."""
-    clock = Stopwatch(torch.device("cpu"), dict(finished.timings))
+    clock, light = Stopwatch(torch.device("cpu"), dict(finished.timings)), finished.light
     with clock.stage("export"):
         output = output_file(
             path,
             finished.request,
             finished.cuts,
-            has_alpha=finished.alpha is not None,
+            has_alpha=light.alpha is not None,
             source=finished.source,
             peak=finished.white,
         )
-        write_whole(output, finished.rgb, finished.alpha, finished.sdr)
+        write_whole(output, light.rgb, light.alpha, light.sdr)
     tiles, seconds = len(finished.cuts), sum(clock.timings.values())
     return Result(
         path=output.path,
         width=output.width,
         height=output.height,
-        peak=finished.peak,
+        peak=light.peak,
         notices=finished.notices,
         timings=clock.timings,
         progress=Progress(tiles, tiles, seconds=seconds),

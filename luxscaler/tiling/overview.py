@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from luxscaler.picture import FloatArray, Picture, PictureSource
-from luxscaler.tiling.plan import reduction
+from luxscaler.tiling.plan import Cut, reduction
 
 SAMPLE_PIXELS = 2048 * 2048
 """Pixels that the tone statistics are taken of, at most."""
@@ -43,6 +43,12 @@ class Regions(Protocol):
 
     def whole(self) -> Picture:
         """All of it."""
+
+
+def part_of(picture: Regions, cut: Cut) -> Picture:
+    """The source pixels of a tile, its context included."""
+    rows, columns = cut.source_rows, cut.source_columns
+    return picture.region(rows.start, rows.stop, columns.start, columns.stop)
 
 
 def reference_of(picture: Regions) -> Picture:

@@ -6,7 +6,7 @@ from pathlib import Path
 from luxscaler.errors import InputError
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling.upscaler import Upscaler
-from luxscaler.weights.catalogue import load_catalogue
+from luxscaler.weights.catalogue import known_names
 from luxscaler.weights.store import load_network, weights_folder
 
 
@@ -32,7 +32,7 @@ class Models:
 
     def __call__(self, name: str) -> Upscaler:
         """The upscaler of that model; InputError for an unknown name, WeightsError for bad weights."""
-        known = [entry.name for entry in load_catalogue()]
+        known = known_names()
         if name not in known and not self._own_checkpoints:
             raise InputError(f"model is {name!r}; it must be one of {', '.join(known)}")
         with self._lock:

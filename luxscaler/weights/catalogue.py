@@ -87,6 +87,11 @@ def load_catalogue(path: Path | None = None) -> tuple[Entry, ...]:
         raise WeightsError(f"{path} is malformed: {error!r}") from error
 
 
+def known_names() -> tuple[str, ...]:
+    """The names that the catalogue has; any other model is a checkpoint of the user's own."""
+    return tuple(entry.name for entry in load_catalogue())
+
+
 def _entry(name: str, value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> Entry:
     config = ARCHITECTURES[value["architecture"]](**value["config"])
     sources = tuple(_source(source, wheels) for source in value["sources"])

@@ -19,7 +19,7 @@ from evaluation.gain_maps import holds_gain_map, read_renderings
 from evaluation.renderings import RENDERINGS
 from luxscaler.errors import InputError
 from luxscaler.io.read import read_header, read_picture
-from luxscaler.options import check_boost
+from luxscaler.options import MAX_BOOST, MIN_BOOST
 from luxscaler.picture import FloatArray
 
 PAIRS, PHOTOGRAPHS, PANORAMAS = "pairs", "photographs", "panoramas"
@@ -84,7 +84,7 @@ def cases(source: Source, boost: float) -> Iterator[Case]:
 
 
 def shipped(source: Source) -> Case:
-    """The case of a pair. Raises InputError where its halves differ in size or its headroom is above 49."""
+    """The case of a pair. Raises InputError where its halves differ in size."""
     if source.sdr_path is None:
         pair = read_renderings(source.path)
         sdr, hdr, stated = pair.sdr, pair.hdr, pair.headroom
@@ -95,14 +95,14 @@ def shipped(source: Source) -> Case:
         raise InputError(
             f"{source.name}: the SDR and the HDR rendering are {sizes}; they must be of one size"
         )
-    boost = headroom(hdr) if stated is None else max(stated, 1.0)
-    check_boost(boost)
+    boost = headroom(hdr) if stated is None else min(max(stated, MIN_BOOST), MAX_BOOST)
     return Case(SHIPPED, np.clip(sdr, 0, 1), np.maximum(hdr, 0), boost)
 
 
 def headroom(hdr: FloatArray) -> float:
-    """How far a picture rises above SDR white: the 99.99th percentile of max(R, G, B), at least 1."""
-    return max(float(np.percentile(hdr.max(axis=2), HEADROOM_PERCENTILE)), 1.0)
+    """How far a picture rises above SDR white: the 99.99th percentile of max(R, G, B), from 1 to 49."""
+    level = float(np.percentile(hdr.max(axis=2), HEADROOM_PERCENTILE))
+    return min(max(level, MIN_BOOST), MAX_BOOST)
 
 
 def _in(text: str) -> list[Source]:

@@ -74,7 +74,9 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def top_boxes(stream: BinaryIO, position: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+def top_boxes(
+    stream: BinaryIO, position: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Yield the name, the place and the size of the body of every box of a file; the last may be cut off.
 
     position, end: of a part of the file that boxes fill, such as the body of another box.

@@ -49,7 +49,9 @@ class GainMap:
     def description(self) -> str:
         """For people: form and headroom."""
         hdr = ", the base is the HDR picture" if self.gain.base_is_hdr else ""
-        return f"{self.gain.form}, headroom {self.gain.headroom:.2f} stops (× {2**self.gain.headroom:.3g}){hdr}"
+        return (
+            f"{self.gain.form}, headroom {self.gain.headroom:.2f} stops (× {2**self.gain.headroom:.3g}){hdr}"
+        )
 
     def applies(self, *, sdr: bool) -> bool:
         """Whether the wanted picture, SDR or HDR, is the alternate rather than the base."""
@@ -102,12 +104,14 @@ class DecodedGainMap:
         return np.asarray(columns, np.float32)
 
 
-def decoded(
+def decode(
     found: GainMap, stream: BinaryIO, base: ColorCoding, size: tuple[int, int], max_pixels: int
 ) -> DecodedGainMap:
-    """Decode a map for an upright base of (height, width). Raises PictureError, and MemoryError alone else."""
+    """Decode a map for an upright base of (height, width). Raises PictureError, or MemoryError."""
     if found.pixels > max_pixels:
-        raise PictureError(f"it has {found.pixels:,} pixels ({found.width} × {found.height}), the limit is {max_pixels:,}")
+        raise PictureError(
+            f"it has {found.pixels:,} pixels ({found.width} × {found.height}), the limit is {max_pixels:,}"
+        )
     try:
         codes, bits = found.decode(stream)
     except (PictureError, MemoryError):
@@ -116,24 +120,25 @@ def decoded(
         raise PictureError(" ".join(str(error).split())[:_MAX_REASON] or type(error).__name__) from error
     if codes.ndim != 3 or codes.shape[2] not in (1, 3) or 0 in codes.shape:
         raise PictureError(f"it has the shape {codes.shape}")
-    if codes.shape[0] * codes.shape[1] != found.pixels:
+    if codes.shape[0] * codes.shape[1] > found.pixels:
         raise PictureError(f"its header says {found.width} × {found.height}, its data {codes.shape}")
     coding = base if found.gain.in_base_colors or found.alternate is None else found.alternate
     return DecodedGainMap(found.gain, codes, bits, size, _to_rec709(coding))
 
 
-def applied_notice(found: GainMap, *, sdr: bool) -> str:
+def applied_notice(found: GainMap) -> str:
     """What reading has decided, for people."""
-    return f"the {'SDR' if sdr else 'HDR'} picture was made by the gain map ({found.description})"
+    made = "SDR" if found.gain.base_is_hdr else "HDR"
+    return f"read as the {made} picture that its gain map makes of it ({found.description})"
 
 
-def unusable_notice(reason: object, read: str = "SDR") -> str:
+def unusable_notice(reason: object) -> str:
     """Why a map that is there has no effect."""
-    return f"the HDR gain map cannot be used, the {read} picture is read: {' '.join(str(reason).split())}"
+    return f"the gain map cannot be used and the picture is read without it: {' '.join(str(reason).split())}"
 
 
 def _to_rec709(coding: ColorCoding) -> Matrix | None:
-    """From the primaries of a coding to Rec.709; of profiles without a matrix, as the pure colours have it."""
+    """From the primaries of a coding to Rec.709; of any ICC profile, what its pure colours become."""
     if coding.icc is None:
         return None if coding.primaries == REC709 else rgb_to_rgb(coding.primaries)
     if profile_space(coding.icc) != "rgb":
@@ -147,7 +152,9 @@ def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     return ((top, min(top + step, height)) for top in range(0, height, step))
 
 
-def _between(places: NDArray[np.intp], whole: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
+def _between(
+    places: NDArray[np.intp], whole: int, count: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
     """For places of `whole` pixels: the neighbours among `count` map pixels, and how near the second is."""
     exact = np.clip((places + 0.5) * (count / whole) - 0.5, 0, count - 1)
     first = exact.astype(np.intp)

@@ -15,7 +15,7 @@ from luxscaler.io.color_encoding import ColorCoding, from_cicp
 from luxscaler.io.gain_map.apple import apple_gain
 from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.metadata import Gain, read_iso
-from luxscaler.io.gain_map.xmp import APPLE_URN, apple_map, properties
+from luxscaler.io.gain_map.xmp import APPLE_URN, Properties, apple_map, properties
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, with_primary
 
@@ -58,7 +58,7 @@ def _apple(stream: BinaryIO, meta: Meta, exif: bytes | None, decode: Decode) -> 
     for name, item, targets in meta.references:
         if name != b"auxl" or meta.primary not in targets or not _is_apple(meta, item):
             continue
-        said = {}
+        said: Properties = {}
         for packet in described_by(meta, item, b"mime"):
             said |= properties(item_data(stream, meta, packet).partition(b"<?xpacket end")[0])
         found = apple_map(said)
@@ -80,9 +80,7 @@ def _block(exif: bytes | None) -> bytes | None:
     return exif[4 + int.from_bytes(exif[:4], "big") :]
 
 
-def _gain_map(
-    meta: Meta, item: int, gain: Gain, decode: Decode, alternate: ColorCoding | None
-) -> GainMap:
+def _gain_map(meta: Meta, item: int, gain: Gain, decode: Decode, alternate: ColorCoding | None) -> GainMap:
     found = dict(meta.properties_of(item))
     if b"ispe" not in found:
         raise PictureError("it has no size")

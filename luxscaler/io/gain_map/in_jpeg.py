@@ -1,12 +1,12 @@
 """Finds the gain map of a JPEG: a second JPEG in the file, that says of itself that it is one.
 
-Where it lies is said by the multi-picture index (CIPA DC-007), or by the lengths in Google's container. What it
-means is said in the map: as ISO 21496-1 has it, else as Adobe's XMP, else as Apple's XMP with the base's EXIF.
+Where it lies is said by the multi-picture index (CIPA DC-007), or by the lengths in Google's container. What
+it means is said in the map: as ISO 21496-1 has it, else as Adobe's XMP, else as Apple's XMP with the base's
+EXIF.
 """
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
@@ -52,7 +52,7 @@ def find(stream: BinaryIO, exif: bytes | None, decode: Decode) -> GainMap | None
             if gain is None:
                 continue  # a preview, a film, another view
             if size is None:
-                raise PictureError("its JPEG is damaged")  # noqa: TRY301 - one place for all reasons
+                raise PictureError("its JPEG is damaged")
         except PictureError as error:
             reason = reason or error
             continue
@@ -103,9 +103,7 @@ def _xmp(parts: list[Segment]) -> Properties:
 
 def _named(parts: list[Segment], marker: int, name: bytes) -> Iterator[bytes]:
     """The data behind that name, of the segments that have it."""
-    return (
-        part.data[len(name) :] for part in parts if part.marker == marker and part.data.startswith(name)
-    )
+    return (part.data[len(name) :] for part in parts if part.marker == marker and part.data.startswith(name))
 
 
 def _in_container(parts: list[Segment], stream: BinaryIO) -> list[Span]:

@@ -142,7 +142,9 @@ def read_iso(data: bytes) -> LogGain:
     try:
         (least_version, _, flags) = struct.unpack_from(">2HB", data)
         if least_version > 0:
-            raise PictureError(f"its metadata needs version {least_version} of ISO 21496-1, version 0 is known")
+            raise PictureError(
+                f"its metadata needs version {least_version} of ISO 21496-1, version 0 is known"
+            )
         numbers = _fractions(data[5:], flags)
     except struct.error as error:
         raise PictureError(f"its metadata is cut off after {len(data)} bytes") from error

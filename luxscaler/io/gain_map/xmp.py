@@ -87,7 +87,7 @@ def apple_map(said: Properties) -> AppleMap | None:
 
 def container_items(packet: bytes) -> list[ContainerItem]:
     """The pictures and films of the file in their order. Raises PictureError."""
-    items = []
+    items: list[ContainerItem] = []
     for element in _parsed(packet).iter():
         semantic = element.get(f"{_ITEM}Semantic")
         if semantic is not None and len(items) < _MOST_ITEMS:

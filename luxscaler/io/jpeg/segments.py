@@ -1,4 +1,4 @@
-"""The segments before the pixels of a JPEG, and the pictures that a multi-picture file names (CIPA DC-007)."""
+"""The segments before the pixels of a JPEG; the pictures that a multi-picture file names (CIPA DC-007)."""
 
 import struct
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Span:
 
 
 def segments(stream: BinaryIO, start: int = 0) -> Iterator[Segment]:
-    """The application and frame segments of the JPEG at `start`; ends at its pixels, or where it is damaged."""
+    """The segments of the JPEG at `start`, up to its pixels, or to where it is damaged."""
     stream.seek(start)
     if stream.read(2) != b"\xff\xd8":
         return

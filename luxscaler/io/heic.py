@@ -18,7 +18,7 @@ from luxscaler.io.exif.read import from_exif
 from luxscaler.io.gain_map.gain_map import Codes, GainMap
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import read_meta
+from luxscaler.io.isobmff import read_meta, showing
 
 if TYPE_CHECKING:
     import pillow_heif
@@ -89,8 +89,7 @@ def _opened(stream: BinaryIO) -> "pillow_heif.HeifFile | Any":
     except ImportError as error:
         raise PictureError(f"is HEIC; reading that needs an extra: {EXTRA}") from error
     pillow_heif.options.DECODE_THREADS = 1
-    stream.seek(0)
-    return pillow_heif.open_heif(io.BytesIO(stream.read()), convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    return pillow_heif.open_heif(io.BytesIO(showing(stream)), convert_hdr_to_8bit=False, hdr_to_16bit=False)
 
 
 def _coding(said: dict[str, Any], channels: int) -> tuple[ColorCoding, tuple[str, ...]]:

@@ -131,21 +131,24 @@ def item_data(stream: BinaryIO, meta: Meta, item: int) -> bytes:
     return b"".join(_piece(stream, meta, extent) for extent in extents)[: MAX_ITEM_BYTES + 1]
 
 
-def with_primary(stream: BinaryIO, item: int) -> bytes:
-    """The file with another item as its main picture, so that a decoder shows that one.
+def showing(stream: BinaryIO, item: int | None = None) -> bytes:
+    """The file, for a decoder that is to show `item` (the main picture if not given) and no derived picture.
 
-    Raises struct.error or PictureError where the file is damaged.
+    Tone-mapped items, and the brand that promises them, get another name: decoders refuse whole files over the
+    metadata in one.
+    Raises struct.error or IndexError where the file is damaged.
     """
     stream.seek(0)
     data = bytearray(stream.read())
     for name, start, size in top_boxes(stream):
-        if name != b"meta":
-            continue
-        for inner, place, _ in top_boxes(stream, start + 4, start + size):
-            if inner == b"pitm":
+        if name == b"ftyp":
+            data[start : start + size] = data[start : start + size].replace(b"tmap", b"mif1")
+        for inner, place, length in top_boxes(stream, start + 4, start + size) if name == b"meta" else ():
+            if inner == b"iinf":
+                data[place : place + length] = data[place : place + length].replace(b"tmap", b"none")
+            if inner == b"pitm" and item is not None:
                 struct.pack_into(">H" if data[place] == 0 else ">I", data, place + 4, item)
-                return bytes(data)
-    raise PictureError("its file names no main picture")
+    return bytes(data)
 
 
 def _meta(body: bytes) -> Meta:

@@ -17,7 +17,7 @@ from luxscaler.io.exif.read import from_exif_item
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, exif_item, read_meta
+from luxscaler.io.isobmff import Meta, exif_item, read_meta, showing
 from luxscaler.io.linearize import oriented
 
 # (irot angle, quarter turns anticlockwise; imir axis or None) → EXIF orientation. Rotation comes first.
@@ -75,8 +75,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     """Decode the first picture; un-premultiplied and full range, both by libavif."""
-    stream.seek(0)
-    samples = with_channels(imagecodecs.avif_decode(stream.read(), index=0, numthreads=1))
+    samples = with_channels(imagecodecs.avif_decode(showing(stream), index=0, numthreads=1))
     if samples.shape[2] > info.channels:
         return samples[..., : info.channels]  # grey or opaque pictures that libavif gave as RGB or RGBA
     return samples

@@ -17,7 +17,7 @@ from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.metadata import Gain, read_iso
 from luxscaler.io.gain_map.xmp import APPLE_URN, Properties, apple_map, properties
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, with_primary
+from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, showing
 
 _DAMAGE = (struct.error, IndexError, OSError, OverflowError)
 _UNSPECIFIED = 2
@@ -89,7 +89,7 @@ def _gain_map(meta: Meta, item: int, gain: Gain, decode: Decode, alternate: Colo
 
 
 def _decoded(item: int, decode: Decode, stream: BinaryIO) -> tuple[Codes, int]:
-    return decode(io.BytesIO(with_primary(stream, item)))
+    return decode(io.BytesIO(showing(stream, item)))
 
 
 def _alternate(meta: Meta, item: int) -> ColorCoding | None:

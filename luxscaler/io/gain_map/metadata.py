@@ -99,7 +99,10 @@ class LogGain:
         stops = shaped * (high - low) + low
         factor = np.exp2(-stops if self.base_is_hdr else stops)
         before, after = np.array(self.base_offset, np.float32), np.array(self.alternate_offset, np.float32)
-        return np.asarray((base + before) * factor - after, np.float32)
+        made = (base + before) * factor - after
+        if self.base_is_hdr:  # the map rounds; an SDR picture ends at white all the same
+            made = np.minimum(made, np.float32(2**self.alternate_headroom))
+        return np.asarray(made, np.float32)
 
 
 @dataclass(frozen=True)

@@ -134,9 +134,8 @@ def item_data(stream: BinaryIO, meta: Meta, item: int) -> bytes:
 def showing(stream: BinaryIO, item: int | None = None) -> bytes:
     """The file, for a decoder that is to show `item` (the main picture if not given) and no derived picture.
 
-    Tone-mapped items, and the brand that promises them, get another name: decoders refuse whole files over the
-    metadata in one.
-    Raises struct.error or IndexError where the file is damaged.
+    Tone-mapped items, and the brand that promises them, get another name: decoders refuse whole files over
+    the metadata in one. Raises struct.error or IndexError where the file is damaged.
     """
     stream.seek(0)
     data = bytearray(stream.read())

@@ -25,6 +25,8 @@ _MAX_REASON = 200
 
 Codes = NDArray[np.uint8 | np.uint16]
 """(height, width, 1 or 3) codes of a map."""
+Decode = Callable[[BinaryIO], tuple[Codes, int]]
+"""A file of a picture to its codes, turned upright as the base is to be, and their bits."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class GainMap:
     width: int
     height: int
     """As stored."""
-    decode: Callable[[BinaryIO], tuple[Codes, int]]
-    """From the file to the map's codes, turned upright as the base is to be, and their bits."""
+    decode: Decode
+    """Finds the map in the file that it was found in."""
     alternate: ColorCoding | None = None
     """Of the alternate picture, whose primaries some gains apply in; None: it has those of the base."""
 

@@ -6,14 +6,13 @@ ISO 21496-1's form is a derived item, "tmap", of the base and the map, whose dat
 
 import io
 import struct
-from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_cicp
 from luxscaler.io.gain_map.apple import apple_gain
-from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
+from luxscaler.io.gain_map.gain_map import Codes, Decode, GainMap, unusable_notice
 from luxscaler.io.gain_map.metadata import Gain, read_iso
 from luxscaler.io.gain_map.xmp import APPLE_URN, Properties, apple_map, properties
 from luxscaler.io.icc import profile_coding
@@ -21,9 +20,6 @@ from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, show
 
 _DAMAGE = (struct.error, IndexError, OSError, OverflowError)
 _UNSPECIFIED = 2
-
-Decode = Callable[[BinaryIO], tuple[Codes, int]]
-"""A file to its main picture, upright, (height, width, 1 or 3), and the bits of its codes."""
 
 
 def find_or_notice(

@@ -6,14 +6,14 @@ EXIF.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding
 from luxscaler.io.gain_map.apple import apple_gain
-from luxscaler.io.gain_map.gain_map import Codes, GainMap
+from luxscaler.io.gain_map.gain_map import Codes, Decode, GainMap
 from luxscaler.io.gain_map.metadata import Gain, read_iso
 from luxscaler.io.gain_map.xmp import (
     Properties,
@@ -31,9 +31,6 @@ ISO_NAME = b"urn:iso:std:iso:ts:21496:-1\0"
 _XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST_PICTURES = 16
 _VERSIONS_ONLY = 4
-
-Decode = Callable[[BinaryIO], Codes]
-"""A JPEG to its samples, (height, width, 1 or 3) as stored."""
 
 
 def find(stream: BinaryIO, exif: bytes | None, decode: Decode) -> GainMap | None:
@@ -141,4 +138,4 @@ def _alternate(inner: list[Segment]) -> ColorCoding | None:
 
 def _decoded(span: Span, decode: Decode, stream: BinaryIO) -> tuple[Codes, int]:
     stream.seek(span.place)
-    return decode(io.BytesIO(stream.read(span.size))), 8
+    return decode(io.BytesIO(stream.read(span.size)))

@@ -6,6 +6,7 @@ each call. Pillow decodes lazily, so that opening a file reads its header only, 
 truncated data as long as ImageFile.LOAD_TRUNCATED_IMAGES keeps its default.
 """
 
+from functools import partial
 from typing import BinaryIO
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin
@@ -13,7 +14,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import from_exif, read_marks
-from luxscaler.io.gain_map.gain_map import GainMap, unusable_notice
+from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.in_jpeg import find
 from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
@@ -74,7 +75,7 @@ class PillowDecoder:
         if self._name != "jpeg":
             return None, ()
         try:
-            return find(stream, exif, lambda file: oriented(_map_codes(file), orientation)), ()
+            return find(stream, exif, partial(_map_codes, orientation)), ()
         except PictureError as error:
             return None, (unusable_notice(error),)
 
@@ -83,9 +84,10 @@ class PillowDecoder:
         return _CLASSES[self._name](stream)
 
 
-def _map_codes(stream: BinaryIO) -> Samples:
+def _map_codes(orientation: int, stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map in a JPEG, which is turned as its base is."""
     image = _Jpeg(stream)
     if image.mode not in ("L", "RGB"):
         raise PictureError(f"it has the pixel layout {image.mode!r}")
     image.load()
-    return eight_bit_samples(image, image.mode)
+    return oriented(eight_bit_samples(image, image.mode), orientation), 8

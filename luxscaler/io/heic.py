@@ -78,6 +78,8 @@ def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
     """The gain map of a file that has it as its main picture, upright."""
     file = _opened(stream)
     name, _, depth = file.mode.partition(";")
+    if not file.info.get("primary"):  # libheif shows another picture than the one it was asked for
+        raise PictureError("libheif does not show it")
     if name not in ("L", "I", "RGB"):
         raise PictureError(f"it has the pixel layout {file.mode!r}")
     return with_channels(np.asarray(file)), int(depth or 8)

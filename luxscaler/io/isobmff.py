@@ -145,9 +145,21 @@ def showing(stream: BinaryIO, item: int | None = None) -> bytes:
         for inner, place, length in top_boxes(stream, start + 4, start + size) if name == b"meta" else ():
             if inner == b"iinf":
                 data[place : place + length] = data[place : place + length].replace(b"tmap", b"none")
-            if inner == b"pitm" and item is not None:
+                _unhide(stream, data, place + (6 if data[place] == 0 else 8), place + length, item)
+            elif inner == b"iref" and item is not None:  # it is nobody's auxiliary picture either
+                data[place : place + length] = data[place : place + length].replace(b"auxl", b"none")
+            elif inner == b"pitm" and item is not None:
                 struct.pack_into(">H" if data[place] == 0 else ">I", data, place + 4, item)
     return bytes(data)
+
+
+def _unhide(stream: BinaryIO, data: bytearray, start: int, end: int, item: int | None) -> None:
+    """Clear the flag of the item's entry, between start and end, that hides it."""
+    for name, place, _ in top_boxes(stream, start, end):
+        if name == b"infe" and data[place] in (2, 3):
+            (number,) = struct.unpack_from(">H" if data[place] == 2 else ">I", data, place + 4)
+            if number == item:
+                data[place + 3] &= 0xFE
 
 
 def _meta(body: bytes) -> Meta:

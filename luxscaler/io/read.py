@@ -27,7 +27,7 @@ from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decod
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
-from luxscaler.io.linearize import linearize, oriented, upright_size
+from luxscaler.io.linearize import as_stored, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
 from luxscaler.io.tiff import read as tiff
@@ -133,7 +133,7 @@ def read_stream(
         picture = linearize(oriented(samples, info.orientation), info)
         gain_map, notices = read_gain_map(stream, info, max_pixels, sdr=sdr)
         if gain_map is not None:
-            gain_map.apply(picture.rgb, 0)
+            gain_map.apply(as_stored(picture.rgb, info.orientation), 0)
         source = replace(picture.source, notices=picture.source.notices + notices)
         return replace(picture, source=source)
 
@@ -147,16 +147,15 @@ def gain_map_pixels(info: FileInfo, max_pixels: int, *, sdr: bool) -> int:
 def read_gain_map(
     stream: BinaryIO, info: FileInfo, max_pixels: int, *, sdr: bool
 ) -> tuple[DecodedGainMap | None, tuple[str, ...]]:
-    """The gain map that is to be applied to the upright picture, if one is; and what is to be said of it.
+    """The gain map that is to be applied to the rows of the file, if one is; and what is to be said of it.
 
     A damaged map, or one of more than `max_pixels` pixels, is no error: the base is a whole picture.
     """
     found = info.gain_map
     if found is None or not found.applies(sdr=sdr):
         return None, ()
-    width, height = upright_size(info)
     try:
-        return decode(found, stream, info.coding, (height, width), max_pixels), (applied_notice(found),)
+        return decode(found, stream, info, max_pixels), (applied_notice(found),)
     except PictureError as error:
         return None, (unusable_notice(error),)
 

@@ -11,22 +11,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io.decoder import Alpha, FileInfo
-from luxscaler.io.linearize import linearize, oriented, upright_size
+from luxscaler.io.linearize import as_stored, linearize, upright_size
 from luxscaler.io.read import gain_map_pixels, header_of, one_line_errors, read_gain_map
 from luxscaler.io.read_rows import BAND_BYTES, MAX_WHOLE_PIXELS, can_stream, check_whole, read_bands
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _FLOAT = 4
-Sample = TypeVar("Sample", bound=np.generic)
-_INVERSE = {6: 8, 8: 6}
-"""Orientations that are not their own inverse."""
 
 
 def linear_bytes(width: int, height: int, has_alpha: bool) -> int:
@@ -62,8 +58,6 @@ def write_linear_file(
     seen = _Seen()
     with one_line_errors(name):
         gain_map, said = read_gain_map(stream, info, most_map_pixels, sdr=sdr)
-        if gain_map is not None:
-            gain_map = replace(gain_map, codes=_stored(gain_map.codes, info), size=(info.height, info.width))
         for top, samples in read_bands(stream, decoder, info):
             if info.is_float:
                 seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
@@ -71,9 +65,9 @@ def write_linear_file(
             if gain_map is not None:
                 gain_map.apply(band.rgb, top)
             rows = slice(top, top + samples.shape[0])
-            _stored(rgb, info)[rows] = band.rgb
+            as_stored(rgb, info.orientation)[rows] = band.rgb
             if alpha is not None and band.alpha is not None:
-                _stored(alpha, info)[rows] = band.alpha
+                as_stored(alpha, info.orientation)[rows] = band.alpha
             seen.source = band.source
             del band  # before the next is made
     return width, height, has_alpha, _source(seen, info, said)
@@ -128,11 +122,6 @@ def _mapped(file: int, width: int, height: int, has_alpha: bool) -> tuple[FloatA
         if not has_alpha:
             return rgb, None
         return rgb, np.memmap(stream, np.float32, "r+", rgb.nbytes, (height, width))
-
-
-def _stored(array: NDArray[Sample], info: FileInfo) -> NDArray[Sample]:
-    """A view of the upright array whose rows are the rows of the file."""
-    return oriented(array, _INVERSE.get(info.orientation, info.orientation))
 
 
 @dataclass(frozen=True)

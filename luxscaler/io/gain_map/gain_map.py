@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from luxscaler.color import REC709, Matrix, apply_matrix, rgb_to_rgb
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding
+from luxscaler.io.decoder import FileInfo
 from luxscaler.io.gain_map.metadata import Gain
 from luxscaler.io.icc import profile_space, to_linear
+from luxscaler.io.linearize import as_stored
 from luxscaler.picture import FloatArray
 
 _STRIP_PIXELS = 1 << 18
@@ -68,7 +70,7 @@ class DecodedGainMap:
     codes: Codes
     bits: int
     size: tuple[int, int]
-    """Height and width of the base; codes are turned as its rows are."""
+    """Height and width of the base as stored; codes are turned as that is."""
     matrix: Matrix | None
     """From the primaries in which the gain applies to Rec.709; None: they are those."""
 
@@ -106,10 +108,8 @@ class DecodedGainMap:
         return np.asarray(columns, np.float32)
 
 
-def decode(
-    found: GainMap, stream: BinaryIO, base: ColorCoding, size: tuple[int, int], max_pixels: int
-) -> DecodedGainMap:
-    """Decode a map for an upright base of (height, width). Raises PictureError, or MemoryError."""
+def decode(found: GainMap, stream: BinaryIO, base: FileInfo, max_pixels: int) -> DecodedGainMap:
+    """Decode a map for the rows of a base. Raises PictureError, or MemoryError."""
     if found.pixels > max_pixels:
         raise PictureError(
             f"it has {found.pixels:,} pixels ({found.width} × {found.height}), the limit is {max_pixels:,}"
@@ -124,8 +124,9 @@ def decode(
         raise PictureError(f"it has the shape {codes.shape}")
     if codes.shape[0] * codes.shape[1] > found.pixels:
         raise PictureError(f"its header says {found.width} × {found.height}, its data {codes.shape}")
-    coding = base if found.gain.in_base_colors or found.alternate is None else found.alternate
-    return DecodedGainMap(found.gain, codes, bits, size, _to_rec709(coding))
+    coding = base.coding if found.gain.in_base_colors or found.alternate is None else found.alternate
+    size = (base.height, base.width)
+    return DecodedGainMap(found.gain, as_stored(codes, base.orientation), bits, size, _to_rec709(coding))
 
 
 def applied_notice(found: GainMap) -> str:

@@ -16,8 +16,8 @@ from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import read_jxl_header
 
 _CONTAINER = b"\0\0\0\x0cJXL "
-_HEAD_BYTES = 1 << 16
-"""Of the map's codestream, for its size."""
+_HEAD_BYTES = 1 << 18
+"""Of the box: all but the map's pixels."""
 
 
 def find_or_notice(stream: BinaryIO, decode: Decode) -> tuple[GainMap | None, tuple[str, ...]]:
@@ -31,7 +31,8 @@ def find_or_notice(stream: BinaryIO, decode: Decode) -> tuple[GainMap | None, tu
             if name == b"brob" and stream.read(4) == b"jhgm":
                 raise PictureError("its box is compressed, which is not supported")
             if name == b"jhgm":
-                return _gain_map(stream, start + size, decode), ()
+                stream.seek(start)
+                return _gain_map(stream.read(min(size, _HEAD_BYTES)), start, size, decode), ()
     except PictureError as error:
         return None, (unusable_notice(error),)
     except struct.error:
@@ -39,20 +40,20 @@ def find_or_notice(stream: BinaryIO, decode: Decode) -> tuple[GainMap | None, tu
     return None, ()
 
 
-def _gain_map(stream: BinaryIO, end: int, decode: Decode) -> GainMap:
-    """stream: at the body of the box, which ends at `end`. Raises PictureError and struct.error."""
-    version, size = struct.unpack(">BH", stream.read(3))
+def _gain_map(head: bytes, place: int, size: int, decode: Decode) -> GainMap:
+    """head: of the box's body, which lies at `place`. Raises PictureError and struct.error."""
+    version, metadata_bytes = struct.unpack_from(">BH", head)
     if version != 0:
         raise PictureError(f"its box has version {version}, 0 is known")
-    gain = read_iso(stream.read(size))
-    (color_bytes,) = struct.unpack("B", stream.read(1))
-    stream.seek(color_bytes, io.SEEK_CUR)
-    (icc_bytes,) = struct.unpack(">I", stream.read(4))
+    at = 3 + metadata_bytes
+    gain = read_iso(head[3:at])
+    (color_bytes,) = struct.unpack_from("B", head, at)
+    (icc_bytes,) = struct.unpack_from(">I", head, at + 1 + color_bytes)
     if not gain.in_base_colors and (color_bytes or icc_bytes):
         raise PictureError("it is meant in the colours of the alternate picture, which are not read")
-    start = stream.seek(icc_bytes, io.SEEK_CUR)
-    header = read_jxl_header(stream.read(_HEAD_BYTES))
-    return GainMap(gain, header.width, header.height, partial(_decoded, start, end - start, decode))
+    at += 1 + color_bytes + 4 + icc_bytes
+    header = read_jxl_header(head[at:])
+    return GainMap(gain, header.width, header.height, partial(_decoded, place + at, size - at, decode))
 
 
 def _decoded(start: int, size: int, decode: Decode, stream: BinaryIO) -> tuple[Codes, int]:

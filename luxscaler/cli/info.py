@@ -15,7 +15,7 @@ LEAST_LUMINANCE = 2.0**-24
 """Below the smallest half float: stands for black, which has no finite number of stops."""
 
 
-def report(file: str | os.PathLike[str], *, sdr: bool = False) -> list[tuple[str, str]]:
+def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """Name and value of each fact, in the order to show. Raises PictureError."""
     header = read_header(file)
     kind = "float" if header.is_float else "integer"
@@ -30,7 +30,7 @@ def report(file: str | os.PathLike[str], *, sdr: bool = False) -> list[tuple[str
         lines.append(("orientation", f"EXIF {header.orientation}, applied"))
     if header.gain_map:
         lines.append(("gain map", header.gain_map))
-    picture = read_picture(file, sdr=sdr)
+    picture = read_picture(file)
     lines += _range(picture.rgb)
     lines += [("note", notice) for notice in dict.fromkeys(header.notices + picture.source.notices)]
     return lines

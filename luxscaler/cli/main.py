@@ -25,17 +25,12 @@ app.command(help="Upscale IN and write OUT.")(upscale)
 
 
 @app.command()
-def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
-    sdr: Annotated[
-        bool, typer.Option("--sdr", help="Look at the SDR picture of a file with an HDR gain map.")
-    ] = False,
-) -> None:
+def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
     """Say what a picture is: size, depth, colour space, range in stops."""
     with one_line_errors():
         from luxscaler.cli.info import report  # noqa: PLC0415
 
-        for name, value in report(file, sdr=sdr):
+        for name, value in report(file):
             out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
 
 

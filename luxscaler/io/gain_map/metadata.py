@@ -94,15 +94,16 @@ class LogGain:
 
     def apply(self, base: FloatArray, coded: FloatArray) -> FloatArray:
         """The alternate picture in full, (..., 3) float32."""
-        low, high = np.array(self.minimum, np.float32), np.array(self.maximum, np.float32)
-        shaped = coded if self.gamma == (1.0, 1.0, 1.0) else coded ** (1 / np.array(self.gamma, np.float32))
+        low, high, gamma = _floats(self.minimum), _floats(self.maximum), _floats(self.gamma)
+        shaped = coded if self.gamma == (1.0, 1.0, 1.0) else coded ** (1 / gamma)
         stops = shaped * (high - low) + low
         factor = np.exp2(-stops if self.base_is_hdr else stops)
-        before, after = np.array(self.base_offset, np.float32), np.array(self.alternate_offset, np.float32)
-        made = (base + before) * factor - after
+        made = base + _floats(self.base_offset)
+        made *= factor
+        made -= _floats(self.alternate_offset)
         if self.base_is_hdr:  # the map rounds; an SDR picture ends at white all the same
-            made = np.minimum(made, np.float32(2**self.alternate_headroom))
-        return np.asarray(made, np.float32)
+            np.minimum(made, np.float32(2**self.alternate_headroom), out=made)
+        return made
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ class AppleGain:
         power = ((coded + _REC709_OFFSET) / (1 + _REC709_OFFSET)) ** (1 / _REC709_POWER)
         light = np.where(coded < _REC709_CODED_END, coded / _REC709_SLOPE, power)
         return np.asarray(base * (1 + (self.headroom_factor - 1) * light), np.float32)
+
+
+def _floats(values: Triple) -> FloatArray:
+    """One number where all three are equal: a map of one channel then costs a third."""
+    return np.array(values[:1] if len(set(values)) == 1 else values, np.float32)
 
 
 def apple_headroom(maker33: float, maker48: float) -> float:

@@ -142,7 +142,8 @@ def showing(stream: BinaryIO, item: int | None = None) -> bytes:
     for name, start, size in top_boxes(stream):
         if name == b"ftyp":
             data[start : start + size] = data[start : start + size].replace(b"tmap", b"mif1")
-        for inner, place, length in top_boxes(stream, start + 4, start + size) if name == b"meta" else ():
+        end = min(start + size, len(data))
+        for inner, place, length in top_boxes(stream, start + 4, end) if name == b"meta" else ():
             if inner == b"iinf":
                 data[place : place + length] = data[place : place + length].replace(b"tmap", b"none")
                 _unhide(stream, data, place + (6 if data[place] == 0 else 8), place + length, item)

@@ -10,7 +10,7 @@ many exceptions of the libraries are translated here.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -23,10 +23,11 @@ from luxscaler.io import heic, radiance, raw, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr import read as exr
+from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decode, unusable_notice
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
-from luxscaler.io.linearize import linearize, oriented, upright_size
+from luxscaler.io.linearize import as_stored, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
 from luxscaler.io.tiff import read as tiff
@@ -82,24 +83,32 @@ class PictureHeader:
     """EXIF orientation that reading applies, 1 to 8."""
     notices: tuple[str, ...] = ()
     """What reading decides on the user's behalf, one line each."""
+    gain_map: str = ""
+    """Form and headroom of the gain map that makes an HDR picture of the file; empty where there is none."""
 
 
-def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, sdr: bool = False) -> Picture:
     """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
 
     source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
     float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
+    sdr: of a file with a gain map the SDR picture, not the HDR one.
 
     Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
     PictureError for everything that is not a whole picture of a supported format.
     """
     with opened(source) as (name, stream):
-        return read_stream(stream, name, max_pixels=max_pixels)
+        return read_stream(stream, name, max_pixels=max_pixels, sdr=sdr)
 
 
 def read_stream(
-    stream: BinaryIO, name: str, *, max_pixels: int, on_header: Callable[[int], None] | None = None
+    stream: BinaryIO,
+    name: str,
+    *,
+    max_pixels: int,
+    sdr: bool = False,
+    on_header: Callable[[int], None] | None = None,
 ) -> Picture:
     """read_picture from a seekable stream; errors begin with `name`.
 
@@ -114,14 +123,41 @@ def read_stream(
                 f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
             )
         if on_header is not None:
-            on_header(pixels)
+            on_header(pixels + gain_map_pixels(info, max_pixels, sdr=sdr))
         samples = decoder.read_samples(stream, info)
         if samples.shape != (info.height, info.width, info.channels):
             raise PictureError(
                 f"is damaged: its header says {info.width} × {info.height} × {info.channels}, "
                 f"its data {samples.shape[1]} × {samples.shape[0]} × {samples.shape[2]}"
             )
-        return linearize(oriented(samples, info.orientation), info)
+        picture = linearize(oriented(samples, info.orientation), info)
+        gain_map, notices = read_gain_map(stream, info, max_pixels, sdr=sdr)
+        if gain_map is not None:
+            gain_map.apply(as_stored(picture.rgb, info.orientation), 0)
+        source = replace(picture.source, notices=picture.source.notices + notices)
+        return replace(picture, source=source)
+
+
+def gain_map_pixels(info: FileInfo, max_pixels: int, *, sdr: bool) -> int:
+    """What read_gain_map will allocate."""
+    found = info.gain_map
+    return min(found.pixels, max_pixels) if found is not None and found.applies(sdr=sdr) else 0
+
+
+def read_gain_map(
+    stream: BinaryIO, info: FileInfo, max_pixels: int, *, sdr: bool
+) -> tuple[DecodedGainMap | None, tuple[str, ...]]:
+    """The gain map that is to be applied to the rows of the file, if one is; and what is to be said of it.
+
+    A damaged map, or one of more than `max_pixels` pixels, is no error: the base is a whole picture.
+    """
+    found = info.gain_map
+    if found is None or not found.applies(sdr=sdr):
+        return None, ()
+    try:
+        return decode(found, stream, info, max_pixels), (applied_notice(found),)
+    except PictureError as error:
+        return None, (unusable_notice(error),)
 
 
 def read_header(source: Source) -> PictureHeader:
@@ -143,6 +179,7 @@ def read_header(source: Source) -> PictureHeader:
         color_space=info.coding.name,
         orientation=info.orientation,
         notices=info.notices,
+        gain_map="" if info.gain_map is None else info.gain_map.description,
     )
 
 

@@ -44,27 +44,31 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 
 
 def read_picture_isolated(
-    source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+    source: Source,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: DecodeLimits | None = None,
+    sdr: bool = False,
 ) -> Picture:
     """read_picture, in another process.
 
     Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or
     needed more memory.
     """
-    return _pool.read(source, max_pixels, limits or DecodeLimits())
+    return _pool.read(source, max_pixels, limits or DecodeLimits(), sdr=sdr)
 
 
 def decode_to_file(
-    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None
+    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None, sdr: bool = False
 ) -> LinearFile:
     """Decode a picture into a new file at `path`, band by band, in another process.
 
-    The file appears whole or not at all. Raises the errors of read_picture_isolated, and PictureError for a
-    file that cannot be written.
+    sdr: as in read_picture. The file appears whole or not at all. Raises the errors of read_picture_isolated,
+    and PictureError for a file that cannot be written.
     """
     temporary = path.with_name(f"{path.name}.partial")
     try:
-        description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits())
+        description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits(), sdr=sdr)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -141,24 +145,24 @@ class DecoderPool:
         self._all: set[_DecodingProcess] = set()
         self._idle: list[_DecodingProcess] = []
 
-    def read(self, source: Source, max_pixels: int, limits: DecodeLimits) -> Picture:
+    def read(self, source: Source, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False) -> Picture:
         """Decode into memory. Raises PictureError."""
         if not IS_AVAILABLE:
-            return read_picture(source, max_pixels=max_pixels)
+            return read_picture(source, max_pixels=max_pixels, sdr=sdr)
         with opened(source) as (name, stream), _memory_file("luxscaler-pixels") as result:
-            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes)
+            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes, sdr=sdr)
             with _as_file(source, stream) as file:
                 answer = self._ask(task, [file.fileno(), result.fileno()])
             return _mapped(result, _outcome(task, answer, result))
 
     def decode_to_file(
-        self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits
+        self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False
     ) -> dict[str, Any]:
         """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             if not IS_AVAILABLE:
-                return _decode_here(stream, name, result, max_pixels)
-            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True)
+                return _decode_here(stream, name, result, max_pixels, sdr=sdr)
+            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True, sdr=sdr)
             with _as_file(source, stream) as file:
                 answer = self._ask(task, [file.fileno(), result.fileno()])
             return _outcome(task, answer, result)
@@ -239,11 +243,13 @@ def _new_file(path: Path) -> BinaryIO:
         raise PictureError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 
 
-def _decode_here(stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int) -> dict[str, Any]:
+def _decode_here(
+    stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int, *, sdr: bool
+) -> dict[str, Any]:
     """Without isolation."""
     try:
         width, height, alpha, source = write_linear_file(
-            stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None
+            stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None, sdr=sdr
         )
     except OSError as error:
         raise PictureError(f"{name} cannot be stored on disk: {error.strerror}") from error

@@ -58,6 +58,8 @@ class DecodeTask:
     memory_bytes: int
     in_bands: bool = False
     """Whether the result is a file on disk, written band by band (linear_file.py)."""
+    sdr: bool = False
+    """As in read_picture."""
 
 
 def main() -> None:
@@ -125,7 +127,9 @@ def _decode(task: DecodeTask, source: int, result: int) -> int:
             if task.in_bands:
                 _write_bands(task, stream, result, memory)
             else:
-                picture = read_stream(stream, task.name, max_pixels=task.max_pixels, on_header=memory.allow)
+                picture = read_stream(
+                    stream, task.name, max_pixels=task.max_pixels, sdr=task.sdr, on_header=memory.allow
+                )
                 _write(result, picture)
     except PictureError as error:
         lack = _is_memory(error)
@@ -192,7 +196,7 @@ class _Memory:
 
 def _write_bands(task: DecodeTask, stream: BinaryIO, result: int, memory: _Memory) -> None:
     width, height, has_alpha, source = write_linear_file(
-        stream, task.name, result, max_pixels=task.max_pixels, on_header=memory.allow
+        stream, task.name, result, max_pixels=task.max_pixels, on_header=memory.allow, sdr=task.sdr
     )
     os.lseek(result, linear_bytes(width, height, has_alpha), os.SEEK_SET)
     _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})

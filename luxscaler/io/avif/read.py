@@ -14,8 +14,11 @@ from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import from_exif_item
+from luxscaler.io.gain_map.gain_map import Codes
+from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, exif_item, read_meta
+from luxscaler.io.isobmff import Meta, exif_item, read_meta, showing
+from luxscaler.io.linearize import oriented
 
 # (irot angle, quarter turns anticlockwise; imir axis or None) → EXIF orientation. Rotation comes first.
 _ORIENTATIONS = {
@@ -52,6 +55,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged AVIF header: {width} × {height}")
     coding, notices = _coding([body for name, body in own if name == b"colr"], color)
     alpha = _has_alpha(meta)
+    exif = exif_item(stream, meta)
+    gain_map, reason = find_or_notice(stream, meta, exif, _map_codes)
     return FileInfo(
         format="avif",
         width=width,
@@ -62,18 +67,24 @@ def read_info(stream: BinaryIO) -> FileInfo:
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=_orientation(found),
-        notices=notices,
-        metadata=from_exif_item(exif_item(stream, meta)),
+        notices=notices + reason,
+        metadata=from_exif_item(exif),
+        gain_map=gain_map,
     )
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     """Decode the first picture; un-premultiplied and full range, both by libavif."""
-    stream.seek(0)
-    samples = with_channels(imagecodecs.avif_decode(stream.read(), index=0, numthreads=1))
+    samples = with_channels(imagecodecs.avif_decode(showing(stream), index=0, numthreads=1))
     if samples.shape[2] > info.channels:
         return samples[..., : info.channels]  # grey or opaque pictures that libavif gave as RGB or RGBA
     return samples
+
+
+def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map of a file that has it as its main picture, upright."""
+    info = read_info(stream)
+    return oriented(read_samples(stream, info), info.orientation), info.bits
 
 
 def _has_alpha(meta: Meta) -> bool:

@@ -26,8 +26,11 @@ from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item
+from luxscaler.io.gain_map.gain_map import Codes
+from luxscaler.io.gain_map.in_jxl import find_or_notice
 from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import Color, read_jxl_header
+from luxscaler.io.linearize import oriented
 
 _CODESTREAM = b"\xff\x0a"
 _HEAD_BYTES = 1 << 16
@@ -51,6 +54,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         notices += (f"{header.ignored_channels} extra channels are ignored",)
     if header.is_animated:
         notices += ("an animation: the first picture is read",)
+    gain_map, reason = find_or_notice(stream, _map_codes)
     alpha = Alpha.ASSOCIATED if header.alpha_associated else Alpha.STRAIGHT
     return FileInfo(
         format="jxl",
@@ -62,8 +66,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         is_float=header.is_float,
         alpha=alpha if header.has_alpha else Alpha.NONE,
         orientation=header.orientation,
-        notices=notices,
+        notices=notices + reason,
         metadata=from_exif_item(_exif_box(stream)),
+        gain_map=gain_map,
     )
 
 
@@ -73,6 +78,14 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     samples = imagecodecs.jpegxl_decode(stream.read(), index=0, keeporientation=True, numthreads=1)
     samples = with_channels(samples)[..., : info.channels]
     return np.asarray(samples, np.float32) if info.is_float else samples
+
+
+def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map in a codestream, upright."""
+    info = read_info(stream)
+    if info.is_float:
+        raise PictureError("its samples are floats")
+    return oriented(read_samples(stream, info), info.orientation), info.bits
 
 
 def _codestream_head(stream: BinaryIO) -> bytes:

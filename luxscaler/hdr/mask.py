@@ -1,7 +1,7 @@
-"""A mask over hdr_boost: the gain becomes gain^mask, from none where the mask is 0 to all of it where it is 1.
+"""A mask over hdr_boost: the gain becomes gain^mask, none where the mask is 0, all of it where it is 1.
 
-A mask covers the whole picture at any size. It is read between its pixels at places that depend on the picture
-alone, so that all tiles and strips of a picture agree.
+A mask covers the whole picture at any size. Between its pixels it is read at places that depend on the
+picture alone, so that all tiles and strips of a picture agree.
 """
 
 import torch
@@ -31,7 +31,7 @@ def mask_at(mask: Tensor, box: TileBox, height: int, width: int) -> Tensor:
 
 
 def masked(rgb: Tensor, expanded: Tensor, mask: Tensor) -> Tensor:
-    """rgb · (expanded / rgb)^mask, a new tensor: `rgb` bit for bit where the mask is 0, `expanded` where it is 1.
+    """rgb · (expanded / rgb)^mask, a new tensor; bit for bit `rgb` for a mask of 0, `expanded` for one of 1.
 
     rgb, expanded: (H, W, 3) linear light before and after the expansion. mask: (H, W) in [0, 1]. Where the
     two have no ratio above 0 (black, a change of sign) they are mixed in linear light.
@@ -44,7 +44,7 @@ def masked(rgb: Tensor, expanded: Tensor, mask: Tensor) -> Tensor:
 
 
 def _between(start: float, extent: float, count: int, cells: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For `count` pixels from `start` over `extent` (fractions of an axis): the cells around, and how far on."""
+    """The cells around each of `count` pixels, and how far on it is; start, extent: fractions of an axis."""
     middles = (torch.arange(count, dtype=torch.float64) + 0.5) / count * extent + start
     places = (middles * cells - 0.5).clamp_(0.0, cells - 1.0)
     first = places.floor()

@@ -43,8 +43,8 @@ class UpscaleRequest:
     output_format: str = "webp"
     hdr_boost: float = 1.0
     boost_mask: PictureFile | Picture | None = None
-    """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion, white
-    is all of it, and in between the gain is gain^grey."""
+    """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
+    white is all of it, and in between the gain is gain^grey."""
     fractality: float = 1.0
     scale: float = 4.0
     model: str = "photo"
@@ -77,9 +77,7 @@ class UpscaleRequest:
         if self.boost_mask is not None and self.hdr_boost == 1.0:
             raise InputError("boost_mask says where hdr_boost applies, and hdr_boost is 1: give more than 1")
         if self.boost_mask is not None and self.reference is not None and self.box is None:
-            raise InputError(
-                "boost_mask is of the whole global_reference: say where the tile sits, by tile_box"
-            )
+            raise InputError("boost_mask is of the whole reference: say where the tile sits, by tile_box")
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
 

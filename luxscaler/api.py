@@ -71,16 +71,16 @@ def upscale(
 ) -> Result:
     """Upscale a picture of any size and write the result at `target`, as `luxscaler upscale` does.
 
-    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or the
-    path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest highlight
-    reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps hdr_boost
-    away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format: by the suffix of
-    `target` if not given. reference, tile_box: the master that `source` is one tile of, and where it sits.
-    self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR picture of a file
-    whose gain map makes an HDR one of it. tile, overlap: how a large picture is
-    cut, in source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that
-    runs here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page
-    that compares before and after. fetch: bring the model's weights if they are absent.
+    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or
+    the path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
+    highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
+    hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
+    by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
+    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR
+    picture of a file whose gain map makes an HDR one of it. tile, overlap: how a large picture is cut, in
+    source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that runs
+    here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that
+    compares before and after. fetch: bring the model's weights if they are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from luxscaler.geometry import WHOLE
+from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
 from luxscaler.isolation.pool import decode_to_file
@@ -78,9 +78,9 @@ def preview_of(request: UpscaleRequest) -> Preview:
     mask = read_mask(request)
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
         picture = _laid(request.source, request, Path(folder) / "picture")
-        if request.reference is None:
-            whole, box = picture, WHOLE
-        else:
+        whole: Regions = picture
+        box: TileBox | None = WHOLE
+        if request.reference is not None:
             whole = _laid(request.reference, request, Path(folder) / "reference")
             box = place_of(visible(picture.whole()), visible(whole.whole()), request.box).box
         statistics = ToneStatistics.of(torch.from_numpy(visible(sample(whole)).rgb))

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from luxscaler.color import decode_srgb, encode_srgb, luminance
-from luxscaler.errors import ExportError, InputError
+from luxscaler.color import encode_srgb, luminance
+from luxscaler.errors import InputError
 from luxscaler.io.atomic import replacing
 from luxscaler.io.sdr import tone_map
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
@@ -27,8 +27,7 @@ SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _COLOURS = np.array(
     [(24, 60, 130), (20, 140, 170), (60, 180, 75), (245, 220, 60), (240, 130, 40), (255, 255, 255)]
 )
-"""sRGB codes of the scale, evenly spaced, from just above white to its end: they rise in lightness, but for
-orange, so that the order is seen without a look at the scale."""
+"""sRGB codes of the scale, evenly spaced, from just above white to its end."""
 _GREY = 0.35
 """Brightness of what is not above white in the map, in code values of 1, so that colours stand out."""
 _BACKGROUND, _INK = (32, 32, 32), (235, 235, 235)
@@ -51,18 +50,18 @@ def draw_sheet(sdr: Picture, boosted: Picture, stops: FloatArray) -> Sheet:
         (f"SDR, {darker:.1f} stops darker", _shown(sdr, darker)),
         ("above SDR white, in stops", _map(sdr, stops, end)),
     )
-    enlarge = max(1, math.ceil(_LEAST_WIDTH / sdr.width))
-    width, height = sdr.width * enlarge, sdr.height * enlarge
-    line = max(16, width // 32)
-    gap = line // 2
-    sheet = Image.new("RGB", (2 * width + 3 * gap, 2 * (height + 2 * line) + 4 * line), _BACKGROUND)
+    enlarge = max(1, min(math.ceil(_LEAST_WIDTH / sdr.width), _LEAST_WIDTH // sdr.height))
+    size = sdr.width * enlarge, sdr.height * enlarge
+    width, line = max(size[0], _LEAST_WIDTH), max(16, size[0] // 32)
+    gap, cell = line // 2, size[1] + 2 * line
+    sheet = Image.new("RGB", (2 * width + 3 * gap, 2 * cell + 5 * line), _BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(line)
     for number, (words, view) in enumerate(views):
-        left, top = gap + number % 2 * (width + gap), number // 2 * (height + 2 * line)
+        left, top = gap + number % 2 * (width + gap), number // 2 * cell
         draw.text((left, top + line // 3), words, _INK, font)
-        image = Image.fromarray(view).resize((width, height), Image.Resampling.NEAREST)
+        image = Image.fromarray(view).resize(size, Image.Resampling.NEAREST)
         sheet.paste(image, (left, top + 2 * line - line // 4))
-    _draw_scale(sheet, end, 2 * (height + 2 * line) + line // 2, gap, line)
+    _draw_scale(sheet, end, 2 * cell + line // 2, line)
     return np.asarray(sheet)
 
 
@@ -76,10 +75,8 @@ def format_of_sheet(path: Path) -> str:
 
 
 def write_sheet(path: Path, sheet: Sheet) -> None:
-    """Write it as PNG, JPEG or WebP, by the suffix. Raises InputError and ExportError; then no file appears."""
+    """Write it as PNG, JPEG or WebP, by the suffix. Raises InputError and ExportError."""
     name = format_of_sheet(path)
-    if name == "WEBP" and max(sheet.shape) > 16383:
-        raise ExportError(f"WebP holds at most 16383 pixels a side, got {sheet.shape[1]} × {sheet.shape[0]}")
     with replacing(path) as temporary, temporary.open("wb") as file:
         Image.fromarray(sheet).save(file, name, quality=92)
 
@@ -101,20 +98,23 @@ def colour_of(share: NDArray[np.floating]) -> Sheet:
     """The scale's colour at `share` of its length, 0 to 1, any shape: (..., 3) sRGB codes."""
     places = np.linspace(0.0, 1.0, len(_COLOURS))
     channels = [np.interp(share, places, _COLOURS[:, channel]) for channel in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return np.asarray(np.rint(np.stack(channels, axis=-1)), np.uint8)
 
 
-def _draw_scale(sheet: Image.Image, end: int, top: int, gap: int, line: int) -> None:
-    """The bar of colours with a mark at each stop."""
+def _draw_scale(sheet: Image.Image, end: int, top: int, line: int) -> None:
+    """The bar of colours with a mark at each stop, and its luminance ("nits": the font has no cd/m²)."""
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(line)
-    left, width = gap + 3 * line, sheet.width - 2 * gap - 10 * line
+    left, width = 3 * line, sheet.width - 6 * line
     bar = colour_of((np.arange(width) + 0.5) / width)
     sheet.paste(Image.fromarray(np.tile(bar, (line, 1, 1))), (left, top))
     for stop in range(end + 1):
         at = left + width * stop // end
-        draw.line((at, top + line, at, top + line + line // 3), _INK)
-        words = f"+{stop}: {REFERENCE_WHITE_CD_M2 * 2**stop:.0f} cd/m²" if stop else "SDR white"
-        draw.text((at, top + line + line // 2), words, _INK, font, anchor="mt")
+        draw.line((at, top + line, at, top + line + line // 4), _INK)
+        light = f"{REFERENCE_WHITE_CD_M2 * 2**stop:.0f}"
+        words = f"+{stop}\n{light}" if stop else f"white\n{light} nits"
+        draw.multiline_text(
+            (at, top + line + line // 3), words, _INK, font, anchor="ma", align="center", spacing=2
+        )
 
 
 def _over_black(picture: Picture) -> NDArray[np.float64]:

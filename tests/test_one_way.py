@@ -48,22 +48,29 @@ def _digest(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "mode", "tile"),
+    ("suffix", "mode", "tile", "is_masked"),
     [
-        (".exr", "RGBA", 1024),
-        (".png", "RGBA", 64),
-        pytest.param(".jpg", "RGB", 1024, marks=pytest.mark.slow),
-        pytest.param(".jpg", "RGB", 64, marks=pytest.mark.slow),
+        (".exr", "RGBA", 1024, False),
+        (".png", "RGBA", 64, False),
+        (".exr", "RGB", 1024, True),
+        (".exr", "RGB", 64, True),
+        pytest.param(".jpg", "RGB", 1024, False, marks=pytest.mark.slow),
+        pytest.param(".jpg", "RGB", 64, False, marks=pytest.mark.slow),
     ],
 )
 def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
-    suffix: str, mode: str, tile: int, tmp_path: Path, upscaler: Upscaler
+    suffix: str, mode: str, tile: int, is_masked: bool, tmp_path: Path, upscaler: Upscaler
 ) -> None:
     source = _picture(tmp_path / "in.png", mode)
+    mask = None
+    if is_masked:
+        mask = tmp_path / "mask.png"
+        Image.fromarray(np.random.default_rng(1).integers(0, 256, (7, 5), np.uint8)).save(mask)
     request = UpscaleRequest(
         source,
         output_format=format_of(Path(f"a{suffix}")),
         hdr_boost=3.0,
+        boost_mask=mask,
         fractality=1.2,
         model="own.pth",
         tile=tile,
@@ -76,6 +83,7 @@ def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
         source,
         tmp_path / f"api{suffix}",
         hdr_boost=3.0,
+        boost_mask=mask,
         fractality=1.2,
         model="own.pth",
         tile=tile,

@@ -107,6 +107,26 @@ def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler:
     np.testing.assert_array_equal(np.asarray(whole.alpha), np.asarray(steps.alpha))
 
 
+@pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
+def test_a_mask_keeps_the_boost_from_where_it_is_black(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
+    source = _picture(tmp_path / "in.png", "RGB")
+    Image.fromarray(np.array([[0] * 5 + [255] * 5], np.uint8)).save(tmp_path / "mask.png")
+    request = UpscaleRequest(source, output_format="exr", hdr_boost=3.0, model="own.pth", tile=tile)
+    asked = {
+        "plain": replace(request, hdr_boost=1.0),
+        "boosted": request,
+        "masked": replace(request, boost_mask=tmp_path / "mask.png"),
+    }
+    for name, each in asked.items():
+        process(each, lambda _model: upscaler, tmp_path / f"{name}.exr")
+    plain, boosted, masked = (read_picture(tmp_path / f"{name}.exr").rgb for name in asked)
+    left, right = slice(0, 150), slice(250, 400)
+    np.testing.assert_array_equal(masked[:, left], plain[:, left])
+    np.testing.assert_array_equal(masked[:, right], boosted[:, right])
+    assert (boosted[:, left] != plain[:, left]).any()
+    assert (boosted[:, right] != plain[:, right]).any()
+
+
 def test_a_tile_of_a_master_is_one_even_beside_an_unfinished_job(tmp_path: Path, upscaler: Upscaler) -> None:
     source = _picture(tmp_path / "in.png", "RGB")
     dark = tmp_path / "dark.png"

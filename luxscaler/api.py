@@ -259,6 +259,7 @@ def preview(
     boost_mask: PictureFile | Picture | None = None,
     reference: PictureFile | Picture | None = None,
     tile_box: TileBox | None = None,
+    sdr: bool = False,
 ) -> Preview:
     """What `hdr_boost` does to a picture, on a copy of at most 1024 pixels a side; no network runs.
 
@@ -270,6 +271,7 @@ def preview(
         box=tile_box,
         hdr_boost=hdr_boost,
         boost_mask=boost_mask,
+        sdr=sdr,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
     )
     return preview_of(request)

@@ -246,7 +246,7 @@ def _write_preview(request: "UpscaleRequest", path: Path, target: Path | None, r
     made = preview_of(request)
     made.write(path)
     if target is None:  # else the run says them
-        say(made.sdr.source.notices)
+        say(made.before.source.notices)
     out.print(f"{path}: {made}", soft_wrap=True, markup=False)
 
 

@@ -34,10 +34,10 @@ LIFTED = 1.01
 class Preview:
     """A small copy of a picture before and after hdr_boost, and what became of its light."""
 
-    sdr: Picture
-    """Before, at most PREVIEW_SIDE a side, linear light."""
+    before: Picture
+    """At most PREVIEW_SIDE a side, linear light."""
     boosted: Picture
-    """After."""
+    """The same, expanded."""
     stops: FloatArray
     """(height, width) float32: log2 of the largest channel of `boosted`, 0 where that is not above 1."""
     above_white: float
@@ -49,7 +49,7 @@ class Preview:
 
     def sheet(self) -> Sheet:
         """The views side by side with words and a scale: (height, width, 3) uint8, sRGB."""
-        return draw_sheet(self.sdr, self.boosted, self.stops)
+        return draw_sheet(self.before, self.boosted, self.stops)
 
     def write(self, target: str | os.PathLike[str]) -> None:
         """Write the sheet as .png, .jpg or .webp. Raises InputError and ExportError; then no file appears."""
@@ -97,7 +97,7 @@ def _laid(file: PictureFile | Picture, request: UpscaleRequest, path: Path) -> R
     if limits is not None:
         header = read_header(file)
         limits = limits.for_pixels(header.width * header.height)
-    return decode_to_file(file, path, max_pixels=request.max_pixels, limits=limits)
+    return decode_to_file(file, path, max_pixels=request.max_pixels, limits=limits, sdr=request.sdr)
 
 
 def _measured(small: Picture, expansion: Expansion) -> Preview:
@@ -109,7 +109,7 @@ def _measured(small: Picture, expansion: Expansion) -> Preview:
     gain = after[seen & (before > 0.0)] / before[seen & (before > 0.0)]
     lifted = gain[gain >= LIFTED]
     return Preview(
-        sdr=small,
+        before=small,
         boosted=Picture(expanded, small.alpha, small.source),
         stops=np.log2(np.maximum(after, 1.0)),
         above_white=float((after[seen] > 1.0).mean()),

@@ -1,7 +1,7 @@
 """The picture that shows what hdr_boost does, before a run: four views of a small picture, and a scale.
 
-    SDR                 boosted, darker
-    SDR, as dark        false colours: stops above SDR white
+    before              boosted, darker
+    before, as dark     false colours: stops above SDR white
 
 The darker views are rolled off as SDR files are (io/sdr.py), so that highlights can be told apart; the map is
 grey where nothing rises above white.
@@ -35,23 +35,23 @@ _LEAST_WIDTH = 360
 """Pixels that the words of a view need; smaller pictures are enlarged by whole numbers."""
 
 
-def draw_sheet(sdr: Picture, boosted: Picture, stops: FloatArray) -> Sheet:
+def draw_sheet(before: Picture, boosted: Picture, stops: FloatArray) -> Sheet:
     """The four views side by side, with words, as 8-bit sRGB.
 
-    sdr, boosted: the picture before and after the expansion. stops: (h, w), how far each pixel is above SDR
+    before, boosted: the picture before and after the expansion. stops: (h, w), how far each pixel is above SDR
     white, 0 for what is not. What is transparent is shown over black.
     """
     peak = max(float(boosted.rgb.max()), 1.0)
     darker = math.log2(peak) / 2
     end = max(1, math.ceil(float(stops.max()) - 1e-3))
     views = (
-        ("SDR, as it is", _shown(sdr, 0.0)),
+        ("before", _shown(before, 0.0)),
         (f"boosted, {darker:.1f} stops darker", _shown(boosted, darker)),
-        (f"SDR, {darker:.1f} stops darker", _shown(sdr, darker)),
-        ("above SDR white, in stops", _map(sdr, stops, end)),
+        (f"before, {darker:.1f} stops darker", _shown(before, darker)),
+        ("above SDR white, in stops", _map(before, stops, end)),
     )
-    enlarge = max(1, min(math.ceil(_LEAST_WIDTH / sdr.width), _LEAST_WIDTH // sdr.height))
-    size = sdr.width * enlarge, sdr.height * enlarge
+    enlarge = max(1, min(math.ceil(_LEAST_WIDTH / before.width), _LEAST_WIDTH // before.height))
+    size = before.width * enlarge, before.height * enlarge
     width, line = max(size[0], _LEAST_WIDTH), max(16, size[0] // 32)
     gap, cell = line // 2, size[1] + 2 * line
     sheet = Image.new("RGB", (2 * width + 3 * gap, 2 * cell + 5 * line), _BACKGROUND)
@@ -87,9 +87,9 @@ def _shown(picture: Picture, darker: float) -> Sheet:
     return _codes(tone_map(light, float(light.max())))
 
 
-def _map(sdr: Picture, stops: FloatArray, end: int) -> Sheet:
+def _map(before: Picture, stops: FloatArray, end: int) -> Sheet:
     """Grey and dark where nothing is above white, else the colours of the scale."""
-    grey = encode_srgb(luminance(np.clip(_over_black(sdr), 0.0, 1.0).astype(np.float32))) * _GREY
+    grey = encode_srgb(luminance(np.clip(_over_black(before), 0.0, 1.0).astype(np.float32))) * _GREY
     coloured = colour_of(stops / end)
     return np.where(stops[..., None] > 0.0, coloured, np.rint(grey * 255)[..., None]).astype(np.uint8)
 

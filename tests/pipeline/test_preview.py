@@ -34,7 +34,7 @@ def test_the_values_are_those_of_expand() -> None:
     light = torch.from_numpy(picture.rgb)
     wanted = expand(light, 4.0, ToneStatistics.of(light)).numpy()
     made = luxscaler.preview(picture, 4.0)
-    np.testing.assert_array_equal(made.sdr.rgb, picture.rgb)
+    np.testing.assert_array_equal(made.before.rgb, picture.rgb)
     np.testing.assert_allclose(made.boosted.rgb, wanted, rtol=1e-6)
     pixels = wanted.reshape(-1, 3).astype(np.float64)
     above = [pixel for pixel in pixels if max(pixel) > 1.0]
@@ -73,8 +73,8 @@ def test_a_large_file_is_shown_small(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(preview_module, "PREVIEW_SIDE", 32)
     Image.fromarray(np.full((120, 90, 3), 188, np.uint8)).save(tmp_path / "in.png")
     made = luxscaler.preview(tmp_path / "in.png", 2.0)
-    assert made.sdr.rgb.shape == made.boosted.rgb.shape == (32, 24, 3)
-    np.testing.assert_allclose(made.sdr.rgb, 0.502886, rtol=1e-5)
+    assert made.before.rgb.shape == made.boosted.rgb.shape == (32, 24, 3)
+    np.testing.assert_allclose(made.before.rgb, 0.502886, rtol=1e-5)
     assert made.stops.shape == (32, 24)
 
 

@@ -42,9 +42,6 @@ class UpscaleRequest:
     """Where `source` sits in `reference`; None: searched."""
     output_format: str = "webp"
     hdr_boost: float = 1.0
-    boost_mask: PictureFile | Picture | None = None
-    """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
-    white is all of it, and in between the gain is gain^grey."""
     fractality: float = 1.0
     scale: float = 4.0
     model: str = "photo"
@@ -66,6 +63,9 @@ class UpscaleRequest:
     """Whether the SDR picture is read of a file that holds an HDR one too, by a gain map."""
     decode_limits: DecodeLimits | None = field(default_factory=DecodeLimits)
     """For the process that decodes the pictures (isolation/); None decodes in this one, without them."""
+    boost_mask: PictureFile | Picture | None = None
+    """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
+    white is all of it, and in between the gain is gain^grey."""
 
     def __post_init__(self) -> None:
         if self.output_format not in FORMATS:

@@ -38,8 +38,8 @@ _LEAST_WIDTH = 360
 def draw_sheet(before: Picture, boosted: Picture, stops: FloatArray) -> Sheet:
     """The four views side by side, with words, as 8-bit sRGB.
 
-    before, boosted: the picture before and after the expansion. stops: (h, w), how far each pixel is above SDR
-    white, 0 for what is not. What is transparent is shown over black.
+    before, boosted: the picture before and after the expansion. stops: (h, w), how far each pixel is above
+    SDR white, 0 for what is not. What is transparent is shown over black.
     """
     peak = max(float(boosted.rgb.max()), 1.0)
     darker = math.log2(peak) / 2

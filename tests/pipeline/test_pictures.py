@@ -31,7 +31,7 @@ def test_code_values_are_the_shares(dtype: type[np.unsignedinteger], tmp_path: P
     mask = read_mask(_request(tmp_path / "mask.png"))
     assert mask is not None
     np.testing.assert_allclose(mask.numpy(), codes / np.float32(top), atol=1e-5)
-    assert (mask[0, 0], mask[0, -1]) == (0.0, 1.0)
+    assert (float(mask[0, 0]), float(mask[0, -1])) == (0.0, 1.0)
 
 
 def test_floats_are_the_shares_themselves() -> None:

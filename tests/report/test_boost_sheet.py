@@ -24,7 +24,7 @@ def _flat(value: float) -> np.ndarray:
 
 
 def _code(light: float) -> int:
-    return round(255 * (1.055 * light ** (1 / 2.4) - 0.055))
+    return int(np.rint(255 * (1.055 * light ** (1 / 2.4) - 0.055)))
 
 
 def test_each_view_is_in_its_place() -> None:

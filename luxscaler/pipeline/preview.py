@@ -61,7 +61,7 @@ class Preview:
         gain = f"median gain of what is lifted ×{self.median_gain:.2f}"
         if self.median_gain == 1.0:
             gain = "nothing is lifted"
-        return f"{100 * self.above_white:.2g} % of the picture above SDR white, {light}, {gain}"
+        return f"{100 * self.above_white:.3g} % of the picture above SDR white, {light}, {gain}"
 
 
 def check_preview_path(path: Path) -> None:

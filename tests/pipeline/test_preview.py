@@ -49,9 +49,11 @@ def test_the_values_are_those_of_expand() -> None:
 
 def test_the_words() -> None:
     made = luxscaler.preview(_picture(), 4.0)
-    assert f"{100 * made.above_white:.2g} % of the picture above SDR white" in str(made)
+    assert f"{100 * made.above_white:.3g} % of the picture above SDR white" in str(made)
     assert f"highest {made.peak:.3g} ({made.peak * 203:.0f} cd/m²)" in str(made)
     assert f"median gain of what is lifted ×{made.median_gain:.2f}" in str(made)
+    bright = Picture(np.full((4, 4, 3), 3.0, np.float32))
+    assert str(luxscaler.preview(bright, 1.0)).startswith("100 % of the picture above SDR white, highest 3 (")
     nothing = luxscaler.preview(_picture(), 1.0)
     assert (nothing.above_white, nothing.median_gain) == (0.0, 1.0)
     assert "nothing is lifted" in str(nothing)

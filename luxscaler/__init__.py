@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from luxscaler import errors
 
 if TYPE_CHECKING:
-    from luxscaler.api import Model, expand, load_model, read, upscale, write
+    from luxscaler.api import Model, expand, load_model, preview, read, upscale, write
     from luxscaler.backends.choice import BackendOptions
     from luxscaler.geometry import TileBox
     from luxscaler.io.options import ExportOptions
     from luxscaler.options import DecodeLimits, UpscalerOptions
     from luxscaler.picture import Picture
+    from luxscaler.pipeline.preview import Preview
     from luxscaler.pipeline.result import Progress, Result
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "ExportOptions",
     "Model",
     "Picture",
+    "Preview",
     "Progress",
     "Result",
     "TileBox",
@@ -37,6 +39,7 @@ __all__ = [
     "errors",
     "expand",
     "load_model",
+    "preview",
     "read",
     "upscale",
     "write",
@@ -48,12 +51,14 @@ _HOMES = {
     "ExportOptions": "luxscaler.io.options",
     "Model": "luxscaler.api",
     "Picture": "luxscaler.picture",
+    "Preview": "luxscaler.pipeline.preview",
     "Progress": "luxscaler.pipeline.result",
     "Result": "luxscaler.pipeline.result",
     "TileBox": "luxscaler.geometry",
     "UpscalerOptions": "luxscaler.options",
     "expand": "luxscaler.api",
     "load_model": "luxscaler.api",
+    "preview": "luxscaler.api",
     "read": "luxscaler.api",
     "upscale": "luxscaler.api",
     "write": "luxscaler.api",

@@ -25,6 +25,8 @@ from luxscaler.masters.upscale import upscale_picture
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
 from luxscaler.pipeline.output import check_path, format_of, usable_exif
+from luxscaler.pipeline.pictures import mask_of
+from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.pipeline.stages import read_sources, render_sources
@@ -46,6 +48,7 @@ def upscale(
     scale: float = 4.0,
     model: str | os.PathLike[str] = "photo",
     hdr_boost: float = 1.0,
+    boost_mask: PictureFile | Picture | None = None,
     fractality: float = 1.0,
     output_format: str | None = None,
     export_options: ExportOptions = _DEFAULT_EXPORT,
@@ -68,15 +71,16 @@ def upscale(
 ) -> Result:
     """Upscale a picture of any size and write the result at `target`, as `luxscaler upscale` does.
 
-    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or the
-    path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest highlight
-    reaches, 1.0 = SDR white. fractality: detail, 0 to 2, 1 is neutral. output_format: by the suffix of
-    `target` if not given. reference, tile_box: the master that `source` is one tile of, and where it sits.
-    self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR picture of a file
-    whose gain map makes an HDR one of it. tile, overlap: how a large picture is
-    cut, in source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that
-    runs here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page
-    that compares before and after. fetch: bring the model's weights if they are absent.
+    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or
+    the path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
+    highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
+    hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
+    by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
+    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR
+    picture of a file whose gain map makes an HDR one of it. tile, overlap: how a large picture is cut, in
+    source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that runs
+    here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that
+    compares before and after. fetch: bring the model's weights if they are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.
@@ -93,6 +97,7 @@ def upscale(
         box=tile_box,
         output_format=output_format or format_of(path),
         hdr_boost=hdr_boost,
+        boost_mask=boost_mask,
         fractality=fractality,
         scale=scale,
         model=model,
@@ -247,17 +252,46 @@ def write(
     )
 
 
-def expand(picture: Picture, boost: float, *, like: Picture | None = None) -> Picture:
+def preview(
+    source: PictureFile | Picture,
+    hdr_boost: float,
+    *,
+    boost_mask: PictureFile | Picture | None = None,
+    reference: PictureFile | Picture | None = None,
+    tile_box: TileBox | None = None,
+    sdr: bool = False,
+) -> Preview:
+    """What `hdr_boost` does to a picture, on a copy of at most 1024 pixels a side; no network runs.
+
+    Arguments as in `upscale`. Raises InputError and its kin.
+    """
+    request = UpscaleRequest(
+        source,
+        reference=reference,
+        box=tile_box,
+        hdr_boost=hdr_boost,
+        boost_mask=boost_mask,
+        sdr=sdr,
+        max_pixels=DEFAULT_MAX_MASTER_PIXELS,
+    )
+    return preview_of(request)
+
+
+def expand(
+    picture: Picture, boost: float, *, like: Picture | None = None, boost_mask: Picture | None = None
+) -> Picture:
     """The picture with its dynamic range expanded: the strongest highlight goes from SDR white to `boost`.
 
     boost: 1 (none) to 49. like: the picture whose tones decide the curve, e.g. the one that `picture` was
     upscaled from; with it the pixels are those that `luxscaler.upscale` writes. None: `picture` itself. What
-    is below the knee stays bit for bit. Raises InputError for a boost out of range.
+    is below the knee stays bit for bit. boost_mask: as in `upscale`. Raises InputError for a boost out of
+    range and for a picture that is no mask.
     """
     check_boost(boost)
+    mask = None if boost_mask is None else mask_of(boost_mask)
     tones = torch.from_numpy(visible(sample(picture if like is None else like)).rgb)
     statistics = ToneStatistics.of(tones)
     light = torch.from_numpy(picture.rgb)
-    expanded = expand_whole(light, Expansion(boost, statistics), in_place=False)
+    expanded = expand_whole(light, Expansion(boost, statistics, mask=mask), in_place=False)
     source = replace(picture.source, estimated_range=picture.source.estimated_range or boost > 1.0)
     return replace(picture, rgb=expanded.numpy(), source=source)

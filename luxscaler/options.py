@@ -1,6 +1,6 @@
 """What can be chosen about a run, as frozen values that check themselves. No PyTorch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luxscaler.errors import InputError
 
@@ -11,6 +11,8 @@ DEFAULT_MAX_PIXELS = 150_000_000
 """Largest picture read unless the caller says otherwise: 150 megapixels, 1.8 GB as float32 RGB."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+_DECODED_PIXELS_PER_SECOND = 2e6
+"""Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
 DEFAULT_OVERLAP = 128
 """Source pixels: near seams above 55 dB to the untiled pass on every picture tried (docs/experiments.md)."""
 
@@ -41,6 +43,10 @@ class DecodeLimits:
             raise InputError(
                 f"decode limits must be above 0, got {self.seconds} s and {self.memory_bytes} bytes"
             )
+
+    def for_pixels(self, pixels: int) -> "DecodeLimits":
+        """The limits with more time, for a picture of hundreds of megapixels that is laid on disk."""
+        return replace(self, seconds=self.seconds + pixels / _DECODED_PIXELS_PER_SECOND)
 
 
 @dataclass(frozen=True)

@@ -48,22 +48,29 @@ def _digest(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "mode", "tile"),
+    ("suffix", "mode", "tile", "is_masked"),
     [
-        (".exr", "RGBA", 1024),
-        (".png", "RGBA", 64),
-        pytest.param(".jpg", "RGB", 1024, marks=pytest.mark.slow),
-        pytest.param(".jpg", "RGB", 64, marks=pytest.mark.slow),
+        (".exr", "RGBA", 1024, False),
+        (".png", "RGBA", 64, False),
+        (".exr", "RGB", 1024, True),
+        (".exr", "RGB", 64, True),
+        pytest.param(".jpg", "RGB", 1024, False, marks=pytest.mark.slow),
+        pytest.param(".jpg", "RGB", 64, False, marks=pytest.mark.slow),
     ],
 )
 def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
-    suffix: str, mode: str, tile: int, tmp_path: Path, upscaler: Upscaler
+    suffix: str, mode: str, tile: int, is_masked: bool, tmp_path: Path, upscaler: Upscaler
 ) -> None:
     source = _picture(tmp_path / "in.png", mode)
+    mask = None
+    if is_masked:
+        mask = tmp_path / "mask.png"
+        Image.fromarray(np.random.default_rng(1).integers(0, 256, (7, 5), np.uint8)).save(mask)
     request = UpscaleRequest(
         source,
         output_format=format_of(Path(f"a{suffix}")),
         hdr_boost=3.0,
+        boost_mask=mask,
         fractality=1.2,
         model="own.pth",
         tile=tile,
@@ -76,6 +83,7 @@ def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
         source,
         tmp_path / f"api{suffix}",
         hdr_boost=3.0,
+        boost_mask=mask,
         fractality=1.2,
         model="own.pth",
         tile=tile,
@@ -97,6 +105,26 @@ def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler:
     whole, steps = (read_picture(tmp_path / f"{name}.exr") for name in ("whole", "steps"))
     np.testing.assert_array_equal(whole.rgb, steps.rgb)
     np.testing.assert_array_equal(np.asarray(whole.alpha), np.asarray(steps.alpha))
+
+
+@pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
+def test_a_mask_keeps_the_boost_from_where_it_is_black(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
+    source = _picture(tmp_path / "in.png", "RGB")
+    Image.fromarray(np.array([[0] * 5 + [255] * 5], np.uint8)).save(tmp_path / "mask.png")
+    request = UpscaleRequest(source, output_format="exr", hdr_boost=3.0, model="own.pth", tile=tile)
+    asked = {
+        "plain": replace(request, hdr_boost=1.0),
+        "boosted": request,
+        "masked": replace(request, boost_mask=tmp_path / "mask.png"),
+    }
+    for name, each in asked.items():
+        process(each, lambda _model: upscaler, tmp_path / f"{name}.exr")
+    plain, boosted, masked = (read_picture(tmp_path / f"{name}.exr").rgb for name in asked)
+    left, right = slice(0, 150), slice(250, 400)
+    np.testing.assert_array_equal(masked[:, left], plain[:, left])
+    np.testing.assert_array_equal(masked[:, right], boosted[:, right])
+    assert (boosted[:, left] != plain[:, left]).any()
+    assert (boosted[:, right] != plain[:, right]).any()
 
 
 def test_a_tile_of_a_master_is_one_even_beside_an_unfinished_job(tmp_path: Path, upscaler: Upscaler) -> None:

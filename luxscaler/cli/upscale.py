@@ -31,9 +31,24 @@ _FILE, _WHERE = "The file", "Where tiles run"
 def upscale(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A picture; formats are told by content.")],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Result: .exr, .tiff, .png, .webp, .avif, .jxl or .jpg.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="OUT",
+            help="Result: .exr, .tiff, .png, .webp, .avif, .jxl or .jpg. May be left out beside --preview.",
+            show_default=False,
+        ),
+    ] = None,
     hdr_boost: Annotated[float, typer.Option(help="Multiplier of dynamic range, 1 to 49; 1 is none.")] = 1.0,
+    boost_mask: Annotated[
+        Path | None,
+        typer.Option(help="A grey picture over IN: where it is black, --hdr-boost changes nothing."),
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            help="First show --hdr-boost on a small copy, as .png, .jpg or .webp; without OUT, only that."
+        ),
+    ] = None,
     fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
     scale: Annotated[float, typer.Option(help="Output size / input size, 1 to 8.")] = 4.0,
     model: Annotated[
@@ -142,6 +157,8 @@ def upscale(
     ] = 60.0,
 ) -> None:
     """Upscale `source` and write `target`. Long, because typer reads the options from the signature."""
+    if target is None and preview is None:
+        raise typer.BadParameter("give OUT, or --preview FILE to see what --hdr-boost does", param_hint="OUT")
     with one_line_errors():
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 
@@ -158,8 +175,9 @@ def upscale(
             source,
             reference=reference,
             box=TileBox.parse(tile_box) if tile_box else None,
-            output_format=output_format or format_of(target),
+            output_format=output_format or ("exr" if target is None else format_of(target)),
             hdr_boost=hdr_boost,
+            boost_mask=boost_mask,
             fractality=fractality,
             scale=scale,
             model=model,
@@ -179,6 +197,10 @@ def upscale(
             sdr=sdr,
             decode_limits=DecodeLimits(seconds=decode_seconds),
         )
+        if preview is not None:
+            _write_preview(request, preview, target, report)
+        if target is None:
+            return
         network = UpscalerOptions(device=device, precision=precision)
         where = BackendOptions(
             backend,
@@ -207,6 +229,25 @@ def upscale(
         result = _run(request, target, where, options)
         say(result.notices)
         out.print(_summary(result), soft_wrap=True, markup=False)
+
+
+def _write_preview(request: "UpscaleRequest", path: Path, target: Path | None, report: Path | None) -> None:
+    """Before any network is loaded."""
+    from luxscaler.errors import InputError  # noqa: PLC0415
+    from luxscaler.pipeline.preview import check_preview_path, preview_of  # noqa: PLC0415
+
+    if target is None and report is not None:
+        raise InputError("--report compares IN and OUT, and no OUT was given")
+    others = {"IN": request.source, "OUT": target, "--boost-mask": request.boost_mask, "--report": report}
+    for name, other in (*others.items(), ("--reference", request.reference)):
+        if isinstance(other, Path) and path.resolve() == other.resolve():
+            raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
+    check_preview_path(path)
+    made = preview_of(request)
+    made.write(path)
+    if target is None:  # else the run says them
+        say(made.before.source.notices)
+    out.print(f"{path}: {made}", soft_wrap=True, markup=False)
 
 
 def _summary(result: "Result") -> str:

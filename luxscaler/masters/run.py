@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from luxscaler.backends.base import Backend, Ledger, MasterContext, Tile, TileOutput
 from luxscaler.errors import TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
@@ -38,6 +40,8 @@ class Master:
     picture: LinearFile
     reference: Picture | None
     statistics: ToneStatistics
+    mask: Tensor | None = None
+    """As in tiling.assembly.Expansion."""
 
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
@@ -114,7 +118,7 @@ class Run:
         return Assembler(
             master.plan,
             self._job.tile,
-            Expansion(master.request.boost, master.statistics),
+            Expansion(master.request.boost, master.statistics, mask=master.mask),
             take,
             has_alpha=master.picture.has_alpha,
         )

@@ -27,9 +27,9 @@ from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
-from luxscaler.options import DecodeLimits
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.output import check_output, check_path, output_file
+from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.pipeline.stages import cuts_of, process
@@ -39,8 +39,6 @@ from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
 
 _FLOAT = 4
-_DECODED_PIXELS_PER_SECOND = 2e6
-"""Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
 _CONTAINERS = ("cog", "replicate")
 """Backends whose tiles the container upscales; a tile without a reference is its own reference there."""
 DEFAULT_RUN = RunOptions()
@@ -187,27 +185,22 @@ def _run(
     progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> Result:
+    mask = read_mask(request)  # before the work: it may be no mask
+    limits = request.decode_limits
     picture = lay_out(
         request.source,
         job,
         max_pixels=request.max_pixels,
-        limits=_patient(request.decode_limits, cuts),
+        limits=None if limits is None else limits.for_pixels(cuts.width * cuts.height),
         sdr=request.sdr,
     )
-    master = _master(request, target, cuts, picture)
+    master = replace(_master(request, target, cuts, picture), mask=mask)
     try:
         result = Run(master, backend, job, options, progress, stop).to_file()
     except StoppedError:
         raise StoppedError(_stopped(job)) from None
     job.remove()
     return result
-
-
-def _patient(limits: DecodeLimits | None, cuts: Plan) -> DecodeLimits | None:
-    """The limits, with more time for a picture of hundreds of megapixels."""
-    if limits is None:
-        return None
-    return replace(limits, seconds=limits.seconds + cuts.width * cuts.height / _DECODED_PIXELS_PER_SECOND)
 
 
 def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:

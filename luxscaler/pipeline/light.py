@@ -30,6 +30,8 @@ class Sources:
     statistics: ToneStatistics
     """Of the reference; only the peak, where the range is not expanded."""
     timings: dict[str, float] = field(default_factory=dict)
+    mask: torch.Tensor | None = None
+    """(h, w) float32 in [0, 1] over the whole of it: shares of the log gain of hdr_boost."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Pi
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
         shows_both = request.output_format == "jpg"
         sdr = rgb if shows_both else None
-        rgb = expand_whole(rgb, Expansion(request.boost, sources.statistics, box), in_place=not shows_both)
+        expansion = Expansion(request.boost, sources.statistics, box, sources.mask)
+        rgb = expand_whole(rgb, expansion, in_place=not shows_both)
         peak = float(rgb.max())  # on the device, where it is a small part of what it is on the host
     with clock.stage("transfer"):
         pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
@@ -99,7 +102,7 @@ def _in_tiles(
     assembler = Assembler(
         cuts,
         tiles.__getitem__,
-        Expansion(request.boost, sources.statistics),
+        Expansion(request.boost, sources.statistics, mask=sources.mask),
         rows.take,
         has_alpha=sources.picture.has_alpha,
     )

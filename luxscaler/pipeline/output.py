@@ -61,6 +61,8 @@ def output_file(
         "hdr_boost": float(request.hdr_boost),
         "fractality": float(request.fractality),
     }
+    if request.boost_mask is not None and request.expands:
+        metadata["boost_mask"] = "applied"
     if request.box is not None:
         metadata["tile_box"] = str(request.box)
     if len(cuts) > 1:

@@ -63,6 +63,9 @@ class UpscaleRequest:
     """Whether the SDR picture is read of a file that holds an HDR one too, by a gain map."""
     decode_limits: DecodeLimits | None = field(default_factory=DecodeLimits)
     """For the process that decodes the pictures (isolation/); None decodes in this one, without them."""
+    boost_mask: PictureFile | Picture | None = None
+    """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
+    white is all of it, and in between the gain is gain^grey."""
 
     def __post_init__(self) -> None:
         if self.output_format not in FORMATS:
@@ -71,6 +74,10 @@ class UpscaleRequest:
         if self.box is not None and self.reference is None:
             raise InputError("tile_box says where the tile sits in a global_reference, and none was given")
         check_boost(self.hdr_boost)
+        if self.boost_mask is not None and self.hdr_boost == 1.0:
+            raise InputError("boost_mask says where hdr_boost applies, and hdr_boost is 1: give more than 1")
+        if self.boost_mask is not None and self.reference is not None and self.box is None:
+            raise InputError("boost_mask is of the whole reference: say where the tile sits, by tile_box")
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
 

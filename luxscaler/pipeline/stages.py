@@ -10,21 +10,20 @@ next is on it. A picture larger than a tile is cut and put together as a master 
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from luxscaler.errors import InputError, PictureTooLargeError
+from luxscaler.errors import PictureTooLargeError
 from luxscaler.geometry import WHOLE
 from luxscaler.hdr.expand import ToneStatistics, white_of
-from luxscaler.io.read import read_picture
 from luxscaler.io.write import check_picture
-from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.light import Light, Sources, light_of
 from luxscaler.pipeline.output import check_path, output_file, usable_exif, write_whole
-from luxscaler.pipeline.request import PictureFile, UpscaleRequest
+from luxscaler.pipeline.pictures import read_mask, read_named
+from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
@@ -72,11 +71,12 @@ def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "referen
     """
     clock = Stopwatch(torch.device("cpu"))
     with clock.stage("decode"):
-        picture = _read(request.source, request, names[0])
-        given = None if request.reference is None else _read(request.reference, request, names[1])
+        picture = read_named(request.source, request, names[0])
+        given = None if request.reference is None else read_named(request.reference, request, names[1])
+        mask = read_mask(request)
     cuts = cuts_of(request, picture.width, picture.height)
     _check_size(request, cuts, picture)
-    return look_at(request, picture, given, cuts, clock)
+    return replace(look_at(request, picture, given, cuts, clock), mask=mask)
 
 
 def look_at(
@@ -145,19 +145,6 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
         progress=Progress(tiles, tiles, seconds=seconds),
         extra=finished.cuts.extra,
     )
-
-
-def _read(file: PictureFile | Picture, request: UpscaleRequest, name: str) -> Picture:
-    if isinstance(file, Picture):
-        return file
-    try:
-        if request.decode_limits is None:
-            return read_picture(file, max_pixels=request.max_pixels, sdr=request.sdr)
-        return read_picture_isolated(
-            file, max_pixels=request.max_pixels, limits=request.decode_limits, sdr=request.sdr
-        )
-    except InputError as error:
-        raise type(error)(f"{name}: {error}" if name else str(error)) from error
 
 
 def cuts_of(request: UpscaleRequest, width: int, height: int) -> Plan:

@@ -9,17 +9,20 @@ fixed: the same tiles give the same bytes. The range is expanded here and not in
 the whole picture.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from luxscaler.errors import InputError
 from luxscaler.geometry import WHOLE, Span, TileBox
 from luxscaler.hdr.dequantize import RADIUS
 from luxscaler.hdr.expand import ToneStatistics, expand
+from luxscaler.hdr.mask import mask_at, masked, reduced_mask
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling.tiled import weights
@@ -93,6 +96,19 @@ class Expansion:
     statistics: ToneStatistics
     box: TileBox | None = WHOLE
     """Where the picture sits in the one that the statistics are of; None: not known."""
+    mask: Tensor | None = None
+    """(h, w) float32 in [0, 1] over all of that one: the gain becomes gain^mask. Needs the box."""
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and self.box is None:
+            raise InputError("boost_mask: it is not known where in it the picture sits; give tile_box")
+
+    def for_size(self, height: int, width: int) -> "Expansion":
+        """The same, with a mask that is no finer than a picture of that size."""
+        if self.mask is None or self.box is None:
+            return self
+        whole = math.ceil(height / self.box.height), math.ceil(width / self.box.width)
+        return replace(self, mask=reduced_mask(self.mask, *whole))
 
 
 class Assembler:
@@ -110,7 +126,7 @@ class Assembler:
         """tile_of: the upscaled tile of a number. take: gets every strip, in order."""
         self._plan = plan
         self._tile_of = tile_of
-        self._expansion = expansion
+        self._expansion = expansion.for_size(plan.output_height, plan.output_width)
         self._take = take
         self._has_alpha = has_alpha
         self._next = 0
@@ -195,10 +211,11 @@ def expand_whole(rgb: Tensor, expansion: Expansion, *, in_place: bool) -> Tensor
     """
     height, width = rgb.shape[:2]
     step = strip_rows(width)
-    if rgb.device.type != "cpu":
+    if rgb.device.type != "cpu" and expansion.mask is None:
         return expand(rgb, expansion.boost, expansion.statistics, expansion.box, in_place=in_place)
     if expansion.boost == 1.0:
         return rgb
+    expansion = expansion.for_size(height, width)
     out = rgb if in_place else torch.empty_like(rgb)
     above = rgb[:0]
     for top in range(0, height, step):
@@ -220,7 +237,10 @@ def _expanded(rgb: Tensor, top: int, height: int, how: Expansion) -> Tensor:
     box = how.box
     if box is not None:
         box = TileBox(box.x, box.y + top / height * box.height, box.width, rgb.shape[0] / height * box.height)
-    return expand(rgb, how.boost, how.statistics, box)
+    expanded = expand(rgb, how.boost, how.statistics, box)
+    if how.mask is None or box is None or expanded is rgb:
+        return expanded
+    return masked(rgb, expanded, mask_at(how.mask, box, *rgb.shape[:2]).to(rgb.device))
 
 
 def _weights(index: int, cuts: tuple[Span, ...]) -> FloatArray:

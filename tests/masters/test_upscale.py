@@ -104,6 +104,22 @@ def test_formats_that_are_encoded_as_a_whole(picture: Path, tmp_path: Path, suff
     assert read_picture(result.path).rgb.shape == (600, 800, 3)
 
 
+def test_a_mask_goes_along_with_any_backend(picture: Path, tmp_path: Path) -> None:
+    Image.new("L", (8, 8), 0).save(tmp_path / "black.png")
+    make(picture, tmp_path / "plain.exr")
+    make(picture, tmp_path / "black.exr", hdr_boost=4.0, boost_mask=tmp_path / "black.png")
+    plain, black = (read_picture(tmp_path / f"{name}.exr").rgb for name in ("plain", "black"))
+    np.testing.assert_array_equal(plain, black)
+
+
+def test_what_is_no_mask_is_said_before_any_tile(picture: Path, tmp_path: Path) -> None:
+    backend = FakeBackend()
+    with pytest.raises(InputError, match="boost_mask is coloured"):
+        make(picture, tmp_path / "out.exr", backend, hdr_boost=4.0, boost_mask=picture)
+    assert backend.calls == []
+    assert not (tmp_path / "out.exr").exists()
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.25, 8.0])
 def test_any_scale_gives_the_exact_size(picture: Path, tmp_path: Path, scale: float) -> None:
     result = make(picture, tmp_path / "out.exr", scale=scale, tile=160, overlap=8)

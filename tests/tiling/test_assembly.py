@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luxscaler.errors import ExportError, StoppedError
+from luxscaler.errors import ExportError, InputError, StoppedError
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.tiling import assembly
-from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory
+from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory, expand_whole
 from luxscaler.tiling.plan import Plan, plan
 
 SCALE = 2
@@ -209,3 +209,33 @@ def test_an_error_of_the_work_ends_the_thread_and_is_the_one_that_is_raised() ->
     with pytest.raises(ZeroDivisionError), Writer(rows, lambda _: False, threading.Event()):
         raise ZeroDivisionError
     assert "rows" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("mask_size", [(5, 9), (900, 700)], ids=["coarse", "fine"])
+def test_a_mask_is_the_same_over_tiles_and_the_whole(mask_size: tuple[int, int]) -> None:
+    picture = scene(200, 150)
+    one, several = (plan(150, 200, scale=SCALE, tile=tile) for tile in (256, 64))
+    mask = torch.rand(mask_size, generator=torch.Generator().manual_seed(6))
+    light = torch.from_numpy(repeated(picture.rgb))
+    expansion = Expansion(4.0, ToneStatistics.of(light), WHOLE, mask)
+    whole = expand_whole(light, expansion, in_place=False).numpy()
+    np.testing.assert_array_equal(np.concatenate(assembled(picture, one, expansion=expansion).rgb), whole)
+    tiles = np.concatenate(assembled(picture, several, expansion=expansion).rgb)
+    np.testing.assert_allclose(tiles, whole, rtol=1e-4)
+    assert (whole != expand(light, 4.0, expansion.statistics).numpy()).any()
+
+
+def test_masks_of_ones_and_zeros_change_no_bit() -> None:
+    light = torch.from_numpy(scene(90, 70).rgb)
+    statistics = ToneStatistics.of(light)
+    full = expand_whole(light, Expansion(4.0, statistics), in_place=False)
+    for value, wanted in ((1.0, full), (0.0, light)):
+        expansion = Expansion(4.0, statistics, WHOLE, torch.full((3, 3), value))
+        for in_place in (False, True):
+            made = expand_whole(light.clone(), expansion, in_place=in_place)
+            assert torch.equal(made, wanted)
+
+
+def test_a_mask_without_a_place_is_an_error() -> None:
+    with pytest.raises(InputError, match="give tile_box"):
+        Expansion(2.0, ToneStatistics(1.0), None, torch.ones(2, 2))

@@ -34,10 +34,15 @@ START = -3.0
 
 
 class GainNetwork(nn.Module):
-    """(B, MAP_PLANES, CELLS, CELLS), (B, STATISTICS), (B,) → (B, knots, REGIONS, REGIONS) shares in [0, 1)."""
+    """(B, MAP_PLANES, CELLS, CELLS), (B, STATISTICS), (B,) → (B, knots, REGIONS, REGIONS) shares in [0, 1).
 
-    def __init__(self) -> None:
+    dropout: the probability of each part of the whole's description to be left out in training; planes of the
+    map are left out half as often.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         steps = len(KNOT_CODES) - 1
         self.down1 = nn.Conv2d(MAP_PLANES + 1, 24, 3, 2, 1)
         self.down2 = nn.Conv2d(24, WIDTH, 3, 2, 1)
@@ -63,11 +68,12 @@ class GainNetwork(nn.Module):
         """Shares at the knots: 0 at the first, not falling along dim 1."""
         boost = log_boost - USUAL_LOG_BOOST
         plane = boost[:, None, None, None].expand(-1, 1, CELLS, CELLS)
-        near = F.silu(self.down2(F.silu(self.down1(torch.cat([cells - USUAL_CODE, plane], 1)))))
-        wide = F.silu(self.down3(near))
+        near = self._map(self.down2, self._map(self.down1, torch.cat([cells - USUAL_CODE, plane], 1)))
+        wide = self._map(self.down3, near)
         widest = F.silu(self.down4(wide))
-        seen = [statistics, boost[:, None], widest.mean((2, 3)), widest.amax((2, 3))]
-        whole = F.silu(self.whole2(F.silu(self.whole1(torch.cat(seen, 1)))))
+        seen = torch.cat([statistics, boost[:, None], widest.mean((2, 3)), widest.amax((2, 3))], 1)
+        whole = F.silu(self.whole1(F.dropout(seen, self.dropout, self.training)))
+        whole = F.dropout(F.silu(self.whole2(whole)), self.dropout, self.training)
         wide_up = F.interpolate(self.up(wide), scale_factor=2, mode="bilinear", align_corners=False)
         regions = near + wide_up + self.whole_to_regions(whole)[..., None, None]
         regions = regions + F.silu(self.mix1(F.silu(regions)))
@@ -75,6 +81,9 @@ class GainNetwork(nn.Module):
         steps = F.softplus(self.to_steps(regions) + self.whole_to_steps(whole)[..., None, None])
         shares = 1.0 - torch.exp(-steps.cumsum(1))
         return torch.cat([torch.zeros_like(shares[:, :1]), shares], 1)
+
+    def _map(self, layer: nn.Conv2d, planes: Tensor) -> Tensor:
+        return F.dropout2d(F.silu(layer(planes)), self.dropout / 2, self.training)
 
     @torch.inference_mode()
     def shares_of(self, analysis: Analysis, boost: float) -> Tensor:

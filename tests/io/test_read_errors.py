@@ -220,18 +220,6 @@ def test_unsupported_exr_layouts_are_named() -> None:
     assert "channel RY at every (1, 1) pixels" in message(exr({"Y": plane, "RY": plane, "BY": plane}))
 
 
-def test_exr_with_several_parts(tmp_path: Path) -> None:
-    plane = np.zeros((4, 4), np.float32)
-    path = tmp_path / "parts.exr"
-    parts = [
-        OpenEXR.Part({"name": name, "type": OpenEXR.scanlineimage}, {"Y": plane})
-        for name in ("left", "right")
-    ]
-    with OpenEXR.File(parts) as file:
-        file.write(str(path))
-    assert message(path).startswith("parts.exr is an EXR of 2 parts (left, right)")
-
-
 def test_unsupported_tiff_layouts_are_named() -> None:
     assert "CIELAB" in message(tiff(RGB8, photometric="cielab"))
     assert "int16" in message(tiff(RGB8.astype(np.int16), photometric="rgb"))

@@ -1,7 +1,7 @@
 """Files through OpenImageIO, by a reader that is named: what it takes for another format is refused.
 
-OpenImageIO opens names, so the stream is given one: on Linux that of an open file of the process, in memory if
-need be; elsewhere that of a temporary copy. It is imported late: only the decoding process needs it.
+OpenImageIO opens names, so the stream is given one: on Linux that of an open file of the process, in memory
+if need be; elsewhere that of a temporary copy. It is imported late: only the decoding process needs it.
 """
 
 import os
@@ -90,7 +90,7 @@ def opened(stream: BinaryIO, reader: str, *, subimage: int = 0) -> Iterator[Open
 
 
 def one_line(error: str) -> str:
-    """A message of OpenImageIO without the name under which the file was opened, which means nothing to users."""
+    """A message of OpenImageIO without the name under which the file was opened."""
     return " ".join(_OPENED.sub("", error).split())[:_MAX_MESSAGE]
 
 

@@ -195,7 +195,19 @@ def one_line_errors(name: str) -> Iterator[None]:
         raise type(error)(f"{name} {error}") from error.__cause__
     # Pillow alone raises eight kinds; a damaged file must never end the program, so all are caught.
     except Exception as error:
-        raise PictureError(f"{name} cannot be read, it may be damaged: {_one_line(error)}") from error
+        raise PictureError(f"{name} cannot be read, it may be damaged: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What a library says; a generic word for what only its authors understand, such as "list index out of
+    range".
+    """
+    speaks = isinstance(error, (OSError, SyntaxError, EOFError)) or type(error) is RuntimeError
+    speaks = speaks or type(error).__module__.partition(".")[0] in ("imagecodecs", "tifffile", "rawpy")
+    text = _one_line(error)
+    if not speaks or len(str(error)) < _SHORTEST_MESSAGE:
+        return "its parts do not fit each other"
+    return text
 
 
 def _one_line(error: Exception) -> str:

@@ -27,9 +27,7 @@ def with_properties(data: bytes, change: Callable[[list[tuple[bytes, bytes]]], b
 
     def made(moved: int) -> bytes:
         moved_iloc = iloc_body((item, at + moved, size) for item, (_, at, size) in places.items())
-        return meta[:4] + b"".join(
-            box(name, moved_iloc if name == b"iloc" else body) for name, body in parts
-        )
+        return meta[:4] + b"".join(box(name, moved_iloc if name == b"iloc" else body) for name, body in parts)
 
     new = made(len(made(0)) - len(meta))
     return b"".join(box(name, new if name == b"meta" else body) for name, body in tops)

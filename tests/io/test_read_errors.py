@@ -221,8 +221,6 @@ def test_unsupported_exr_layouts_are_named() -> None:
 
 
 def test_unsupported_tiff_layouts_are_named() -> None:
-    assert "CIELAB" in message(tiff(RGB8, photometric="cielab"))
-    assert "int16" in message(tiff(RGB8.astype(np.int16), photometric="rgb"))
     wide = tiff(np.zeros((4, 4, 40), np.uint8), photometric="rgb", planarconfig="contig")
     assert "40 channels" in message(wide)
 

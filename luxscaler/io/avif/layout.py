@@ -19,7 +19,7 @@ _ENTRY_LIMITS = (0x7F, 0x7FFF)
 
 
 def clean_aperture(body: bytes | None, width: int, height: int) -> tuple[Rectangle, tuple[str, ...]]:
-    """What a clap box leaves of a picture, in whole pixels; all of it, with a notice, where it makes no sense."""
+    """What a clap box leaves of a picture; all of it, with a notice, where that is not whole pixels in it."""
     whole = (0, 0, width, height)
     if body is None:
         return whole, ()
@@ -70,7 +70,9 @@ def for_libavif(data: bytes) -> bytes:
 
 def _meta(body: bytes) -> bytes:
     """A meta box's body, as long as before: what merging ipma boxes saves becomes a free box."""
-    content = b"".join(box(name, _merged(part) if name == b"iprp" else part) for name, part in boxes(body[4:]))
+    content = b"".join(
+        box(name, _merged(part) if name == b"iprp" else part) for name, part in boxes(body[4:])
+    )
     room = len(body) - 4 - len(content)
     if room == 0:
         return body[:4] + content
@@ -103,7 +105,7 @@ def _merged(body: bytes) -> bytes:
 
 
 def _entries(body: bytes) -> dict[int, list[tuple[int, int]]]:
-    """Of an ipma box, item number to entries with the flag that says whether they are essential, and without."""
+    """Of an ipma box, item number to entries, each as stored and as the number of its property."""
     mask = _ENTRY_LIMITS[body[3] & 1]
     return {
         item: [(entry, entry & mask) for entry in entries]

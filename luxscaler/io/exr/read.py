@@ -1,8 +1,8 @@
 """OpenEXR: R, G, B, A or Y, A or Y, RY, BY, A of one flat part, as float32.
 
 The picture is the display window; the data window is laid into it, and what it does not cover is black
-(transparent, if there is alpha), as the format defines. Of several parts the first with such channels is read.
-Deep files and those with layers only are refused by name. OpenEXR prints what it finds wrong with a damaged
+(transparent, if there is alpha), as the format defines. Of several parts the first such one is read. Deep
+files and those with layers only are refused by name. OpenEXR prints what it finds wrong with a damaged
 file on standard error before it raises; its Python binding has no switch for that.
 """
 

@@ -18,19 +18,21 @@ from typing import BinaryIO
 
 import imagecodecs
 
-from luxscaler.errors import PictureError, PictureTooLargeError
-from luxscaler.io import heic, radiance, raw, webp
+from luxscaler.errors import PictureError
+from luxscaler.io import bmp, heic, netpbm, other, radiance, raw, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr import read as exr
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
+from luxscaler.io.limits import check_limits, pixels_of
 from luxscaler.io.linearize import linearize, oriented, upright_size
 from luxscaler.io.png import read as png
+from luxscaler.io.read_rows import whole_samples
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
 from luxscaler.io.tiff import read as tiff
-from luxscaler.options import DEFAULT_MAX_PIXELS
+from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
 from luxscaler.picture import Picture
 
 Source = str | os.PathLike[str] | bytes
@@ -47,8 +49,10 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "heic": heic,
         "jxl": jxl,
         "raw": raw,
-        "bmp": PillowDecoder("bmp"),
+        "bmp": bmp,
         "gif": PillowDecoder("gif"),
+        "pnm": netpbm,
+        **{each.name: each for each in other.FORMATS},
     }
 )
 _LAZY_CODECS = (
@@ -67,7 +71,7 @@ class PictureHeader:
     """What the header of a file says, with the size after orientation."""
 
     format: str
-    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw", "gif" or "bmp"."""
+    """A name of _DECODERS."""
     width: int
     height: int
     bits: int
@@ -84,22 +88,30 @@ class PictureHeader:
     """What reading decides on the user's behalf, one line each."""
 
 
-def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def read_picture(
+    source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+) -> Picture:
     """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
 
     source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
     float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
 
-    Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
-    PictureError for everything that is not a whole picture of a supported format.
+    Raises PictureTooLargeError for more than `max_pixels` pixels, or more than `limits` have for each byte,
+    before they are decoded, and PictureError for what is not a whole picture of a supported format. Time
+    and memory are not limited here: see isolation/pool.py.
     """
     with opened(source) as (name, stream):
-        return read_stream(stream, name, max_pixels=max_pixels)
+        return read_stream(stream, name, max_pixels=max_pixels, limits=limits or DecodeLimits())
 
 
 def read_stream(
-    stream: BinaryIO, name: str, *, max_pixels: int, on_header: Callable[[int], None] | None = None
+    stream: BinaryIO,
+    name: str,
+    *,
+    max_pixels: int,
+    limits: DecodeLimits,
+    on_header: Callable[[int], None] = lambda _: None,
 ) -> Picture:
     """read_picture from a seekable stream; errors begin with `name`.
 
@@ -108,19 +120,10 @@ def read_stream(
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream)
-        pixels = max(info.width * info.height, info.decoded_pixels)
-        if pixels > max_pixels:
-            raise PictureTooLargeError(
-                f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
-            )
-        if on_header is not None:
-            on_header(pixels)
-        samples = decoder.read_samples(stream, info)
-        if samples.shape != (info.height, info.width, info.channels):
-            raise PictureError(
-                f"is damaged: its header says {info.width} × {info.height} × {info.channels}, "
-                f"its data {samples.shape[1]} × {samples.shape[0]} × {samples.shape[2]}"
-            )
+        check_limits(info, stream.seek(0, 2), max_pixels, limits)
+        on_header(pixels_of(info))
+        info = with_late_profile(stream, info)
+        samples = whole_samples(stream, decoder, info)
         return linearize(oriented(samples, info.orientation), info)
 
 
@@ -129,15 +132,22 @@ def read_header(source: Source) -> PictureHeader:
 
     Raises PictureError where there is no usable header. Damage behind it is found by read_picture only.
     """
-    with opened(source) as (name, stream), one_line_errors(name):
+    with opened(source) as (name, stream):
+        return header_of_stream(stream, name)
+
+
+def header_of_stream(stream: BinaryIO, name: str) -> PictureHeader:
+    """read_header from a seekable stream; errors begin with `name`."""
+    with one_line_errors(name):
+        stream.seek(0)
         _, info = header_of(stream)
     width, height = upright_size(info)
     return PictureHeader(
         format=info.format,
         width=width,
         height=height,
-        bits=info.bits,
-        is_float=info.is_float,
+        bits=info.source_bits or info.bits,
+        is_float=info.is_float and info.source_bits is None,
         channels=info.channels,
         has_alpha=info.alpha is not Alpha.NONE,
         color_space=info.coding.name,
@@ -160,6 +170,11 @@ def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
     name = picture_format(stream.read(SNIFF_BYTES))
     decoder = _DECODERS["raw" if name == "tiff" and raw.is_raw_tiff(stream) else name]
     return decoder, decoder.read_info(stream)
+
+
+def with_late_profile(stream: BinaryIO, info: FileInfo) -> FileInfo:
+    """The info with its colour coding, where that is known only once the pixels are decoded."""
+    return jxl.with_profile(stream, info) if info.profile_in_pixels else info
 
 
 @contextmanager

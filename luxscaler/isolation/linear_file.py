@@ -15,11 +15,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo
+from luxscaler.io.limits import check_limits, pixels_of
 from luxscaler.io.linearize import linearize, oriented, upright_size
-from luxscaler.io.read import header_of, one_line_errors
+from luxscaler.io.read import header_of, one_line_errors, with_late_profile
 from luxscaler.io.read_rows import BAND_BYTES, can_stream, check_whole, read_bands
+from luxscaler.options import DecodeLimits
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _FLOAT = 4
@@ -33,26 +35,37 @@ def linear_bytes(width: int, height: int, has_alpha: bool) -> int:
 
 
 def write_linear_file(
-    stream: BinaryIO, name: str, target: int, *, max_pixels: int, on_header: Callable[[int], None]
+    stream: BinaryIO,
+    name: str,
+    target: int,
+    *,
+    max_pixels: int,
+    limits: DecodeLimits,
+    on_header: Callable[[int], None],
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
-    on_header: called with the number of pixels that will be in memory at once. Infinite values become the
-    largest finite size of their band. Raises PictureError, PictureTooLargeError, and OSError if the disk is
-    full.
+    on_header: called with the number of pixels that will be in memory at once, and again where they turn
+    out to be more. Infinite values become the largest finite size of their band. Raises PictureError,
+    PictureTooLargeError, and OSError if the disk is full.
     """
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream)
-        _check_size(info, max_pixels)
+        check_limits(info, stream.seek(0, 2), max_pixels, limits)
+        if not can_stream(info):
+            check_whole(info)
         on_header(_pixels_at_once(info))
+        info = with_late_profile(stream, info)
     width, height = upright_size(info)
     has_alpha = info.alpha is not Alpha.NONE
     _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is not the picture's fault
     rgb, alpha = _mapped(target, width, height, has_alpha)
     seen = _Seen()
     with one_line_errors(name):
-        for top, samples in read_bands(stream, decoder, info):
+        for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(pixels_of(info))):
+            if top == 0:  # it begins anew where the picture turns out not to come in bands
+                seen = _Seen()
             if info.is_float:
                 seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
             band = linearize(samples, replace(info, orientation=1))
@@ -82,18 +95,8 @@ def _source(seen: _Seen, info: FileInfo) -> PictureSource:
     return replace(seen.source, notices=notices, resolution_dpi=dpi[::-1] if dpi and turned else dpi)
 
 
-def _check_size(info: FileInfo, max_pixels: int) -> None:
-    pixels = max(info.width * info.height, info.decoded_pixels)
-    if pixels > max_pixels:
-        raise PictureTooLargeError(
-            f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
-        )
-    if not can_stream(info):
-        check_whole(info)
-
-
 def _pixels_at_once(info: FileInfo) -> int:
-    pixels = max(info.width * info.height, info.decoded_pixels)
+    pixels = pixels_of(info)
     if not can_stream(info):
         return pixels
     # A band, and what the library holds of a row of tiles.

@@ -12,6 +12,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import from_exif, read_marks
+from luxscaler.io.jpeg.markers import from_first_marker, scans_of, whole_without_end
 from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
 
 
@@ -41,10 +42,13 @@ class PillowDecoder:
         """Read the header."""
         image = self._open(stream)
         mode = eight_bit_mode(image)
+        scans, ends = scans_of(stream) if self._name == "jpeg" else (1, True)
         marks = read_marks(image.info.get("exif"))
         coding, notices = image_coding(image, marks, mode)
         if getattr(image, "is_animated", False):
             notices += ("an animation: the first picture is read",)
+        if not ends:
+            notices += ("the file ends without its end marker",)
         if self._name == "jpeg" and _has_gain_map(stream):
             notices += ("the HDR gain map is ignored: the SDR picture is read",)
         return FileInfo(
@@ -56,19 +60,25 @@ class PillowDecoder:
             coding=coding,
             alpha=Alpha.STRAIGHT if has_alpha(mode) else Alpha.NONE,
             orientation=marks.orientation,
+            scans=scans,
             notices=notices,
             metadata=from_exif(image.info.get("exif"), image_resolution(image)),
         )
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG002 (Decoder)
         """Decode with Pillow, palettes expanded. Adobe's inverted CMYK comes out with 255 = full ink."""
+        if self._name == "jpeg" and not scans_of(stream)[1]:
+            return whole_without_end(stream, self._samples)
+        return self._samples(stream)
+
+    def _samples(self, stream: BinaryIO) -> Samples:
         image = self._open(stream)
         image.load()
         return eight_bit_samples(image, eight_bit_mode(image))
 
     def _open(self, stream: BinaryIO) -> ImageFile.ImageFile:
         stream.seek(0)
-        return _CLASSES[self._name](stream)
+        return _CLASSES[self._name](from_first_marker(stream) if self._name == "jpeg" else stream)
 
 
 def _has_gain_map(stream: BinaryIO) -> bool:

@@ -2,8 +2,8 @@
 
 An ICC profile is compressed within the codestream; imagecodecs does not tell it. OpenImageIO does, by the
 same libjxl, but only once it has decoded the pixels: so it is asked for then (with_profile). The orientation
-is that of the codestream; that of EXIF is void in this format. EXIF is in a box of the container, which may be
-compressed (ISO/IEC 18181-2).
+is that of the codestream; that of EXIF is void in this format. EXIF is in a box of the container, which may
+be compressed (ISO/IEC 18181-2).
 """
 
 from dataclasses import replace

@@ -1,7 +1,8 @@
 """TIFF through tifffile, which keeps every bit depth and float; the first page only.
 
-Colours other than grey, RGB, palette and CMYK, and some compressions, are left to special_kinds.py. Baseline: TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only
-as far as it is asked to, so a file whose chain is a loop does no harm.
+Colours other than grey, RGB, palette and CMYK, and some compressions, are left to special_kinds.py. Baseline:
+TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only as far as it is asked to, so
+a file whose chain is a loop does no harm.
 """
 
 import logging

@@ -9,7 +9,7 @@ many exceptions of the libraries are translated here.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -163,6 +163,10 @@ def preload() -> None:
     profile = bytes(imagecodecs.cms_profile("srgb"))
     is_srgb(profile)
     matrix_model(profile, 16)
+    with suppress(ImportError):
+        import OpenImageIO as oiio  # noqa: N813, PLC0415 - takes most of a second
+
+        oiio.attribute("threads", 1)  # before its first use: a fork copies no threads
 
 
 def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
@@ -193,12 +197,17 @@ def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
             what = (
                 "is a directory" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
             )
-            raise PictureError(f"{path} {what}")
+            raise PictureError(f"{_printable(str(path))} {what}")
         stream = path.open("rb")
     except (OSError, ValueError) as error:
         raise PictureError(f"{str(path)!r} cannot be opened: {_one_line(error)}") from error
     with stream:
-        yield path.name, stream
+        yield _printable(path.name), stream
+
+
+def _printable(name: str) -> str:
+    """A name on one line: what is not printable, such as a new line, as its escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
 @contextmanager

@@ -87,11 +87,12 @@ def main() -> None:
     while True:
         packet, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
         if not packet:
-            return
+            break
         answer = _serve(DecodeTask.from_packet(packet), files, control)
         if answer is None:
-            return
+            break
         control.send(json.dumps(answer).encode())
+    os._exit(0)  # OpenImageIO would print what of it is left
 
 
 def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[str, Any] | None:

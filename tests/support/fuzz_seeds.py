@@ -22,6 +22,8 @@ from tests.support.picture_files import (
     tiff,
 )
 
+LIGHT_OF_HDR = noise(20, 40) / np.float32(64)
+
 
 @cache
 def seed_files() -> dict[str, bytes]:
@@ -57,7 +59,7 @@ def seed_files() -> dict[str, bytes]:
         "exr": exr(planes),
         "exr half": exr({name: plane.astype(np.float16) for name, plane in planes.items()}),
         "exr chroma": exr_of_chroma(light[..., 0], light[::2, ::2, 1], light[::2, ::2, 2]),
-        "hdr": radiance(light),
+        "hdr": radiance(LIGHT_OF_HDR),
         "avif": avif(rgb),
         "avif 10": avif(deep >> 6, 10),
         "avif sequence": pillow(frames[0], "AVIF", save_all=True, append_images=frames[1:]),

@@ -62,7 +62,7 @@ def test_a_kilobyte_cannot_claim_a_picture_of_megapixels(small_and_huge: bytes, 
             f"a.gif has 144,000,000 pixels (12000 × 12000) in {len(small_and_huge):,} bytes, "
             f"the limit is {most:,}: 33,554,432 and 1000 a byte (pixels_per_byte)"
         )
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25
 
 
 @pytest.mark.slow

@@ -54,13 +54,14 @@ def verdicts(data: bytes, folder: Path) -> dict[str, Picture | str]:
         "isolated": lambda: read_picture_isolated(data),
         "bands": lambda: decode_to_file(data, folder / "linear", max_pixels=10**6).whole(),
     }
-    found: dict[str, Picture | str] = {}
-    for way, read in ways.items():
-        try:
-            found[way] = read()
-        except PictureError as error:
-            found[way] = str(error)
-    return found
+    return {way: verdict(read) for way, read in ways.items()}
+
+
+def verdict(read: Callable[[], Picture]) -> Picture | str:
+    try:
+        return read()
+    except PictureError as error:
+        return str(error)
 
 
 def agree(data: bytes, folder: Path) -> Picture | None:

@@ -58,6 +58,9 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
         ),
         scale: float = Input(description="Output size / input size", default=4.0, ge=1.0, le=8.0),
         model: str = Input(description="Network", default="photo", choices=["photo", "anime", "fast"]),
+        sdr: bool = Input(
+            description="Read the SDR picture of a file whose gain map makes an HDR one of it", default=False
+        ),
     ) -> Path:
         """Upscale one tile."""
         request = request_from_inputs(
@@ -69,6 +72,7 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             fractality=fractality,
             scale=scale,
             model=model,
+            sdr=sdr,
         )
         result = await self.tiles.process(request)
         for stage, seconds in result.timings.items():

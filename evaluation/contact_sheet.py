@@ -3,6 +3,7 @@
 The second exposure shows what lies above SDR white: where the sheet is flat there, nothing was expanded.
 """
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ STOPS = (0.0, -2.3)
 CELL_WIDTH = 240
 GAP = 4
 LABEL = 18
+WEBP_QUALITIES = (80, 60, 40)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ def sheet(title: str, columns: tuple[str, ...], rows: list[Row]) -> Image.Image:
             canvas.paste(cell, (GAP + index * (CELL_WIDTH + GAP), top + LABEL))
         top += LABEL + GAP + cells[0].height
     return canvas
+
+
+def webp(picture: Image.Image, limit: int) -> bytes:
+    """A WebP of at most `limit` bytes: the best quality that fits, else of three quarters the size."""
+    for quality in WEBP_QUALITIES:
+        file = io.BytesIO()
+        picture.save(file, "WEBP", quality=quality)
+        if len(file.getvalue()) <= limit:
+            return file.getvalue()
+    return webp(picture.resize((picture.width * 3 // 4, picture.height * 3 // 4)), limit)
 
 
 def _cell(linear: FloatArray, stop: float) -> Image.Image:

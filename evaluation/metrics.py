@@ -7,16 +7,15 @@ normalizes its input ("raw"). Pictures are (H, W, 3) float32 linear Rec.709, 1.0
 
 import hashlib
 import importlib
-import json
 import math
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evaluation.cache import Cache
 from luxscaler.color import luminance
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
@@ -55,37 +54,26 @@ def pu21_psnr(test: FloatArray, reference: FloatArray) -> float:
 class ColorVideoVdp:
     """ColorVideoVDP (Mantiuk et al., SIGGRAPH 2024), by its authors' package; absolute linear cd/m².
 
-    cache: a JSON file of earlier results by the content of both pictures, or None. It is read at the start
-    and written at the end of a `with` block, also one that an error ends.
+    cache: earlier results by the content of both pictures, or None.
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self._cache = cache
-        self._known: dict[str, float] = {}
-        if cache is not None and cache.is_file():
-            self._known = json.loads(cache.read_text(encoding="utf-8"))
+    def __init__(self, cache: Cache | None = None) -> None:
+        self._cache = Cache() if cache is None else cache
 
     def __call__(self, test: FloatArray, reference: FloatArray) -> float:
         """Compare two pictures: 10 is identical."""
-        key = self.key(test, reference)
-        if key not in self._known:
-            light = (torch.from_numpy(picture * REFERENCE_WHITE_CD_M2) for picture in (test, reference))
-            with torch.inference_mode():
-                jod, _ = self._metric.predict(*light, dim_order="HWC")
-            self._known[key] = float(jod)
-        return self._known[key]
+        return self._cache.get(self.key(test, reference), lambda: self._predict(test, reference))
 
     @staticmethod
     def key(test: FloatArray, reference: FloatArray) -> str:
         """What a comparison is called in the cache."""
         return hashlib.sha256(b"\0".join([DISPLAY.encode(), test.tobytes(), reference.tobytes()])).hexdigest()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._cache is not None and self._known:
-            self._cache.write_text(json.dumps(self._known), encoding="utf-8")
+    def _predict(self, test: FloatArray, reference: FloatArray) -> float:
+        light = (torch.from_numpy(picture * REFERENCE_WHITE_CD_M2) for picture in (test, reference))
+        with torch.inference_mode():
+            jod, _ = self._metric.predict(*light, dim_order="HWC")
+        return float(jod)
 
     @cached_property
     def _metric(self) -> Any:

@@ -52,6 +52,7 @@ def upscale(
     reference: PictureFile | Picture | None = None,
     tile_box: TileBox | None = None,
     self_reference: bool = True,
+    sdr: bool = False,
     tile: int = DEFAULT_TILE,
     overlap: int | None = None,
     backend: str | BackendOptions | Backend = "local",
@@ -71,7 +72,8 @@ def upscale(
     path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest highlight
     reaches, 1.0 = SDR white. fractality: detail, 0 to 2, 1 is neutral. output_format: by the suffix of
     `target` if not given. reference, tile_box: the master that `source` is one tile of, and where it sits.
-    self_reference: False lets a checkpoint of your own change colours. tile, overlap: how a large picture is
+    self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR picture of a file
+    whose gain map makes an HDR one of it. tile, overlap: how a large picture is
     cut, in source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that
     runs here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page
     that compares before and after. fetch: bring the model's weights if they are absent.
@@ -96,6 +98,7 @@ def upscale(
         model=model,
         export=export_options,
         self_reference=self_reference,
+        sdr=sdr,
         tile=tile,
         overlap=overlap,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
@@ -198,14 +201,20 @@ def load_model(
 
 
 def read(
-    source: PictureFile, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+    source: PictureFile,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: DecodeLimits | None = None,
+    sdr: bool = False,
 ) -> Picture:
     """A picture file, or its bytes, as linear light; upright, colour-managed, 8 bits to float.
+
+    sdr: of a file with a gain map the SDR picture, not the HDR one.
 
     Decoded in a process of its own under `limits` (docs/formats.md). Raises PictureError for what is no
     whole, supported picture and PictureTooLargeError above `max_pixels`.
     """
-    return read_picture_isolated(source, max_pixels=max_pixels, limits=limits or DecodeLimits())
+    return read_picture_isolated(source, max_pixels=max_pixels, limits=limits or DecodeLimits(), sdr=sdr)
 
 
 def write(

@@ -13,6 +13,7 @@ from PIL import Image
 import luxscaler
 from luxscaler import errors
 from tests.conftest import ROOT
+from tests.support.gain_map_files import iso, joined_jpeg, jpeg
 
 
 def test_the_public_names() -> None:
@@ -47,6 +48,13 @@ def test_an_unknown_name_is_the_usual_error() -> None:
 def test_importing_loads_neither_torch_nor_numpy() -> None:
     code = "import sys, luxscaler; assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_read_gives_the_hdr_or_the_sdr_picture_of_a_gain_map(tmp_path: Path) -> None:
+    white = np.full((16, 16, 3), 255, np.uint8)
+    data = joined_jpeg(jpeg(white), jpeg(white), iso_data=iso())
+    assert luxscaler.read(data).rgb.max() == pytest.approx(4.047, abs=1e-3)
+    assert luxscaler.read(data, sdr=True).rgb.max() == pytest.approx(1.0)
 
 
 def _ramp() -> luxscaler.Picture:

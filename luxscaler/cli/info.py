@@ -28,9 +28,11 @@ def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
     ]
     if header.orientation != 1:
         lines.append(("orientation", f"EXIF {header.orientation}, applied"))
-    rgb = read_picture_isolated(file).rgb
-    lines += _range(rgb)
-    lines += [("note", notice) for notice in header.notices]
+    if header.gain_map:
+        lines.append(("gain map", header.gain_map))
+    picture = read_picture_isolated(file)
+    lines += _range(picture.rgb)
+    lines += [("note", notice) for notice in dict.fromkeys(header.notices + picture.source.notices)]
     return lines
 
 

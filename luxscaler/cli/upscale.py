@@ -128,6 +128,12 @@ def upscale(
             help="Bits that EXR and TIFF keep of a float's mantissa, 8 to 23 (all).", rich_help_panel=_FILE
         ),
     ] = 23,
+    sdr: Annotated[
+        bool,
+        typer.Option(
+            "--sdr", help="Read the SDR picture of a file with an HDR gain map.", rich_help_panel=_FILE
+        ),
+    ] = False,
     max_pixels: Annotated[
         int, typer.Option(help="Largest picture read, in pixels.", rich_help_panel=_FILE)
     ] = 1_000_000_000,
@@ -177,6 +183,7 @@ def upscale(
             tile=tile,
             overlap=overlap,
             max_pixels=max_pixels,
+            sdr=sdr,
             decode_limits=DecodeLimits(
                 seconds=decode_seconds,
                 memory_bytes=int(decode_memory * 1e6),

@@ -9,13 +9,16 @@ with the name of the file; it also translates what their libraries raise.
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.color_encoding import ColorCoding
 from luxscaler.io.exif.read import Metadata
+
+if TYPE_CHECKING:
+    from luxscaler.io.gain_map.gain_map import GainMap
 
 Samples = NDArray[Any]
 """(height, width, channels): unsigned integers from 0 to 2^bits - 1, or float32."""
@@ -57,6 +60,8 @@ class FileInfo:
     """Pixels that the decoder allocates where that is more than width × height."""
     notices: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
+    gain_map: "GainMap | None" = None
+    """What makes an HDR picture of the samples; still to be applied."""
 
 
 class Decoder(Protocol):

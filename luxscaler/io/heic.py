@@ -2,10 +2,11 @@
 
 Its wheels bring libheif and libde265 (LGPL) and x265 (GPL), so the container does not carry it. libheif turns
 and crops the picture itself (irot, imir, clap); the EXIF orientation is void in this format
-(ISO/IEC 23008-12, annex A). 10 and 12 bits are kept. Gain maps are not read.
+(ISO/IEC 23008-12, annex A). 10 and 12 bits are kept.
 """
 
 import io
+import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -14,7 +15,10 @@ from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import from_exif
+from luxscaler.io.gain_map.gain_map import Codes, GainMap
+from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
+from luxscaler.io.isobmff import read_meta, showing
 
 if TYPE_CHECKING:
     import pillow_heif
@@ -42,8 +46,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
     coding, notices = _coding(file.info, channels - (alpha is not Alpha.NONE))
     if len(file) > 1:
         notices += (f"the main one of {len(file)} pictures is read",)
-    if any("gainmap" in str(kind).lower() for kind in file.info.get("aux", ())):
-        notices += ("the HDR gain map is ignored: the SDR picture is read",)
+    gain_map, reason = _gain_map(stream, file.info.get("exif"))
     return FileInfo(
         format="heic",
         width=file.size[0],
@@ -52,8 +55,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=channels,
         coding=coding,
         alpha=alpha,
-        notices=notices,
+        notices=notices + reason,
         metadata=from_exif(file.info.get("exif")),
+        gain_map=gain_map,
     )
 
 
@@ -62,14 +66,32 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG001 (
     return with_channels(np.asarray(_opened(stream)))
 
 
+def _gain_map(stream: BinaryIO, exif: bytes | None) -> tuple[GainMap | None, tuple[str, ...]]:
+    try:
+        meta = read_meta(stream)
+    except (struct.error, IndexError, PictureError):  # libheif read the file, and found no damage in it
+        return None, ()
+    return find_or_notice(stream, meta, exif, _map_codes)
+
+
+def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map of a file that has it as its main picture, upright."""
+    file = _opened(stream)
+    name, _, depth = file.mode.partition(";")
+    if not file.info.get("primary"):  # libheif shows another picture than the one it was asked for
+        raise PictureError("libheif does not show it")
+    if name not in ("L", "I", "RGB"):
+        raise PictureError(f"it has the pixel layout {file.mode!r}")
+    return with_channels(np.asarray(file)), int(depth or 8)
+
+
 def _opened(stream: BinaryIO) -> "pillow_heif.HeifFile | Any":
     try:
         import pillow_heif  # noqa: PLC0415 - optional
     except ImportError as error:
         raise PictureError(f"is HEIC; reading that needs an extra: {EXTRA}") from error
     pillow_heif.options.DECODE_THREADS = 1
-    stream.seek(0)
-    return pillow_heif.open_heif(io.BytesIO(stream.read()), convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    return pillow_heif.open_heif(io.BytesIO(showing(stream)), convert_hdr_to_8bit=False, hdr_to_16bit=False)
 
 
 def _coding(said: dict[str, Any], channels: int) -> tuple[ColorCoding, tuple[str, ...]]:

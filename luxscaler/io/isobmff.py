@@ -74,10 +74,14 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def top_boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the place and the size of the body of every box of a file; the last may be cut off."""
-    end = stream.seek(0, 2)
-    position = 0
+def top_boxes(
+    stream: BinaryIO, position: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name, the place and the size of the body of every box of a file; the last may be cut off.
+
+    position, end: of a part of the file that boxes fill, such as the body of another box.
+    """
+    end = stream.seek(0, 2) if end is None else end
     while position + 8 <= end:
         stream.seek(position)
         head = stream.read(16)
@@ -104,14 +108,59 @@ def read_meta(stream: BinaryIO) -> Meta:
 def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
     """The EXIF item that describes the main picture, at most MAX_ITEM_BYTES and 1 of it; never raises."""
     try:
-        kinds = _kinds(meta.iinf) if meta.references else {}
-        for kind, item, targets in meta.references:
-            if kind == b"cdsc" and meta.primary in targets and kinds.get(item) == b"Exif":
-                extents = next(iter(item_places(meta.iloc, item).values()), [])
-                return b"".join(_piece(stream, meta, extent) for extent in extents)[: MAX_ITEM_BYTES + 1]
+        for item in described_by(meta, meta.primary, b"Exif"):
+            return item_data(stream, meta, item)
     except (struct.error, IndexError, OSError, OverflowError):
         return b""
     return None
+
+
+def described_by(meta: Meta, item: int, kind: bytes) -> list[int]:
+    """The items of that kind that describe `item`. Raises struct.error or IndexError where it is damaged."""
+    kinds = item_kinds(meta.iinf) if meta.references else {}
+    found = (source for name, source, targets in meta.references if name == b"cdsc" and item in targets)
+    return [source for source in found if kinds.get(source) == kind]
+
+
+def item_data(stream: BinaryIO, meta: Meta, item: int) -> bytes:
+    """An item's bytes, at most MAX_ITEM_BYTES and 1 of them.
+
+    Raises struct.error, IndexError, OSError or OverflowError where the file is damaged.
+    """
+    extents = next(iter(item_places(meta.iloc, item).values()), [])
+    return b"".join(_piece(stream, meta, extent) for extent in extents)[: MAX_ITEM_BYTES + 1]
+
+
+def showing(stream: BinaryIO, item: int | None = None) -> bytes:
+    """The file, for a decoder that is to show `item` (the main picture if not given) and no derived picture.
+
+    Tone-mapped items, and the brand that promises them, get another name: decoders refuse whole files over
+    the metadata in one. Raises struct.error or IndexError where the file is damaged.
+    """
+    stream.seek(0)
+    data = bytearray(stream.read())
+    for name, start, size in top_boxes(stream):
+        if name == b"ftyp":
+            data[start : start + size] = data[start : start + size].replace(b"tmap", b"mif1")
+        end = min(start + size, len(data))
+        for inner, place, length in top_boxes(stream, start + 4, end) if name == b"meta" else ():
+            if inner == b"iinf":
+                data[place : place + length] = data[place : place + length].replace(b"tmap", b"none")
+                _unhide(stream, data, place + (6 if data[place] == 0 else 8), place + length, item)
+            elif inner == b"iref" and item is not None:  # it is nobody's auxiliary picture either
+                data[place : place + length] = data[place : place + length].replace(b"auxl", b"none")
+            elif inner == b"pitm" and item is not None:
+                struct.pack_into(">H" if data[place] == 0 else ">I", data, place + 4, item)
+    return bytes(data)
+
+
+def _unhide(stream: BinaryIO, data: bytearray, start: int, end: int, item: int | None) -> None:
+    """Clear the flag of the item's entry, between start and end, that hides it."""
+    for name, place, _ in top_boxes(stream, start, end):
+        if name == b"infe" and data[place] in (2, 3):
+            (number,) = struct.unpack_from(">H" if data[place] == 2 else ">I", data, place + 4)
+            if number == item:
+                data[place + 3] &= 0xFE
 
 
 def _meta(body: bytes) -> Meta:
@@ -170,7 +219,7 @@ def _references(body: bytes) -> list[tuple[bytes, int, tuple[int, ...]]]:
     return found
 
 
-def _kinds(body: bytes) -> dict[int, bytes]:
+def item_kinds(body: bytes) -> dict[int, bytes]:
     """The iinf box: item number to its type; entries from before version 2 have none."""
     kinds = {}
     for name, entry in boxes(body[6 if body[0] == 0 else 8 :]):

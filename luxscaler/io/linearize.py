@@ -6,8 +6,10 @@ through a table made in float64: one look-up each, exact to float32.
 """
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luxscaler.color import REC709, apply_matrix, hlg_scene_to_display, rgb_to_rgb
 from luxscaler.io.color_encoding import keep_linear
@@ -18,10 +20,13 @@ from luxscaler.picture import FloatArray, Picture, PictureSource
 _STRIP_PIXELS = 1 << 18
 _MAX_TABLE_BITS = 16
 _EXIF_TRANSPOSED = (5, 6, 7, 8)
+_INVERSE = {6: 8, 8: 6}
+"""Orientations that are not their own inverse."""
+Sample = TypeVar("Sample", bound=np.generic)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def oriented(samples: Samples, orientation: int) -> Samples:
+def oriented(samples: NDArray[Sample], orientation: int) -> NDArray[Sample]:
     """A view of the samples turned upright (EXIF 2.32, tag 274; 1 to 8)."""
     if orientation in _EXIF_TRANSPOSED:
         samples = samples.swapaxes(0, 1)
@@ -36,6 +41,11 @@ def oriented(samples: Samples, orientation: int) -> Samples:
         8: (-1, 1),
     }[orientation]
     return samples[::rows, ::columns]
+
+
+def as_stored(upright: NDArray[Sample], orientation: int) -> NDArray[Sample]:
+    """A view of an upright array whose rows are the rows of the file: undoes `oriented`."""
+    return oriented(upright, _INVERSE.get(orientation, orientation))
 
 
 def upright_size(info: FileInfo) -> tuple[int, int]:

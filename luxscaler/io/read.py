@@ -10,7 +10,7 @@ many exceptions of the libraries are translated here.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -23,11 +23,12 @@ from luxscaler.io import bmp, heic, netpbm, other, radiance, raw, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr import read as exr
+from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decode, unusable_notice
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import linearize, oriented, upright_size
+from luxscaler.io.linearize import as_stored, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
 from luxscaler.io.read_rows import whole_samples
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
@@ -86,23 +87,31 @@ class PictureHeader:
     """EXIF orientation that reading applies, 1 to 8."""
     notices: tuple[str, ...] = ()
     """What reading decides on the user's behalf, one line each."""
+    gain_map: str = ""
+    """Form and headroom of the gain map that makes an HDR picture of the file; empty where there is none."""
 
 
 def read_picture(
-    source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+    source: Source,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: DecodeLimits | None = None,
+    sdr: bool = False,
 ) -> Picture:
     """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
 
     source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
     float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
+    sdr: of a file with a gain map the SDR picture, not the HDR one.
 
     Raises PictureTooLargeError for more than `max_pixels` pixels, or more than `limits` have for each byte,
     before they are decoded, and PictureError for what is not a whole picture of a supported format. Time
     and memory are not limited here: see isolation/pool.py.
     """
     with opened(source) as (name, stream):
-        return read_stream(stream, name, max_pixels=max_pixels, limits=limits or DecodeLimits())
+        limits = limits or DecodeLimits()
+        return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr)
 
 
 def read_stream(
@@ -111,6 +120,7 @@ def read_stream(
     *,
     max_pixels: int,
     limits: DecodeLimits,
+    sdr: bool = False,
     on_header: Callable[[int], None] = lambda _: None,
 ) -> Picture:
     """read_picture from a seekable stream; errors begin with `name`.
@@ -121,10 +131,37 @@ def read_stream(
         stream.seek(0)
         decoder, info = header_of(stream)
         check_limits(info, stream.seek(0, 2), max_pixels, limits)
-        on_header(pixels_of(info))
+        on_header(pixels_of(info) + gain_map_pixels(info, max_pixels, sdr=sdr))
         info = with_late_profile(stream, info)
         samples = whole_samples(stream, decoder, info)
-        return linearize(oriented(samples, info.orientation), info)
+        picture = linearize(oriented(samples, info.orientation), info)
+        gain_map, notices = read_gain_map(stream, info, max_pixels, sdr=sdr)
+        if gain_map is not None:
+            gain_map.apply(as_stored(picture.rgb, info.orientation), 0)
+        source = replace(picture.source, notices=picture.source.notices + notices)
+        return replace(picture, source=source)
+
+
+def gain_map_pixels(info: FileInfo, max_pixels: int, *, sdr: bool) -> int:
+    """What read_gain_map will allocate."""
+    found = info.gain_map
+    return min(found.pixels, max_pixels) if found is not None and found.applies(sdr=sdr) else 0
+
+
+def read_gain_map(
+    stream: BinaryIO, info: FileInfo, max_pixels: int, *, sdr: bool
+) -> tuple[DecodedGainMap | None, tuple[str, ...]]:
+    """The gain map that is to be applied to the rows of the file, if one is; and what is to be said of it.
+
+    A damaged map, or one of more than `max_pixels` pixels, is no error: the base is a whole picture.
+    """
+    found = info.gain_map
+    if found is None or not found.applies(sdr=sdr):
+        return None, ()
+    try:
+        return decode(found, stream, info, max_pixels), (applied_notice(found),)
+    except PictureError as error:
+        return None, (unusable_notice(error),)
 
 
 def read_header(source: Source) -> PictureHeader:
@@ -153,6 +190,7 @@ def header_of_stream(stream: BinaryIO, name: str) -> PictureHeader:
         color_space=info.coding.name,
         orientation=info.orientation,
         notices=info.notices,
+        gain_map="" if info.gain_map is None else info.gain_map.description,
     )
 
 

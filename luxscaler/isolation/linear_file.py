@@ -18,15 +18,19 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import linearize, oriented, upright_size
-from luxscaler.io.read import header_of, one_line_errors, with_late_profile
-from luxscaler.io.read_rows import BAND_BYTES, can_stream, check_whole, read_bands
+from luxscaler.io.linearize import as_stored, linearize, upright_size
+from luxscaler.io.read import (
+    gain_map_pixels,
+    header_of,
+    one_line_errors,
+    read_gain_map,
+    with_late_profile,
+)
+from luxscaler.io.read_rows import BAND_BYTES, MAX_WHOLE_PIXELS, can_stream, check_whole, read_bands
 from luxscaler.options import DecodeLimits
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _FLOAT = 4
-_INVERSE = {6: 8, 8: 6}
-"""Orientations that are not their own inverse."""
 
 
 def linear_bytes(width: int, height: int, has_alpha: bool) -> int:
@@ -42,20 +46,24 @@ def write_linear_file(
     max_pixels: int,
     limits: DecodeLimits,
     on_header: Callable[[int], None],
+    sdr: bool = False,
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
     on_header: called with the number of pixels that will be in memory at once, and again where they turn
     out to be more. Infinite values become the largest finite size of their band. Raises PictureError,
-    PictureTooLargeError, and OSError if the disk is full.
+    PictureTooLargeError, and OSError if the disk is full. sdr: as in read_picture. A gain map is in memory as
+    a whole, and has the limit of such pictures.
     """
+    most_map_pixels = min(max_pixels, MAX_WHOLE_PIXELS)
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream)
         check_limits(info, stream.seek(0, 2), max_pixels, limits)
         if not can_stream(info):
             check_whole(info)
-        on_header(_pixels_at_once(info))
+        of_map = gain_map_pixels(info, most_map_pixels, sdr=sdr)
+        on_header(_pixels_at_once(info) + of_map)
         info = with_late_profile(stream, info)
     width, height = upright_size(info)
     has_alpha = info.alpha is not Alpha.NONE
@@ -63,19 +71,23 @@ def write_linear_file(
     rgb, alpha = _mapped(target, width, height, has_alpha)
     seen = _Seen()
     with one_line_errors(name):
-        for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(pixels_of(info))):
+        gain_map, said = read_gain_map(stream, info, most_map_pixels, sdr=sdr)
+        whole = pixels_of(info) + of_map
+        for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(whole)):
             if top == 0:  # it begins anew where the picture turns out not to come in bands
                 seen = _Seen()
             if info.is_float:
                 seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
             band = linearize(samples, replace(info, orientation=1))
+            if gain_map is not None:
+                gain_map.apply(band.rgb, top)
             rows = slice(top, top + samples.shape[0])
-            _stored(rgb, info)[rows] = band.rgb
+            as_stored(rgb, info.orientation)[rows] = band.rgb
             if alpha is not None and band.alpha is not None:
-                _stored(alpha, info)[rows] = band.alpha
+                as_stored(alpha, info.orientation)[rows] = band.alpha
             seen.source = band.source
             del band  # before the next is made
-    return width, height, has_alpha, _source(seen, info)
+    return width, height, has_alpha, _source(seen, info, said)
 
 
 @dataclass
@@ -86,8 +98,8 @@ class _Seen:
     repaired: int = 0
 
 
-def _source(seen: _Seen, info: FileInfo) -> PictureSource:
-    notices = tuple(text for text in seen.source.notices if "were repaired" not in text)
+def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource:
+    notices = tuple(text for text in seen.source.notices if "were repaired" not in text) + said
     if seen.repaired:
         notices += (f"{seen.repaired} pixels with NaN or infinite values were repaired",)
     dpi = info.metadata.resolution_dpi
@@ -117,11 +129,6 @@ def _mapped(file: int, width: int, height: int, has_alpha: bool) -> tuple[FloatA
         if not has_alpha:
             return rgb, None
         return rgb, np.memmap(stream, np.float32, "r+", rgb.nbytes, (height, width))
-
-
-def _stored(array: FloatArray, info: FileInfo) -> FloatArray:
-    """A view of the upright array whose rows are the rows of the file."""
-    return oriented(array, _INVERSE.get(info.orientation, info.orientation))
 
 
 @dataclass(frozen=True)

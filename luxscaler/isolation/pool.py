@@ -43,14 +43,18 @@ _FLOAT = 4
 
 
 def read_picture_isolated(
-    source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, limits: DecodeLimits | None = None
+    source: Source,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: DecodeLimits | None = None,
+    sdr: bool = False,
 ) -> Picture:
     """read_picture, in another process.
 
     Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or
     needed more memory.
     """
-    return _pool.read(source, max_pixels, limits or DecodeLimits())
+    return _pool.read(source, max_pixels, limits or DecodeLimits(), sdr=sdr)
 
 
 def read_header_isolated(source: Source, *, limits: DecodeLimits | None = None) -> PictureHeader:
@@ -59,16 +63,16 @@ def read_header_isolated(source: Source, *, limits: DecodeLimits | None = None) 
 
 
 def decode_to_file(
-    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None
+    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None, sdr: bool = False
 ) -> LinearFile:
     """Decode a picture into a new file at `path`, band by band, in another process.
 
-    The file appears whole or not at all. Raises the errors of read_picture_isolated, and PictureError for a
-    file that cannot be written.
+    sdr: as in read_picture. The file appears whole or not at all. Raises the errors of read_picture_isolated,
+    and PictureError for a file that cannot be written.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")  # NAME.partial may be too long a name
     try:
-        description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits())
+        description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits(), sdr=sdr)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -91,14 +95,14 @@ class DecoderPool:
         self._idle: list[DecodingProcess] = []
         self._memory = Budget()
 
-    def read(self, source: Source, max_pixels: int, limits: DecodeLimits) -> Picture:
+    def read(self, source: Source, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False) -> Picture:
         """Decode into memory. Raises PictureError."""
         with opened(source) as (name, stream):
             if not IS_AVAILABLE:
-                return read_stream(stream, name, max_pixels=max_pixels, limits=limits)
+                return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr)
             with _memory_file("luxscaler-pixels") as result:
-                description = self._description(DecodeTask(name, max_pixels, limits), source, stream, result)
-                return _mapped(result, description)
+                task = DecodeTask(name, max_pixels, limits, sdr=sdr)
+                return _mapped(result, self._description(task, source, stream, result))
 
     def read_header(self, source: Source, limits: DecodeLimits) -> PictureHeader:
         """Read the header. Raises PictureError."""
@@ -111,13 +115,14 @@ class DecoderPool:
                 return PictureHeader(**{**header, "notices": tuple(header["notices"])})
 
     def decode_to_file(
-        self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits
+        self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False
     ) -> dict[str, Any]:
         """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             if not IS_AVAILABLE:
-                return _decode_here(stream, name, result, max_pixels, limits)
-            return self._description(DecodeTask(name, max_pixels, limits, "bands"), source, stream, result)
+                return _decode_here(stream, name, result, max_pixels, limits, sdr=sdr)
+            task = DecodeTask(name, max_pixels, limits, "bands", sdr)
+            return self._description(task, source, stream, result)
 
     def warm_up(self) -> None:
         """Start a process if none is idle."""
@@ -211,12 +216,18 @@ def _new_file(path: Path) -> BinaryIO:
 
 
 def _decode_here(
-    stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int, limits: DecodeLimits
+    stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int, limits: DecodeLimits, *, sdr: bool
 ) -> dict[str, Any]:
     """Without isolation."""
     try:
         width, height, alpha, source = write_linear_file(
-            stream, name, result.fileno(), max_pixels=max_pixels, limits=limits, on_header=lambda _: None
+            stream,
+            name,
+            result.fileno(),
+            max_pixels=max_pixels,
+            limits=limits,
+            on_header=lambda _: None,
+            sdr=sdr,
         )
     except OSError as error:
         raise PictureError(f"{name} cannot be stored on disk: {error.strerror}") from error

@@ -62,6 +62,8 @@ class DecodeTask:
     limits: DecodeLimits
     wanted: Literal["picture", "bands", "header"] = "picture"
     """bands: the result is a file on disk, written band by band (linear_file.py)."""
+    sdr: bool = False
+    """As in read_picture."""
 
     def to_packet(self) -> bytes:
         """As JSON."""
@@ -175,6 +177,7 @@ def _decode(task: DecodeTask, files: list[int], memory: "_Memory") -> int:
                     max_pixels=task.max_pixels,
                     limits=task.limits,
                     on_header=memory.allow,
+                    sdr=task.sdr,
                 )
                 _write(result, picture)
     except PictureError as error:
@@ -260,6 +263,7 @@ def _write_bands(task: DecodeTask, stream: BinaryIO, result: int, memory: _Memor
         max_pixels=task.max_pixels,
         limits=task.limits,
         on_header=memory.allow,
+        sdr=task.sdr,
     )
     os.lseek(result, linear_bytes(width, height, has_alpha), os.SEEK_SET)
     _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})

@@ -40,6 +40,7 @@ def lay_out(
     *,
     max_pixels: int,
     limits: DecodeLimits | None,
+    sdr: bool = False,
 ) -> LinearFile:
     """The picture in the job's folder; what an earlier run of the same job laid there is taken as it is."""
     path, note = job.linear_path, job.recall(_NOTE)
@@ -50,7 +51,7 @@ def lay_out(
     if isinstance(file, Picture):
         laid = _lay_samples(file, path)
     else:
-        laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits)
+        laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits, sdr=sdr)
     if job.lasts:
         _to_disk(path)
     job.remember(_NOTE, _to_note(laid))

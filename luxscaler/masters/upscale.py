@@ -150,6 +150,7 @@ def _job(
         "tile": str(cuts.tile),
         "overlap": str(cuts.overlap),
         "self_reference": str(request.self_reference),
+        "sdr": str(request.sdr),
         **options.facts,
     }
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as temporary:
@@ -191,6 +192,7 @@ def _run(
         job,
         max_pixels=request.max_pixels,
         limits=_patient(request.decode_limits, cuts),
+        sdr=request.sdr,
     )
     master = _master(request, target, cuts, picture)
     try:

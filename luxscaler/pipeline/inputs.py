@@ -27,6 +27,7 @@ def request_from_inputs(
     fractality: object = 1.0,
     scale: object = 4.0,
     model: object = "photo",
+    sdr: object = False,
 ) -> UpscaleRequest:
     """The request that these inputs make; InputError names the first that is wrong."""
     box = _text("tile_box", "" if tile_box is None else tile_box).strip()
@@ -42,6 +43,7 @@ def request_from_inputs(
         fractality=_number("fractality", fractality),
         scale=_number("scale", scale),
         model=_text("model", model),
+        sdr=_boolean("sdr", sdr),
     )
 
 
@@ -55,6 +57,12 @@ def _number(name: str, value: object) -> float:
     if not math.isfinite(number):
         raise InputError(f"{name} is {_shown(value)}; it must be a finite number")
     return number
+
+
+def _boolean(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is {_shown(value)}; it must be true or false")
+    return value
 
 
 def _text(name: str, value: object) -> str:

@@ -59,6 +59,8 @@ class UpscaleRequest:
     """Largest picture read, in pixels."""
     max_output_pixels: int = DEFAULT_MAX_OUTPUT_PIXELS
     """Largest result made in memory, in pixels."""
+    sdr: bool = False
+    """Whether the SDR picture is read of a file that holds an HDR one too, by a gain map."""
     decode_limits: DecodeLimits | None = field(default_factory=DecodeLimits)
     """For the process that decodes the pictures (isolation/); None decodes in this one, without them."""
 

@@ -152,8 +152,10 @@ def _read(file: PictureFile | Picture, request: UpscaleRequest, name: str) -> Pi
         return file
     try:
         if request.decode_limits is None:
-            return read_picture(file, max_pixels=request.max_pixels)
-        return read_picture_isolated(file, max_pixels=request.max_pixels, limits=request.decode_limits)
+            return read_picture(file, max_pixels=request.max_pixels, sdr=request.sdr)
+        return read_picture_isolated(
+            file, max_pixels=request.max_pixels, limits=request.decode_limits, sdr=request.sdr
+        )
     except InputError as error:
         raise type(error)(f"{name}: {error}" if name else str(error)) from error
 

@@ -8,6 +8,7 @@ import pytest
 from luxscaler.cli.info import report
 from luxscaler.errors import PictureError
 from tests.conftest import SAMPLE
+from tests.support.gain_map_files import iso, joined_jpeg, jpeg
 from tests.support.picture_files import P3, exif, exr, iccp, noise, pillow, png, raw_png, rgb_profile, tiff
 
 
@@ -28,6 +29,15 @@ def test_an_eight_bit_jpeg(tmp_path: Path) -> None:
     assert facts["colour"] == "sRGB (assumed)"
     assert "orientation" not in facts
     assert "wide gamut" not in facts
+
+
+def test_a_gain_map_is_named_and_the_range_is_that_of_the_hdr_picture(tmp_path: Path) -> None:
+    white = np.full((32, 32, 3), 255, np.uint8)
+    data = joined_jpeg(jpeg(white), jpeg(white), iso_data=iso(high=(2,), headrooms=(0, 2)))
+    facts = _report(data, tmp_path)
+    assert facts["gain map"] == "ISO 21496-1, headroom 2.00 stops (× 4)"
+    assert facts["peak"] == "4.047 = 822 cd/m²"
+    assert "read as the HDR picture" in facts["note"]
 
 
 def test_orientation_is_named_and_the_size_is_the_upright_one(tmp_path: Path) -> None:

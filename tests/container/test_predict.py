@@ -39,8 +39,9 @@ INPUTS: dict[str, dict[str, Any]] = {
     "fractality": {"default": 1.0, "ge": 0.0, "le": 2.0},
     "scale": {"default": 4.0, "ge": 1.0, "le": 8.0},
     "model": {"default": "photo", "choices": ["photo", "anime", "fast"]},
+    "sdr": {"default": False},
 }
-"""The inputs of DESIGN.md, without their descriptions."""
+"""The inputs of DESIGN.md and `sdr`, without their descriptions."""
 
 
 def _predict_in_source() -> ast.AsyncFunctionDef:
@@ -87,6 +88,7 @@ def test_the_annotations_are_ones_that_the_schema_builder_knows() -> None:
         "fractality": "float",
         "scale": "float",
         "model": "str",
+        "sdr": "bool",
     }
     assert function.returns is not None
     assert ast.unparse(function.returns) == "Path"

@@ -5,24 +5,27 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.baselines import (
-    BASELINES,
-    akyuz,
+from evaluation.baselines import BASELINES, SMOOTH, UNTOUCHED
+from evaluation.baselines.curves import akyuz, inverse_reinhard, landis, quartic, untouched
+from evaluation.baselines.local import (
     banterle,
+    cross_bilateral,
+    durand_dorsey_inverse,
+    expand_map,
+    kovaleski_oliveira,
+    median_cut,
+)
+from evaluation.baselines.standards import (
+    blend,
     bt2446_a,
     bt2446_c,
-    cross_bilateral,
-    expand_map,
-    inverse_reinhard,
-    kovaleski_oliveira,
-    landis,
-    median_cut,
+    libplacebo_bt2446a,
+    libplacebo_spline,
     method_c,
-    quartic,
-    untouched,
 )
 from evaluation.blur import blurred
-from luxscaler.color import decode_srgb, luminance
+from evaluation.expansion import Expansion
+from luxscaler.color import decode_pq, decode_srgb, luminance
 from luxscaler.picture import FloatArray
 
 P = 4.93
@@ -54,7 +57,7 @@ def test_flat_pictures_do_not_break_any(name: str, value: float) -> None:
     assert np.isfinite(BASELINES[name](np.full((8, 8, 3), value, np.float32), P)).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(BASELINES) - {"BT.2446-1 A"}))
+@pytest.mark.parametrize("name", sorted(name for name in BASELINES if SMOOTH not in name))
 def test_hue_is_kept(name: str) -> None:
     sdr = np.array([[[0.8, 0.4, 0.2], [0.1, 0.1, 0.1], [1, 1, 1]]], np.float32)
     result = BASELINES[name](sdr, P)[0, 0]
@@ -135,6 +138,52 @@ def test_method_a_at_its_knee() -> None:
     assert exponents[0] == pytest.approx(exponents[1], abs=2e-3)
     (grey,) = out_of(bt2446_a(greys((70 / 255) ** 2.4), 1000 / 203))
     assert grey * 203 == pytest.approx(1000 * (70 ** exponents[0] / 1000) ** 2.4, rel=0.02)
+
+
+def test_libplacebo_s_method_a_is_the_report_s_on_greys_and_keeps_hue() -> None:
+    picture = greys(0.02, 0.3, 1)
+    np.testing.assert_allclose(libplacebo_bt2446a(picture, P), bt2446_a(picture, P), rtol=5e-3)
+
+
+def test_libplacebo_s_spline() -> None:
+    """By hand: white is 0.5807 of PQ, so the pivot is 0.4 of it; at 1000 cd/m² it moves by 0.4 of the way."""
+    pivot = 0.4 * 0.58069
+    raised = pivot + 0.4 * (0.4 * 0.75183 - pivot)
+    at, wanted = decode_pq(np.array([pivot, raised]))
+    low, grey, white = out_of(libplacebo_spline(greys(0, float(at), 1), 1000 / 203))
+    assert (low, white) == pytest.approx((0, 1000 / 203), rel=1e-5)
+    assert grey == pytest.approx(float(wanted), rel=1e-3)
+    ramp = libplacebo_spline(np.linspace(0, 1, 256, dtype=np.float32)[None, :, None].repeat(3, 2), 8)
+    assert (np.diff(ramp[0, :, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("expansion", [libplacebo_spline, durand_dorsey_inverse])
+def test_at_a_boost_of_1_nothing_is_expanded(expansion: Expansion) -> None:
+    picture = np.random.default_rng(6).random((16, 16, 3), np.float32)
+    np.testing.assert_allclose(expansion(picture, 1.0), picture, rtol=1e-6)
+
+
+def test_blends_lie_between_their_ends_in_light() -> None:
+    picture = np.random.default_rng(7).random((4, 5, 3), np.float32)
+    np.testing.assert_allclose(
+        blend(picture, P, 0.25), 0.75 * picture + 0.25 * bt2446_a(picture, P), rtol=1e-4
+    )
+    assert [name for name in BASELINES if name.endswith(f"% {SMOOTH}")] == [
+        f"{share} % {SMOOTH}" for share in (25, 50, 75)
+    ]
+    assert BASELINES[UNTOUCHED] is untouched
+
+
+def test_the_inverse_of_a_local_tone_map_lifts_whole_areas_and_keeps_their_detail() -> None:
+    """A large area at 0.5 is multiplied by (0.5/0.18)^(stretch − 1); its texture is not stretched."""
+    sdr = np.full((64, 128, 3), 0.05, np.float32)
+    texture = 1 + 0.1 * np.where(np.indices((64, 64)).sum(0) % 2 == 0, 1, -1)[..., None]
+    sdr[:, 64:] = 0.5 * texture
+    result = durand_dorsey_inverse(sdr, P)
+    gain = result[:, 100:120] / sdr[:, 100:120]
+    assert float(gain.mean()) == pytest.approx((0.5 / 0.18) ** (math.log(P) / -math.log(0.18)), rel=0.03)
+    assert float(gain.max() / gain.min()) < 1.05
+    np.testing.assert_allclose(result[:, :40], sdr[:, :40], rtol=1e-5)
 
 
 def test_method_c_is_linear_then_exponential_and_continuous() -> None:

@@ -51,8 +51,7 @@ def of_parts(parts: Sequence[tuple[dict[str, Any], dict[str, NDArray[Any]]]]) ->
 def seen_by_openimageio(data: bytes, folder: Path) -> NDArray[Any]:
     path = folder / "seen.exr"
     path.write_bytes(data)
-    file = oiio.ImageInput.open(str(path))
-    return np.asarray(file.read_image("float"))
+    return np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT))
 
 
 def test_a_file_with_a_preview_is_read(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def tags(
 def by_openimageio(data: bytes, folder: Path, kind: str = "uint8") -> NDArray[Any]:
     path = folder / "seen.tif"
     path.write_bytes(data)
-    return np.asarray(oiio.ImageInput.open(str(path)).read_image(kind))
+    return np.asarray(oiio.ImageBuf(str(path)).get_pixels(kind))
 
 
 @pytest.mark.parametrize("colors", [2, 4, 7, 16])
@@ -164,7 +164,7 @@ def test_ycbcr_outside_jpeg(step: int, tmp_path: Path) -> None:
 
 def test_old_style_jpeg() -> None:
     stream = pillow(SMOOTH, "JPEG", quality=95, subsampling=0)
-    more = {
+    more: dict[int, tuple[int, Sequence[int | str]]] = {
         512: (SHORT, [1]),
         513: (LONG, ["pixels"]),
         514: (LONG, [len(stream)]),

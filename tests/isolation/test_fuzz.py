@@ -1,4 +1,4 @@
-"""A part of the fuzz run (./scripts/fuzz) with a fixed seed; and every seed of it is a picture that is read."""
+"""A part of the fuzz run (./scripts/fuzz) with a fixed seed; and every seed of it is read."""
 
 import random
 

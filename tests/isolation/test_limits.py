@@ -169,7 +169,7 @@ def test_the_default_is_a_part_of_the_machine() -> None:
 def test_limits_that_make_no_sense_are_named() -> None:
     for name in ("seconds", "memory_bytes", "total_memory_bytes", "pixels_per_byte", "scans"):
         with pytest.raises(InputError, match=f"above 0 and finite, got {name} -1"):
-            DecodeLimits(**{name: -1})  # type: ignore[arg-type]
+            DecodeLimits(**{name: -1})
 
 
 def test_a_gif_that_is_plausible_is_read() -> None:

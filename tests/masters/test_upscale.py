@@ -27,6 +27,7 @@ from luxscaler.upscaling.code_values import encode
 from luxscaler.upscaling.model_cache import Models
 from tests.conftest import SAMPLE
 from tests.support.fake_backend import FakeBackend
+from tests.support.gain_map_files import iso, joined_jpeg, jpeg
 
 TILES = 12
 """Of the picture below at --tile 64."""
@@ -70,6 +71,20 @@ def test_the_tiles_are_put_together_where_they_belong(picture: Path, tmp_path: P
     assert result.progress.done == result.progress.total == TILES
     assert np.abs(read_picture(result.path).rgb - repeated(picture)).max() < 1e-6
     assert not folder_of(result.path).exists()
+
+
+def test_a_gain_map_is_read_for_masters_too(picture: Path, tmp_path: Path) -> None:
+    codes = np.asarray(Image.open(picture))
+    file = tmp_path / "picture.jpg"
+    file.write_bytes(joined_jpeg(jpeg(codes), jpeg(codes[::2, ::2, 0].copy()), iso_data=iso()))
+    result = make(file, tmp_path / "out.exr")
+    assert np.abs(read_picture(result.path).rgb - repeated(file)).max() < 1e-5
+    assert result.peak > 2
+    assert any("read as the HDR picture" in notice for notice in result.notices)
+    sdr = make(file, tmp_path / "sdr.exr", sdr=True)
+    expected = read_picture(file, sdr=True).rgb.repeat(4, 0).repeat(4, 1)
+    assert np.abs(read_picture(sdr.path).rgb - expected).max() < 1e-6
+    assert sdr.notices == ()
 
 
 def test_an_independent_reader_sees_the_picture(picture: Path, tmp_path: Path) -> None:
@@ -174,6 +189,7 @@ def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
         ({"model": "anime"}, "another model"),
         ({"tile": 128}, "another tile"),
         ({"overlap": 8}, "another overlap"),
+        ({"sdr": True}, "another sdr"),
     ],
 )
 def test_a_changed_option_is_noticed(

@@ -38,9 +38,10 @@ def test_all_inputs_arrive() -> None:
         fractality=1.2,
         scale=2,
         model="fast",
+        sdr=True,
     )
     box = TileBox(0.0, 0.25, 0.5, 0.75)
-    assert request == UpscaleRequest("a.png", "b.jpg", box, "exr", 1.5, 1.2, 2.0, "fast")
+    assert request == UpscaleRequest("a.png", "b.jpg", box, "exr", 1.5, 1.2, 2.0, "fast", sdr=True)
 
 
 @pytest.mark.parametrize("name", ["hdr_boost", "fractality", "scale"])
@@ -55,6 +56,8 @@ def test_an_empty_tile_box_is_none(empty: object) -> None:
 
 
 BAD: list[tuple[str, object, str]] = [
+    ("sdr", "yes", "sdr is 'yes'; it must be true or false"),
+    ("sdr", 1, "sdr is 1; it must be true or false"),
     ("tile_input", None, "tile_input is missing"),
     ("tile_input", "", "tile_input is ''"),
     ("tile_input", 5, "tile_input is 5"),

@@ -20,19 +20,20 @@ from PIL import Image
 import hdr_exporter
 from luxscaler.color import encode_pq, encode_srgb
 from luxscaler.errors import ExportError, InputError, LuxScalerError, PictureError, PictureTooLargeError
-from luxscaler.geometry import TileBox
+from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import FLOAT_FORMATS, suffix_of
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.networks.srvgg import SRVGGConfig, SRVGGNetCompact
-from luxscaler.options import UpscalerOptions
+from luxscaler.options import DecodeLimits, UpscalerOptions
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.pipeline.stages import process
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.conftest import SAMPLE
+from tests.support.gain_map_files import iso, joined_jpeg, jpeg
 from tests.support.picture_files import exr, noise, pillow, png, raw_png
 
 STAGES = {"decode", "network", "detail", "reference", "expand", "transfer", "export"}
@@ -118,6 +119,25 @@ def test_hdr_boost_multiplies_the_peak_and_leaves_the_dark(
     assert dark.any()
     np.testing.assert_array_equal(boosted[dark], plain[dark])
     assert (boosted >= plain).all()
+
+
+@pytest.mark.parametrize("limits", [None, DecodeLimits()])
+def test_a_gain_map_is_read_of_the_picture_and_of_its_reference(
+    faithful: Callable[[str], Upscaler], tmp_path: Path, limits: DecodeLimits | None
+) -> None:
+    ramp = np.linspace(0, 255, 32 * 48 * 3).astype(np.uint8).reshape(32, 48, 3)
+    data = joined_jpeg(jpeg(ramp), jpeg(ramp), iso_data=iso())
+    plain = UpscaleRequest(data, reference=data, box=WHOLE, output_format="exr", decode_limits=limits)
+    whole = read_picture(data)
+    assert whole.rgb.max() == pytest.approx(4.05, abs=0.01)
+    result = process(plain, faithful, tmp_path / "hdr.exr")
+    assert result.peak == pytest.approx(whole.rgb.max(), rel=0.01)
+    assert "read as the HDR picture" in result.notices[0]
+    boosted = process(dataclasses.replace(plain, hdr_boost=2.0), faithful, tmp_path / "boosted.exr")
+    assert boosted.peak == pytest.approx(2 * whole.rgb.max(), rel=0.01)  # as of any HDR picture
+    sdr = process(dataclasses.replace(plain, sdr=True), faithful, tmp_path / "sdr.exr")
+    assert sdr.peak == pytest.approx(1.0, abs=0.01)
+    assert sdr.notices == ()
 
 
 @pytest.mark.parametrize("name", ["png", "webp"])

@@ -124,7 +124,7 @@ def exr_of_chroma(
 
 def avif(array: NDArray[Any], bits: int = 8, **options: Any) -> bytes:
     """Lossless AVIF."""
-    options = {"primaries": 1, "transfer": 13, "matrix": 0, **options}
+    options = {"primaries": 1, "transfer": 13, "matrix": 1 if array.ndim == 2 else 0, **options}
     return bytes(imagecodecs.avif_encode(array, level=100, speed=9, bitspersample=bits, **options))
 
 

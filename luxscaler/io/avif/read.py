@@ -15,8 +15,11 @@ from luxscaler.io.avif.layout import clean_aperture, for_libavif, is_sequence
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import from_exif_item
+from luxscaler.io.gain_map.gain_map import Codes
+from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, exif_item, read_meta
+from luxscaler.io.isobmff import Meta, exif_item, read_meta, showing
+from luxscaler.io.linearize import oriented
 
 # (irot angle, quarter turns anticlockwise; imir axis or None) → EXIF orientation. Rotation comes first.
 _ORIENTATIONS = {
@@ -53,10 +56,11 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged AVIF header: {width} × {height}")
     coding, notices = _coding([body for name, body in own if name == b"colr"], color)
     alpha = _has_alpha(meta)
-    orientation = _orientation(found)
     box, more = clean_aperture(found.get(b"clap"), width, height)
     if is_sequence(stream):
         more += ("an animation: its still picture is read",)
+    exif = exif_item(stream, meta)
+    gain_map, reason = find_or_notice(stream, meta, exif, _map_codes)
     return FileInfo(
         format="avif",
         width=box[2] - box[0],
@@ -66,10 +70,11 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=4 if alpha else color,
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
-        orientation=orientation,
+        orientation=_orientation(found),
         decoded_pixels=width * height,
-        notices=notices + more,
-        metadata=from_exif_item(exif_item(stream, meta)),
+        notices=notices + more + reason,
+        metadata=from_exif_item(exif),
+        gain_map=gain_map,
     )
 
 
@@ -77,13 +82,19 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     """Decode the main picture; un-premultiplied and full range, both by libavif."""
     meta = read_meta(stream)
     found = dict(reversed(meta.properties_of(meta.primary)))
-    stream.seek(0)
-    samples = with_channels(imagecodecs.avif_decode(for_libavif(stream.read()), numthreads=1))
+    data = for_libavif(showing(stream))
+    samples = with_channels(imagecodecs.avif_decode(data, numthreads=1))
     if samples.ndim != 3:
         raise PictureError("is an AVIF of several pictures without a main one, which is not supported")
     (left, top, right, bottom), _ = clean_aperture(found.get(b"clap"), samples.shape[1], samples.shape[0])
     # Grey or opaque pictures that libavif gave as RGB or RGBA have more channels.
     return samples[top:bottom, left:right, : info.channels]
+
+
+def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map of a file that has it as its main picture, upright."""
+    info = read_info(stream)
+    return oriented(read_samples(stream, info), info.orientation), info.bits
 
 
 def _has_alpha(meta: Meta) -> bool:

@@ -6,13 +6,18 @@ each call. Pillow decodes lazily, so that opening a file reads its header only, 
 truncated data as long as ImageFile.LOAD_TRUNCATED_IMAGES keeps its default.
 """
 
+from functools import partial
 from typing import BinaryIO
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin
 
+from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import from_exif, read_marks
+from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
+from luxscaler.io.gain_map.in_jpeg import find
 from luxscaler.io.jpeg.markers import from_first_marker, scans_of, whole_without_end
+from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
 
 
@@ -28,8 +33,6 @@ _CLASSES: dict[str, type[ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
     "gif": GifImagePlugin.GifImageFile,
 }
-_GAIN_MAP_MARKS = (b"urn:iso:std:iso:ts:21496", b"http://ns.adobe.com/hdr-gain-map")
-_GAIN_MAP_SEARCH = 1 << 17
 
 
 class PillowDecoder:
@@ -47,10 +50,9 @@ class PillowDecoder:
         coding, notices = image_coding(image, marks, mode)
         if getattr(image, "is_animated", False):
             notices += ("an animation: the first picture is read",)
+        gain_map, reason = self._gain_map(stream, image.info.get("exif"), marks.orientation)
         if not ends:
             notices += ("the file ends without its end marker",)
-        if self._name == "jpeg" and _has_gain_map(stream):
-            notices += ("the HDR gain map is ignored: the SDR picture is read",)
         return FileInfo(
             format=self._name,
             width=image.width,
@@ -61,8 +63,9 @@ class PillowDecoder:
             alpha=Alpha.STRAIGHT if has_alpha(mode) else Alpha.NONE,
             orientation=marks.orientation,
             scans=scans,
-            notices=notices,
+            notices=notices + reason,
             metadata=from_exif(image.info.get("exif"), image_resolution(image)),
+            gain_map=gain_map,
         )
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG002 (Decoder)
@@ -76,12 +79,25 @@ class PillowDecoder:
         image.load()
         return eight_bit_samples(image, eight_bit_mode(image))
 
+    def _gain_map(
+        self, stream: BinaryIO, exif: bytes | None, orientation: int
+    ) -> tuple[GainMap | None, tuple[str, ...]]:
+        if self._name != "jpeg":
+            return None, ()
+        try:
+            return find(stream, exif, partial(_map_codes, orientation)), ()
+        except PictureError as error:
+            return None, (unusable_notice(error),)
+
     def _open(self, stream: BinaryIO) -> ImageFile.ImageFile:
         stream.seek(0)
         return _CLASSES[self._name](from_first_marker(stream) if self._name == "jpeg" else stream)
 
 
-def _has_gain_map(stream: BinaryIO) -> bool:
-    stream.seek(0)
-    head = stream.read(_GAIN_MAP_SEARCH)
-    return any(mark in head for mark in _GAIN_MAP_MARKS)
+def _map_codes(orientation: int, stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map in a JPEG, which is turned as its base is."""
+    image = _Jpeg(stream)
+    if image.mode not in ("L", "RGB"):
+        raise PictureError(f"it has the pixel layout {image.mode!r}")
+    image.load()
+    return oriented(eight_bit_samples(image, image.mode), orientation), 8

@@ -34,9 +34,12 @@ from luxscaler.io.color_encoding import (
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item
+from luxscaler.io.gain_map.gain_map import Codes
+from luxscaler.io.gain_map.in_jxl import find_or_notice
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import Color, read_jxl_header
+from luxscaler.io.linearize import oriented
 from luxscaler.io.oiio import opened
 
 _CODESTREAM = b"\xff\x0a"
@@ -62,6 +65,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         notices += (f"{header.ignored_channels} extra channels are ignored",)
     if header.is_animated:
         notices += ("an animation: the first picture is read",)
+    gain_map, reason = find_or_notice(stream, _map_codes)
     alpha = Alpha.ASSOCIATED if header.alpha_associated else Alpha.STRAIGHT
     return FileInfo(
         format="jxl",
@@ -74,8 +78,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         is_float=header.is_float,
         alpha=alpha if header.has_alpha else Alpha.NONE,
         orientation=header.orientation,
-        notices=notices,
+        notices=notices + reason,
         metadata=from_exif_item(_exif_box(stream)),
+        gain_map=gain_map,
     )
 
 
@@ -95,6 +100,14 @@ def with_profile(stream: BinaryIO, info: FileInfo) -> FileInfo:
     coding, notices = profile_coding(profile, channels)
     assumed = LINEAR_ASSUMED if info.is_float else SRGB_ASSUMED
     return replace(info, coding=coding or assumed, notices=info.notices + notices, profile_in_pixels=False)
+
+
+def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
+    """The gain map in a codestream, upright."""
+    info = read_info(stream)
+    if info.is_float:
+        raise PictureError("its samples are floats")
+    return oriented(read_samples(stream, info), info.orientation), info.bits
 
 
 def _codestream_head(stream: BinaryIO) -> bytes:

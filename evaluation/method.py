@@ -1,0 +1,32 @@
+"""The method that is judged, "ours": the one place that says what it is and how it is fitted."""
+
+from typing import Protocol
+
+import torch
+
+from evaluation.expansion import Expansion
+from luxscaler.hdr.expand import ToneStatistics, expand
+from luxscaler.picture import FloatArray
+
+OURS = "LuxScaler"
+
+
+class Fit(Protocol):
+    """Fits the method's parameters to all training pictures but some."""
+
+    def __call__(self, left_out: frozenset[str]) -> Expansion:
+        """Fit without the pictures named (`Source.name`), in whatever form: whole, cut, reduced.
+
+        The expansion must be picklable, for other processes apply it: a function of a module, a
+        functools.partial of one, or an object of a class of a module.
+        """
+
+
+def ours(sdr: FloatArray, boost: float) -> FloatArray:
+    """hdr_boost as the pipeline applies it, with the picture's own statistics."""
+    tensor = torch.from_numpy(sdr)
+    return expand(tensor, boost, ToneStatistics.of(tensor)).numpy()
+
+
+FIT: Fit | None = None
+"""What `--leave-one-out` calls; None: the method has no fit that can leave pictures out."""

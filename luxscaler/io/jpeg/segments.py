@@ -1,0 +1,82 @@
+"""The segments before the pixels of a JPEG; the pictures that a multi-picture file names (CIPA DC-007)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from luxscaler.io.exif.ifd import Tiff, bytes_reader
+
+APP1, APP2 = 0xE1, 0xE2
+_START_OF_SCAN, _END = 0xDA, 0xD9
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MOST_SEGMENTS = 4096
+_MULTI_PICTURE = b"MPF\0"
+_ENTRIES = 0xB002
+_ENTRY = struct.Struct("3I2H")
+_DAMAGE = (struct.error, ValueError, OverflowError, OSError)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A marker segment."""
+
+    marker: int
+    place: int
+    """Of its data, in the file."""
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a picture lies in the file."""
+
+    place: int
+    size: int
+
+
+def segments(stream: BinaryIO, start: int = 0) -> Iterator[Segment]:
+    """The segments of the JPEG at `start`, up to its pixels, or to where it is damaged."""
+    stream.seek(start)
+    if stream.read(2) != b"\xff\xd8":
+        return
+    place = start + 2
+    for _ in range(_MOST_SEGMENTS):
+        stream.seek(place)
+        head = stream.read(4)
+        while head[:2] == b"\xff\xff":  # fill bytes
+            place += 1
+            stream.seek(place)
+            head = stream.read(4)
+        if len(head) < 4 or head[0] != 0xFF or head[1] in (_START_OF_SCAN, _END):
+            return
+        size = int.from_bytes(head[2:], "big")
+        data = stream.read(size - 2) if size >= 2 else b""
+        if len(data) < size - 2 or size < 2:
+            return
+        yield Segment(head[1], place + 4, data)
+        place += 2 + size
+
+
+def frame_size(parts: list[Segment]) -> tuple[int, int] | None:
+    """Width and height of the picture, where its frame header says them."""
+    for part in parts:
+        if part.marker in _FRAMES and len(part.data) >= 5:
+            height, width = struct.unpack_from(">HH", part.data, 1)
+            return (width, height) if width and height else None
+    return None
+
+
+def further_pictures(parts: list[Segment]) -> list[Span]:
+    """The pictures behind the first, as the multi-picture index says; none where it is damaged."""
+    for part in parts:
+        if part.marker == APP2 and part.data.startswith(_MULTI_PICTURE):
+            block, origin = part.data[len(_MULTI_PICTURE) :], part.place + len(_MULTI_PICTURE)
+            try:
+                tiff = Tiff.of(bytes_reader(block))
+                entries = tiff.directory(tiff.start, {_ENTRIES})[_ENTRIES][2]
+                found = struct.iter_unpack(tiff.order + _ENTRY.format, entries)
+                return [Span(origin + place, size) for _, size, place, *_ in found if place]
+            except (*_DAMAGE, KeyError):
+                return []
+    return []

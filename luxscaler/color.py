@@ -169,12 +169,18 @@ def _xyz(point: Point) -> NDArray[np.float64]:
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
+def _corner(point: Point) -> NDArray[np.float64]:
+    """XYZ of a primary, at any scale: y is 0 for the X and Z of CIE XYZ itself."""
+    x, y = point
+    return np.array([x, y, 1 - x - y]) if y == 0 and np.isfinite(x) else _xyz(point)
+
+
 def rgb_to_xyz(primaries: Primaries) -> Matrix:
     """The 3 × 3 matrix from linear RGB to CIE XYZ with Y = 1 for RGB 1, 1, 1 (SMPTE RP 177).
 
     Raises InputError for chromaticities that span no gamut, such as three equal ones.
     """
-    corners = np.stack([_xyz(primaries.red), _xyz(primaries.green), _xyz(primaries.blue)], axis=1)
+    corners = np.stack([_corner(primaries.red), _corner(primaries.green), _corner(primaries.blue)], axis=1)
     if abs(np.linalg.det(corners)) < 1e-9:
         raise InputError(f"chromaticities span no gamut: {primaries}")
     return np.asarray(corners * np.linalg.solve(corners, _xyz(primaries.white)))

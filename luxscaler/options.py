@@ -37,12 +37,26 @@ class DecodeLimits:
     """Wall-clock time."""
     memory_bytes: int = 10 * 2**30
     """Memory at most. Small pictures get less: 512 MiB and 96 bytes for each pixel of their header."""
+    total_memory_bytes: int | None = None
+    """Memory of all decodes of this process together; further ones wait. None: three quarters of what the
+    machine or the container has."""
+    pixels_per_byte: float = 1000.0
+    """Pixels that a byte of the file may stand for, beyond the first 33.5 million of them: no photograph, and
+    few drawings, pack tighter; a kilobyte can claim gigapixels."""
+    scans: int = 100
+    """Passes of a JPEG over its pixels; encoders make about ten."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < float("inf") or self.memory_bytes < 1:
-            raise InputError(
-                f"decode limits must be above 0, got {self.seconds} s and {self.memory_bytes} bytes"
-            )
+        numbers = {
+            "seconds": self.seconds,
+            "memory_bytes": self.memory_bytes,
+            "total_memory_bytes": 1 if self.total_memory_bytes is None else self.total_memory_bytes,
+            "pixels_per_byte": self.pixels_per_byte,
+            "scans": self.scans,
+        }
+        for name, value in numbers.items():
+            if not 0 < value < float("inf"):
+                raise InputError(f"decode limits must be above 0 and finite, got {name} {value}")
 
     def for_pixels(self, pixels: int) -> "DecodeLimits":
         """The limits with more time, for a picture of hundreds of megapixels that is laid on disk."""

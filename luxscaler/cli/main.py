@@ -4,6 +4,8 @@ Parses options, draws progress and sets the exit status: 0 done, 1 a LuxScaler e
 PyTorch is imported only by the commands that need it, so that `--help` answers at once.
 """
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, weights
-from luxscaler.cli.terminal import one_line_errors, out
+from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
 from luxscaler.cli.upscale import upscale
 
 app = typer.Typer(
@@ -51,7 +53,12 @@ def _root(
 
 def main() -> None:
     """Entry point of the `luxscaler` command."""
-    app(prog_name="luxscaler")
+    prepare_streams()
+    try:
+        app(prog_name="luxscaler")
+    except BrokenPipeError:  # whoever reads our words has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

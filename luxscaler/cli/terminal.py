@@ -1,5 +1,8 @@
 """What the commands share at a terminal: where they print, and how an error becomes one line and a status."""
 
+import io
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +33,20 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         err.print("interrupted: nothing was written")
         raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def prepare_streams() -> None:
+    """Make printing safe: closed streams lead nowhere, and what a terminal's encoding lacks becomes "?"."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+        stream = getattr(sys, name)
+        if number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def progress_bar() -> Any:

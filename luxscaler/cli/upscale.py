@@ -155,6 +155,13 @@ def upscale(
     decode_seconds: Annotated[
         float, typer.Option(help="Longest time to decode a picture.", rich_help_panel=_FILE)
     ] = 60.0,
+    decode_memory: Annotated[
+        float, typer.Option(help="Most memory to decode a picture, in MB.", rich_help_panel=_FILE)
+    ] = 10_737.0,
+    pixels_per_byte: Annotated[
+        float,
+        typer.Option(help="Most pixels for a byte of IN, beyond 33.5 million.", rich_help_panel=_FILE),
+    ] = 1000.0,
 ) -> None:
     """Upscale `source` and write `target`. Long, because typer reads the options from the signature."""
     if target is None and preview is None:
@@ -195,7 +202,11 @@ def upscale(
             overlap=overlap,
             max_pixels=max_pixels,
             sdr=sdr,
-            decode_limits=DecodeLimits(seconds=decode_seconds),
+            decode_limits=DecodeLimits(
+                seconds=decode_seconds,
+                memory_bytes=int(decode_memory * 1e6),
+                pixels_per_byte=pixels_per_byte,
+            ),
         )
         if preview is not None:
             _write_preview(request, preview, target, report)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from luxscaler.errors import ExportError
 
-_LONGEST_NAME = 255  # bytes: ext4, XFS, APFS
+LONGEST_NAME = 255
+"""Bytes: ext4, XFS, APFS."""
 
 
 @contextmanager
@@ -118,6 +119,6 @@ def _same_file(path: Path, held: os.stat_result) -> bool:
 
 def _partial_name(name: str) -> str:
     partial = f".{name}.partial"
-    if len(os.fsencode(partial)) <= _LONGEST_NAME:
+    if len(os.fsencode(partial)) <= LONGEST_NAME:
         return partial
     return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"

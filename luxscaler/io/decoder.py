@@ -44,6 +44,8 @@ class FileInfo:
     channels: int
     """Channels that read_samples returns: 1 grey, 3 RGB or 4 CMYK, and one more for alpha."""
     coding: ColorCoding
+    profile_in_pixels: bool = False
+    """Whether the coding is found out only as the pixels are decoded (JPEG XL with an ICC profile)."""
     is_float: bool = False
     source_bits: int | None = None
     """Depth of the integer picture whose floats these are, where a file of ours says so."""
@@ -52,6 +54,8 @@ class FileInfo:
     """EXIF orientation, 1 to 8, still to be applied (for AVIF: what irot and imir amount to)."""
     inverted: bool = False
     """Grey where 0 is white (TIFF WhiteIsZero)."""
+    scans: int = 1
+    """How often the decoder passes over the pixels (JPEG)."""
     decoded_pixels: int = 0
     """Pixels that the decoder allocates where that is more than width × height."""
     notices: tuple[str, ...] = ()

@@ -172,8 +172,10 @@ def _meta(body: bytes) -> Meta:
             for inner, part in boxes(content):
                 if inner == b"ipco":
                     meta.properties = list(boxes(part))
-                elif inner == b"ipma":
-                    meta.associations.update(_associations(part))
+                elif inner == b"ipma":  # there may be several, even for one item
+                    for item, numbers in associations(part).items():
+                        known = meta.associations.setdefault(item, [])
+                        known += [number for number in numbers if number not in known]
         elif name == b"iref":
             meta.references += _references(content)
         elif name == b"iinf":
@@ -185,8 +187,11 @@ def _meta(body: bytes) -> Meta:
     return meta
 
 
-def _associations(body: bytes) -> dict[int, list[int]]:
-    """The ipma box: item number to 1-based property numbers (ISO/IEC 23008-12, section 9.3.1)."""
+def associations(body: bytes, *, with_flag: bool = False) -> dict[int, list[int]]:
+    """The ipma box: item number to 1-based property numbers (ISO/IEC 23008-12, section 9.3.1).
+
+    with_flag: as stored, their highest bit set where the property is essential.
+    """
     version, wide = body[0], body[3] & 1
     (count,) = struct.unpack_from(">I", body, 4)
     position = 8
@@ -196,7 +201,8 @@ def _associations(body: bytes) -> dict[int, list[int]]:
         position += 3 if version == 0 else 5
         entries = struct.unpack_from(f">{number}{'H' if wide else 'B'}", body, position)
         position += number * (2 if wide else 1)
-        items[item] = [entry & (0x7FFF if wide else 0x7F) for entry in entries]
+        mask = (0xFFFF if wide else 0xFF) if with_flag else (0x7FFF if wide else 0x7F)
+        items.setdefault(item, []).extend(entry & mask for entry in entries)
     return items
 
 

@@ -9,7 +9,7 @@ many exceptions of the libraries are translated here.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import imagecodecs
 
-from luxscaler.errors import PictureError, PictureTooLargeError
-from luxscaler.io import heic, radiance, raw, webp
+from luxscaler.errors import PictureError
+from luxscaler.io import bmp, heic, netpbm, other, radiance, raw, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr import read as exr
@@ -27,11 +27,13 @@ from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decod
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
+from luxscaler.io.limits import check_limits, pixels_of
 from luxscaler.io.linearize import as_stored, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
+from luxscaler.io.read_rows import whole_samples
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
 from luxscaler.io.tiff import read as tiff
-from luxscaler.options import DEFAULT_MAX_PIXELS
+from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
 from luxscaler.picture import Picture
 
 Source = str | os.PathLike[str] | bytes
@@ -48,8 +50,10 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "heic": heic,
         "jxl": jxl,
         "raw": raw,
-        "bmp": PillowDecoder("bmp"),
+        "bmp": bmp,
         "gif": PillowDecoder("gif"),
+        "pnm": netpbm,
+        **{each.name: each for each in other.FORMATS},
     }
 )
 _LAZY_CODECS = (
@@ -68,7 +72,7 @@ class PictureHeader:
     """What the header of a file says, with the size after orientation."""
 
     format: str
-    """ "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw", "gif" or "bmp"."""
+    """A name of _DECODERS."""
     width: int
     height: int
     bits: int
@@ -87,7 +91,13 @@ class PictureHeader:
     """Form and headroom of the gain map that makes an HDR picture of the file; empty where there is none."""
 
 
-def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, sdr: bool = False) -> Picture:
+def read_picture(
+    source: Source,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    limits: DecodeLimits | None = None,
+    sdr: bool = False,
+) -> Picture:
     """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
 
     source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
@@ -95,11 +105,13 @@ def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, sdr: b
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
     sdr: of a file with a gain map the SDR picture, not the HDR one.
 
-    Raises PictureTooLargeError for more than `max_pixels` pixels, before they are decoded, and
-    PictureError for everything that is not a whole picture of a supported format.
+    Raises PictureTooLargeError for more than `max_pixels` pixels, or more than `limits` have for each byte,
+    before they are decoded, and PictureError for what is not a whole picture of a supported format. Time
+    and memory are not limited here: see isolation/pool.py.
     """
     with opened(source) as (name, stream):
-        return read_stream(stream, name, max_pixels=max_pixels, sdr=sdr)
+        limits = limits or DecodeLimits()
+        return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr)
 
 
 def read_stream(
@@ -107,8 +119,9 @@ def read_stream(
     name: str,
     *,
     max_pixels: int,
+    limits: DecodeLimits,
     sdr: bool = False,
-    on_header: Callable[[int], None] | None = None,
+    on_header: Callable[[int], None] = lambda _: None,
 ) -> Picture:
     """read_picture from a seekable stream; errors begin with `name`.
 
@@ -117,19 +130,10 @@ def read_stream(
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream)
-        pixels = max(info.width * info.height, info.decoded_pixels)
-        if pixels > max_pixels:
-            raise PictureTooLargeError(
-                f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
-            )
-        if on_header is not None:
-            on_header(pixels + gain_map_pixels(info, max_pixels, sdr=sdr))
-        samples = decoder.read_samples(stream, info)
-        if samples.shape != (info.height, info.width, info.channels):
-            raise PictureError(
-                f"is damaged: its header says {info.width} × {info.height} × {info.channels}, "
-                f"its data {samples.shape[1]} × {samples.shape[0]} × {samples.shape[2]}"
-            )
+        check_limits(info, stream.seek(0, 2), max_pixels, limits)
+        on_header(pixels_of(info) + gain_map_pixels(info, max_pixels, sdr=sdr))
+        info = with_late_profile(stream, info)
+        samples = whole_samples(stream, decoder, info)
         picture = linearize(oriented(samples, info.orientation), info)
         gain_map, notices = read_gain_map(stream, info, max_pixels, sdr=sdr)
         if gain_map is not None:
@@ -165,15 +169,22 @@ def read_header(source: Source) -> PictureHeader:
 
     Raises PictureError where there is no usable header. Damage behind it is found by read_picture only.
     """
-    with opened(source) as (name, stream), one_line_errors(name):
+    with opened(source) as (name, stream):
+        return header_of_stream(stream, name)
+
+
+def header_of_stream(stream: BinaryIO, name: str) -> PictureHeader:
+    """read_header from a seekable stream; errors begin with `name`."""
+    with one_line_errors(name):
+        stream.seek(0)
         _, info = header_of(stream)
     width, height = upright_size(info)
     return PictureHeader(
         format=info.format,
         width=width,
         height=height,
-        bits=info.bits,
-        is_float=info.is_float,
+        bits=info.source_bits or info.bits,
+        is_float=info.is_float and info.source_bits is None,
         channels=info.channels,
         has_alpha=info.alpha is not Alpha.NONE,
         color_space=info.coding.name,
@@ -190,6 +201,10 @@ def preload() -> None:
     profile = bytes(imagecodecs.cms_profile("srgb"))
     is_srgb(profile)
     matrix_model(profile, 16)
+    with suppress(ImportError):
+        import OpenImageIO as oiio  # noqa: N813, PLC0415 - takes most of a second
+
+        oiio.attribute("threads", 1)  # before its first use: a fork copies no threads
 
 
 def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
@@ -197,6 +212,11 @@ def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
     name = picture_format(stream.read(SNIFF_BYTES))
     decoder = _DECODERS["raw" if name == "tiff" and raw.is_raw_tiff(stream) else name]
     return decoder, decoder.read_info(stream)
+
+
+def with_late_profile(stream: BinaryIO, info: FileInfo) -> FileInfo:
+    """The info with its colour coding, where that is known only once the pixels are decoded."""
+    return jxl.with_profile(stream, info) if info.profile_in_pixels else info
 
 
 @contextmanager
@@ -215,12 +235,17 @@ def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
             what = (
                 "is a directory" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
             )
-            raise PictureError(f"{path} {what}")
+            raise PictureError(f"{_printable(str(path))} {what}")
         stream = path.open("rb")
     except (OSError, ValueError) as error:
         raise PictureError(f"{str(path)!r} cannot be opened: {_one_line(error)}") from error
     with stream:
-        yield path.name, stream
+        yield _printable(path.name), stream
+
+
+def _printable(name: str) -> str:
+    """A name on one line: what is not printable, such as a new line, as its escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
 @contextmanager
@@ -232,7 +257,19 @@ def one_line_errors(name: str) -> Iterator[None]:
         raise type(error)(f"{name} {error}") from error.__cause__
     # Pillow alone raises eight kinds; a damaged file must never end the program, so all are caught.
     except Exception as error:
-        raise PictureError(f"{name} cannot be read, it may be damaged: {_one_line(error)}") from error
+        raise PictureError(f"{name} cannot be read, it may be damaged: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What a library says; a generic word for what only its authors understand, such as "list index out of
+    range".
+    """
+    speaks = isinstance(error, (OSError, SyntaxError, EOFError)) or type(error) is RuntimeError
+    speaks = speaks or type(error).__module__.partition(".")[0] in ("imagecodecs", "tifffile", "rawpy")
+    text = _one_line(error)
+    if not speaks or len(str(error)) < _SHORTEST_MESSAGE:
+        return "its parts do not fit each other"
+    return text
 
 
 def _one_line(error: Exception) -> str:

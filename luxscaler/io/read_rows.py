@@ -1,17 +1,21 @@
-"""The samples of a file band by band, so that a large picture need not be in memory at once.
+"""The samples of a file, as a whole or band by band, so that a large picture need not be in memory at once.
 
-For PNG, JPEG, TIFF and OpenEXR in their usual layouts, through OpenImageIO; the samples are bit for bit those
-of the decoders (a test compares them). For every other layout, and where OpenImageIO is not installed,
-`read_bands` decodes the whole picture.
+For PNG, JPEG, TIFF and OpenEXR in their usual layouts bands come through OpenImageIO; the samples are bit for
+bit those of the decoders (a test compares them). For every other layout, and where OpenImageIO is not
+installed, `read_bands` decodes the whole picture. What one of the two readers refuses, the other is asked
+about: so a file is read, or not, whichever way it comes.
 """
 
-import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo, Samples
+from luxscaler.io.limits import pixels_of
+from luxscaler.io.oiio import named, one_line
 from luxscaler.io.tiff.read import check_deflate
 
 BAND_BYTES = 16 * 2**20
@@ -19,8 +23,6 @@ BAND_BYTES = 16 * 2**20
 MAX_WHOLE_PIXELS = 150_000_000
 """Largest picture of a layout that cannot be read in bands: its samples are in memory as a whole."""
 _LAYOUTS = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
-_MAX_MESSAGE = 200
-_OPENED = re.compile(r"""[(]?["']?/proc/self/fd/\d+["']?[)]?:?""")
 _FLOATS = ("half", "float")
 _PHOTOMETRICS = (None, 1, 2)
 """Of TIFF: grey and RGB. Palettes and JPEG's YCbCr come out other than the decoder's."""
@@ -41,7 +43,7 @@ def can_stream(info: FileInfo) -> bool:
 
 def check_whole(info: FileInfo) -> None:
     """Raise PictureTooLargeError for a picture that is too large to be decoded at once."""
-    pixels = max(info.width * info.height, info.decoded_pixels)
+    pixels = pixels_of(info)
     if pixels > MAX_WHOLE_PIXELS:
         raise PictureTooLargeError(
             f"has {pixels:,} pixels ({info.width} × {info.height}), "
@@ -49,44 +51,89 @@ def check_whole(info: FileInfo) -> None:
         )
 
 
-def read_bands(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Iterator[tuple[int, Samples]]:
-    """The first row and the samples of each band, top to bottom, before orientation.
-
-    stream: an open file of the operating system; it is read through a second handle of its own.
+def whole_samples(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Samples:
+    """(height, width, channels) of the whole picture, before orientation. Raises PictureError, or what the
+    decoder's library raises.
     """
-    bands = _streamed(stream, info) if can_stream(info) else None
-    if bands is not None:
-        yield from bands
-        return
+    try:
+        samples = decoder.read_samples(stream, info)
+        _check_shape(samples, info)
+    except Exception as error:
+        if isinstance(error, MemoryError) or not can_stream(info):
+            raise
+        try:
+            with _streamed(stream, info) as bands:
+                if bands is not None:
+                    return np.concatenate([samples for _, samples in bands])
+        except PictureError:
+            pass  # two readers refuse it; what the decoder says is better
+        raise
+    return samples
+
+
+def read_bands(
+    stream: BinaryIO, decoder: Decoder, info: FileInfo, *, on_whole: Callable[[], None]
+) -> Iterator[tuple[int, Samples]]:
+    """The first row and the samples of each band, top to bottom, before orientation; once more from the top
+    where bands turn out to be damaged and the decoder reads the picture.
+
+    on_whole: called before a picture that should have come in bands is decoded at once.
+    """
+    if can_stream(info):
+        try:
+            with _streamed(stream, info) as bands:
+                if bands is not None:
+                    yield from bands
+                    return
+        except PictureError:
+            if pixels_of(info) > MAX_WHOLE_PIXELS:
+                raise
+        check_whole(info)
+        on_whole()
     check_whole(info)
     samples = decoder.read_samples(stream, info)
-    if samples.shape != (info.height, info.width, info.channels):
-        raise PictureError("is damaged: its data does not have the size that its header says")
+    _check_shape(samples, info)
     rows = max(1, BAND_BYTES // (samples.strides[0] or 1))
     for top in range(0, info.height, rows):
         yield top, samples[top : top + rows]
 
 
-def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]] | None:
+def _check_shape(samples: Samples, info: FileInfo) -> None:
+    if samples.shape != (info.height, info.width, info.channels):
+        raise PictureError(
+            f"is damaged: its header says {info.width} × {info.height} × {info.channels}, "
+            f"its data {' × '.join(str(samples.shape[axis]) for axis in (1, 0, 2))}"
+        )
+
+
+@contextmanager
+def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[Iterator[tuple[int, Samples]] | None]:
     """Bands by OpenImageIO; None where it is not installed or sees another layout than the decoder."""
-    if sys.platform != "linux":  # elsewhere an open file has no name
-        return None
     try:
         import OpenImageIO as oiio  # noqa: N813, PLC0415 - for the decoding process alone
     except ImportError:
-        return None
+        yield None
+        return
     oiio.attribute("threads", 1)
     config = oiio.ImageSpec()
     config["oiio:UnassociatedAlpha"] = 1
     config["oiio:RawColor"] = 1
-    file = oiio.ImageInput.open(f"/proc/self/fd/{stream.fileno()}", config)
-    if file is None:
-        oiio.geterror()
-        return None
-    if file.geterror():  # the file may be whole and slightly irregular: the decoder decides
-        return None
-    spec = file.spec()
-    same = (
+    with named(stream) as name:
+        file = oiio.ImageInput.open(name, config)
+        if file is None:
+            oiio.geterror()
+            yield None
+        # With an error, the file may be whole and slightly irregular: the decoder decides.
+        elif file.geterror() or not _is_same_layout(file.spec(), info):
+            yield None
+        else:
+            if info.format == "tiff":
+                check_deflate(stream)
+            yield _rows(file, file.spec(), info)
+
+
+def _is_same_layout(spec: Any, info: FileInfo) -> bool:
+    return (
         (spec.width, spec.height, spec.nchannels) == (info.width, info.height, info.channels)
         and tuple(spec.channelnames) == _LAYOUTS.get(info.channels)
         and (spec.x, spec.y, spec.full_x, spec.full_y) == (0, 0, 0, 0)
@@ -96,11 +143,6 @@ def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[tuple[int, Samples]]
         and not (info.format == "tiff" and spec.getattribute("compression") == "jpeg")
         and not spec.getattribute("png:interlaced")
     )
-    if not same:
-        return None
-    if info.format == "tiff":
-        check_deflate(stream)
-    return _rows(file, spec, info)
 
 
 def _rows(file: Any, spec: Any, info: FileInfo) -> Iterator[tuple[int, Samples]]:
@@ -118,10 +160,5 @@ def _rows(file: Any, spec: Any, info: FileInfo) -> Iterator[tuple[int, Samples]]
             samples = file.read_scanlines(top, bottom, 0, 0, info.channels, kind)
         error = file.geterror()
         if samples is None or error:
-            raise PictureError(f"is damaged or truncated: {_one_line(error) or 'rows are missing'}")
+            raise PictureError(f"is damaged or truncated: {one_line(error) or 'rows are missing'}")
         yield top, samples.reshape(bottom - top, info.width, info.channels)
-
-
-def _one_line(error: str) -> str:
-    """The message without the name under which the file was opened, which means nothing to users."""
-    return " ".join(_OPENED.sub("", error).split())[:_MAX_MESSAGE]

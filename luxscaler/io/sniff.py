@@ -3,13 +3,16 @@
 Suffixes and content types are not looked at: servers send HTML as image/png.
 """
 
+import re
+from collections.abc import Callable
+from types import MappingProxyType
+
 from luxscaler.errors import PictureError
 
 SNIFF_BYTES = 512
 """How many leading bytes are looked at."""
 
 _SUPPORTED = (
-    (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
@@ -26,18 +29,47 @@ _SUPPORTED = (
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
+    (b"\x28\0\0\0", "dib"),
+    (b"\x6c\0\0\0", "dib"),
+    (b"\x7c\0\0\0", "dib"),
+    (b"\0\0\1\0", "ico"),
+    (b"qoif", "qoi"),
+    (b"\x01\xda", "sgi"),
+    (b"\x59\xa6\x6a\x95", "sun"),
+    (b"DDS ", "dds"),
+    (b"8BPS", "psd"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
     (b"\xff\x0a", "jxl"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
 )
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
+_NETPBM = re.compile(rb"P[1-6Ff][\s#]|P7\n")
+_CURSOR = re.compile(rb"\x00\x00\x02\x00[^\x00]\x00")
+_XBM = re.compile(rb"#define \w+_width ")
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _UNSUPPORTED = (
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"8BPS", "a Photoshop document"),
     (b"SDPX", "DPX"),
     (b"XPDS", "DPX"),
+    (b"\x80\x2a\x5f\xd7", "Cineon"),
     (b"%PDF", "PDF"),
+    (b"%!PS", "PostScript"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript"),
+    (b"SIMPLE  =", "FITS"),
+    (b"AT&TFORM", "DjVu"),
+    (b"FORM", "IFF"),
+    (b"\x8aMNG\r\n\x1a\n", "MNG"),
+    (b"\x8bJNG\r\n\x1a\n", "JNG"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"\1\0\0\0\x58\0\0\0", "an enhanced metafile"),
+    (b"icns", "an Apple icon"),
+    (b"\xabKTX ", "KTX"),
+    (b"farbfeld", "farbfeld"),
+    (b"FLIF", "FLIF"),
+    (b"BPG\xfb", "BPG"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"/* XPM */", "XPM"),
     (b"II\xbc\x01", "JPEG XR"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "gzip data"),
@@ -53,19 +85,58 @@ def picture_format(head: bytes) -> str:
     """
     if not head:
         raise PictureError("is empty")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if (head[:2] == b"II" and head[8:10] == b"CR") or head[4:12] == b"ftypcrx ":
-        return "raw"  # CR2, CR3
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[4:12] != b"ftypcrx ":  # crx: CR3
         return _iso_brand(head)
+    for name, matches in _BY_STRUCTURE.items():
+        if matches(head):
+            return name
     for magic, name in _SUPPORTED:
         if head.startswith(magic):
             return name
     for magic, name in _UNSUPPORTED:
         if head.startswith(magic):
             raise PictureError(f"is {name}, which is not supported")
+    if _CURSOR.match(head):
+        raise PictureError("is a Windows cursor, which is not supported")
+    if _XBM.match(head):
+        raise PictureError("is XBM, which is not supported")
+    # Last, since these begin with no mark of their own.
+    if _is_pcx(head):
+        return "pcx"
+    if _is_tga(head):
+        return "tga"
     raise PictureError(f"is not a picture: {_likeness(head)}")
+
+
+def _is_raw(head: bytes) -> bool:
+    return (head[:2] == b"II" and head[8:10] == b"CR") or head[4:12] == b"ftypcrx "  # CR2, CR3
+
+
+def _is_jpeg(head: bytes) -> bool:
+    """Other bytes may stand before the second marker."""
+    return head.startswith(b"\xff\xd8") and _JPEG_MARKER.search(head, 2) is not None
+
+
+_BY_STRUCTURE: MappingProxyType[str, Callable[[bytes], object]] = MappingProxyType(
+    {
+        "webp": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+        "raw": _is_raw,
+        "jpeg": _is_jpeg,
+        "pnm": _NETPBM.match,
+    }
+)
+
+
+def _is_pcx(head: bytes) -> bool:
+    return len(head) >= 128 and head[0] == 10 and head[1] in (0, 2, 3, 4, 5) and head[2] in (0, 1)
+
+
+def _is_tga(head: bytes) -> bool:
+    """By its fields: the format begins with no mark (Truevision TGA 2.0, table 1)."""
+    if len(head) < 18 or head[1] not in (0, 1) or head[2] not in (1, 2, 3, 9, 10, 11):
+        return False
+    has_size = any(head[12:14]) and any(head[14:16])
+    return has_size and head[16] in (8, 15, 16, 24, 32) and head[17] & 0xC0 == 0
 
 
 def _iso_brand(head: bytes) -> str:

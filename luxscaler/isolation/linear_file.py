@@ -15,11 +15,19 @@ from typing import BinaryIO
 
 import numpy as np
 
-from luxscaler.errors import PictureError, PictureTooLargeError
+from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo
+from luxscaler.io.limits import check_limits, pixels_of
 from luxscaler.io.linearize import as_stored, linearize, upright_size
-from luxscaler.io.read import gain_map_pixels, header_of, one_line_errors, read_gain_map
+from luxscaler.io.read import (
+    gain_map_pixels,
+    header_of,
+    one_line_errors,
+    read_gain_map,
+    with_late_profile,
+)
 from luxscaler.io.read_rows import BAND_BYTES, MAX_WHOLE_PIXELS, can_stream, check_whole, read_bands
+from luxscaler.options import DecodeLimits
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _FLOAT = 4
@@ -36,21 +44,27 @@ def write_linear_file(
     target: int,
     *,
     max_pixels: int,
+    limits: DecodeLimits,
     on_header: Callable[[int], None],
     sdr: bool = False,
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
-    on_header: called with the number of pixels that will be in memory at once. Infinite values become the
-    largest finite size of their band. Raises PictureError, PictureTooLargeError, and OSError if the disk is
-    full. sdr: as in read_picture. A gain map is in memory as a whole, and has the limit of such pictures.
+    on_header: called with the number of pixels that will be in memory at once, and again where they turn
+    out to be more. Infinite values become the largest finite size of their band. Raises PictureError,
+    PictureTooLargeError, and OSError if the disk is full. sdr: as in read_picture. A gain map is in memory as
+    a whole, and has the limit of such pictures.
     """
     most_map_pixels = min(max_pixels, MAX_WHOLE_PIXELS)
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream)
-        _check_size(info, max_pixels)
-        on_header(_pixels_at_once(info) + gain_map_pixels(info, most_map_pixels, sdr=sdr))
+        check_limits(info, stream.seek(0, 2), max_pixels, limits)
+        if not can_stream(info):
+            check_whole(info)
+        of_map = gain_map_pixels(info, most_map_pixels, sdr=sdr)
+        on_header(_pixels_at_once(info) + of_map)
+        info = with_late_profile(stream, info)
     width, height = upright_size(info)
     has_alpha = info.alpha is not Alpha.NONE
     _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is not the picture's fault
@@ -58,7 +72,10 @@ def write_linear_file(
     seen = _Seen()
     with one_line_errors(name):
         gain_map, said = read_gain_map(stream, info, most_map_pixels, sdr=sdr)
-        for top, samples in read_bands(stream, decoder, info):
+        whole = pixels_of(info) + of_map
+        for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(whole)):
+            if top == 0:  # it begins anew where the picture turns out not to come in bands
+                seen = _Seen()
             if info.is_float:
                 seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
             band = linearize(samples, replace(info, orientation=1))
@@ -90,18 +107,8 @@ def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource
     return replace(seen.source, notices=notices, resolution_dpi=dpi[::-1] if dpi and turned else dpi)
 
 
-def _check_size(info: FileInfo, max_pixels: int) -> None:
-    pixels = max(info.width * info.height, info.decoded_pixels)
-    if pixels > max_pixels:
-        raise PictureTooLargeError(
-            f"has {pixels:,} pixels ({info.width} × {info.height}), the limit is {max_pixels:,}"
-        )
-    if not can_stream(info):
-        check_whole(info)
-
-
 def _pixels_at_once(info: FileInfo) -> int:
-    pixels = max(info.width * info.height, info.decoded_pixels)
+    pixels = pixels_of(info)
     if not can_stream(info):
         return pixels
     # A band, and what the library holds of a row of tiles.

@@ -7,40 +7,39 @@ that costs milliseconds. Its results come back in anonymous memory files, which 
 Readers in several threads get a process each; processes are kept for the next picture and end with this
 one, however it ends. What is isolated is failure: this is not a sandbox against code that a file smuggles in.
 
-Linux only, for its memory files. Elsewhere pictures are read in the calling process, without these limits.
+Linux only, for its memory files. Elsewhere pictures are read in the calling process: there the limits of
+pixels, of pixels a byte and of scans hold, those of time and memory do not, and a decoder that crashes ends
+the program.
 """
 
 import atexit
 import json
 import mmap
 import os
+import secrets
 import signal
-import socket
-import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from luxscaler.errors import PictureError, PictureTooLargeError
-from luxscaler.io.read import Source, opened, read_picture
+from luxscaler.io.read import PictureHeader, Source, header_of_stream, opened, read_stream
 from luxscaler.isolation.linear_file import LinearFile, write_linear_file
-from luxscaler.isolation.worker import LENGTH, MAX_PACKET, DecodeTask
+from luxscaler.isolation.memory import Budget, default_total
+from luxscaler.isolation.process import DecodingProcess, NoAnswerError
+from luxscaler.isolation.worker import LENGTH, DecodeTask
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
 from luxscaler.picture import Picture, PictureSource
 
 IS_AVAILABLE = sys.platform == "linux"
 _MAX_IDLE = 2
 """Decoding processes kept for later, about 50 MB each; more exist only while more threads read."""
-_GRACE_SECONDS = 30.0
-"""How much longer than the deadline to wait for the decoding process, which keeps the deadline itself."""
 _FLOAT = 4
-_START = "import sys; sys.path[:] = {path!r}; from luxscaler.isolation.worker import main; main()"
-# A fork copies one thread only, so the libraries must not have started more of them.
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def read_picture_isolated(
@@ -58,6 +57,11 @@ def read_picture_isolated(
     return _pool.read(source, max_pixels, limits or DecodeLimits(), sdr=sdr)
 
 
+def read_header_isolated(source: Source, *, limits: DecodeLimits | None = None) -> PictureHeader:
+    """read_header, in another process. Raises the errors of read_picture_isolated."""
+    return _pool.read_header(source, limits or DecodeLimits())
+
+
 def decode_to_file(
     source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None, sdr: bool = False
 ) -> LinearFile:
@@ -66,7 +70,7 @@ def decode_to_file(
     sdr: as in read_picture. The file appears whole or not at all. Raises the errors of read_picture_isolated,
     and PictureError for a file that cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.partial")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")  # NAME.partial may be too long a name
     try:
         description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits(), sdr=sdr)
         temporary.replace(path)
@@ -81,79 +85,34 @@ def warm_up() -> None:
     _pool.warm_up()
 
 
-class _NoAnswerError(Exception):
-    """The decoding process has ended, or does not answer."""
-
-
-class _DecodingProcess:
-    """One process that forks decoders; for one thread at a time."""
-
-    def __init__(self, preload: tuple[str, ...]) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            code = _START.format(path=[str(folder) for folder in sys.path])
-            try:
-                self._process = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-c", code, str(theirs.fileno()), *preload],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    env={**os.environ, **_ONE_THREAD},
-                )
-            except OSError:
-                self._control.close()
-                raise
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def ask(self, task: DecodeTask, files: list[int]) -> dict[str, Any]:
-        """Have the picture decoded; how the decoder ended. Raises _NoAnswerError."""
-        try:
-            socket.send_fds(self._control, [json.dumps(asdict(task)).encode()], files)
-            self._control.settimeout(task.seconds + _GRACE_SECONDS)
-            packet = self._control.recv(MAX_PACKET)
-        except OSError as error:
-            raise _NoAnswerError from error
-        if not packet:
-            raise _NoAnswerError
-        answer = json.loads(packet)
-        assert isinstance(answer, dict)  # noqa: S101
-        return answer
-
-    def end(self) -> None:
-        """Stop it and its decoder, and wait until both are gone."""
-        self._control.close()  # at which it kills its decoder and exits
-        try:
-            self._process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def forget(self) -> None:
-        """In a fork of this process: the decoding process stays with the one that started it."""
-        self._control.close()
-        self._process.returncode = 0  # not a child of the fork, so there is nothing to wait for
-
-
 class DecoderPool:
     """Decoding processes, started as they are needed; `preload` names more modules for them to import."""
 
     def __init__(self, preload: tuple[str, ...] = ()) -> None:
         self._preload = preload
         self._lock = threading.Lock()
-        self._all: set[_DecodingProcess] = set()
-        self._idle: list[_DecodingProcess] = []
+        self._all: set[DecodingProcess] = set()
+        self._idle: list[DecodingProcess] = []
+        self._memory = Budget()
 
     def read(self, source: Source, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False) -> Picture:
         """Decode into memory. Raises PictureError."""
-        if not IS_AVAILABLE:
-            return read_picture(source, max_pixels=max_pixels, sdr=sdr)
-        with opened(source) as (name, stream), _memory_file("luxscaler-pixels") as result:
-            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes, sdr=sdr)
-            with _as_file(source, stream) as file:
-                answer = self._ask(task, [file.fileno(), result.fileno()])
-            return _mapped(result, _outcome(task, answer, result))
+        with opened(source) as (name, stream):
+            if not IS_AVAILABLE:
+                return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr)
+            with _memory_file("luxscaler-pixels") as result:
+                task = DecodeTask(name, max_pixels, limits, sdr=sdr)
+                return _mapped(result, self._description(task, source, stream, result))
+
+    def read_header(self, source: Source, limits: DecodeLimits) -> PictureHeader:
+        """Read the header. Raises PictureError."""
+        with opened(source) as (name, stream):
+            if not IS_AVAILABLE:
+                return header_of_stream(stream, name)
+            with _memory_file("luxscaler-header") as result:
+                task = DecodeTask(name, 0, limits, "header")
+                header = self._description(task, source, stream, result)["header"]
+                return PictureHeader(**{**header, "notices": tuple(header["notices"])})
 
     def decode_to_file(
         self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False
@@ -161,11 +120,9 @@ class DecoderPool:
         """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             if not IS_AVAILABLE:
-                return _decode_here(stream, name, result, max_pixels, sdr=sdr)
-            task = DecodeTask(name, max_pixels, limits.seconds, limits.memory_bytes, in_bands=True, sdr=sdr)
-            with _as_file(source, stream) as file:
-                answer = self._ask(task, [file.fileno(), result.fileno()])
-            return _outcome(task, answer, result)
+                return _decode_here(stream, name, result, max_pixels, limits, sdr=sdr)
+            task = DecodeTask(name, max_pixels, limits, "bands", sdr)
+            return self._description(task, source, stream, result)
 
     def warm_up(self) -> None:
         """Start a process if none is idle."""
@@ -184,13 +141,28 @@ class DecoderPool:
         for process in self._all:
             process.forget()
         self._lock, self._all, self._idle = threading.Lock(), set(), []
+        self._memory = Budget()
 
-    def _ask(self, task: DecodeTask, files: list[int]) -> dict[str, Any]:
+    def _description(
+        self, task: DecodeTask, source: Source, stream: BinaryIO, result: BinaryIO
+    ) -> dict[str, Any]:
+        limits = task.limits
+        total = default_total() if limits.total_memory_bytes is None else limits.total_memory_bytes
+        task = replace(task, limits=replace(limits, memory_bytes=min(limits.memory_bytes, total)))
+        with _as_file(source, stream) as file, self._memory.share() as share:
+            answer = self._ask(
+                task,
+                [file.fileno(), result.fileno()],
+                lambda needed: share.grow(needed, total, limits.seconds, task.name),
+            )
+        return _outcome(task, answer, result)
+
+    def _ask(self, task: DecodeTask, files: list[int], grant: Callable[[int], None]) -> dict[str, Any]:
         for last_try in (False, True):
             process = self._take(task.name)
             try:
-                answer = process.ask(task, files)
-            except _NoAnswerError as error:
+                answer = process.ask(task, files, grant)
+            except NoAnswerError as error:
                 self._end(process)
                 # An idle process may have been killed long ago; the second one was started just now.
                 if last_try:
@@ -203,7 +175,7 @@ class DecoderPool:
                 return answer
         raise AssertionError("unreachable")
 
-    def _take(self, name: str) -> _DecodingProcess:
+    def _take(self, name: str) -> DecodingProcess:
         while True:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
@@ -213,7 +185,7 @@ class DecoderPool:
                 return process
             self._end(process)
         try:
-            process = _DecodingProcess(self._preload)
+            process = DecodingProcess(self._preload)
         except OSError as error:
             raise PictureError(
                 f"{name} cannot be read: no decoding process can be started: {error}"
@@ -222,7 +194,7 @@ class DecoderPool:
             self._all.add(process)
         return process
 
-    def _give_back(self, process: _DecodingProcess) -> None:
+    def _give_back(self, process: DecodingProcess) -> None:
         with self._lock:
             keep = len(self._idle) < _MAX_IDLE
             if keep:
@@ -230,7 +202,7 @@ class DecoderPool:
         if not keep:
             self._end(process)
 
-    def _end(self, process: _DecodingProcess) -> None:
+    def _end(self, process: DecodingProcess) -> None:
         with self._lock:
             self._all.discard(process)
         process.end()
@@ -244,12 +216,18 @@ def _new_file(path: Path) -> BinaryIO:
 
 
 def _decode_here(
-    stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int, *, sdr: bool
+    stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int, limits: DecodeLimits, *, sdr: bool
 ) -> dict[str, Any]:
     """Without isolation."""
     try:
         width, height, alpha, source = write_linear_file(
-            stream, name, result.fileno(), max_pixels=max_pixels, on_header=lambda _: None, sdr=sdr
+            stream,
+            name,
+            result.fileno(),
+            max_pixels=max_pixels,
+            limits=limits,
+            on_header=lambda _: None,
+            sdr=sdr,
         )
     except OSError as error:
         raise PictureError(f"{name} cannot be stored on disk: {error.strerror}") from error
@@ -274,7 +252,9 @@ def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
 def _outcome(task: DecodeTask, answer: dict[str, Any], result: BinaryIO) -> dict[str, Any]:
     """The description of the picture, or the error, that the decoder left."""
     if answer["timed_out"] or answer["exit"] == -signal.SIGXCPU:
-        raise PictureError(f"{task.name} cannot be read: decoding it took longer than {task.seconds:g} s")
+        raise PictureError(
+            f"{task.name} cannot be read: decoding it took longer than {task.limits.seconds:g} s"
+        )
     if answer["exit"] == -signal.SIGKILL:
         raise PictureError(
             f"{task.name} cannot be read: its decoder was killed (signal 9), as happens when memory runs out"

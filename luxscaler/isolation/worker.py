@@ -5,8 +5,10 @@ never decodes itself: the fork does, under limits of memory, time and files, wit
 the file that its caller gave it. This process waits, stops the fork at its deadline, and says how it ended.
 
 A request is one packet on the socket: JSON, with two files beside it, the picture and the (empty) result.
-The answer is one packet of JSON. The result, if there is one, holds the pixels as float32, alpha as
-float32, and JSON that describes both, with the length of that in its last 8 bytes.
+Once the fork knows from the header how much memory the picture needs, it asks for that, in a packet of its
+own, and goes on when the caller grants it. The answer is one packet of JSON. The result, if there is one,
+holds the pixels as float32, alpha as float32, and JSON that describes both, with the length of that in its
+last 8 bytes; of a header it holds the JSON alone.
 """
 
 import ctypes
@@ -23,19 +25,22 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from luxscaler.errors import PictureError
-from luxscaler.io.read import preload, read_stream
+from luxscaler.io.read import header_of_stream, preload, read_stream
 from luxscaler.isolation.linear_file import linear_bytes, write_linear_file
+from luxscaler.options import DecodeLimits
 from luxscaler.picture import Picture
 
 MAX_PACKET = 1 << 16
 LENGTH = struct.Struct("<Q")
+GRANTED = b"go"
+_BYTES = struct.Struct("<Q")
 BASE_BYTES = 512 * 2**20
 """Memory that any picture may take, whatever its size: tables, profiles, rows, the compressed file."""
 BYTES_PER_PIXEL = 96
@@ -54,12 +59,21 @@ class DecodeTask:
     name: str
     """What to call the picture in messages."""
     max_pixels: int
-    seconds: float
-    memory_bytes: int
-    in_bands: bool = False
-    """Whether the result is a file on disk, written band by band (linear_file.py)."""
+    limits: DecodeLimits
+    wanted: Literal["picture", "bands", "header"] = "picture"
+    """bands: the result is a file on disk, written band by band (linear_file.py)."""
     sdr: bool = False
     """As in read_picture."""
+
+    def to_packet(self) -> bytes:
+        """As JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_packet(cls, packet: bytes) -> "DecodeTask":
+        """What `to_packet` was called on."""
+        values = json.loads(packet)
+        return cls(**{**values, "limits": DecodeLimits(**values["limits"])})
 
 
 def main() -> None:
@@ -75,60 +89,95 @@ def main() -> None:
     while True:
         packet, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
         if not packet:
-            return
-        answer = _serve(DecodeTask(**json.loads(packet)), files, control)
+            break
+        answer = _serve(DecodeTask.from_packet(packet), files, control)
         if answer is None:
-            return
+            break
         control.send(json.dumps(answer).encode())
+    os._exit(0)  # OpenImageIO would print what of it is left
 
 
 def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[str, Any] | None:
     """Fork, wait, and say how the fork ended; None if the caller has gone by then."""
-    alive, held = os.pipe()
+    asking, asks = os.pipe()
+    grants, granting = os.pipe()
     started = time.monotonic()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             control.close()
-            status = _decode(task, *files)
+            os.close(granting)
+            status = _decode(task, files, _Memory(task.limits.memory_bytes, asks, grants))
         finally:
             os._exit(status)
-    for file in (held, *files):
+    for file in (asks, grants, *files):
         os.close(file)
     try:
-        ready, _, _ = select.select([alive, control.fileno()], [], [], task.seconds)
+        outcome = _watch(asking, granting, control, task.limits.seconds)
     finally:
-        os.close(alive)
+        os.close(asking)
+        os.close(granting)
     # A fork that has ended by itself has its status already; the signal changes nothing then.
     os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
-    if control.fileno() in ready and alive not in ready:
+    if outcome == "caller gone":
         return None
     return {
         "exit": os.waitstatus_to_exitcode(status),
-        "timed_out": not ready,
+        "timed_out": outcome == "timed out",
         "seconds": time.monotonic() - started,
         "peak_bytes": usage.ru_maxrss * 1024,
     }
 
 
-def _decode(task: DecodeTask, source: int, result: int) -> int:
+def _watch(
+    asking: int, granting: int, control: socket.socket, seconds: float
+) -> Literal["ended", "timed out", "caller gone"]:
+    """Wait until the fork has ended, and hand on what it asks for; waiting for that is not its time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ready, _, _ = select.select([asking, control.fileno()], [], [], max(0.0, deadline - time.monotonic()))
+        if asking in ready:
+            asked = os.read(asking, _BYTES.size)
+            if len(asked) < _BYTES.size:
+                return "ended"
+            since = time.monotonic()
+            control.send(json.dumps({"needs": _BYTES.unpack(asked)[0]}).encode())
+            if control.recv(MAX_PACKET) != GRANTED:
+                return "caller gone"
+            deadline += time.monotonic() - since
+            with suppress(BrokenPipeError):
+                os.write(granting, GRANTED)
+        elif ready:
+            return "caller gone"
+        else:
+            return "timed out"
+
+
+def _decode(task: DecodeTask, files: list[int], memory: "_Memory") -> int:
     """In the fork: read the picture and write the result; the exit status."""
+    source, result = files
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)  # OpenEXR prints what it finds wrong
     _limit(task)
-    memory = _Memory(task.memory_bytes)
-    memory.allow(0)
+    memory.allow_header()
     try:
         raw = io.FileIO(source)
         raw.name = task.name  # tifffile wants a name, and a file opened by its descriptor has none
         with io.BufferedReader(raw) as stream:
-            if task.in_bands:
+            if task.wanted == "header":
+                _describe(result, {"header": asdict(header_of_stream(stream, task.name))})
+            elif task.wanted == "bands":
                 _write_bands(task, stream, result, memory)
             else:
                 picture = read_stream(
-                    stream, task.name, max_pixels=task.max_pixels, sdr=task.sdr, on_header=memory.allow
+                    stream,
+                    task.name,
+                    max_pixels=task.max_pixels,
+                    limits=task.limits,
+                    on_header=memory.allow,
+                    sdr=task.sdr,
                 )
                 _write(result, picture)
     except PictureError as error:
@@ -140,7 +189,7 @@ def _decode(task: DecodeTask, source: int, result: int) -> int:
             _restart(result, {"error": type(error).__name__, "text": str(error)})
     except (MemoryError, OSError) as error:  # OSError: there is no room for the result
         memory.lift()
-        if task.in_bands and isinstance(error, OSError):
+        if task.wanted == "bands" and isinstance(error, OSError):
             text = f"{task.name} cannot be stored on disk: {error.strerror}"
             _restart(result, {"error": "PictureError", "text": text})
         else:
@@ -155,7 +204,7 @@ def _limit(task: DecodeTask) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         # The waiting process keeps the deadline; this is for the case that it cannot.
-        (resource.RLIMIT_CPU, int(task.seconds) + 2),
+        (resource.RLIMIT_CPU, int(task.limits.seconds) + 2),
         (resource.RLIMIT_FSIZE, _most_written(task)),
     ):
         _, hard = resource.getrlimit(kind)
@@ -167,22 +216,34 @@ def _limit(task: DecodeTask) -> None:
 
 def _most_written(task: DecodeTask) -> int:
     """Bytes of the result."""
-    return linear_bytes(task.max_pixels, 1, True) + _MAX_DESCRIPTION if task.in_bands else task.memory_bytes
+    if task.wanted == "bands":
+        return linear_bytes(task.max_pixels, 1, True) + _MAX_DESCRIPTION
+    return task.limits.memory_bytes
 
 
 class _Memory:
-    """The limit of this process's memory, beyond what it has when this is made."""
+    """The limit of this process's memory, beyond what it has when it begins to decode."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, asks: int, grants: int) -> None:
         self._most = most
+        self._asks, self._grants = asks, grants
         self._before = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
         self._before *= resource.getpagesize()
         _, self._hard = resource.getrlimit(resource.RLIMIT_DATA)
         self.allowed = 0
         """Bytes."""
 
+    def allow_header(self) -> None:
+        """Let a header have what it needs."""
+        self._limit_to(0)
+
     def allow(self, pixels: int) -> None:
-        """Let a picture of so many pixels have what it needs, up to the most."""
+        """Let a picture of so many pixels have what it needs, up to the most, once the caller grants that."""
+        self._limit_to(pixels)
+        os.write(self._asks, _BYTES.pack(self.allowed))
+        os.read(self._grants, len(GRANTED))
+
+    def _limit_to(self, pixels: int) -> None:
         self.allowed = min(self._most, BASE_BYTES + BYTES_PER_PIXEL * pixels)
         soft = self._before + self.allowed
         if self._hard != resource.RLIM_INFINITY:
@@ -196,7 +257,13 @@ class _Memory:
 
 def _write_bands(task: DecodeTask, stream: BinaryIO, result: int, memory: _Memory) -> None:
     width, height, has_alpha, source = write_linear_file(
-        stream, task.name, result, max_pixels=task.max_pixels, on_header=memory.allow, sdr=task.sdr
+        stream,
+        task.name,
+        result,
+        max_pixels=task.max_pixels,
+        limits=task.limits,
+        on_header=memory.allow,
+        sdr=task.sdr,
     )
     os.lseek(result, linear_bytes(width, height, has_alpha), os.SEEK_SET)
     _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})

@@ -10,6 +10,8 @@ does not have that checksum is done again. One process at a time works in a fold
 """
 
 import fcntl
+import hashlib
+import os
 import shutil
 import sqlite3
 import threading
@@ -25,6 +27,7 @@ import numpy as np
 
 from luxscaler.backends.base import Intent, TileOutput
 from luxscaler.errors import JobError
+from luxscaler.io.atomic import LONGEST_NAME
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.picture import FloatArray, PictureSource
 
@@ -60,8 +63,11 @@ class TileRecord:
 
 
 def folder_of(target: Path) -> Path:
-    """Where the job of that result is kept."""
-    return target.with_name(target.name + SUFFIX)
+    """Where the job of that result is kept; a name that would be too long is replaced by its SHA-256."""
+    name = target.name + SUFFIX
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(target.name)).hexdigest() + SUFFIX
+    return target.with_name(name)
 
 
 class Job:

@@ -20,9 +20,9 @@ from luxscaler.backends.base import Backend
 from luxscaler.backends.local import LocalBackend
 from luxscaler.errors import InputError, JobError, StoppedError
 from luxscaler.hdr.expand import ToneStatistics
-from luxscaler.io.read import read_header
 from luxscaler.io.write import STREAM_FORMATS, check_picture
 from luxscaler.isolation.linear_file import LinearFile
+from luxscaler.isolation.pool import read_header_isolated
 from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
@@ -105,7 +105,7 @@ def _check_tile(backend: Backend, options: RunOptions) -> None:
 def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> Plan:
     """From the header alone, so that what cannot be is said before any work."""
     picture = request.source
-    header = picture if isinstance(picture, Picture) else read_header(picture)
+    header = picture if isinstance(picture, Picture) else read_header_isolated(picture)
     cuts = cuts_of(request, header.width, header.height)
     if options.report is not None:
         check_path(options.report)

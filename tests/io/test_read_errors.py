@@ -78,7 +78,7 @@ def message(source: Any, **options: Any) -> str:
         (b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09", "no known format begins with the bytes 00 01 02"),
         (b"\xff\x0a", "is truncated: there is no whole JPEG XL header"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "there is no JPEG XL codestream"),
-        (b"8BPS" + bytes(50), "is a Photoshop document"),
+        (b"SDPX" + bytes(50), "is DPX, which is not supported"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41isom", "a video"),
     ],
 )
@@ -94,9 +94,11 @@ def test_a_truncated_file_is_an_error_at_every_length(kind: str, capfd: pytest.C
     read_picture(data)
     # The last two bytes of this GIF close it, those of this BMP fill a row up: no pixel is in them.
     last = len(data) - (3 if kind in ("gif", "bmp") else 1)
+    if kind.startswith(("png", "jpeg")):
+        last -= {"p": 12, "j": 2}[kind[0]]  # with all its pixels, a file may lack its end marker
     for length in {1, 2, 9, 13, 30, *np.linspace(0, last, 16).astype(int).tolist(), last}:
         message(data[:length])
-    if kind != "exr":  # OpenEXR's core prints to standard error
+    if not kind.startswith(("exr", "png")):  # OpenEXR's core and libpng print to standard error
         assert capfd.readouterr() == ("", "")
 
 
@@ -118,7 +120,9 @@ def test_a_wrong_checksum_is_an_error() -> None:
     data = bytearray(FILES["png16"])
     data[-14] ^= 1  # in the checksum of IDAT, before the 12 bytes of IEND
     assert "CRC" in message(bytes(data))
-    assert "CRC error in its iCCP chunk" in message(FILES["png"].replace(b"iCCPprofile", b"iCCPpro-ile"))
+    picture = read_picture(FILES["png"].replace(b"iCCPprofile", b"iCCPpro-ile"))
+    assert picture.source.notices == ("the iCCP chunk has a wrong checksum; it is ignored",)
+    assert picture.source.color_space == "sRGB (assumed)"
 
 
 def test_a_damaged_exif_block_warns_nobody(capfd: pytest.CaptureFixture[str]) -> None:
@@ -175,8 +179,7 @@ def test_huge_headers_are_refused_before_anything_is_decoded(
     def refuse(*_: Any) -> None:
         raise AssertionError("decoded")
 
-    for decoder in read._DECODERS.values():
-        monkeypatch.setattr(decoder, "read_samples", refuse)
+    monkeypatch.setattr(read, "whole_samples", refuse)
     tracemalloc.start()
     with pytest.raises(PictureTooLargeError, match="the limit is 150,000,000"):
         read_picture(data)
@@ -220,21 +223,7 @@ def test_unsupported_exr_layouts_are_named() -> None:
     assert "channel RY at every (1, 1) pixels" in message(exr({"Y": plane, "RY": plane, "BY": plane}))
 
 
-def test_exr_with_several_parts(tmp_path: Path) -> None:
-    plane = np.zeros((4, 4), np.float32)
-    path = tmp_path / "parts.exr"
-    parts = [
-        OpenEXR.Part({"name": name, "type": OpenEXR.scanlineimage}, {"Y": plane})
-        for name in ("left", "right")
-    ]
-    with OpenEXR.File(parts) as file:
-        file.write(str(path))
-    assert message(path).startswith("parts.exr is an EXR of 2 parts (left, right)")
-
-
 def test_unsupported_tiff_layouts_are_named() -> None:
-    assert "CIELAB" in message(tiff(RGB8, photometric="cielab"))
-    assert "int16" in message(tiff(RGB8.astype(np.int16), photometric="rgb"))
     wide = tiff(np.zeros((4, 4, 40), np.uint8), photometric="rgb", planarconfig="contig")
     assert "40 channels" in message(wide)
 
@@ -262,5 +251,5 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_the_cause_is_kept() -> None:
     with pytest.raises(PictureError) as caught:
-        read_picture(FILES["jpeg"][:-100])
+        read_picture(FILES["gif"][:-100])
     assert isinstance(caught.value.__cause__, OSError)

@@ -15,7 +15,20 @@ from luxscaler.color import REC709, REC2020, bradford, rgb_to_rgb, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.isolation.pool import read_picture_isolated
-from tests.support.picture_files import dng, jxl, noise, pillow, png, radiance, srgb, tiff
+from tests.support.picture_files import (
+    P3,
+    dng,
+    iccp,
+    jxl,
+    lut_profile,
+    noise,
+    pillow,
+    png,
+    radiance,
+    rgb_profile,
+    srgb,
+    tiff,
+)
 
 # Shared exponents keep these exactly.
 LIGHT = (noise(20, 40) / np.float32(64)).astype(np.float32)
@@ -207,12 +220,42 @@ def test_the_colours_of_jpeg_xl(space: str, name: str, white: float, tmp_path: P
     assert picture.rgb[12, 5].min() < 0  # red of a gamut that is wider than Rec.709's
 
 
-def test_jpeg_xl_with_an_icc_profile_is_refused() -> None:
-    # By hand: 8 × 8, not all default, no extra fields, 8 bits, no extra channels, not XYB, an ICC profile.
-    bits = "1" + "00000" + "100" + "0" + "0" + "0" + "00" + "1" + "00" + "0" + "0" + "1" + "00"
-    header = int(bits[::-1], 2).to_bytes(8, "little")
-    with pytest.raises(PictureError, match="colours are in an ICC profile"):
-        read_picture(b"\xff\x0a" + header)
+def jxl_with_profile(array: Any, profile: bytes, path: Path, quality: int) -> bytes:
+    """By OpenImageIO: imagecodecs embeds no profile."""
+    height, width, channels = array.shape
+    spec = OpenImageIO.ImageSpec(width, height, channels, str(array.dtype).replace("32", ""))
+    kind = OpenImageIO.TypeDesc(f"uint8[{len(profile)}]")
+    spec.attribute("ICCProfile", kind, np.frombuffer(profile, np.uint8))
+    spec.attribute("compression", f"jpegxl:{quality}")
+    output = OpenImageIO.ImageOutput.create(str(path))
+    assert output is not None
+    assert output.open(str(path), spec)
+    assert output.write_image(array)
+    output.close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_jpeg_xl_with_an_icc_profile(dtype: str, tmp_path: Path) -> None:
+    codes = noise(24, 40, 3, 16)
+    array = {"uint8": (codes >> 8).astype(np.uint8), "uint16": codes, "float32": codes / np.float32(65535)}
+    profile = lut_profile()
+    data = jxl_with_profile(array[dtype], profile, tmp_path / "a.jxl", 100)
+    picture, header = read_picture(data), read_header(data)
+    assert header.color_space == "ICC profile in the codestream"
+    assert picture.source.color_space == "ICC: A scanner"
+    stored = array[dtype] if dtype != "float32" else codes
+    expected = read_picture(tiff(stored, photometric="rgb", iccprofile=profile))
+    np.testing.assert_allclose(picture.rgb, expected.rgb, atol=2e-3 if dtype == "float32" else 1e-6)
+    np.testing.assert_array_equal(read_picture_isolated(data).rgb, picture.rgb)
+
+
+def test_a_lossy_jpeg_xl_with_an_icc_profile(tmp_path: Path) -> None:
+    """libjxl may decode it to other colours than its profile's; it says to which."""
+    codes = np.full((24, 40, 3), (200, 120, 40), np.uint8)
+    data = jxl_with_profile(codes, rgb_profile(P3), tmp_path / "a.jxl", 95)
+    expected = read_picture(png(codes, iccp(rgb_profile(P3)))).rgb
+    np.testing.assert_allclose(read_picture(data).rgb, expected, atol=0.02)
 
 
 def mosaic(red: int, green: int, blue: int) -> Any:

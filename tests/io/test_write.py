@@ -569,3 +569,24 @@ def test_exr_codecs_and_tiles(tmp_path: Path, scene: FloatArray, codec: str, til
         assert (pixels.view(np.uint32) == scene.view(np.uint32)).all()
     with OpenEXR.File(str(path)) as file:
         assert OpenEXR.checkColorMetadata(file.header()) == 0
+
+
+@pytest.mark.skipif(shutil.which("djxl") is None, reason="djxl of libjxl-tools is not installed")
+@pytest.mark.parametrize("alpha", [False, True])
+def test_the_oldest_reader_of_jpeg_xl_opens_negative_values(alpha: bool, tmp_path: Path) -> None:
+    """djxl 0.7 is what Debian 12 ships; efforts 1 and 2 write such samples so that it fails."""
+    rng = np.random.default_rng(4)
+    rgb = (rng.normal(0.2, 0.4, (90, 130, 3)) * rng.choice([1, 300], (90, 130, 1))).astype(np.float32)
+    assert rgb.min() < -1
+    path = tmp_path / "a.jxl"
+    export(path, rgb, np.full((90, 130), 0.5, np.float32) if alpha else None)
+    seen = tmp_path / "a.pfm"
+    command = ["djxl", str(path), str(seen.with_suffix(".png") if alpha else seen)]  # PFM has no alpha
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if alpha:
+        return
+    kind, size, scale, pixels = seen.read_bytes().split(b"\n", 3)
+    assert (kind, size) == (b"PF", b"130 90")
+    order = ">" if float(scale) > 0 else "<"
+    np.testing.assert_array_equal(np.frombuffer(pixels, order + "f4").reshape(90, 130, 3)[::-1], rgb)

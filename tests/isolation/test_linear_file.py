@@ -125,7 +125,12 @@ def laid_out(data: bytes, folder: Path, max_pixels: int = 10**6) -> LinearFile:
     source.write_bytes(data)
     with source.open("rb") as stream, path.open("w+b") as target:
         size = write_linear_file(
-            stream, "picture", target.fileno(), max_pixels=max_pixels, on_header=lambda _: None
+            stream,
+            "picture",
+            target.fileno(),
+            max_pixels=max_pixels,
+            limits=DecodeLimits(),
+            on_header=lambda _: None,
         )
     return LinearFile(path, *size)
 
@@ -148,8 +153,10 @@ def count_of_bands(data: bytes, folder: Path) -> int:
     path.write_bytes(data)
     with path.open("rb") as stream:
         _, info = header_of(stream)
-        bands = read_rows._streamed(stream, info) if read_rows.can_stream(info) else None
-        return 0 if bands is None else sum(1 for _ in bands)
+        if not read_rows.can_stream(info):
+            return 0
+        with read_rows._streamed(stream, info) as bands:
+            return 0 if bands is None else sum(1 for _ in bands)
 
 
 @pytest.mark.usefixtures("small_bands")

@@ -311,3 +311,11 @@ def test_a_folder_of_another_name_is_not_kept_for_later(tmp_path: Path) -> None:
     job = Job(tmp_path / "job", FACTS)
     assert not job.lasts
     job.close()
+
+
+def test_a_long_name_has_a_job_folder(tmp_path: Path) -> None:
+    longest = tmp_path / ("n" * 248 + ".exr")
+    assert len(folder_of(longest).name) <= 255
+    folder_of(longest).mkdir()
+    assert folder_of(longest) != folder_of(tmp_path / ("m" * 248 + ".exr"))
+    assert folder_of(tmp_path / "a.exr").name == "a.exr.job"

@@ -66,8 +66,11 @@ _ACTIONS: dict[str, Callable[[], object]] = {
 class BadDecoder:
     def read_info(self, stream: BinaryIO) -> FileInfo:
         stream.seek(2)
-        if stream.read() == b"hang in header":
+        word = stream.read()
+        if word == b"hang in header":
             _hang()
+        if word == b"header segv":
+            ctypes.string_at(0)
         return FileInfo("bmp", 4, 4, 8, 3, SRGB_ASSUMED)
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import imagecodecs
 
 from luxscaler.errors import PictureError
+from luxscaler.io.avif.layout import clean_aperture, for_libavif, is_sequence
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import from_exif_item
@@ -55,30 +56,39 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged AVIF header: {width} × {height}")
     coding, notices = _coding([body for name, body in own if name == b"colr"], color)
     alpha = _has_alpha(meta)
+    box, more = clean_aperture(found.get(b"clap"), width, height)
+    if is_sequence(stream):
+        more += ("an animation: its still picture is read",)
     exif = exif_item(stream, meta)
     gain_map, reason = find_or_notice(stream, meta, exif, _map_codes)
     return FileInfo(
         format="avif",
-        width=width,
-        height=height,
+        width=box[2] - box[0],
+        height=box[3] - box[1],
         bits=bits,
         # libavif gives RGBA, not grey with alpha.
         channels=4 if alpha else color,
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=_orientation(found),
-        notices=notices + reason,
+        decoded_pixels=width * height,
+        notices=notices + more + reason,
         metadata=from_exif_item(exif),
         gain_map=gain_map,
     )
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode the first picture; un-premultiplied and full range, both by libavif."""
-    samples = with_channels(imagecodecs.avif_decode(showing(stream), index=0, numthreads=1))
-    if samples.shape[2] > info.channels:
-        return samples[..., : info.channels]  # grey or opaque pictures that libavif gave as RGB or RGBA
-    return samples
+    """Decode the main picture; un-premultiplied and full range, both by libavif."""
+    meta = read_meta(stream)
+    found = dict(reversed(meta.properties_of(meta.primary)))
+    data = for_libavif(showing(stream))
+    samples = with_channels(imagecodecs.avif_decode(data, numthreads=1))
+    if samples.ndim != 3:
+        raise PictureError("is an AVIF of several pictures without a main one, which is not supported")
+    (left, top, right, bottom), _ = clean_aperture(found.get(b"clap"), samples.shape[1], samples.shape[0])
+    # Grey or opaque pictures that libavif gave as RGB or RGBA have more channels.
+    return samples[top:bottom, left:right, : info.channels]
 
 
 def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:

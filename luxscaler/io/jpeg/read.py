@@ -16,6 +16,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import from_exif, read_marks
 from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.in_jpeg import find
+from luxscaler.io.jpeg.markers import from_first_marker, scans_of, whole_without_end
 from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
 
@@ -44,11 +45,14 @@ class PillowDecoder:
         """Read the header."""
         image = self._open(stream)
         mode = eight_bit_mode(image)
+        scans, ends = scans_of(stream) if self._name == "jpeg" else (1, True)
         marks = read_marks(image.info.get("exif"))
         coding, notices = image_coding(image, marks, mode)
         if getattr(image, "is_animated", False):
             notices += ("an animation: the first picture is read",)
         gain_map, reason = self._gain_map(stream, image.info.get("exif"), marks.orientation)
+        if not ends:
+            notices += ("the file ends without its end marker",)
         return FileInfo(
             format=self._name,
             width=image.width,
@@ -58,6 +62,7 @@ class PillowDecoder:
             coding=coding,
             alpha=Alpha.STRAIGHT if has_alpha(mode) else Alpha.NONE,
             orientation=marks.orientation,
+            scans=scans,
             notices=notices + reason,
             metadata=from_exif(image.info.get("exif"), image_resolution(image)),
             gain_map=gain_map,
@@ -65,6 +70,11 @@ class PillowDecoder:
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG002 (Decoder)
         """Decode with Pillow, palettes expanded. Adobe's inverted CMYK comes out with 255 = full ink."""
+        if self._name == "jpeg" and not scans_of(stream)[1]:
+            return whole_without_end(stream, self._samples)
+        return self._samples(stream)
+
+    def _samples(self, stream: BinaryIO) -> Samples:
         image = self._open(stream)
         image.load()
         return eight_bit_samples(image, eight_bit_mode(image))
@@ -81,7 +91,7 @@ class PillowDecoder:
 
     def _open(self, stream: BinaryIO) -> ImageFile.ImageFile:
         stream.seek(0)
-        return _CLASSES[self._name](stream)
+        return _CLASSES[self._name](from_first_marker(stream) if self._name == "jpeg" else stream)
 
 
 def _map_codes(orientation: int, stream: BinaryIO) -> tuple[Codes, int]:

@@ -1,10 +1,12 @@
 """JPEG XL: the header by hand (header.py), pixels by libjxl (imagecodecs), which keeps 16 bits and float.
 
-Pictures whose colours are in an ICC profile are refused: the profile is compressed within the codestream,
-and neither imagecodecs nor this module unpacks it. The orientation is that of the codestream; that of EXIF
-is void in this format. EXIF is in a box of the container, which may be compressed (ISO/IEC 18181-2).
+An ICC profile is compressed within the codestream; imagecodecs does not tell it. OpenImageIO does, by the
+same libjxl, but only once it has decoded the pixels: so it is asked for then (with_profile). The orientation
+is that of the codestream; that of EXIF is void in this format. EXIF is in a box of the container, which may
+be compressed (ISO/IEC 18181-2).
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO
 
@@ -23,14 +25,22 @@ from luxscaler.color import (
     decode_gamma,
 )
 from luxscaler.errors import PictureError
-from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, from_cicp
+from luxscaler.io.color_encoding import (
+    LINEAR_ASSUMED,
+    SRGB_ASSUMED,
+    ColorCoding,
+    from_chromaticities,
+    from_cicp,
+)
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_jxl import find_or_notice
+from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import Color, read_jxl_header
 from luxscaler.io.linearize import oriented
+from luxscaler.io.oiio import opened
 
 _CODESTREAM = b"\xff\x0a"
 _HEAD_BYTES = 1 << 16
@@ -38,6 +48,7 @@ _MAX_INTEGER_BITS = 16
 _WHITES: dict[int, Point] = {1: D65, 10: EQUAL_ENERGY, 11: DCI_P3.white}
 _PRIMARIES = {1: REC709, 9: REC2020, 11: DISPLAY_P3}
 _DCI_GAMMA = 2.6
+_PROFILE_INSIDE = ColorCoding("ICC profile in the codestream")
 _DCI_TRANSFER = 17
 """libjxl's curve for it has no luminance scale: a power of 2.6, white = 1."""
 
@@ -63,6 +74,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         bits=header.bits,
         channels=(1 if header.is_grey else 3) + header.has_alpha,
         coding=coding,
+        profile_in_pixels=coding is _PROFILE_INSIDE,
         is_float=header.is_float,
         alpha=alpha if header.has_alpha else Alpha.NONE,
         orientation=header.orientation,
@@ -78,6 +90,16 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     samples = imagecodecs.jpegxl_decode(stream.read(), index=0, keeporientation=True, numthreads=1)
     samples = with_channels(samples)[..., : info.channels]
     return np.asarray(samples, np.float32) if info.is_float else samples
+
+
+def with_profile(stream: BinaryIO, info: FileInfo) -> FileInfo:
+    """The info of a picture of `profile_in_pixels`, with its colour coding; as costly as decoding it."""
+    with opened(stream, "jpegxl") as file:
+        profile = file.profile() or b""
+    channels = info.channels - (info.alpha is not Alpha.NONE)
+    coding, notices = profile_coding(profile, channels)
+    assumed = LINEAR_ASSUMED if info.is_float else SRGB_ASSUMED
+    return replace(info, coding=coding or assumed, notices=info.notices + notices, profile_in_pixels=False)
 
 
 def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
@@ -127,7 +149,7 @@ def _exif_box(stream: BinaryIO) -> bytes | None:
 
 def _coding(color: Color) -> tuple[ColorCoding, tuple[str, ...]]:
     if color.has_icc:
-        raise PictureError("is a JPEG XL whose colours are in an ICC profile, which is not supported")
+        return _PROFILE_INSIDE, ()
     name = f"JPEG XL {color.primaries}/{color.transfer}"
     known, notices = from_cicp(1, color.transfer or 2)
     curve = known.curve

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import imagecodecs
+import numpy as np
 
 from luxscaler.io.exif.describe import exif_item
 from luxscaler.io.frame import THREADS, Frame
@@ -10,17 +11,24 @@ from luxscaler.io.isobmff import box
 from luxscaler.io.jxl.luminance import with_luminance
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
+_EFFORT = 1
+"""Higher ones take longer and save 1 % on float samples."""
+_EFFORT_WITH_SIGN = 3
+"""What efforts 1 and 2 write of samples with a sign does not open before libjxl 0.11 (tried with djxl 0.7 of
+Debian 12); this one takes twice the time of effort 1."""
+
 
 def write_jxl(path: Path, frame: Frame) -> None:
     """Write a container (ISO/IEC 18181-2) of the codestream and, behind it, EXIF.
 
     Its intensity_target says that 1.0 stands for 203 cd/m²; readers assume 255 where nothing is said.
-    Effort 1: higher ones take longer and save 1 % on float samples. Nor does a rounded mantissa save anything
-    here, so all bits are kept.
+    Nor does a rounded mantissa save anything here, so all bits are kept.
     """
+    samples = frame.interleaved()
+    effort = _EFFORT_WITH_SIGN if np.signbit(samples).any() else _EFFORT
     container = bytes(
         imagecodecs.jpegxl_encode(
-            frame.interleaved(), lossless=True, effort=1, usecontainer=True, numthreads=THREADS
+            samples, lossless=True, effort=effort, usecontainer=True, numthreads=THREADS
         )
     )
     head, rest = with_luminance(container, REFERENCE_WHITE_CD_M2)

@@ -1,7 +1,8 @@
 """PNG: colour chunks by hand, pixels by libpng (imagecodecs), which keeps 16 bits and expands tRNS.
 
 Precedence of the colour chunks: cICP, iCCP, sRGB, gAMA with cHRM (PNG specification, third edition,
-section 4.3). CRCs are checked, here and by libpng.
+section 4.3). CRCs are checked, here and by libpng; a chunk that says nothing of pixels may be wrong, with a
+notice.
 """
 
 import os
@@ -29,6 +30,7 @@ from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, res
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
 
 _SIGNATURE_BYTES = 8
+_END = b"\0\0\0\0IEND\xaeB`\x82"
 # imagecodecs takes some of libpng's messages from memory that is used again by then: those are left out.
 _LIBPNG_MESSAGE = re.compile(r"[A-Za-z]{4}: [ -~]{1,100}")
 _KEPT_CHUNKS = {b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"tRNS", b"acTL", b"pHYs"}
@@ -45,17 +47,20 @@ def read_info(stream: BinaryIO) -> FileInfo:
     """Read the chunks up to the last, skipping the pixels."""
     stream.seek(_SIGNATURE_BYTES)
     head = stream.read(8 + 13)
+    if head[4:8] == b"CgBI":
+        raise PictureError("is a PNG of Apple's own kind (CgBI), which is not supported")
     if len(head) < 21 or head[4:8] != b"IHDR":
         raise PictureError("is truncated: there is no PNG header")
     width, height, bits, kind = struct.unpack_from(">IIBB", head, 8)
     if width < 1 or height < 1 or kind not in _COLOR_CHANNELS or bits not in (1, 2, 4, 8, 16):
         raise PictureError(f"has a damaged PNG header: {width} × {height}, {bits} bits, colour type {kind}")
-    chunks = _kept_chunks(stream)
+    chunks, notices = _kept_chunks(stream)
     alpha = kind in _ALPHA_TYPES or b"tRNS" in chunks
     marks = read_marks(chunks.get(b"eXIf"))
     # libpng expands palettes and small samples to 8 bits.
     bits = 16 if bits == 16 else 8
-    coding, notices = _coding(chunks, marks, bits, _COLOR_CHANNELS[kind])
+    coding, more = _coding(chunks, marks, bits, _COLOR_CHANNELS[kind])
+    notices += more
     if b"acTL" in chunks:
         notices = (*notices, "an animation: the first picture is read")
     return FileInfo(
@@ -73,7 +78,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode with libpng. Raises PictureError for damage, and where the file ends before its IEND chunk."""
+    """Decode with libpng. Raises PictureError for damage, and where rows are missing."""
     chunks = _pixel_chunks(stream)
     try:
         samples = with_channels(imagecodecs.png_decode(chunks))
@@ -112,23 +117,30 @@ def _pixel_chunks(stream: BinaryIO) -> bytes:
             stream.seek(-8, os.SEEK_CUR)
             parts.append(stream.read(12 + size))
     if name != b"IEND":
-        raise PictureError("is truncated: the PNG ends before its IEND chunk")
+        parts.append(_END)  # if all rows are there, nothing is lost
     return b"".join(parts)
 
 
-def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
-    """The first of each kind of chunk that says something about the whole picture.
+def _kept_chunks(stream: BinaryIO) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
+    """The first of each kind of chunk that says something about the whole picture, and notices.
 
-    Raises PictureError for a wrong checksum: a file that was damaged on its way is not to be trusted.
+    One with a wrong checksum is left out, as libpng does; of transparency, that is an error.
     """
     kept: dict[bytes, bytes] = {}
+    notices: tuple[str, ...] = ()
+    name = b""
     for name, size in _chunks(stream):
         if name in _KEPT_CHUNKS and name not in kept and size <= _MAX_CHUNK:
             data, checksum = stream.read(size), stream.read(4)
-            if zlib.crc32(name + data) != int.from_bytes(checksum, "big"):
-                raise PictureError(f"is damaged: CRC error in its {name.decode()} chunk")
-            kept[name] = data
-    return kept
+            if zlib.crc32(name + data) == int.from_bytes(checksum, "big"):
+                kept[name] = data
+            elif name == b"tRNS":
+                raise PictureError("is damaged: CRC error in its tRNS chunk")
+            else:
+                notices += (f"the {name.decode()} chunk has a wrong checksum; it is ignored",)
+    if name != b"IEND":
+        notices += ("the file ends without its end marker",)
+    return kept, notices
 
 
 def _coding(

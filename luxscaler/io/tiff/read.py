@@ -1,8 +1,8 @@
 """TIFF through tifffile, which keeps every bit depth and float; the first page only.
 
-Photometric interpretations other than grey, RGB, palette, CMYK and YCbCr inside JPEG are
-refused by name. Baseline: TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only
-as far as it is asked to, so a file whose chain is a loop does no harm.
+Colours other than grey, RGB, palette and CMYK, and some compressions, are left to special_kinds.py. Baseline:
+TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only as far as it is asked to, so
+a file whose chain is a loop does no harm.
 """
 
 import logging
@@ -19,6 +19,7 @@ from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUME
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import from_tiff
 from luxscaler.io.icc import profile_coding
+from luxscaler.io.tiff import special_kinds
 
 # tifffile logs what it repairs; without a handler, that would appear on standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -31,12 +32,13 @@ _COLOR_CHANNELS: dict[int, int] = {
     _PHOTOMETRIC.PALETTE: 3,
     _PHOTOMETRIC.SEPARATED: 4,
     _PHOTOMETRIC.YCBCR: 3,
+    **dict.fromkeys(special_kinds.COLORS, 3),
+    _PHOTOMETRIC.LOGL: 1,
 }
 _ALPHAS: dict[int | None, Alpha] = {
     tifffile.EXTRASAMPLE.ASSOCALPHA: Alpha.ASSOCIATED,
     tifffile.EXTRASAMPLE.UNASSALPHA: Alpha.STRAIGHT,
 }
-_JPEG = {6, 7, 34892}
 _DEFLATE = {8, 32946}
 _BLOCK = 1 << 18
 _ORIENTATION, _ICC_PROFILE = 274, 34675
@@ -44,6 +46,9 @@ _ORIENTATION, _ICC_PROFILE = 274, 34675
 _MAX_CHANNELS = 16
 _USUAL_CHANNELS = 5
 _INTEGER_BITS = range(1, 33)
+_WIDE_BITS = 64
+"""The upper half of such integers is read."""
+_SIGNED_NOTICE = "signed integers: 0 is black, the largest is white; negative values become black"
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
@@ -52,14 +57,20 @@ def read_info(stream: BinaryIO) -> FileInfo:
         _check_layout(page)
         color = _COLOR_CHANNELS[page.photometric]
         alpha, notices = _alpha(page, color)
-        bits, is_float = _depth(page)
-        coding, more = _coding(page, color, is_float=is_float)
+        special = special_kinds.kind_of(page)
+        bits, is_float, more = _depth(page) if special is None else (special.bits, special.is_float, ())
+        source_bits = None if special is None else special.source_bits
+        if special is not None and special.coding is not None:
+            coding = special.coding
+        else:
+            coding, said = _coding(page, color, is_float=is_float)
+            more += said
         if page.photometric == _PHOTOMETRIC.SEPARATED and coding.icc is None:
             coding, more = CMYK_ASSUMED, (*more, CMYK_NOTICE)
         if more_pages:
             notices += ("the first of several pages is read",)
         tag = page.tags.get(_ORIENTATION)
-        orientation = int(tag.value) if tag is not None else 1
+        orientation = tag.value if tag is not None and isinstance(tag.value, int) else 1
         return FileInfo(
             format="tiff",
             width=page.imagewidth,
@@ -68,6 +79,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
             channels=color + (alpha is not Alpha.NONE),
             coding=coding,
             is_float=is_float,
+            source_bits=source_bits,
             alpha=alpha,
             orientation=orientation if 1 <= orientation <= 8 else 1,
             inverted=page.photometric == _PHOTOMETRIC.MINISWHITE,
@@ -87,16 +99,21 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
         for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
             if size == 0 or offset + size > end:
                 raise PictureError("is truncated: a strip or tile of the TIFF lies beyond its end")
-        array = page.asarray(maxworkers=1)
+        special = special_kinds.kind_of(page)
+        array = page.asarray(maxworkers=1) if special is None else special.samples(stream, page)
         if page.photometric == _PHOTOMETRIC.PALETTE:
             return _expanded(page, array)
-        if array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+        if special is None and array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             array = np.moveaxis(array, 0, -1)
     samples = with_channels(array)[..., : info.channels]
     if info.is_float:
         return np.asarray(samples, np.float32)
     if samples.dtype == np.bool_:
         return samples.view(np.uint8)
+    if samples.dtype.kind == "i":
+        samples = np.maximum(samples, 0).view(samples.dtype.str.replace("i", "u"))
+    if samples.dtype.itemsize == 8:
+        samples = (samples >> np.uint64(32)).astype(np.uint32)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
 
 
@@ -140,9 +157,10 @@ def _first_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, bool]]:
 
 def _check_layout(page: tifffile.TiffPage) -> None:
     if page.photometric not in _COLOR_CHANNELS:
-        raise PictureError(f"has the TIFF colour type {page.photometric!r}, which is not supported")
-    if page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
-        raise PictureError("is YCbCr without JPEG compression in a TIFF, which is not supported")
+        name = getattr(page.photometric, "name", page.photometric)
+        raise PictureError(f"has the TIFF colour type {name}, which is not supported")
+    if page.compression not in special_kinds.LIBTIFF:
+        _check_compression(page)
     if page.imagewidth < 1 or page.imagelength < 1 or page.imagedepth != 1:
         size = f"{page.imagewidth} × {page.imagelength} × {page.imagedepth}"
         raise PictureError(f"has the TIFF size {size}, which is not a picture")
@@ -151,16 +169,31 @@ def _check_layout(page: tifffile.TiffPage) -> None:
         raise PictureError(f"has {page.samplesperpixel} channels, {needed} to {_MAX_CHANNELS} are supported")
 
 
-def _depth(page: tifffile.TiffPage) -> tuple[int, bool]:
-    """Bits per sample and whether they are float."""
+def _check_compression(page: tifffile.TiffPage) -> None:
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+    except (KeyError, ImportError, AttributeError) as error:
+        name = getattr(page.compression, "name", page.compression)
+        raise PictureError(f"has the TIFF compression {name}, which is not supported") from error
+
+
+def _depth(page: tifffile.TiffPage) -> tuple[int, bool, tuple[str, ...]]:
+    """Bits per sample as they are handed on, whether they are float, and notices."""
     kind = page.dtype.kind if page.dtype is not None else "?"
+    stored = page.bitspersample
     if page.photometric == _PHOTOMETRIC.PALETTE:
-        return _palette(page).itemsize * 8, False
+        return _palette(page).itemsize * 8, False, ()
     if kind == "f":
-        return int(page.bitspersample), True
-    if kind in "ub" and page.bitspersample in _INTEGER_BITS:
-        return int(page.bitspersample), False
-    raise PictureError(f"has samples of type {page.dtype}, which are not supported")
+        return int(stored), True, ()
+    if kind in "ub" and stored in _INTEGER_BITS:
+        return int(stored), False, ()
+    if kind in "ui" and stored == _WIDE_BITS:
+        return 32 if kind == "u" else 31, False, (_SIGNED_NOTICE,) if kind == "i" else ()
+    if kind == "i" and stored in (8, 16, 32):
+        return int(stored) - 1, False, (_SIGNED_NOTICE,)
+    raise PictureError(
+        f"has TIFF samples of {stored} bits of type {page.dtype or 'unknown'}, which is not supported"
+    )
 
 
 def _alpha(page: tifffile.TiffPage, color: int) -> tuple[Alpha, tuple[str, ...]]:
@@ -200,6 +233,8 @@ def _palette(page: tifffile.TiffPage) -> Samples:
 def _expanded(page: tifffile.TiffPage, indices: Samples) -> Samples:
     """Palette indices to RGB."""
     palette = _palette(page)
+    if indices.dtype == np.bool_:
+        indices = indices.view(np.uint8)
     if int(indices.max()) >= len(palette):
         raise PictureError("has palette indices beyond its palette")
     return palette[indices if indices.ndim == 2 else indices[..., 0]]

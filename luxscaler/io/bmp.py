@@ -1,0 +1,84 @@
+"""BMP through Pillow; bit fields that Pillow does not know by their masks (Windows' BITMAPV4HEADER)."""
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from luxscaler.errors import PictureError
+from luxscaler.io.color_encoding import SRGB_ASSUMED
+from luxscaler.io.decoder import Alpha, FileInfo, Samples
+from luxscaler.io.jpeg.read import PillowDecoder
+
+_BIT_FIELDS = (3, 6)
+_FILE_HEADER, _SHORT_HEADER = 14, 40
+_PILLOW = PillowDecoder("bmp")
+
+
+@dataclass(frozen=True)
+class _Fields:
+    width: int
+    height: int
+    """Negative where the first row is the upper one."""
+    bits: int
+    masks: tuple[int, ...]
+    start: int
+
+
+def read_info(stream: BinaryIO) -> FileInfo:
+    """Read the header."""
+    try:
+        return _PILLOW.read_info(stream)
+    except OSError:
+        fields = _fields(stream)
+        if fields is None:
+            raise
+    alpha = len(fields.masks) == 4
+    return FileInfo(
+        format="bmp",
+        width=fields.width,
+        height=abs(fields.height),
+        bits=8,
+        channels=3 + alpha,
+        coding=SRGB_ASSUMED,
+        alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
+    )
+
+
+def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
+    """Decode to 8 bits."""
+    try:
+        return _PILLOW.read_samples(stream, info)
+    except OSError:
+        fields = _fields(stream)
+        if fields is None:
+            raise
+    row_bytes = -(-info.width * fields.bits // 32) * 4
+    stream.seek(fields.start)
+    data = stream.read(row_bytes * info.height)
+    if len(data) < row_bytes * info.height:
+        raise PictureError(
+            f"is truncated: it has {len(data):,} of {row_bytes * info.height:,} bytes of pixels"
+        )
+    words = np.frombuffer(data, f"<u{fields.bits // 8}").reshape(info.height, -1)[:, : info.width]
+    samples = np.empty((info.height, info.width, info.channels), np.uint8)
+    for channel, mask in enumerate(fields.masks):
+        lowest = mask & -mask
+        samples[..., channel] = np.rint((words & mask) // lowest * (255 / (mask // lowest)))
+    return samples if fields.height < 0 else samples[::-1]
+
+
+def _fields(stream: BinaryIO) -> _Fields | None:
+    """What the header says, if the pixels are bit fields of 16 or 32 bits with a mask for every colour."""
+    stream.seek(0)
+    head = stream.read(_FILE_HEADER + _SHORT_HEADER + 16)
+    if len(head) < _FILE_HEADER + _SHORT_HEADER + 16:
+        return None
+    start, size, width, height, _, bits, kind = struct.unpack_from("<IIiiHHI", head, 10)
+    masks = struct.unpack_from("<4I", head, _FILE_HEADER + _SHORT_HEADER)
+    if size <= _SHORT_HEADER + 12 and kind == _BIT_FIELDS[0]:
+        masks = masks[:3]
+    masks = masks if masks[-1] else masks[:3]
+    usable = kind in _BIT_FIELDS and bits in (16, 32) and all(0 < mask < 1 << bits for mask in masks)
+    return _Fields(width, height, bits, masks, start) if usable and width > 0 and height else None

@@ -1,0 +1,58 @@
+"""Odd names and odd streams: one line, and never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.picture_files import noise, png
+
+INFO = (
+    "from luxscaler.cli.main import main; import sys; sys.argv = ['luxscaler', 'info', sys.argv[1]]; main()"
+)
+
+
+def info(path: Path, shell: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    command = f'exec "{sys.executable}" -c "$1" "$2" {shell}'
+    return subprocess.run(
+        ["/bin/sh", "-c", command, "sh", INFO, str(path)],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def test_an_ascii_terminal_shows_a_question_mark(tmp_path: Path) -> None:
+    path = tmp_path / "größe.png"
+    path.write_bytes(png(noise()))
+    done = info(path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "32 ? 24" in done.stdout
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "1>&-", "1>&- 2>&-", "0<&-"])
+def test_closed_streams(stream: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(noise()))
+    done = info(path, stream)
+    assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (0, False)
+    path.write_bytes(b"hello")
+    done = info(path, stream)
+    assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (1, False)
+
+
+@pytest.mark.parametrize("name", ["n" * 252, "a\nb.png", "\x1b[31m.png"])
+def test_odd_names_are_one_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"hello")
+    done = info(path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr

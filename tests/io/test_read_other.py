@@ -1,0 +1,209 @@
+"""The rarer formats: Netpbm, TGA, PSD, icons, DDS, JPEG 2000, bit fields in BMP and more."""
+
+import struct
+from io import BytesIO
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from luxscaler.errors import PictureError
+from luxscaler.io.read import read_header, read_picture
+from luxscaler.isolation.pool import IS_AVAILABLE, read_picture_isolated
+from tests.support.picture_files import P3, iccp, noise, pillow, png, rgb_profile, srgb
+
+RGB, RGBA, GREY = noise(40, 50), noise(40, 50, 4), noise(40, 50, 0)
+
+
+def expect(data: bytes, stored: NDArray[Any], top: float, tolerance: float = 3e-7) -> None:
+    picture = read_picture(data)
+    expected = srgb(np.asarray(stored, np.float64)[..., :3] / top)
+    if stored.ndim == 2 or stored.shape[2] < 3:
+        grey = stored if stored.ndim == 2 else stored[..., 0]
+        expected = srgb(np.asarray(grey, np.float64) / top)[..., None].repeat(3, axis=2)
+    np.testing.assert_allclose(picture.rgb, expected, rtol=tolerance, atol=1e-7)
+    if stored.ndim == 3 and stored.shape[2] in (2, 4):
+        assert picture.alpha is not None
+        np.testing.assert_allclose(picture.alpha, stored[..., -1] / top, rtol=1e-6)
+    else:
+        assert picture.alpha is None
+    if IS_AVAILABLE:
+        np.testing.assert_array_equal(read_picture_isolated(data).rgb, picture.rgb)
+
+
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "SGI", "DIB", "QOI", "PPM", "JPEG2000"])
+def test_rgb(kind: str) -> None:
+    expect(pillow(RGB, kind), RGB, 255)
+
+
+@pytest.mark.parametrize("kind", ["TGA", "ICO", "DDS", "SGI", "QOI"])
+def test_alpha(kind: str) -> None:
+    options: dict[str, Any] = {"sizes": [(50, 40)]} if kind == "ICO" else {}
+    expect(pillow(RGBA, kind, **options), RGBA, 255)
+
+
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "SGI", "PPM", "JPEG2000", "DIB"])
+def test_grey(kind: str) -> None:
+    expect(pillow(GREY, kind), GREY, 255)
+
+
+@pytest.mark.parametrize("options", [{"compression": "tga_rle"}, {"orientation": 1}])
+def test_tga_of_every_order(options: dict[str, Any]) -> None:
+    expect(pillow(RGB, "TGA", **options), RGB, 255)
+    indexed = Image.fromarray(RGB).quantize(16)
+    expect(pillow(indexed, "TGA", **options), np.asarray(indexed.convert("RGB")), 255)
+
+
+def plain(magic: str, values: NDArray[Any], top: str = "") -> bytes:
+    height, width = values.shape[:2]
+    head = f"{magic}\n# a comment\n{width} {height}\n{top}\n"
+    return (head + " ".join(str(value) for value in values.ravel())).encode()
+
+
+@pytest.mark.parametrize("top", [1, 3, 100, 255, 1000, 1023, 4095, 65535])
+def test_netpbm_of_any_maximum(top: int) -> None:
+    values = np.random.default_rng(top).integers(0, top + 1, (6, 7, 3))
+    dtype = "u1" if top < 256 else ">u2"
+    binary = f"P6\n7 6\n{top}\n".encode() + values.astype(dtype).tobytes()
+    expect(binary, values, top, tolerance=1e-3)
+    expect(plain("P3", values, str(top)), values, top, tolerance=1e-3)
+    expect(plain("P2", values[..., 0], str(top)), values[..., 0], top, tolerance=1e-3)
+    grey = f"P5 7 6 {top} ".encode() + values[..., 0].astype(dtype).tobytes()
+    expect(grey, values[..., 0], top, tolerance=1e-3)
+
+
+def test_bitmaps_are_black_on_white() -> None:
+    bits = GREY[:, :45] & 1
+    packed = b"P4\n45 40\n" + np.packbits(bits, axis=1).tobytes()
+    expect(packed, 1 - bits, 1)
+    expect(plain("P1", bits), 1 - bits, 1)
+    assert (np.asarray(Image.open(BytesIO(packed)), int) == 1 - bits).all()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("top", [255, 65535])
+def test_pam(depth: int, top: int) -> None:
+    values = np.random.default_rng(depth).integers(0, top + 1, (6, 7, depth))
+    head = f"P7\nWIDTH 7\nHEIGHT 6\n# more\nDEPTH {depth}\nMAXVAL {top}\nTUPLTYPE ANY\nENDHDR\n"
+    expect(head.encode() + values.astype("u1" if top == 255 else ">u2").tobytes(), values, top)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_pfm_is_linear_light_from_the_bottom(order: str) -> None:
+    light = np.random.default_rng(1).normal(1, 2, (6, 7, 3)).astype(np.float32)
+    head = f"PF\n7 6\n{'-' if order == '<' else ''}1.0\n".encode()
+    picture = read_picture(head + light[::-1].astype(order + "f4").tobytes())
+    np.testing.assert_array_equal(picture.rgb, light)
+    assert picture.source.is_float
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"P6\n7 6\n255\n" + bytes(10), "is truncated: it has 10 of 126 bytes"),
+        (b"P3\n2 1\n255\n1 2 3 4 5", "is truncated: it has 5 of 6 samples"),
+        (b"P3\n1 1\n255\n1 2 x", "a sample is no number"),
+        (b"P3\n1 1\n255\n1 2 256", "values over its maximum, 255"),
+        (b"P6\n7 six\n255\n", "a number is expected"),
+        (b"P6\n7", "truncated within it"),
+        (b"P6\n0 6\n255\n", "damaged Netpbm header: 0 × 6"),
+        (b"P7\nWIDTH 7\nENDHDR\n", "WIDTH, HEIGHT, DEPTH and MAXVAL are needed"),
+        (b"P7\nWIDTH 7\n", "has no ENDHDR"),
+    ],
+)
+def test_damaged_netpbm(data: bytes, text: str) -> None:
+    with pytest.raises(PictureError, match=text):
+        read_picture(data)
+
+
+def psd(array: NDArray[Any], resources: bytes = b"", mode: int = 3) -> bytes:
+    """A Photoshop document of nothing but its merged picture (Adobe's specification of the file format)."""
+    height, width, channels = array.shape
+    bits = array.dtype.itemsize * 8
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, bits, mode)
+    planes = np.moveaxis(array, 2, 0).astype(array.dtype.newbyteorder(">")).tobytes()
+    sections = bytes(4) + struct.pack(">I", len(resources)) + resources + bytes(4)
+    return head + sections + struct.pack(">H", 0) + planes
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_psd(bits: int) -> None:
+    array = noise(40, 50, 3, bits)
+    expect(psd(array), array, 2**bits - 1)
+
+
+def test_psd_with_a_profile() -> None:
+    profile = rgb_profile(P3)
+    block = b"8BIM" + struct.pack(">HxxI", 1039, len(profile)) + profile + bytes(len(profile) % 2)
+    picture = read_picture(psd(RGB, block))
+    np.testing.assert_allclose(picture.rgb, read_picture(png(RGB, iccp(profile))).rgb, atol=1e-6)
+
+
+@pytest.mark.parametrize(("bits", "codec"), [(8, "jp2"), (16, "jp2"), (8, "j2k"), (16, "j2k")])
+def test_jpeg_2000(bits: int, codec: str) -> None:
+    array = noise(40, 50, 3, bits)
+    data = bytes(imagecodecs.jpeg2k_encode(array, codecformat=codec, level=0, reversible=True))
+    expect(data, array, 2**bits - 1)
+    assert read_header(data).bits == bits
+
+
+def bmp(masks: tuple[int, ...], values: NDArray[Any]) -> bytes:
+    """A BMP of bit fields, rows from the bottom (Windows' BITMAPV4HEADER)."""
+    height, width = values.shape
+    bits = values.dtype.itemsize * 8
+    rows = values[::-1]
+    pad = bytes(-(width * bits // 8) % 4)
+    pixels = b"".join(row.tobytes() + pad for row in rows)
+    info = struct.pack("<IiiHHIIiiII", 108, width, height, 1, bits, 3, len(pixels), 2835, 2835, 0, 0)
+    info += struct.pack("<4I", *(*masks, 0)[:4]) + b"BGRs" + bytes(48)
+    return b"BM" + struct.pack("<IHHI", 14 + len(info) + len(pixels), 0, 0, 14 + len(info)) + info + pixels
+
+
+@pytest.mark.parametrize(
+    ("masks", "dtype"),
+    [
+        ((0xF800, 0x07E0, 0x001F), "<u2"),
+        ((0x7C00, 0x03E0, 0x001F), "<u2"),
+        ((0x0F00, 0x00F0, 0x000F, 0xF000), "<u2"),
+        ((0x00FF0000, 0x0000FF00, 0x000000FF), "<u4"),
+        ((0xFF000000, 0x00FF0000, 0x0000FF00), "<u4"),
+        ((0x000000FF, 0x0000FF00, 0x00FF0000, 0xFF000000), "<u4"),
+        ((0x3FF00000, 0x000FFC00, 0x000003FF), "<u4"),
+    ],
+)
+def test_bmp_of_bit_fields(masks: tuple[int, ...], dtype: str) -> None:
+    values = np.random.default_rng(2).integers(0, 2 ** (8 * np.dtype(dtype).itemsize), (5, 7)).astype(dtype)
+    picture = read_picture(bmp(masks, values))
+    for channel, mask in enumerate(masks[:3]):
+        shift = (mask & -mask).bit_length() - 1
+        codes = (values.astype(np.int64) & mask) >> shift
+        expected = srgb(codes / (mask >> shift))
+        np.testing.assert_allclose(picture.rgb[..., channel], expected, atol=0.012)
+    assert (picture.alpha is not None) == (len(masks) == 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"SDPX" + bytes(100), "is DPX, which is not supported"),
+        (b"SIMPLE  =" + bytes(100), "is FITS, which is not supported"),
+        (b"%!PS-Adobe" + bytes(100), "is PostScript, which is not supported"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(50), "a PNG of Apple's own kind"),
+        (b"#define a_width 8\n#define a_height 8\n", "XBM, which is not supported"),
+    ],
+)
+def test_what_is_unsupported_is_named(data: bytes, text: str) -> None:
+    with pytest.raises(PictureError, match=text):
+        read_picture(data)
+
+
+@pytest.mark.parametrize("kind", ["TGA", "PCX", "SGI", "ICO", "DDS", "QOI", "JPEG2000"])
+def test_damage_is_one_line(kind: str) -> None:
+    data = pillow(RGBA if kind in ("ICO", "DDS") else RGB, kind)
+    for length in (20, 60, len(data) // 2, len(data) - 40):
+        with pytest.raises(PictureError) as caught:
+            read_picture(data[:length])
+        assert "\n" not in str(caught.value)

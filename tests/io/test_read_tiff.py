@@ -1,0 +1,239 @@
+"""TIFF in the kinds that scanners, fax machines and scientists write."""
+
+import struct
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio  # noqa: N813
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from luxscaler.errors import PictureError
+from luxscaler.io.read import read_header, read_picture
+from tests.support.picture_files import noise, pillow, srgb, tiff
+
+SMOOTH = Image.fromarray(noise(5, 6)).resize((48, 40), Image.Resampling.BICUBIC)
+RGB = np.asarray(SMOOTH)
+SHORT, LONG, RATIONAL = 3, 4, 5
+_CODES = {SHORT: "H", LONG: "I", RATIONAL: "I"}
+
+
+def raw_tiff(tags: Mapping[int, tuple[int, Sequence[int | str]]], pixels: bytes) -> bytes:
+    """A TIFF of one directory; "pixels" among the values stands for their place."""
+    base = 8 + 2 + 12 * len(tags) + 4
+    extra = pixels + bytes(len(pixels) % 2)
+    table = b""
+    for tag, (kind, values) in sorted(tags.items()):
+        numbers = [base if value == "pixels" else int(value) for value in values]
+        data = struct.pack(f"<{len(numbers)}{_CODES[kind]}", *numbers)
+        field = data.ljust(4, b"\0")
+        if len(data) > 4:
+            field = struct.pack("<I", base + len(extra))
+            extra += data
+        table += struct.pack("<HHI", tag, kind, len(numbers) // (2 if kind == RATIONAL else 1)) + field
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + table + bytes(4) + extra
+
+
+def tags(
+    width: int, height: int, size: int, bits: Sequence[int], compression: int, color: int
+) -> dict[int, Any]:
+    return {
+        256: (SHORT, [width]),
+        257: (SHORT, [height]),
+        258: (SHORT, bits),
+        259: (SHORT, [compression]),
+        262: (SHORT, [color]),
+        273: (LONG, ["pixels"]),
+        277: (SHORT, [len(bits)]),
+        278: (SHORT, [height]),
+        279: (LONG, [size]),
+        284: (SHORT, [1]),
+    }
+
+
+def by_openimageio(data: bytes, folder: Path, kind: str = "uint8") -> NDArray[Any]:
+    path = folder / "seen.tif"
+    path.write_bytes(data)
+    return np.asarray(oiio.ImageBuf(str(path)).get_pixels(kind))
+
+
+@pytest.mark.parametrize("colors", [2, 4, 7, 16])
+def test_palettes_of_few_bits(colors: int) -> None:
+    indexed = SMOOTH.quantize(colors)
+    expected = srgb(np.asarray(indexed.convert("RGB")) / 255)
+    np.testing.assert_allclose(read_picture(pillow(indexed, "TIFF")).rgb, expected, rtol=3e-7)
+
+
+def test_a_palette_of_one_bit() -> None:
+    indices = noise(5, 16, 0) & 1
+    packed = np.packbits(indices, axis=1).tobytes()
+    colors = {320: (SHORT, [65535, 0, 257 * 10, 257 * 200, 0, 257 * 30])}
+    data = raw_tiff({**tags(16, 5, len(packed), [1], 1, 3), **colors}, packed)
+    palette = np.array([[255, 10, 0], [0, 200, 30]])
+    np.testing.assert_allclose(read_picture(data).rgb, srgb(palette[indices] / 255), rtol=3e-7)
+
+
+@pytest.mark.parametrize("bits", range(1, 33))
+def test_grey_of_every_depth(bits: int) -> None:
+    values = np.random.default_rng(bits).integers(0, 2**bits, (7, 9), dtype=np.uint64)
+    dtype = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32
+    data = tiff(values.astype(dtype), photometric="minisblack", bitspersample=bits)
+    expected = srgb(values / (2**bits - 1))
+    np.testing.assert_allclose(read_picture(data).rgb[..., 0], expected, rtol=3e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint64])
+def test_signed_and_wide_integers(dtype: Any, tmp_path: Path) -> None:
+    top = int(np.iinfo(dtype).max)
+    values = np.array([[0, top // 7, top // 2, top]], dtype)
+    if np.iinfo(dtype).min < 0:
+        values = np.concatenate([values, np.array([[-1, -(top // 3), -top, 1]], dtype)])
+    data = tiff(values, photometric="minisblack")
+    picture = read_picture(data)
+    expected = srgb(np.maximum(values.astype(np.float64), 0) / top)
+    np.testing.assert_allclose(picture.rgb[..., 0], expected, rtol=1e-4, atol=1e-9)
+    assert any("signed" in notice for notice in picture.source.notices) == (np.dtype(dtype).kind == "i")
+    if np.dtype(dtype).itemsize < 8:
+        seen = np.clip(by_openimageio(data, tmp_path, "float"), 0, 1)[..., 0]
+        np.testing.assert_allclose(picture.rgb[..., 0], srgb(seen), rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+@pytest.mark.parametrize("size", [(48, 40), (1001, 700)])
+def test_fax(compression: str, size: tuple[int, int]) -> None:
+    bilevel = Image.fromarray(noise(50, 60, 0)).resize(size, Image.Resampling.BICUBIC).convert("1")
+    picture = read_picture(pillow(bilevel, "TIFF", compression=compression))
+    np.testing.assert_array_equal(picture.rgb[..., 0], np.asarray(bilevel, np.float32))
+
+
+def lab_image() -> Image.Image:
+    srgb_of, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    made = ImageCms.applyTransform(SMOOTH, ImageCms.buildTransform(srgb_of, lab, "RGB", "LAB"))
+    assert isinstance(made, Image.Image)
+    return made
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kind", ["CIELAB", "ICCLAB"])
+def test_cielab(bits: int, kind: str) -> None:
+    codes = np.asarray(lab_image()).astype(np.int32)  # Pillow has a and b with 128 for 0... or as int8
+    with_sign = codes.copy()
+    with_sign[..., 1:] = (codes[..., 1:].astype(np.uint8)).view(np.int8)
+    if bits == 16:
+        with_sign = with_sign * np.array([257, 256, 256])
+    if kind == "ICCLAB":
+        top = {8: 255, 16: 65280}[bits]
+        light = with_sign[..., :1] * (top / (2**bits - 1))
+        stored = np.concatenate([np.rint(light), with_sign[..., 1:] + 2 ** (bits - 1)], axis=2)
+    else:
+        stored = with_sign & (2**bits - 1)
+    pixels = np.asarray(stored).astype(f"<u{bits // 8}").tobytes()
+    number = {"CIELAB": 8, "ICCLAB": 9}[kind]
+    picture = read_picture(raw_tiff(tags(48, 40, len(pixels), [bits] * 3, 1, number), pixels))
+    np.testing.assert_allclose(picture.rgb, srgb(RGB / 255), atol=0.03)  # 8-bit Lab is coarse
+    assert np.abs(picture.rgb - srgb(RGB / 255)).mean() < 0.004
+    assert (picture.source.bits, picture.source.is_float, picture.source.color_space) == (bits, False, kind)
+
+
+def test_white_of_cielab_is_white() -> None:
+    pixels = bytes([255, 0, 0, 128, 0, 0])
+    picture = read_picture(raw_tiff(tags(2, 1, 6, [8] * 3, 1, 8), pixels))
+    np.testing.assert_allclose(picture.rgb[0, 0], 1, atol=1e-5)
+    lightness = 128 / 255 * 100
+    np.testing.assert_allclose(picture.rgb[0, 1], ((lightness + 16) / 116) ** 3, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_ycbcr_outside_jpeg(step: int, tmp_path: Path) -> None:
+    ycc = np.asarray(SMOOTH.convert("YCbCr"))
+    height, width = ycc.shape[0] // step, ycc.shape[1] // step
+    blocks = ycc.reshape(height, step, width, step, 3)
+    chroma = blocks[..., 1:].mean((1, 3)).astype(np.uint8)
+    luma = blocks[..., 0].transpose(0, 2, 1, 3).reshape(height, width, step * step)
+    pixels = np.concatenate([luma, chroma], axis=2).tobytes()
+    more = {530: (SHORT, [step, step]), 532: (RATIONAL, [0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1])}
+    data = raw_tiff({**tags(48, 40, len(pixels), [8] * 3, 1, 6), **more}, pixels)
+    seen = by_openimageio(data, tmp_path)
+    np.testing.assert_allclose(read_picture(data).rgb, srgb(seen / 255), rtol=3e-7)
+    assert np.abs(seen.astype(int) - RGB).mean() < 8
+
+
+def test_old_style_jpeg() -> None:
+    stream = pillow(SMOOTH, "JPEG", quality=95, subsampling=0)
+    more: dict[int, tuple[int, Sequence[int | str]]] = {
+        512: (SHORT, [1]),
+        513: (LONG, ["pixels"]),
+        514: (LONG, [len(stream)]),
+        530: (SHORT, [1, 1]),
+    }
+    data = raw_tiff({**tags(48, 40, len(stream), [8] * 3, 6, 6), **more}, stream)
+    expected = np.asarray(Image.open(BytesIO(stream)))
+    np.testing.assert_allclose(read_picture(data).rgb, srgb(expected / 255), atol=0.01)
+
+
+def test_logluv() -> None:
+    """32 bits a pixel, by runs of the four bytes of a row (Larson, "LogLuv encoding", 1998)."""
+    light = np.random.default_rng(0).integers(16000, 17600, (8, 16)).astype(np.uint16)
+    u, v = round(410 * 4 / 19), round(410 * 9 / 19)  # of equal energy
+    rows = b""
+    for row in light:
+        for plane in (row >> 8, row & 255, np.full(16, u), np.full(16, v)):
+            rows += bytes([16]) + plane.astype(np.uint8).tobytes()
+    data = raw_tiff({**tags(16, 8, len(rows), [16] * 3, 34676, 32845), 339: (SHORT, [2, 2, 2])}, rows)
+    picture = read_picture(data)
+    expected = 2.0 ** ((light + 0.5) / 256 - 64)
+    np.testing.assert_allclose(picture.rgb.mean(axis=2), expected, rtol=0.03)
+    assert picture.source.is_float
+    assert picture.rgb.max() > 1
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma", "png", "jpegxl", "jpeg2000", "lerc", "webp"])
+def test_rare_compressions(compression: str) -> None:
+    options = {"compressionargs": {"lossless": True}} if compression in ("webp", "jpegxl") else {}
+    data = tiff(RGB, photometric="rgb", compression=compression, **options)
+    np.testing.assert_allclose(read_picture(data).rgb, srgb(RGB / 255), rtol=3e-7)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["ycbcr", "group4"])
+def test_orientation_is_applied_once(kind: str, orientation: int) -> None:
+    image = SMOOTH.convert("YCbCr") if kind == "ycbcr" else SMOOTH.convert("1")
+    options = {"compression": "group4"} if kind == "group4" else {}
+    plain = read_picture(pillow(image, "TIFF", **options)).rgb
+    data = pillow(image, "TIFF", tiffinfo={274: orientation}, **options)
+    turned = {
+        1: plain,
+        2: plain[:, ::-1],
+        3: plain[::-1, ::-1],
+        4: plain[::-1],
+        5: plain.swapaxes(0, 1),
+        6: plain.swapaxes(0, 1)[:, ::-1],
+        7: plain.swapaxes(0, 1)[::-1, ::-1],
+        8: plain.swapaxes(0, 1)[::-1],
+    }[orientation]
+    np.testing.assert_array_equal(read_picture(data).rgb, turned)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "text"),
+    [
+        (262, 10, "the TIFF colour type ITULAB"),
+        (262, 4, "the TIFF colour type MASK"),
+        (259, 34715, "the TIFF compression JBIG2"),
+        (259, 12345, "the TIFF compression 12345"),
+    ],
+)
+def test_what_is_not_supported_is_named(tag: int, value: int, text: str) -> None:
+    pixels = RGB.tobytes()
+    data = raw_tiff({**tags(48, 40, len(pixels), [8] * 3, 1, 2), tag: (SHORT, [value])}, pixels)
+    with pytest.raises(PictureError, match=f"{text}, which is not supported"):
+        read_header(data)
+
+
+def test_complex_samples_are_refused_by_name() -> None:
+    with pytest.raises(PictureError, match="type complex64, which is not supported"):
+        read_picture(tiff(np.zeros((4, 4), np.complex64), photometric="minisblack"))

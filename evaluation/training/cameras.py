@@ -1,9 +1,9 @@
 """Random cameras: from scene light to an SDR picture and the HDR rendering that undoes it.
 
-A camera's SDR picture is made by a curve for the whole picture (clips, shoulders, film curves, log curves), by a
-local tone map that darkens bright areas and keeps what is dark (phones), or by fusing exposures; per channel or in
-luminance; with more or less colour; in 8 bits, sometimes as JPEG. The HDR rendering agrees with it in the median
-or in the dark parts, and ends at the boost.
+A camera's SDR picture is made by a curve for the whole picture (clips, shoulders, film curves, log
+curves), by a local tone map that darkens bright areas and keeps what is dark (phones), or by fusing
+exposures; per channel or in luminance; with more or less colour; in 8 bits, sometimes as JPEG. The HDR
+rendering agrees with it in the median or in the dark parts, and ends at the boost.
 """
 
 import io
@@ -53,7 +53,8 @@ def one_curve(scene: FloatArray, rng: Generator) -> Shot:
 
 
 def local_tone_map(scene: FloatArray, rng: Generator) -> Shot:
-    """A phone's: base light above a threshold is compressed, detail and dark parts stay as in the HDR rendering."""
+    """A phone's: base light above a threshold is compressed, detail and dark parts stay as in the HDR
+    rendering."""
     light = _exposed(scene, rng)
     stops = np.log2(np.maximum(luminance(light), 1e-5)).astype(np.float32)
     base = guided(stops, stops, int(rng.integers(3, 24)), rng.uniform(0.02, 0.6))
@@ -61,8 +62,9 @@ def local_tone_map(scene: FloatArray, rng: Generator) -> Shot:
     above = soft * np.log1p(np.exp(np.clip((base - rng.uniform(-4.5, -0.8)) / soft, -40, 40)))
     darkened = rng.uniform(0.3, 0.9) * above
     if rng.random() < 0.4:  # shadows lifted, in both renderings
-        light = light * (2 ** (rng.uniform(0.1, 0.45) * np.maximum(-3 - base, 0)))[..., None]
-    sdr = light * (2**-darkened)[..., None]
+        lift = rng.uniform(0.1, 0.45) * np.maximum(-3 - base, 0)
+        light = _times(light, 2**lift)
+    sdr = _times(light, 2**-darkened)
     hdr = _rolled_off(light, 2 ** rng.uniform(1.0, 3.1))
     if rng.random() < 0.5:  # the SDR rendering fills its range
         fill = 1 / max(float(np.percentile(sdr.max(2), rng.uniform(97, 100))), 1e-6)
@@ -75,23 +77,26 @@ def local_tone_map(scene: FloatArray, rng: Generator) -> Shot:
 
 
 def fused_exposures(scene: FloatArray, rng: Generator) -> Shot:
-    """Mertens, Kautz and Van Reeth, "Exposure fusion", Pacific Graphics 2007: the well-exposed of each, blended."""
+    """Mertens, Kautz and Van Reeth, "Exposure fusion", Pacific Graphics 2007: the well-exposed of each,
+    blended."""
     light = _exposed(scene, rng)
     count, spread, radius = int(rng.integers(2, 5)), rng.uniform(0.15, 0.3), int(rng.integers(4, 30))
-    total = np.zeros_like(light)
+    total: FloatArray = np.zeros_like(light)
     weights = np.zeros((*light.shape[:2], 1), np.float32)
     for stops in np.linspace(0, -rng.uniform(2, 5), count):
         coded = encode_srgb(np.clip(light * np.float32(2**stops), 0, 1))
         grey = coded.mean(2)
         well_exposed = np.exp(-(((grey - 0.5) / spread) ** 2) / 2) + 1e-4
-        weight = np.maximum(guided(well_exposed.astype(np.float32), grey, radius, 0.02), 1e-4)[..., None]
-        total, weights = total + coded * weight, weights + weight
+        weight = np.maximum(guided(well_exposed.astype(np.float32), grey, radius, 0.02), np.float32(1e-4))
+        total = total + _times(coded, weight)
+        weights = weights + weight[..., None]
     sdr = _finished(decode_srgb(np.clip(total / weights, 0, 1)), rng)
     return _shot("fusion", sdr, _anchored(light, sdr, False), _some_boost(rng))
 
 
 def edited(scene: FloatArray, rng: Generator) -> Shot:
-    """An editor's two renderings of one scene: the same shoulder, towards SDR white and towards a headroom."""
+    """An editor's two renderings of one scene: the same shoulder, towards SDR white and towards a
+    headroom."""
     light, knee = _exposed(scene, rng), rng.uniform(0.15, 0.6)
     headroom = float(2 ** rng.uniform(1, 3))
     hdr = _relit(light, _shoulder(knee, headroom)(luminance(light)))
@@ -132,9 +137,7 @@ CAMERAS: dict[str, Callable[[FloatArray, Generator], Shot]] = {
 }
 
 
-def guided(
-    plane: FloatArray, guide: FloatArray, radius: int, epsilon: float
-) -> FloatArray:
+def guided(plane: FloatArray, guide: FloatArray, radius: int, epsilon: float) -> FloatArray:
     """He, Sun and Tang, "Guided image filtering", ECCV 2010, of (H, W), by boxes applied twice."""
     mean_guide, mean = _box(guide, radius), _box(plane, radius)
     slope = (_box(guide * plane, radius) - mean_guide * mean) / (
@@ -175,6 +178,10 @@ def _exposed(scene: FloatArray, rng: Generator) -> FloatArray:
 def _relit(rgb: FloatArray, light: FloatArray) -> FloatArray:
     """The colours of (H, W, 3) with another luminance."""
     return np.asarray(rgb * (light / np.maximum(luminance(rgb), TINY))[..., None], np.float32)
+
+
+def _times(rgb: FloatArray, plane: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> FloatArray:
+    return np.asarray(rgb * plane[..., None], np.float32)
 
 
 def _apply(curve: Curve, light: FloatArray, rng: Generator, per_channel: float) -> FloatArray:
@@ -228,24 +235,19 @@ def _shoulder(knee: float, top: float = 1.0) -> Curve:
 
 
 def _some_curve(rng: Generator) -> Curve:
-    kind = int(rng.integers(0, 7))
-    if kind == 0:
-        return _shoulder(rng.uniform(0.2, 0.85))
-    if kind == 1:
-        white = float(np.exp(rng.uniform(np.log(1.3), np.log(12))))
-        return lambda x: x * (1 + x / np.float32(white) ** 2) / (1 + x)
-    if kind == 2:
-        exposure = np.float32(rng.uniform(1, 5))
-        return lambda x: hable(x * exposure)
-    if kind == 3:
-        exposure = np.float32(rng.uniform(0.4, 1.1))
-        return lambda x: _narkowicz(x * exposure)
-    if kind == 4:
-        return _log_curve(rng.uniform(4, 6.5), rng.uniform(1.6, 2.6), rng.uniform(-0.2, 0.2))
-    if kind == 5:
-        return lambda x: x
+    white = float(np.exp(rng.uniform(np.log(1.3), np.log(12))))
+    bright, dark = np.float32(rng.uniform(1, 5)), np.float32(rng.uniform(0.4, 1.1))
     power, bend = rng.uniform(0.8, 1.25), _shoulder(rng.uniform(0.5, 0.9))
-    return lambda x: bend((0.18 * (x / 0.18) ** power).astype(np.float32))
+    curves: tuple[Curve, ...] = (
+        _shoulder(rng.uniform(0.2, 0.85)),
+        lambda x: np.asarray(x * (1 + x / white**2) / (1 + x), np.float32),
+        lambda x: hable(x * bright),
+        lambda x: _narkowicz(x * dark),
+        _log_curve(rng.uniform(4, 6.5), rng.uniform(1.6, 2.6), rng.uniform(-0.2, 0.2)),
+        lambda x: x,
+        lambda x: bend((0.18 * (x / 0.18) ** power).astype(np.float32)),
+    )
+    return curves[rng.integers(0, len(curves))]
 
 
 def _narkowicz(x: FloatArray) -> FloatArray:

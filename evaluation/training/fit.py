@@ -1,8 +1,8 @@
 """Fits the network to samples: AdamW, one cycle, the mean of the last half of the steps' weights.
 
-The loss of a sample adds, in about the same currency of decibels: its PU21 error, as a power of the mean square
-between the logarithm, which PSNR averages, and the root, which fears single bad pictures more; ten minus JOD
-(visible.py); what tears (tearing.py's rule, a little stricter); and unevenness of the map.
+The loss of a sample adds, in about the same currency of decibels: its PU21 error, as a power of the mean
+square between the logarithm, which PSNR averages, and the root, which fears single bad pictures more; ten
+minus JOD (visible.py); what tears (tearing.py's rule, a little stricter); and unevenness of the map.
 """
 
 import math
@@ -90,7 +90,9 @@ class Batch:
         return made
 
 
-def fit(samples: Sequence[Sample], left_out: Collection[str] = (), options: FitOptions | None = None) -> GainNetwork:
+def fit(
+    samples: Sequence[Sample], left_out: Collection[str] = (), options: FitOptions | None = None
+) -> GainNetwork:
     """A network fitted to the samples of all sources that are not left out."""
     how = options or FitOptions()
     torch.manual_seed(how.seed)
@@ -128,7 +130,7 @@ def loss_of(network: GainNetwork, batch: Batch, visible: Visible, how: FitOption
     own, wanted = seen(_luminance(expanded)), seen(_luminance(batch.hdr))
     square = ((own - wanted) ** 2).mean((1, 2)) + 0.3
     # Scaled to have the slope of decibels where the mean square is 100, about 28 dB.
-    loss = (10 / math.log(10) / how.power * 100**-how.power * square**how.power).mean()
+    loss: Tensor = (10 / math.log(10) / how.power * 100**-how.power * square**how.power).mean()
     if how.seen:
         part = slice(0, how.seen)
         reference = visible.reference(batch.hdr[part] * REFERENCE_WHITE_CD_M2)
@@ -138,7 +140,8 @@ def loss_of(network: GainNetwork, batch: Batch, visible: Visible, how: FitOption
 
 
 def expanded_by(network: GainNetwork, shares: Tensor, batch: Batch) -> Tensor:
-    """The samples' SDR pictures expanded, as luxscaler.hdr does it but for the fine sampling of the curves."""
+    """The samples' SDR pictures expanded, as luxscaler.hdr does it but for the fine sampling of the
+    curves."""
     part = torch.sigmoid(network.brightest_part)
     strongest = encode_srgb(batch.sdr.amax(1, keepdim=True))
     guide = part * strongest + (1 - part) * encode_srgb(_luminance(batch.sdr)[:, None])
@@ -178,7 +181,8 @@ def _luminance(rgb: Tensor) -> Tensor:
 
 
 def _chances(samples: Sequence[Sample]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Of each sample: kinds weigh as KIND_WEIGHT says, sources within a kind as their groups, samples alike."""
+    """Of each sample: kinds weigh as KIND_WEIGHT says, sources within a kind as their groups, samples
+    alike."""
     count = Counter((s.kind, s.source) for s in samples)
     group = {s.source: s.group for s in samples}
     total: Counter[str] = Counter()

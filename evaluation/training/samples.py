@@ -24,11 +24,13 @@ from luxscaler.io.read import read_picture
 from luxscaler.picture import FloatArray
 
 SHAPES = ((128, 128), (96, 192), (112, 144), (144, 112))
-"""Rows and columns of samples: the nearest in proportion is taken, so that samples of one shape make a batch."""
+"""Rows and columns of samples: the nearest in proportion is taken, so that samples of one shape make a
+batch."""
 KIND_SHARES = {"standard": 0.2, "curve": 0.15, "phone": 0.26, "fusion": 0.2, "edited": 0.09, "dim": 0.1}
 """How often a scene meets each kind of camera. How much each counts is the fit's (fit.py)."""
 SHOTS, PAIR_SHOTS, PAIR_PARTS = 120, 50, 50
 """Shots of a source; of a pair's HDR rendering; parts of a pair as it is."""
+SEED = 1
 BRIGHTEST = 60000.0
 """What float16 holds."""
 
@@ -53,7 +55,8 @@ class Sample:
 
 
 def samples_of(sources: Sequence[Source], seed: int, workers: int) -> list[Sample]:
-    """All samples of all sources; the same ones for the same seed. Raises PictureError, InputError, OSError."""
+    """All samples of all sources; the same ones for the same seed. Raises PictureError, InputError,
+    OSError."""
     work = partial(_of_source, seed=seed)
     if workers == 1:
         return [sample for source in sources for sample in work(source)]

@@ -1,16 +1,17 @@
 """What an observer sees of an error, differentiable: ColorVideoVDP for still pictures in batches.
 
-The model and its numbers are the authors' (Mantiuk et al., "ColorVideoVDP: A visual difference predictor for image,
-video and display distortions", SIGGRAPH 2024; package cvvdp): contrasts of a Laplacian pyramid in an opponent
-colour space, weighted by a contrast sensitivity, masked by contrast that both pictures share, pooled to JOD. The
-package differentiates at 80 ms a picture of 128 × 128; this takes 20, for it does the reference once and pads
-borders in a simpler way. Its JOD are 0 to 0.7 too good and rank pictures alike (correlation 0.98 over 24). Figures
-in documents come from the package itself.
+The model and its numbers are the authors' (Mantiuk et al., "ColorVideoVDP: A visual difference predictor
+for image, video and display distortions", SIGGRAPH 2024; package cvvdp): contrasts of a Laplacian pyramid
+in an opponent colour space, weighted by a contrast sensitivity, masked by contrast that both pictures
+share, pooled to JOD. The package differentiates at 80 ms a picture of 128 × 128; this takes 20, for it
+does the reference once and pads borders in a simpler way. Its JOD are 0 to 0.7 too good and rank pictures
+alike (correlation 0.98 over 24). Figures in documents come from the package itself.
 """
 
 import json
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -77,7 +78,8 @@ class Visible:
             pooled.append(norm * self._base_weight if is_base else norm)
         bands = (torch.stack(pooled, 2) ** 4).sum(2)
         quality = bands.add(1e-12).sum(1) ** 0.25 * self._still
-        return self._scale * (quality + 1e-6) ** self._exponent
+        jod: Tensor = self._scale * (quality + 1e-6) ** self._exponent
+        return jod
 
     def _contrasts(self, cd_m2: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Per band: contrasts, and log10 of the background."""
@@ -86,7 +88,7 @@ class Visible:
         for _ in range(self._bands - 1):
             levels.append(_halved(levels[-1]))
         found = []
-        for fine, coarse in zip(levels[:-1], levels[1:], strict=True):
+        for fine, coarse in pairwise(levels):
             around = _doubled(coarse, fine.shape[-2], fine.shape[-1])
             background = around[:, :1].clamp(min=DARKEST_BACKGROUND_CD_M2)
             contrast = ((fine - around) / background).clamp(max=MOST_CONTRAST)
@@ -169,7 +171,8 @@ def _sensitivities(metric: Any, cycles_per_degree: float) -> Tensor:
     rows = [
         torch.log10(metric.csf.sensitivity(cycles_per_degree, 0, grid, c, metric.csf_sigma)) for c in range(3)
     ]
-    return torch.stack(rows) + metric.sensitivity_correction / 20.0
+    correction: float = float(metric.sensitivity_correction) / 20.0
+    return torch.stack(rows) + correction
 
 
 def _opponent_matrix(metric: Any) -> tuple[Tensor, Tensor]:

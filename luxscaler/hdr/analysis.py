@@ -1,14 +1,15 @@
 """What the estimate of the gain sees of an SDR picture: a small map of it, and statistics of the whole.
 
-The picture is first reduced, in light and by whole blocks, to at most `SIDE` pixels a side, so that a picture, its tiles
-and its reductions show nearly the same and the cost does not grow with the picture. Of the reduction:
+The picture is first reduced, in light and by whole blocks, to at most `SIDE` pixels a side, so that a
+picture, its tiles and its reductions show nearly the same and the cost does not grow with the picture. Of
+the reduction:
 
-- a **map** of `CELLS` × `CELLS` cells, whatever the picture's proportions: mean codes, how much of a cell is at
-  white or nearly, and how much codes vary inside it;
+- a **map** of `CELLS` × `CELLS` cells, whatever the picture's proportions: mean codes, how much of a cell
+  is at white or nearly, and how much codes vary inside it;
 - **histograms** of the codes of the strongest and of the weakest channel and of luminance;
-- **by bands of brightness**: how much neighbours and neighbourhoods differ there, relative to the whole picture,
-  and how colourful it is. Nature has about as much contrast at every brightness; a clip leaves it alone, a
-  camera's shoulder takes it away, and a local tone map (a phone's) gives the bright parts more.
+- **by bands of brightness**: how much neighbours and neighbourhoods differ there, relative to the whole
+  picture, and how colourful it is. Nature has about as much contrast at every brightness; a clip leaves it
+  alone, a camera's shoulder takes it away, and a local tone map (a phone's) gives the bright parts more.
 """
 
 import math
@@ -26,10 +27,11 @@ CELLS = 64
 """Cells of the map in each direction."""
 MAP_PLANES = 7
 AT_WHITE, NEAR_WHITE = 253.5 / 255, 235.0 / 255
-"""Codes of the strongest channel from which on a pixel counts as at white and as near it. In the reduction a pixel
-is a mean, so that one at white was white all over."""
+"""Codes of the strongest channel from which on a pixel counts as at white and as near it. In the reduction
+a pixel is a mean, so that one at white was white all over."""
 EVEN_BINS, TOP_BINS = 28, (0.985, 0.995)
-"""Bins of the histograms: even ones from 0 to 1, and what lies from these codes on, which the last even one lacks."""
+"""Bins of the histograms: even ones from 0 to 1, and what lies from these codes on, which the last even
+one lacks."""
 BAND_EDGES = (32, 56, 80, 104, 128, 152, 176, 200, 220, 235, 248)
 """8-bit codes of luminance between the bands of brightness."""
 STATISTICS = 3 * (EVEN_BINS + len(TOP_BINS)) + 4 * (len(BAND_EDGES) + 1) + 3
@@ -49,8 +51,8 @@ class Analysis:
     """What is seen of one picture; float32 on the CPU, finite for every picture."""
 
     cells: Tensor
-    """(MAP_PLANES, CELLS, CELLS): mean codes of R, G, B, shares at and near white, four times the deviation of the
-    luminance code, mean code of the strongest channel; all in [0, 2]."""
+    """(MAP_PLANES, CELLS, CELLS): mean codes of R, G, B, shares at and near white, four times the
+    deviation of the luminance code, mean code of the strongest channel; all in [0, 2]."""
     statistics: Tensor
     """(STATISTICS,): three histograms, four numbers of each band, three of the whole."""
 
@@ -71,7 +73,8 @@ def analyse(rgb: Tensor, white: float) -> Analysis:
 
 
 def _reduced(rgb: Tensor) -> Tensor:
-    """(3, h, w) float32 on the CPU, at most SIDE a side: means of square blocks, smaller ones at the far edges."""
+    """(3, h, w) float32 on the CPU, at most SIDE a side: means of square blocks, smaller ones at the far
+    edges."""
     block = math.ceil(max(rgb.shape[:2]) / SIDE)
     return _block_means(_block_means(rgb, block, 0), block, 1).permute(2, 0, 1).float().cpu()
 
@@ -83,10 +86,10 @@ def _block_means(plane: Tensor, block: int, dim: int) -> Tensor:
     whole = plane.shape[dim] // block * block
     parts = []
     if whole:
-        full = plane.narrow(dim, 0, whole).unflatten(dim, (-1, block))
-        total = full.select(dim + 1, 0).clone()
-        for index in range(1, block):
-            total += full.select(dim + 1, index)
+        step = (slice(None),) * dim
+        total = plane[(*step, slice(0, whole, block))].clone()
+        for start in range(1, block):
+            total += plane[(*step, slice(start, whole, block))]
         parts.append(total.div_(block))
     if whole < plane.shape[dim]:
         parts.append(plane.narrow(dim, whole, plane.shape[dim] - whole).mean(dim, keepdim=True))

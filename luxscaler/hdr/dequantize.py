@@ -1,8 +1,9 @@
 """Estimates codes between the steps of 8 bits, so that a gain does not turn steps into bands.
 
-An expansion multiplies a step of one code by its own slope. What decides the gain is therefore not a pixel's own
-code but one that its neighbourhood makes likely, at most about half a step away: in a smooth ramp the mean of
-the neighbours, at an edge the code itself. Only the gain follows it; pixels are not smoothed.
+An expansion multiplies a step of one code by its own slope. What decides the gain is therefore not a
+pixel's own code but one that its neighbourhood makes likely, at most about half a step away: in a smooth
+ramp the mean of the neighbours, at an edge the code itself. Only the gain follows it; pixels are not
+smoothed.
 """
 
 import torch
@@ -18,8 +19,8 @@ STEP = 1.0 / 255
 def dequantized(codes: Tensor) -> Tensor:
     """Likely values of (H, W) codes, 1 = white, at most 0.57 STEP from the given ones; any size.
 
-    With d the distance to the mean of the window, a code moves by d / (1 + (d / STEP)⁴): all the way where the
-    mean is near, not at all where it is far, which is at an edge.
+    With d the distance to the mean of the window, a code moves by d / (1 + (d / STEP)⁴): all the way where
+    the mean is near, not at all where it is far, which is at an edge.
     """
     distance = _mean(codes).sub_(codes)
     weight = distance.div(STEP).square_().square_().add_(1.0)

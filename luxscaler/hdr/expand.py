@@ -1,10 +1,11 @@
 """hdr_boost: gives back light that the SDR rendering of a picture took away, and leaves what is dark alone.
 
-A network looks at the whole picture once, small (analysis.py, network.py), and estimates for each of its regions
-how far a pixel of some brightness was darkened. At full size every pixel is multiplied by what this map says of
-its place and brightness (gain_map.py); one factor for all three channels keeps the hue. The map belongs to the
-whole picture, so all of its tiles agree. Up to the knee the factor is exactly 1; it never falls with brightness
-and never exceeds `hdr_boost`. What rises above SDR white is an estimate: SDR pictures do not hold it.
+A network looks at the whole picture once, small (analysis.py, network.py), and estimates for each of its
+regions how far a pixel of some brightness was darkened. At full size every pixel is multiplied by what
+this map says of its place and brightness (gain_map.py); one factor for all three channels keeps the hue.
+The map belongs to the whole picture, so all of its tiles agree. Up to the knee the factor is exactly 1; it
+never falls with brightness and never exceeds `hdr_boost`. What rises above SDR white is an estimate: SDR
+pictures do not hold it.
 """
 
 import math
@@ -18,7 +19,7 @@ from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.analysis import Analysis, analyse
 from luxscaler.hdr.dequantize import RADIUS, dequantized
 from luxscaler.hdr.gain_map import KNEE, GainMap, guide_of
-from luxscaler.hdr.network import gain_network
+from luxscaler.hdr.network import GainNetwork, gain_network
 from luxscaler.options import check_boost
 
 SDR_PEAK = 2.0
@@ -43,11 +44,11 @@ class ToneStatistics:
         white = white_of(rgb)
         return ToneStatistics(white, analyse(rgb, white)) if white > 0.0 else ToneStatistics(0.0)
 
-    def gain_map(self, boost: float) -> GainMap:
+    def gain_map(self, boost: float, network: GainNetwork) -> GainMap:
         """The shares of `boost`, above 1. Raises ValueError without an analysis."""
         if self.analysis is None:
             raise ValueError("these statistics hold a peak only")
-        return GainMap.of(gain_network().shares_of(self.analysis, boost))
+        return GainMap.of(network.shares_of(self.analysis, boost))
 
 
 def white_of(rgb: Tensor) -> float:
@@ -67,22 +68,25 @@ def expand(
     box: TileBox | None = WHOLE,
     *,
     in_place: bool = False,
+    network: GainNetwork | None = None,
 ) -> Tensor:
     """Expand the dynamic range by at most the factor `boost`.
 
-    rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white. What is below the knee (a code of 64 of 255 of the
-    guide, gain_map.py) stays bit for bit; nothing rises above boost × its own light. box: where `rgb` sits in
-    the picture that the statistics are of; None: unknown, and then the mean of all places counts. in_place: the
-    result replaces `rgb`, which saves a picture's memory. Returns a new tensor, or `rgb` itself when boost is
-    1. Raises InputError for a boost outside [1, 49], ValueError for statistics without an analysis.
+    rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white. What is below the knee (a code of 64 of 255 of
+    the guide, gain_map.py) stays bit for bit; nothing rises above boost × its own light. box: where `rgb`
+    sits in the picture that the statistics are of; None: unknown, and then the mean of all places counts.
+    in_place: the result replaces `rgb`, which saves a picture's memory. network: another than the fitted
+    one. Returns a new tensor, or `rgb` itself when boost is 1. Raises InputError for a boost outside [1,
+    49], ValueError for statistics without an analysis.
     """
     check_boost(boost)
     if boost == 1.0 or statistics.peak <= 0.0:
         return rgb
-    gains = statistics.gain_map(boost).to(rgb)
+    network = network or gain_network()
+    gains = statistics.gain_map(boost, network).to(rgb)
     if box is None:
         gains, box = gains.without_place(), WHOLE
-    brightest_part = float(torch.sigmoid(gain_network().brightest_part))
+    brightest_part = float(torch.sigmoid(network.brightest_part))
     log_boost = math.log(boost)
     # Light this far below the knee cannot reach it: the guide lies below the strongest channel's code.
     dark = decode_number(KNEE) * statistics.peak

@@ -1,10 +1,10 @@
 """A low-resolution map of gain curves, read at the place and the brightness of every pixel.
 
-Brightness is the `guide`: a mean of the codes of the strongest channel and of luminance. The strongest channel
-alone tears skies (blue near its limit rises, haze of the same luminance does not); luminance alone leaves
-coloured lights out. Between regions the map is bilinear. Between the knots' codes runs a monotone cubic (Fritsch
-and Carlson, SIAM J. Numer. Anal. 17, 1980), sampled finely here and then read linearly. So the gain never falls
-with brightness, has no step in space, and is the same wherever a tile is cut.
+Brightness is the `guide`: a mean of the codes of the strongest channel and of luminance. The strongest
+channel alone tears skies (blue near its limit rises, haze of the same luminance does not); luminance alone
+leaves coloured lights out. Between regions the map is bilinear. Between the knots' codes runs a monotone
+cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980), sampled finely here and then read linearly. So
+the gain never falls with brightness, has no step in space, and is the same wherever a tile is cut.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,8 @@ class GainMap:
 
 
 def _monotone_cubic(values: Tensor, at: Tensor) -> Tensor:
-    """(knots, …) at KNOT_CODES → (len(at), …), monotone where the knots are; flat at the knee and at white."""
+    """(knots, …) at KNOT_CODES → (len(at), …), monotone where the knots are; flat at the knee and at
+    white."""
     x = torch.tensor([code / 255 for code in KNOT_CODES], dtype=torch.float64)
     shape = (-1,) + (1,) * (values.dim() - 1)
     width = x.diff().view(shape)

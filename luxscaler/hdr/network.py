@@ -1,10 +1,11 @@
 """The network that estimates how much light each part of an SDR picture stood for.
 
-It sees the whole picture through `analysis`, 64 × 64 cells and statistics, and gives a curve for each of 16 × 16
-regions: the share of hdr_boost, as a logarithm, that a pixel of some brightness gets there. A curve starts at 0,
-at the knee, and never falls: it is the sum of positive steps. Between regions and brightnesses the shares are
-interpolated (gain_map.py), so what the network gives is a bilateral grid (Chen, Paris and Durand, SIGGRAPH 2007;
-Gharbi et al., "Deep bilateral learning for real-time image enhancement", SIGGRAPH 2017, predict such a grid).
+It sees the whole picture through `analysis`, 64 × 64 cells and statistics, and gives a curve for each of
+16 × 16 regions: the share of hdr_boost, as a logarithm, that a pixel of some brightness gets there. A
+curve starts at 0, at the knee, and never falls: it is the sum of positive steps. Between regions and
+brightnesses the shares are interpolated (gain_map.py), so what the network gives is a bilateral grid
+(Chen, Paris and Durand, SIGGRAPH 2007; Gharbi et al., "Deep bilateral learning for real-time image
+enhancement", SIGGRAPH 2017, predict such a grid).
 
 It has 89,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
 """
@@ -14,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,8 +60,8 @@ class GainNetwork(nn.Module):
         self.brightest_part = nn.Parameter(torch.zeros(()))
         """The guide's share of the strongest channel, before a sigmoid; the rest is luminance."""
         nn.init.zeros_(self.to_steps.weight)
-        nn.init.zeros_(self.to_steps.bias)
-        nn.init.constant_(self.whole_to_steps.bias, START)
+        nn.init.constant_(bias_of(self.to_steps), 0.0)
+        nn.init.constant_(bias_of(self.whole_to_steps), START)
         with torch.no_grad():
             self.whole_to_steps.weight.mul_(0.1)
 
@@ -93,9 +94,21 @@ class GainNetwork(nn.Module):
         return shares[0]
 
 
+def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    """The bias of a layer that has one."""
+    if layer.bias is None:
+        raise ValueError("the layer has no bias")
+    return layer.bias
+
+
 @cache
 def gain_network() -> GainNetwork:
     """The fitted network, on the CPU; read once."""
     network = GainNetwork()
     network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
     return network.requires_grad_(False).eval()
+
+
+def write_weights(network: GainNetwork, path: Path) -> None:
+    """Write the numbers of a network as float16 safetensors."""
+    save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, path)

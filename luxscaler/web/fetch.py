@@ -105,12 +105,18 @@ class _Hop:
             answer = http.client.HTTPResponse(_AsSocket(stream), method="GET")  # type: ignore[arg-type]
             answer.begin()
             if answer.status in _REDIRECTS and (location := answer.getheader("location")):
-                return self._url.joined(location)
+                return self._joined(location)
             return self._body(answer, write)
         except (http.client.HTTPException, OSError) as error:
             raise FetchError(f"{self._url.shown}: {_reason(error)}") from error
         finally:
             connection.close()
+
+    def _joined(self, location: str) -> Url:
+        try:
+            return self._url.joined(location)
+        except FetchError as error:
+            raise FetchError(f"{self._url.shown} redirects elsewhere: {error}") from error
 
     def _body(self, answer: http.client.HTTPResponse, write: Callable[[bytes], Any]) -> Fetched:
         shown, most = self._url.shown, self._limits.bytes

@@ -93,7 +93,7 @@ def _server(*, overlap: bool, slots: int = 2) -> TileServer:
 
 
 def _start(server: TileServer, name: str) -> asyncio.Task[Result]:
-    return asyncio.create_task(server.process(UpscaleRequest(name, output_format="exr")))
+    return asyncio.create_task(server.process(UpscaleRequest(Path(name), output_format="exr")))
 
 
 async def _end(task: asyncio.Task[Result]) -> Result:

@@ -36,6 +36,8 @@ from luxscaler.upscaling.upscaler import Upscaler
 ONLY_PUBLIC = FetchSettings()
 INPUT_NAMES = ("tile_input", "global_reference")
 """What messages call the pictures of a request: as the container's inputs."""
+READ_SECONDS = 5.0
+"""After so long a file goes although no other prediction began: the server opens it within milliseconds."""
 _GLANCE_SECONDS = 0.1
 """How often who waits for its turn looks whether it is still wanted."""
 
@@ -82,6 +84,7 @@ class TileServer:
             pending.add_done_callback(_remove)  # the work may have ended a moment before nobody wanted it
             raise
         self._written.append(folder)
+        asyncio.get_running_loop().call_later(READ_SECONDS, self._remove_written, folder)
         return result
 
     def _process(
@@ -149,6 +152,12 @@ class TileServer:
         """
         while len(self._written) >= self._slots:
             self._written.popleft().cleanup()
+
+    def _remove_written(self, folder: tempfile.TemporaryDirectory[str]) -> None:
+        """One that nobody has followed."""
+        if folder in self._written:
+            self._written.remove(folder)
+            folder.cleanup()
 
 
 def _remove(pending: "Future[tuple[Result, tempfile.TemporaryDirectory[str]]]") -> None:

@@ -1,4 +1,4 @@
-"""The real Cog server under cancels, hostile addresses and clients that go: its slots come back, no file stays."""
+"""The real Cog server under cancels, hostile addresses, clients that go: slots come back, no file stays."""
 
 import base64
 import http.client
@@ -39,8 +39,8 @@ def server(
         yield running
 
 
-def left(server: CogServer, seconds: float = 3.0) -> list[str]:
-    """Files in the server's TMPDIR, once what was cancelled has had a moment to go."""
+def left(server: CogServer, seconds: float = 8.0) -> list[str]:
+    """Files in the server's TMPDIR, once a result has had its seconds to be read."""
     end = time.monotonic() + seconds
     while True:
         files = [
@@ -51,13 +51,6 @@ def left(server: CogServer, seconds: float = 3.0) -> list[str]:
         time.sleep(0.02)
 
 
-def clear(server: CogServer) -> None:
-    """The results of predictions that succeeded stay until others begin: these fail."""
-    for _ in range(2):
-        server.error(tile_input=TILE, hdr_boost=0)
-        server.error(tile_input="data:,x", model="fast")
-
-
 def put_and_cancel(server: CogServer, name: str, pause: float, **inputs: object) -> str:
     """How a prediction ended that was cancelled after a pause."""
     with ThreadPoolExecutor(1) as clients:
@@ -66,7 +59,8 @@ def put_and_cancel(server: CogServer, name: str, pause: float, **inputs: object)
         try:
             server.cancel(name)
         except urllib.error.HTTPError as error:  # it was over, or had not arrived
-            assert error.code == 404
+            if error.code != 404:
+                raise
         return str(running.result(60)["status"])
 
 
@@ -80,7 +74,6 @@ def test_cancels_at_random_moments_leave_a_server_that_is_ready_and_no_file(serv
             ended[put_and_cancel(server, f"c{number}", pause, tile_input=tile, model="fast")] += 1
             assert server.is_ready(), (number, ended)
     assert ended["canceled"] > CANCELS / 2
-    clear(server)
     assert left(server) == []
     assert server.file(tile_input=TILE, model="fast")[8:12] == b"WEBP"
 
@@ -99,12 +92,11 @@ FAULTS: dict[str, Answer] = {
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("field", ["tile_input", "global_reference"])
 def test_a_hostile_address_holds_no_slot_and_leaves_no_file(server: CogServer, name: str, field: str) -> None:
-    clear(server)
     with hostile_server(x=FAULTS[name]) as files:
         start = time.monotonic()
         error = server.error(**{"tile_input": TILE, field: files.base + "x", "model": "fast"})
         assert time.monotonic() - start < FREE_SECONDS
-    assert f"{field}: http://" in error
+    assert field in error
     assert "\n" not in error
     assert server.is_ready()
     assert left(server) == []
@@ -112,7 +104,6 @@ def test_a_hostile_address_holds_no_slot_and_leaves_no_file(server: CogServer, n
 
 @pytest.mark.parametrize("name", ["drip", "silence"])
 def test_a_client_that_goes_frees_the_slot_at_once(server: CogServer, name: str) -> None:
-    clear(server)
     with hostile_server(x=FAULTS[name]) as files:
         body = json.dumps({"input": {"tile_input": files.base + "x"}}).encode()
         client = http.client.HTTPConnection(server.url.removeprefix("http://"))
@@ -126,14 +117,17 @@ def test_a_client_that_goes_frees_the_slot_at_once(server: CogServer, name: str)
         assert files.open <= 1
 
 
+def _head(name: str, length: int) -> bytes:
+    lines = [f"PUT /predictions/{name} HTTP/1.1", "Host: x", "Content-Type: application/json"]
+    return "\r\n".join((*lines, f"Content-Length: {length}", "", "")).encode()
+
+
 def test_a_client_that_sends_or_reads_slowly_holds_no_slot(server: CogServer) -> None:
     host, _, port = server.url.removeprefix("http://").partition(":")
     slots = int(server.get("/health-check").get("concurrency", {}).get("max", 2))
     sending = [socket.create_connection((host, int(port))) for _ in range(slots + 1)]
     for client in sending:
-        client.sendall(
-            b"PUT /predictions/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
-        )
+        client.sendall(_head("x", 99) + b"{")
     time.sleep(0.2)
     assert server.is_ready()
     reading = []
@@ -144,8 +138,7 @@ def test_a_client_that_sends_or_reads_slowly_holds_no_slot(server: CogServer) ->
         body = json.dumps(
             {"input": {"tile_input": LARGE, "model": "fast", "output_format": "exr", "scale": 8}}
         ).encode()
-        head = f"PUT /predictions/slow{number} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        client.sendall(head.encode() + body)
+        client.sendall(_head(f"slow{number}", len(body)) + body)
         reading.append(client)
         time.sleep(1.0)
     start = time.monotonic()

@@ -182,7 +182,7 @@ class _Hop:
             if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(error, os.strerror(error))
             if self._url.scheme == "https":
-                connection = _tls().wrap_socket(
+                connection = tls_context().wrap_socket(
                     connection, server_hostname=self._url.host, do_handshake_on_connect=False
                 )
                 self._shake_hands(connection, deadline)
@@ -286,7 +286,7 @@ def _request(url: Url) -> bytes:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Certificates are checked against those of the system, or of certifi where the system has none."""
     paths = ssl.get_default_verify_paths()
     if not paths.cafile and not paths.capath:

@@ -41,7 +41,7 @@ def _look_up(host: str, port: int, future: "Future[tuple[str, ...]]") -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-    except (OSError, UnicodeError) as error:
+    except Exception as error:  # whatever it is, those who wait hear of it
         reason = getattr(error, "strerror", None) or str(error)
         outcome: BaseException | tuple[str, ...] = OSError(reason)
     else:

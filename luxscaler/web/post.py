@@ -140,13 +140,16 @@ class Poster:
             if kind := self._reach.refusal(address, target.port, target.host):
                 refused = kind
                 continue
-            secure = (
-                {"ssl": tls_context(), "server_hostname": target.host} if target.scheme == "https" else {}
-            )
+            secure = target.scheme == "https"
             try:
-                return _Connection(
-                    *await asyncio.open_connection(address, target.port, limit=MAX_ANSWER, **secure)
+                reader, writer = await asyncio.open_connection(
+                    address,
+                    target.port,
+                    limit=MAX_ANSWER,
+                    ssl=tls_context() if secure else None,
+                    server_hostname=target.host if secure else None,
                 )
+                return _Connection(reader, writer)
             except (OSError, ssl.SSLError) as error:
                 reason = error
         if refused and reason is None:

@@ -38,11 +38,11 @@ class Url:
         except ValueError as error:
             raise FetchError(f"no URL: {error}") from error
         if parts.scheme not in _PORTS or not parts.hostname or port == 0:
-            raise FetchError(f"{_shown_text(text)!r} is no http or https URL")
+            raise FetchError(f"{shown_text(text)!r} is no http or https URL")
         try:
             host = parts.hostname if ":" in parts.hostname else parts.hostname.encode("idna").decode()
         except UnicodeError as error:
-            raise FetchError(f"{_shown_text(text)!r} names no host that can be looked up") from error
+            raise FetchError(f"{shown_text(text)!r} names no host that can be looked up") from error
         target = quote(parts.path or "/", safe=_UNRESERVED)
         target += f"?{quote(parts.query, safe=_UNRESERVED)}" if parts.query else ""
         authorization = _basic(parts.username, parts.password)
@@ -81,7 +81,7 @@ def _basic(user: str | None, password: str | None) -> str:
     return f"Basic {base64.b64encode(pair).decode()}"
 
 
-def _shown_text(text: str) -> str:
+def shown_text(text: str) -> str:
     """The beginning of what is no URL, without what could be a password or a signature."""
     head = text.partition("?")[0]
     if "@" in head:

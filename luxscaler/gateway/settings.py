@@ -92,6 +92,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.cogs:
             raise GatewayError("at least one Cog container is needed, e.g. --cog http://127.0.0.1:5000")
+        if not 0 < self.port < 65536:
+            raise GatewayError(f"port must be 1 to 65535, got {self.port}")
         if len(set(self.cogs)) < len(self.cogs):
             raise GatewayError(f"a container is named twice: {' '.join(map(shown_text, self.cogs))}")
         for url in (*self.cogs, self.base_url, self.address_for_cog):
@@ -101,8 +103,6 @@ class Settings:
             raise GatewayError(f"model must be owner/name in lower case, got {self.model!r}")
         if self.version and not _VERSION.fullmatch(self.version):
             raise GatewayError(f"version must be 64 hexadecimal digits, got {self.version!r}")
-        if not 0 < self.port < 65536:
-            raise GatewayError(f"port must be 1 to 65535, got {self.port}")
         if self.retention_seconds <= 0 or self.page_size < 1:
             raise GatewayError("retention and page size must be above 0")
 

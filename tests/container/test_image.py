@@ -46,7 +46,7 @@ def test_the_image_holds_what_the_container_runs_and_no_more(container: Path) ->
         "hdr_exporter.py",
         "luxscaler",
         "predict.py",
-        "requirements.txt",
+        "requirements.lock",
         "weights",
     }
     files = [path for path in container.rglob("*") if path.is_file()]
@@ -64,7 +64,7 @@ def test_docker_leaves_out_what_is_not_the_containers() -> None:
     ).stdout.splitlines()
     tops = {path.split("/")[0] for path in tracked} or {path.name for path in ROOT.iterdir()}
     needed = {"LICENSE", "cog.yaml", "hdr_exporter.py", "luxscaler", "predict.py"}
-    needed |= {"requirements.txt", "weights", ".dockerignore"}
+    needed |= {"requirements.lock", "weights", ".dockerignore"}
     left = {top for top in tops if top not in lines and not (top.endswith(".md") and "*.md" in lines)}
     assert left <= needed
 

@@ -121,7 +121,7 @@ def test_cog_yaml_names_the_predictor_and_pins_the_sdk() -> None:
     lines = [line.strip() for line in (ROOT / "cog.yaml").read_text(encoding="utf-8").splitlines()]
     assert 'predict: "predict.py:Predictor"' in lines
     assert 'image: "r8.im/josfer/luxscaler-v32"' in lines
-    assert "python_requirements: requirements.txt" in lines
+    assert "python_requirements: requirements.lock" in lines
     pinned = next(line for line in lines if line.startswith("sdk_version:")).split('"')[1]
     assert f"cog=={pinned}" in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
 

@@ -14,7 +14,7 @@ FILES = [*sorted(ROOT.glob("requirements*.txt")), LOCK]
 
 
 def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pins", ROOT / "scripts" / "pins.py")
+    spec = importlib.util.spec_from_file_location("pins", ROOT / ".ci" / "pins.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -65,4 +65,4 @@ def test_a_pin_with_a_known_hole_is_named(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_the_check_runs_it() -> None:
-    assert "scripts/pins.py" in (ROOT / "scripts" / "check").read_text(encoding="utf-8")
+    assert ".ci/pins.py" in (ROOT / "scripts" / "check").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """Refuses pins that are known to have a hole, by the dated list beside this file. No network is asked.
 
-python scripts/pins.py [FILE...]        by default all requirements*.txt and requirements.lock
+python .ci/pins.py [FILE...]        by default all requirements*.txt and requirements.lock
 """
 
 import json

@@ -39,7 +39,7 @@ def cog() -> Iterator[FakeCog]:
 def gateway(cog: FakeCog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
     """As it is by default: nothing private is reached."""
     folder = tmp_path_factory.mktemp("gateway")
-    quick = {"head_seconds": 0.4, "max_connections": 60}
+    quick: dict[str, Any] = {"head_seconds": 0.4, "max_connections": 60}
     with gateway_server(folder, cog.url, webhook_allow="", **quick) as running:
         yield running
 

@@ -287,7 +287,8 @@ def test_pictures_are_fetched_and_only_the_result_stays(tiny_network: RRDBNet) -
 @pytest.mark.parametrize("field", ["source", "reference"])
 @pytest.mark.parametrize("text", ["/etc/passwd", "/proc/self/environ", "file:///etc/passwd", "~", "x.png"])
 def test_text_is_never_a_path_here_either(walk: Walk, field: str, text: str) -> None:
-    request = replace(UpscaleRequest("data:,x", output_format="exr"), **{field: text})
+    named: dict[str, Any] = {field: text}
+    request = replace(UpscaleRequest("data:,x", output_format="exr"), **named)
 
     async def scenario() -> None:
         with pytest.raises(InputError, match="no http or https URL"):

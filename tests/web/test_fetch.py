@@ -47,6 +47,12 @@ def take(url: str, limits: FetchLimits = QUICK, reach: Reach = HERE, **words: An
     return fetch(url, pieces.append, limits=limits, reach=reach, **words), b"".join(pieces)
 
 
+def hanging(*_: object, **__: object) -> list[Any]:
+    """A name server that takes its time."""
+    time.sleep(3)
+    return []
+
+
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Names and the addresses that a name server gives for them, one after another, the last for ever."""
@@ -235,7 +241,7 @@ def test_the_status_is_kept_with_the_error() -> None:
 def test_a_stop_ends_it_at_once(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = threading.Event()
     if where == "name":
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+        monkeypatch.setattr(socket, "getaddrinfo", hanging)
 
     def check() -> None:
         if stopped.is_set():
@@ -251,7 +257,7 @@ def test_a_stop_ends_it_at_once(where: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_name_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
     with pytest.raises(FetchError, match="looking up its name takes too long"):
         take("http://slow.example/", FetchLimits(connect_seconds=0.2))
 

@@ -160,7 +160,10 @@ def test_a_slow_receiver_and_a_slow_name_hold_up_nobody_else(monkeypatch: pytest
     plain = socket.getaddrinfo
 
     def getaddrinfo(host: str, *words: Any, **more: Any) -> Any:
-        return (time.sleep(2) or []) if "slow" in host else plain(host, *words, **more)
+        if "slow" in host:
+            time.sleep(2)
+            return []
+        return plain(host, *words, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 

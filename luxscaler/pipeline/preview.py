@@ -67,7 +67,7 @@ class Preview:
 def check_preview_path(path: Path) -> None:
     """InputError or ExportError for a place where no preview can be written: before the work."""
     format_of_sheet(path)
-    check_path(path)
+    check_path(path, *request.files)
 
 
 def preview_of(request: UpscaleRequest) -> Preview:

@@ -84,7 +84,7 @@ class UpscaleRequest:
     @property
     def files(self) -> tuple[object, ...]:
         """What is read; those that are paths must not be written."""
-        return (self.source, self.reference, self.model)
+        return (self.source, self.reference, self.boost_mask, self.model)
 
     @property
     def expands(self) -> bool:

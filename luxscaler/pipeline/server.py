@@ -23,6 +23,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from luxscaler.errors import InputError, StoppedError
 from luxscaler.io.write import suffix_of
@@ -36,6 +37,8 @@ from luxscaler.upscaling.upscaler import Upscaler
 ONLY_PUBLIC = FetchSettings()
 INPUT_NAMES = ("tile_input", "global_reference")
 """What messages call the pictures of a request: as the container's inputs."""
+_PICTURES = {"source": "tile_input", "reference": "global_reference", "boost_mask": "boost_mask"}
+"""All that a request may name, and what messages call them."""
 READ_SECONDS = 5.0
 """After so long a file goes although no other prediction began: the server opens it within milliseconds."""
 _GLANCE_SECONDS = 0.1
@@ -117,7 +120,7 @@ class TileServer:
             whole = nullcontext(0.0) if self._whole is None else _held(self._whole, check)
             for_others = until_written.enter_context(whole)
             sources = read_sources(local, INPUT_NAMES)
-            for name in INPUT_NAMES:  # they are decoded; only the result stays
+            for name in _PICTURES.values():  # they are decoded; only the result stays
                 shutil.rmtree(path.parent / name, ignore_errors=True)
             with _held(self._device, check) as for_device:
                 finished = render_sources(sources, self._upscaler_for(request.model), check)
@@ -127,12 +130,12 @@ class TileServer:
 
     def _fetched(self, request: UpscaleRequest, folder: Path, check: Callable[[], None]) -> UpscaleRequest:
         """The request with files in the place of URLs."""
-        source, reference = request.source, request.reference
-        if isinstance(source, str):
-            source = self._file(source, INPUT_NAMES[0], folder, check)
-        if isinstance(reference, str):
-            reference = self._file(reference, INPUT_NAMES[1], folder, check)
-        return replace(request, source=source, reference=reference)
+        local: dict[str, Any] = {}
+        for field, name in _PICTURES.items():
+            value = getattr(request, field)
+            if isinstance(value, str):
+                local[field] = self._file(value, name, folder, check)
+        return replace(request, **local)
 
     def _file(self, url: str, name: str, folder: Path, check: Callable[[], None]) -> PictureFile:
         path = folder / name / "the file"  # what messages call it, after the input's name

@@ -254,7 +254,7 @@ def _write_preview(request: "UpscaleRequest", path: Path, target: Path | None, r
     for name, other in (*others.items(), ("--reference", request.reference)):
         if isinstance(other, Path) and path.resolve() == other.resolve():
             raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
-    check_preview_path(path)
+    check_preview_path(path, *request.files)
     made = preview_of(request)
     made.write(path)
     if target is None:  # else the run says them

@@ -4,7 +4,8 @@
 concurrency; luxscaler/pipeline/server.py).
 
 Every input is checked again behind this file, because a Cog server without a built schema enforces nothing.
-Defaults and limits are literals: Cog reads them from the source without running it.
+Defaults and limits are literals: Cog reads them from the source without running it. The two pictures are
+`Path` for that reading alone; see the end of this file.
 """
 
 import os
@@ -14,6 +15,7 @@ from cog import BasePredictor, Input, Path
 
 from luxscaler.isolation.pool import warm_up
 from luxscaler.pipeline.inputs import request_from_inputs
+from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.server import TileServer
 from luxscaler.upscaling.model_cache import Models
 
@@ -23,11 +25,12 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
 
     def setup(self) -> None:
         """Load the default network, so that the first prediction does not wait for it."""
+        fetching = FetchSettings.of(os.environ)
         warm_up()
         models = Models()
         on_gpu = models("photo").device.type == "cuda"
         slots = int(os.environ.get("COG_MAX_CONCURRENCY", "1"))  # cog.yaml's concurrency, as Cog builds it in
-        self.tiles = TileServer(models, overlap=on_gpu, slots=slots)
+        self.tiles = TileServer(models, overlap=on_gpu, slots=slots, fetching=fetching)
 
     async def predict(
         self,
@@ -83,3 +86,10 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
         for notice in result.notices:
             print(notice)  # Cog's way of logging: the prediction's `logs`
         return Path(result.path)
+
+
+# Cog's builder reads `Path` above and gives the two inputs `format: uri`, which a web form shows as a field
+# for a file. A running server reads the annotations of the function instead: of a `Path` it makes a file, any
+# file of this disk or what any address gives, without limits, and in a thread whose start a cancel can break
+# for good. Told that they are text, it hands them over as they came, and LuxScaler fetches them.
+Predictor.predict.__annotations__.update(tile_input=str, global_reference=str | None)

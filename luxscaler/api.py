@@ -109,6 +109,7 @@ def upscale(
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
     )
     where, facts = _backend(backend, UpscalerOptions(device=device, precision=precision))
+    check_path(path, *request.files)
     if fetch:
         _fetch(model)
     options = RunOptions(

@@ -2,8 +2,9 @@
 
     LuxScalerError               anything below; its text is one line fit for a user
     ├── InputError               a value is missing, malformed or out of range
-    │   └── PictureError         bytes that are no picture, or one that cannot be read
-    │       └── PictureTooLargeError   more pixels than the stated limit
+    │   ├── PictureError         bytes that are no picture, or one that cannot be read
+    │   │   └── PictureTooLargeError   more pixels than the stated limit
+    │   └── FetchError           what a URL names is not fetched: refused, absent, too large, too slow
     ├── WeightsError             a weights file is absent, damaged or of an unknown architecture
     ├── UpscaleError             the network gave no usable result (not finite, out of memory)
     ├── ExportError              the result cannot be written in the format asked for
@@ -36,6 +37,15 @@ class PictureError(InputError):
 
 class PictureTooLargeError(PictureError):
     """The picture has more pixels than the stated limit; nothing was allocated for it."""
+
+
+class FetchError(InputError):
+    """What a URL names is not fetched: no URL, a forbidden address, no answer, too large or too slow."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """status: of the HTTP answer, where one came."""
+        super().__init__(message)
+        self.status = status
 
 
 class WeightsError(LuxScalerError):

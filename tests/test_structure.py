@@ -16,13 +16,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py"]
 FLOORS = (
     *("errors", "clock", "options", "geometry", "picture", "color", "color_torch"),
-    *("networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
+    *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "api", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
     *("errors", "clock", "options", "geometry", "picture", "color"),
-    *("cog", "replicate", "gateway", "io"),
+    *("web", "cog", "replicate", "gateway", "io"),
 )
 CONTAINER_ONLY = {
     "numpy",

@@ -33,6 +33,9 @@ def gateway(
     cog_facing_url: Annotated[str, typer.Option(help="Address at which containers reach it.")] = "",
     inputs: Annotated[str, typer.Option(help="How a container gets an upload: url or data.")] = "url",
     outputs: Annotated[str, typer.Option(help="How a client gets a result: url or data.")] = "url",
+    webhook_allow: Annotated[
+        str, typer.Option(help="Networks that webhooks may go to beside public addresses; any: all.")
+    ] = "",
     rate_limits: Annotated[bool, typer.Option(help="Refuse what Replicate would refuse.")] = False,
     creates_per_minute: Annotated[int, typer.Option(help="With --rate-limits.")] = 600,
     retention: Annotated[float, typer.Option(help="Seconds for which a result is kept.")] = 3600.0,
@@ -59,6 +62,7 @@ def gateway(
             cog_facing_url=cog_facing_url,
             inputs="url" if inputs == "url" else "data",
             outputs="url" if outputs == "url" else "data",
+            webhook_allow=webhook_allow,
             rate_limits=rate_limits,
             creates_per_minute=creates_per_minute,
             retention_seconds=retention,

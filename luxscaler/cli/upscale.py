@@ -175,7 +175,7 @@ def upscale(
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
         from luxscaler.options import DecodeLimits, UpscalerOptions  # noqa: PLC0415
-        from luxscaler.pipeline.output import format_of  # noqa: PLC0415
+        from luxscaler.pipeline.output import check_path, format_of  # noqa: PLC0415
         from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
         request = UpscaleRequest(
@@ -235,6 +235,7 @@ def upscale(
             restart=restart,
             facts=where.tile_facts,
         )
+        check_path(target, *request.files)
         if fetch and backend == "local":
             _fetch_if_known(model)
         result = _run(request, target, where, options)
@@ -253,7 +254,7 @@ def _write_preview(request: "UpscaleRequest", path: Path, target: Path | None, r
     for name, other in (*others.items(), ("--reference", request.reference)):
         if isinstance(other, Path) and path.resolve() == other.resolve():
             raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
-    check_preview_path(path)
+    check_preview_path(path, *request.files)
     made = preview_of(request)
     made.write(path)
     if target is None:  # else the run says them

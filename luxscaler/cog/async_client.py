@@ -2,7 +2,8 @@
 
 Predictions are asked for with a waiting PUT. While the connection stands, Cog works; a connection that breaks
 tells both sides: Cog cancels, the gateway knows that it lost the container. Polling would need Cog to keep
-results, which it does not. Progress (start, logs) comes by Cog's webhooks, best effort.
+results, which it does not. Progress (start, logs) comes by Cog's webhooks, best effort; so does the result
+(completed), again and again for a while, which finds a gateway that was killed and has started anew.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from pathlib import Path
 
 import httpx
 
-from luxscaler.cog.messages import CONNECT_SECONDS, SHORT_SECONDS, Json, health_in, prediction_url
+from luxscaler.cog.messages import (
+    CONNECT_SECONDS,
+    SHORT_SECONDS,
+    Json,
+    health_in,
+    prediction_url,
+    without_password,
+)
 from luxscaler.cog.reply import Reply, ReplyError, ReplyReader
 from luxscaler.cog.status import Health
 from luxscaler.errors import one_line
@@ -41,14 +49,15 @@ class AsyncCogClient:
 
     def __init__(self, url: str, http: httpx.AsyncClient, seconds: float) -> None:
         """seconds: for a prediction."""
-        self.url = url.rstrip("/")
+        self._url, self.url = url.rstrip("/"), without_password(url)
+        """The address without a password: it is stored, and shown to clients."""
         self._http = http
         self._timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
 
     async def health(self) -> Health:
         """What its health check says; UNREACHABLE when no Cog server answers."""
         try:
-            answer = await self._http.get(f"{self.url}/health-check", timeout=SHORT_SECONDS)
+            answer = await self._http.get(f"{self._url}/health-check", timeout=SHORT_SECONDS)
         except httpx.HTTPError:
             return Health.UNREACHABLE
         return health_in(answer.content)
@@ -66,7 +75,7 @@ class AsyncCogClient:
     async def cancel(self, name: str) -> bool:
         """Whether the container knew the prediction; its waiting reply then says `canceled`."""
         try:
-            url = f"{prediction_url(self.url, name)}/cancel"
+            url = f"{prediction_url(self._url, name)}/cancel"
             answer = await self._http.post(url, timeout=SHORT_SECONDS)
         except httpx.HTTPError:
             return False
@@ -77,8 +86,8 @@ class AsyncCogClient:
 
         progress: address that the container tells of its start and its logs. outputs: a folder for files.
         """
-        body = {"input": inputs, "webhook": progress, "webhook_events_filter": ["start", "logs"]}
-        url = prediction_url(self.url, name)
+        body = {"input": inputs, "webhook": progress, "webhook_events_filter": ["start", "logs", "completed"]}
+        url = prediction_url(self._url, name)
         try:
             async with self._http.stream("PUT", url, json=body, timeout=self._timeout) as answer:
                 if answer.status_code in _NOT_NOW:
@@ -98,7 +107,7 @@ class AsyncCogClient:
 
     async def _json(self, path: str) -> Json | None:
         try:
-            answer = await self._http.get(f"{self.url}/{path}", timeout=SHORT_SECONDS)
+            answer = await self._http.get(f"{self._url}/{path}", timeout=SHORT_SECONDS)
             found = answer.json()
         except (httpx.HTTPError, ValueError):
             return None

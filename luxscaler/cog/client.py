@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from luxscaler.cog.messages import CONNECT_SECONDS, SHORT_SECONDS, health_in, prediction_url
+from luxscaler.cog.messages import CONNECT_SECONDS, SHORT_SECONDS, health_in, prediction_url, without_password
 from luxscaler.cog.reply import Reply, ReplyError, ReplyReader
 from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError, TileError, one_line
@@ -43,13 +43,13 @@ class CogClient:
     """One container. Its methods may be called from several threads."""
 
     def __init__(self, url: str, http: httpx.Client) -> None:
-        self.url = url.rstrip("/")
+        self._url, self.url = url.rstrip("/"), without_password(url)
         self._http = http
 
     def health(self) -> Health:
         """What its health check says; LostError when no Cog server answers."""
         try:
-            answer = self._http.get(f"{self.url}/health-check", timeout=SHORT_SECONDS)
+            answer = self._http.get(f"{self._url}/health-check", timeout=SHORT_SECONDS)
         except httpx.HTTPError as error:
             raise LostError(_reason(error)) from error
         health = health_in(answer.content)
@@ -64,7 +64,7 @@ class CogClient:
         """
         limits = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         headers = {"Content-Type": "application/json"}
-        url = prediction_url(self.url, name)
+        url = prediction_url(self._url, name)
         try:
             with self._http.stream("PUT", url, content=body, headers=headers, timeout=limits) as answer:
                 if answer.status_code != httpx.codes.OK:
@@ -88,7 +88,8 @@ class CogClient:
     def cancel(self, name: str) -> None:
         """Cancel a prediction, if it runs; without an answer nothing is raised."""
         with contextlib.suppress(httpx.HTTPError):
-            self._http.post(f"{prediction_url(self.url, name)}/cancel", timeout=SHORT_SECONDS)
+            url = f"{prediction_url(self._url, name)}/cancel"
+            self._http.post(url, timeout=SHORT_SECONDS)
 
     def _refused(self, answer: httpx.Response, name: str) -> None:
         """Raise what a status other than 200 means."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError
@@ -14,6 +14,12 @@ MAX_BODY = 100 * 2**20
 CONNECT_SECONDS = 5.0
 SHORT_SECONDS = 5.0
 """For everything but predictions: Cog answers at once."""
+
+
+def without_password(url: str) -> str:
+    """A container's address without a user and password, to be shown and stored."""
+    parts = urlsplit(url.rstrip("/"))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def prediction_url(base: str, name: str) -> str:

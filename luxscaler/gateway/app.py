@@ -1,6 +1,7 @@
 """The ASGI application, built from settings: who may call, how often, how much. The routes are in routes/."""
 
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from luxscaler.clock import Clock
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.limits import MULTIPART_BYTES, LimitMiddleware, throttled
-from luxscaler.gateway.problems import Problem, not_found, unauthenticated
+from luxscaler.gateway.problems import Problem, disk_full, not_found, unauthenticated
 from luxscaler.gateway.routes import cog, files, models, predictions
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.state import gateway_of, running_gateway
+from luxscaler.gateway.store import is_full
 from luxscaler.replicate.signing import same
 
 _log = logging.getLogger(__name__)
@@ -37,16 +39,19 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
     app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_error)
-    app.exception_handler(Exception)(_on_bug)
+    for kind in (OSError, sqlite3.Error, Exception):
+        app.exception_handler(kind)(_on_bug)
     return app
 
 
-def _admit(request: Request) -> None:
+async def _admit(request: Request) -> None:
     """Let a call through: only with the token, and within the rate limits. Raises Problem."""
-    gateway = gateway_of(request)
+    gateway = await gateway_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "token") or not same(token.strip(), gateway.keys.token):
-        raise unauthenticated()
+        client = request.client.host if request.client else ""
+        verdict = gateway.wrong_tokens.ask(client, gateway.now())
+        raise unauthenticated() if verdict.allowed else throttled(verdict)
     if gateway.settings.rate_limits:
         creates = request.method == "POST" and request.url.path.endswith("/predictions")
         verdict = (gateway.creates if creates else gateway.calls).ask(gateway.now())
@@ -58,7 +63,7 @@ def _admit(request: Request) -> None:
 def _body_limit(path: str, settings: Settings) -> int:
     if path.rstrip("/") == "/v1/files":
         return settings.max_file_bytes + MULTIPART_BYTES
-    return settings.max_body_bytes
+    return cog.MOST_BYTES if path.startswith("/internal/cog/") else settings.max_body_bytes
 
 
 def _on_problem(_request: Request, error: Exception) -> Response:
@@ -76,5 +81,8 @@ def _on_http_error(_request: Request, error: Exception) -> Response:
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:
     """An unexpected error; the query stays out of the log, since signatures are in it."""
+    if is_full(error):
+        _log.error("%s %s: the disk is full", request.method, request.url.path)
+        return disk_full().response()
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return Problem(500, "The gateway has a fault; its log says more").response()

@@ -1,20 +1,20 @@
 """What a client asks for when it creates a prediction: the body and the headers, checked."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from luxscaler.cog.messages import Json
+from luxscaler.errors import FetchError
 from luxscaler.gateway.prediction import EVENTS, Event
 from luxscaler.gateway.problems import Problem, invalid_input, invalid_version
 from luxscaler.gateway.settings import Settings
+from luxscaler.web.reach import PUBLIC, Reach
+from luxscaler.web.url import Url
 
 MAX_WAIT_SECONDS = 60
 MIN_DEADLINE_SECONDS = 5
-MAX_DEPTH = 64
 _MAX_URL_CHARACTERS = 4000
 _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s?)?")
 
@@ -31,27 +31,14 @@ class CreateRequest:
     deadline_seconds: float | None
 
 
-def read_json(raw: bytes) -> Json:
-    """A request's body. Raises Problem."""
-    try:
-        body = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, f"The body is not JSON: {str(error)[:200]}") from error
-    if not isinstance(body, dict):
-        raise Problem(400, "The body must be a JSON object")
-    if _deeper_than(body, MAX_DEPTH):
-        raise Problem(400, f"The body is nested deeper than {MAX_DEPTH} levels")
-    return body
-
-
-def read_create_request(body: Json, headers: Mapping[str, str]) -> CreateRequest:
-    """Everything but the version. Raises Problem."""
+def read_create_request(body: Json, headers: Mapping[str, str], reach: Reach = PUBLIC) -> CreateRequest:
+    """Everything but the version. reach: where webhooks may go. Raises Problem."""
     inputs = body.get("input")
     if not isinstance(inputs, dict):
         raise invalid_input("input", "an object is required", "required")
     return CreateRequest(
         inputs,
-        _webhook(body.get("webhook")),
+        _webhook(body.get("webhook"), reach),
         _events(body.get("webhook_events_filter")),
         _wait(headers.get("prefer", "")),
         _deadline(headers.get("cancel-after")),
@@ -67,21 +54,19 @@ def check_version(asked: Any, settings: Settings) -> None:
         raise invalid_version()
 
 
-def _webhook(url: Any) -> str:
+def _webhook(url: Any, reach: Reach) -> str:
+    """Where a name leads is found out when it is connected to; what is plain to see is said at once."""
     if url is None or url == "":
         return ""
-    if not isinstance(url, str) or len(url) > _MAX_URL_CHARACTERS or not _is_http(url):
+    if not isinstance(url, str) or len(url) > _MAX_URL_CHARACTERS:
         raise invalid_input("webhook", "must be an http or https address")
-    return url
-
-
-def _is_http(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable()
+        kind = reach.misnamed(Url.parse(url).host)
+    except FetchError as error:
+        raise invalid_input("webhook", "must be an http or https address") from error
+    if kind:
+        raise invalid_input("webhook", f"leads to {kind}, to which nothing is sent")
+    return url
 
 
 def _events(names: Any) -> tuple[Event, ...]:
@@ -115,14 +100,3 @@ def _deadline(text: str | None) -> float | None:
     if total < MIN_DEADLINE_SECONDS:
         raise Problem(400, f"Cancel-After must be at least {MIN_DEADLINE_SECONDS}s, got {text.strip()}")
     return float(total)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _deeper_than(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)

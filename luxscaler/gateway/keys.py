@@ -5,8 +5,12 @@ are made on first use. Their values never reach a log or a repr. replicate/signi
 """
 
 import base64
+import fcntl
 import os
+import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +19,10 @@ from luxscaler.errors import GatewayError
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 _WEBHOOK_FILE = "webhook-secret"
 _ADDRESS_FILE = "address-key"
+_LOCK_FILE = "lock"
+_WEBHOOK_PREFIX = "whsec_"
+_MIN_KEY_BYTES = 24
+_ADDRESS_KEY = re.compile(r"(?:[0-9a-fA-F]{2}){24,}")
 MIN_TOKEN_CHARACTERS = 8
 
 
@@ -33,13 +41,41 @@ class Keys:
 def load_keys(folder: Path, token: str = "") -> Keys:
     """The folder's keys, made where there are none; a token that is given is not written down."""
     private_folder(folder)
-    if token and (len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable()):
-        raise GatewayError(f"the token must be at least {MIN_TOKEN_CHARACTERS} printable ASCII characters")
-    return Keys(
-        token or _kept(folder / TOKEN_FILE, "gw_" + secrets.token_hex(20)),
-        _kept(folder / _WEBHOOK_FILE, "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()),
-        bytes.fromhex(_kept(folder / _ADDRESS_FILE, secrets.token_hex(32))),
+    if token:
+        _check_token(token, "the token")
+    else:
+        token = _kept(folder / TOKEN_FILE, "gw_" + secrets.token_hex(20))
+        _check_token(token, f"the token in {str(folder / TOKEN_FILE)!r}")
+    webhook = _kept(
+        folder / _WEBHOOK_FILE, _WEBHOOK_PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
     )
+    address = _kept(folder / _ADDRESS_FILE, secrets.token_hex(32))
+    if len(_decoded(webhook.removeprefix(_WEBHOOK_PREFIX))) < _MIN_KEY_BYTES or not webhook.startswith(
+        _WEBHOOK_PREFIX
+    ):
+        raise _odd(folder / _WEBHOOK_FILE, f"{_WEBHOOK_PREFIX} and base64 of {_MIN_KEY_BYTES} bytes or more")
+    if not _ADDRESS_KEY.fullmatch(address):
+        raise _odd(folder / _ADDRESS_FILE, f"hexadecimal digits for {_MIN_KEY_BYTES} bytes or more")
+    return Keys(token, webhook, bytes.fromhex(address))
+
+
+def _check_token(token: str, name: str) -> None:
+    """Raises GatewayError: too short to be hard to guess, or nothing that a header can hold."""
+    if len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
+        raise GatewayError(
+            f"{name} must be at least {MIN_TOKEN_CHARACTERS} printable ASCII characters without a space"
+        )
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def _odd(path: Path, right: str) -> GatewayError:
+    return GatewayError(f"the key in {str(path)!r} is not {right}; remove the file, and another is made")
 
 
 def private_folder(folder: Path) -> None:
@@ -64,15 +100,34 @@ def read_token_file(path: Path) -> str:
 
 
 def _kept(path: Path, fresh: str) -> str:
-    """What the file holds; the fresh value, written whole before anyone can read it, if there is none."""
+    """What the file holds; the fresh value, written whole before anyone can read it, if there is nothing."""
     try:
-        if not path.exists():
+        if not path.exists() or not path.read_text(encoding="utf-8", errors="replace").strip():
             partial = path.with_suffix(".partial")
             partial.unlink(missing_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(fresh + "\n")
+                file.flush()
+                os.fsync(descriptor)  # an empty file after a power cut would be a key that all can guess
             partial.replace(path)
+        path.chmod(0o600)
         return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise GatewayError(f"cannot keep a key in {str(path)!r}: {reason}") from error
+
+
+@contextmanager
+def only_gateway(folder: Path) -> Iterator[None]:
+    """Keep other gateways out of the folder while the block lasts. Raises GatewayError if one is in it."""
+    private_folder(folder)
+    try:
+        with (folder / _LOCK_FILE).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise GatewayError(f"another gateway works in the folder {str(folder)!r}") from error
+            yield
     except OSError as error:
-        raise GatewayError(f"cannot keep a key in {str(path)!r}: {error.strerror}") from error
+        raise GatewayError(f"cannot lock the folder {str(folder)!r}: {error.strerror}") from error

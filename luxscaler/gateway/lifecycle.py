@@ -54,7 +54,7 @@ class Lifecycle:
 
     def logs(self, name: str, logs: str) -> None:
         """All that it has printed so far."""
-        found = self._store.prediction(name)
+        found = self._store.brief(name)
         # Reports overtake one another: a shorter one is an older one.
         if found and len(logs) > len(found.logs) and self._store.change(name, logs=logs):
             self._tell(name, "logs")
@@ -74,10 +74,12 @@ class Lifecycle:
             values["metrics"] = metrics
         if status is not Status.SUCCEEDED:
             values["output"] = None
-        if not self._store.change(name, **values):
-            return False
+        with self._store.transaction():  # with its last webhook: a crash in between would lose that
+            if not self._store.change(name, **values):
+                return False
+            delivery = self._notifier.to_deliver(self._store.brief(name))
         _log.info("prediction %s: %s", name, status)
-        self._tell(name, "completed")
+        self._notifier.completed(name, delivery)
         for event in self._waiting.pop(name, ()):
             event.set()
         return True
@@ -86,7 +88,7 @@ class Lifecycle:
         """Until it is over, or the time is."""
         event = asyncio.Event()
         self._waiting[name].add(event)
-        found = self._store.prediction(name)
+        found = self._store.brief(name)
         try:
             if found is not None and not found.is_over:
                 await self._first_of(event.wait(), self._clock.sleep_async(seconds))
@@ -105,6 +107,6 @@ class Lifecycle:
                 task.cancel()
 
     def _tell(self, name: str, event: Event) -> None:
-        found = self._store.prediction(name)
-        if found is not None:
-            self._notifier.notify(found, event)
+        brief = self._store.brief(name)
+        if brief is not None and brief.webhook and event in brief.events:
+            self._notifier.notify(self._store.prediction(name) or brief, event)

@@ -12,6 +12,7 @@ from typing import Any
 from luxscaler.gateway.problems import Problem, too_large
 
 WINDOW_SECONDS = 60.0
+_MAX_CLIENTS = 10_000
 MULTIPART_BYTES = 1024 * 1024
 """What a multipart body may hold beside the file itself."""
 
@@ -53,6 +54,20 @@ class RateLimit:
         first = self._times[0] if self._times else now
         reset = max(1, math.ceil(first + WINDOW_SECONDS - now))
         return Verdict(allowed, self._calls - len(self._times), reset)
+
+
+class Throttle:
+    """Counts by client, and forgets clients that are quiet."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls = calls
+        self._by_client: dict[str, RateLimit] = {}
+
+    def ask(self, client: str, now: float) -> Verdict:
+        """Count a call of that client, or refuse it."""
+        if len(self._by_client) >= _MAX_CLIENTS and client not in self._by_client:
+            self._by_client.pop(next(iter(self._by_client)))
+        return self._by_client.setdefault(client, RateLimit(self._calls)).ask(now)
 
 
 def throttled(verdict: Verdict) -> Problem:

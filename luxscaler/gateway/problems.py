@@ -70,6 +70,13 @@ def invalid_input(field: str, description: str, kind: str = "invalid") -> Proble
     )
 
 
+def disk_full() -> Problem:
+    """Nothing was kept; once there is room, the same call works."""
+    return Problem(
+        507, "The gateway's disk is full: nothing of this request was kept. Free some space and try again"
+    )
+
+
 def too_large(limit: int) -> Problem:
     """More bytes than are taken."""
     return Problem(413, f"The request body is larger than {limit} bytes")

@@ -2,8 +2,9 @@
 
 The queue is the database: the oldest `starting` prediction without a container. What a container surely did
 not start goes back to it; what may have started and has no result fails and says so, because to run it again
-would be to pay again. After a restart the same holds: what was with a container then has failed (Cog cancels
-when the connection breaks), what waited still waits.
+would be to pay again. After a restart what waited still waits. For what was with a container then, the
+container is asked and its report waited for: it may have finished. Else it has failed, for Cog cancels when
+the connection breaks.
 """
 
 import asyncio
@@ -51,37 +52,75 @@ class Runner:
         self._parts, self._cogs = parts, cogs
         self._tasks = TaskSet()
         self._running: dict[str, tuple[AsyncCogClient, asyncio.Task[Outcome]]] = {}
+        self._lost: set[str] = set()
 
     def start(self) -> None:
         """Clear up after a former run, then work."""
-        self.give_up("The gateway stopped")
+        for found in self._parts.store.with_status(Status.STARTING, Status.PROCESSING):
+            if found.container:
+                self._lost.add(found.id)
+                self._tasks.add(self._recover(found))
         for cog in self._cogs:
             self._tasks.add(self._work(cog))
 
     async def stop(self) -> None:
-        """Let go of everything; what a container works on has failed then."""
+        """Let go of everything; what a container works on has failed then, what may be reported still may."""
         await self._tasks.stop()
         self.give_up("The gateway stopped")
+
+    def is_lost(self, name: str) -> bool:
+        """Whether a report of the container is what would end this prediction."""
+        return name in self._lost
+
+    def report(self, name: str, reply: Reply) -> None:
+        """What a container says of a prediction whose reply was lost with a former run."""
+        if name not in self._lost:
+            self._parts.files.remove_outputs(name)
+            return
+        self._lost.discard(name)
+        if reply.status is Status.CANCELED:  # by Cog, as the connection broke
+            self._give_up(name, "The gateway stopped while a container worked on this prediction")
+        elif not self._keep(name, reply):
+            self._parts.files.remove_outputs(name)
+
+    async def _recover(self, found: Prediction) -> None:
+        """Wait for a report, asking the container meanwhile whether it knows the prediction still."""
+        settings, name = self._parts.settings, found.id
+        cog = next((cog for cog in self._cogs if cog.url == found.container), None)
+        end = asyncio.get_running_loop().time() + settings.lost_seconds
+        while name in self._lost and asyncio.get_running_loop().time() < end:
+            # Nobody gets the result of one that still runs: Cog has canceled it, or does so now, and reports.
+            if cog is not None:
+                await cog.cancel(name)
+            await asyncio.sleep(settings.cancel_repeat_seconds)
+        if name in self._lost:
+            self._lost.discard(name)
+            self._give_up(
+                name,
+                f"The gateway stopped while {found.container} worked on this prediction, and no result was "
+                "reported since",
+            )
+
+    def _give_up(self, name: str, reason: str) -> None:
+        self._parts.files.remove_outputs(name)
+        error = f"{reason}; the container cancels it then, and it was not run again"
+        self._parts.lifecycle.finish(name, Status.FAILED, error)
 
     def give_up(self, reason: str) -> None:
         """Predictions that a container had, and whose reply nobody waits for any more, have no result."""
         for found in self._parts.store.with_status(Status.STARTING, Status.PROCESSING):
-            if found.container and found.id not in self._running:
-                self._parts.lifecycle.finish(
-                    found.id,
-                    Status.FAILED,
-                    f"{reason} while {found.container} worked on this prediction; "
-                    "the container cancels it then, and it was not run again",
-                )
+            if found.container and found.id not in self._running and found.id not in self._lost:
+                self._give_up(found.id, f"{reason} while {found.container} worked on this prediction")
 
     def cancel(self, name: str, *, overdue: bool = False) -> None:
         """End it now; a container that works on it is asked to stop, and given a moment to do so.
 
         overdue: its deadline did it; one that had not begun is `aborted` then.
         """
-        found = self._parts.store.prediction(name)
+        found = self._parts.store.brief(name)
         if found is None or found.is_over:
             return
+        self._lost.discard(name)
         metrics = None
         if found.started_at is not None:
             metrics = {"predict_time": round(self._parts.clock.now() - found.started_at, 6)}

@@ -28,8 +28,12 @@ class Serializer:
         """A prediction as the bytes of a reply or a webhook."""
         return json.dumps(self.document(prediction)).encode()
 
-    def document(self, prediction: Prediction) -> Json:
-        """A prediction as the API's JSON."""
+    def listed(self, prediction: Prediction) -> Json:
+        """A prediction in a list: no file is read for it, outputs are always addresses."""
+        return self.document(prediction, outputs="url")
+
+    def document(self, prediction: Prediction, outputs: str = "") -> Json:
+        """A prediction as the API's JSON. outputs: how files are shown, if not as the settings say."""
         address = self._addresses.api(f"predictions/{prediction.id}")
         shown: Json = {
             "id": prediction.id,
@@ -37,7 +41,7 @@ class Serializer:
             "version": prediction.version,
             "input": prediction.input,
             "logs": prediction.logs,
-            "output": self._output(prediction),
+            "output": self._output(prediction, outputs or self._settings.outputs),
             "data_removed": prediction.data_removed,
             "error": prediction.error,
             "source": "api",
@@ -81,20 +85,20 @@ class Serializer:
             "urls": {"get": self._addresses.api(f"files/{file.id}")},
         }
 
-    def _output(self, prediction: Prediction) -> Any:
+    def _output(self, prediction: Prediction, outputs: str) -> Any:
         expires = (prediction.completed_at or prediction.created_at) + self._settings.retention_seconds
 
         def shown(value: Any) -> Any:
             if isinstance(value, dict):
                 if FILE_KEY in value:
-                    return self._file_output(prediction.id, str(value[FILE_KEY]), expires)
+                    return self._file_output(prediction.id, str(value[FILE_KEY]), expires, outputs)
                 return {key: shown(item) for key, item in value.items()}
             return [shown(item) for item in value] if isinstance(value, list) else value
 
         return shown(prediction.output)
 
-    def _file_output(self, prediction: str, name: str, expires: float) -> str | None:
-        if self._settings.outputs == "url":
+    def _file_output(self, prediction: str, name: str, expires: float, outputs: str) -> str | None:
+        if outputs == "url":
             return self._addresses.output(prediction, name, expires)
         path = self._files.output(prediction, name)
         return file_as_data_url(content_type(name), path) if path else None

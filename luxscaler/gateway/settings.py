@@ -4,13 +4,16 @@ The environment and files are not read here: luxscaler/cli/gateway.py and keys.p
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from luxscaler.errors import GatewayError
+from luxscaler.errors import GatewayError, InputError
+from luxscaler.web.reach import Reach, literal
+from luxscaler.web.url import shown_text
 
 MIB = 1024 * 1024
 HOUR = 3600.0
@@ -69,6 +72,16 @@ class Settings:
     """Longest time that a container may take for one prediction."""
     webhook_seconds: float = 10.0
     """Longest time that a webhook's receiver may take."""
+    webhook_allow: str = ""
+    """Networks beside public addresses that webhooks may go to, e.g. 127.0.0.0/8,10.1.2.3; or "any"."""
+    head_seconds: float = 10.0
+    """Longest time for a request's head, and between two pieces of its body."""
+    max_connections: int = 512
+    """At once; fewer where the system allows fewer files."""
+    wrong_tokens_per_minute: int = 30
+    """From one address; more get 429."""
+    lost_seconds: float = 30.0
+    """After a start, predictions that a container had may be reported by it for so long."""
     webhook_interval_seconds: float = 0.5
     """Shortest time between two output or logs webhooks of a prediction."""
     webhook_first_retry_seconds: float = 1.0
@@ -79,16 +92,17 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.cogs:
             raise GatewayError("at least one Cog container is needed, e.g. --cog http://127.0.0.1:5000")
+        if not 0 < self.port < 65536:
+            raise GatewayError(f"port must be 1 to 65535, got {self.port}")
         if len(set(self.cogs)) < len(self.cogs):
-            raise GatewayError(f"a container is named twice: {' '.join(self.cogs)}")
+            raise GatewayError(f"a container is named twice: {' '.join(map(shown_text, self.cogs))}")
         for url in (*self.cogs, self.base_url, self.address_for_cog):
             _check_url(url)
+        _ = self.webhook_reach
         if not _MODEL.fullmatch(self.model):
             raise GatewayError(f"model must be owner/name in lower case, got {self.model!r}")
         if self.version and not _VERSION.fullmatch(self.version):
             raise GatewayError(f"version must be 64 hexadecimal digits, got {self.version!r}")
-        if not 0 < self.port < 65536:
-            raise GatewayError(f"port must be 1 to 65535, got {self.port}")
         if self.retention_seconds <= 0 or self.page_size < 1:
             raise GatewayError("retention and page size must be above 0")
 
@@ -96,6 +110,15 @@ class Settings:
     def version_id(self) -> str:
         """64 hexadecimal digits."""
         return self.version or sha256(self.model.encode()).hexdigest()
+
+    @property
+    def webhook_reach(self) -> Reach:
+        """Where webhooks may go: never to the containers, which would obey. Raises GatewayError."""
+        try:
+            reach = Reach.parse(self.webhook_allow, "webhook_allow")
+        except InputError as error:
+            raise GatewayError(str(error)) from error
+        return replace(reach, never=frozenset(end for url in self.cogs for end in _ends(url)))
 
     @property
     def base_url(self) -> str:
@@ -120,6 +143,20 @@ class Settings:
 
 
 def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or parts.query or parts.fragment:
+        raise GatewayError(f"not an http address: {shown_text(url)!r}")
+
+
+def _ends(url: str) -> Iterator[tuple[str, int]]:
+    """The addresses and the port that a container's URL names by itself; not where a name leads."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise GatewayError(f"not an http address: {url!r}")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    host = parts.hostname or ""
+    for address in ("127.0.0.1", "::1") if host == "localhost" else (literal(host),):
+        if address:
+            yield address, port

@@ -15,13 +15,15 @@ from luxscaler.gateway.expiry import expire_repeatedly
 from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.lifecycle import Lifecycle
-from luxscaler.gateway.limits import RateLimit
+from luxscaler.gateway.limits import RateLimit, Throttle
 from luxscaler.gateway.runner import Parts, Runner
 from luxscaler.gateway.schemas import Schemas
 from luxscaler.gateway.serialize import Serializer
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
+from luxscaler.web.post import Poster
+from luxscaler.web.reach import Reach
 
 DATABASE = "gateway.sqlite3"
 
@@ -37,6 +39,9 @@ class Gateway:
     schemas: Schemas
     creates: RateLimit
     calls: RateLimit
+    wrong_tokens: Throttle
+    reach: Reach
+    """Where webhooks may go."""
 
     @property
     def settings(self) -> Settings:
@@ -55,10 +60,11 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
     store = Store(settings.data / DATABASE)
     # No keep-alive: a connection that a container has closed since would look like a lost container.
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(trust_env=False, limits=limits) as http:
+    poster = Poster(settings.webhook_reach)
+    async with httpx.AsyncClient(trust_env=False, limits=limits, cookies=_NoCookies()) as http:
         addresses = Addresses(settings, keys.address_key)
         serializer = Serializer(settings, addresses, files)
-        notifier = Notifier(settings, keys, clock, store, http, serializer.body)
+        notifier = Notifier(settings, keys, clock, store, poster, serializer.body)
         parts = Parts(settings, clock, store, files, addresses, Lifecycle(store, clock, notifier))
         cogs = tuple(AsyncCogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
         runner = Runner(parts, cogs)
@@ -67,16 +73,33 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
             notifier.resume()
             runner.start()
             tasks.add(expire_repeatedly(parts, runner))
-            creates, calls = RateLimit(settings.creates_per_minute), RateLimit(settings.calls_per_minute)
-            yield Gateway(parts, keys, serializer, runner, Schemas(cogs, clock), creates, calls)
+            yield Gateway(
+                parts,
+                keys,
+                serializer,
+                runner,
+                Schemas(cogs, clock),
+                creates=RateLimit(settings.creates_per_minute),
+                calls=RateLimit(settings.calls_per_minute),
+                wrong_tokens=Throttle(settings.wrong_tokens_per_minute),
+                reach=settings.webhook_reach,
+            )
         finally:
             await tasks.stop()
             await runner.stop()
             await notifier.stop()
+            poster.close()
             store.close()
 
 
-def gateway_of(request: Request) -> Gateway:
+class _NoCookies(httpx.Cookies):
+    """Keeps none."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave them where they are."""
+
+
+async def gateway_of(request: Request) -> Gateway:
     """The gateway that a request came to."""
     found = request.app.state.gateway
     assert isinstance(found, Gateway)  # noqa: S101 - app.py put it there

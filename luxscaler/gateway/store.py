@@ -1,6 +1,7 @@
 """Predictions and uploads in SQLite: what a restart has to find again.
 
     predictions   one row each, JSON in text columns; `sequence` is the order of creation and of pages
+    inputs        inputs that hold long texts; their row above has them shortened, and is read without them
     files         uploads; file_store.py keeps their bytes beside the database
     deliveries    terminal webhooks that nobody has taken yet
 
@@ -9,14 +10,16 @@ prediction's status goes through a condition in SQL, so that a cancel and a resu
 both win.
 """
 
+import errno
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from luxscaler.cog.data_urls import map_strings
 from luxscaler.cog.messages import Json
 from luxscaler.cog.status import Status
 from luxscaler.errors import GatewayError
@@ -31,6 +34,7 @@ CREATE TABLE IF NOT EXISTS predictions (
     data_removed INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS predictions_status ON predictions (status, sequence);
 CREATE INDEX IF NOT EXISTS predictions_completed ON predictions (data_removed, completed_at);
+CREATE TABLE IF NOT EXISTS inputs (prediction TEXT PRIMARY KEY, input TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
     content_type TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, md5 TEXT NOT NULL,
@@ -38,6 +42,8 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE TABLE IF NOT EXISTS deliveries (
     prediction TEXT PRIMARY KEY, message_id TEXT NOT NULL, first_at REAL NOT NULL);
 """
+LONG_TEXT = 1024
+"""Characters of a text in an input from which it counts as long, and is shortened in lists."""
 _JSON_COLUMNS = ("input", "output", "metrics", "events", "metadata")
 _OVER = ", ".join(f"'{status}'" for status in Status if status.is_over)
 
@@ -90,11 +96,26 @@ class Store:
         """Keep a new one; the answer has its sequence number."""
         values = {**vars(prediction)}
         del values["sequence"]
-        self._insert("predictions", values)
+        brief = map_strings(prediction.input, _shortened)
+        with self.transaction():
+            if brief != prediction.input:
+                values["input"] = brief
+                whole = json.dumps(prediction.input)
+                self._insert("inputs", {"prediction": prediction.id, "input": _Encoded(whole)})
+            self._insert("predictions", values)
         return self.prediction(prediction.id) or prediction
 
     def prediction(self, name: str) -> Prediction | None:
-        """By id."""
+        """By id, its input as it came."""
+        found = self.brief(name)
+        row = (
+            found
+            and self._connection.execute("SELECT input FROM inputs WHERE prediction = ?", (name,)).fetchone()
+        )
+        return replace(found, input=json.loads(row["input"])) if found and row else found
+
+    def brief(self, name: str) -> Prediction | None:
+        """By id, long texts of its input shortened, as in lists: these are not read."""
         return next(self._predictions("WHERE id = ?", (name,)), None)
 
     def change(self, name: str, only: str = "1", **values: Any) -> bool:
@@ -108,7 +129,7 @@ class Store:
 
     def claim(self, container: str) -> Prediction | None:
         """Give the oldest that waits to a container."""
-        with self._transaction():
+        with self.transaction():
             waiting = "WHERE status = 'starting' AND container = '' ORDER BY sequence LIMIT 1"
             found = next(self._predictions(waiting), None)
             if found is not None:
@@ -130,10 +151,10 @@ class Store:
 
     def forget(self, name: str) -> None:
         """Remove input, output and logs."""
-        self._connection.execute(
-            "UPDATE predictions SET input = '{}', output = 'null', logs = '', data_removed = 1 WHERE id = ?",
-            (name,),
-        )
+        with self.transaction():
+            self._connection.execute("DELETE FROM inputs WHERE prediction = ?", (name,))
+            emptied = "input = '{}', output = 'null', logs = '', data_removed = 1"
+            self._connection.execute(f"UPDATE predictions SET {emptied} WHERE id = ?", (name,))  # noqa: S608
 
     def predictions_before(self, sequence: int, count: int) -> list[Prediction]:
         """A page of those that are older, newest first."""
@@ -203,19 +224,47 @@ class Store:
         for row in self._connection.execute(f"SELECT * FROM files {rest}", values):  # noqa: S608
             yield StoredFile(**_decoded(row))
 
+    def _is_within(self) -> bool:
+        return self._connection.in_transaction
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All that the block changes, or nothing; blocks may lie in one another."""
+        if self._is_within():
+            yield
+            return
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._is_within():  # a full disk may have ended it already
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+
+
+class _Encoded(str):
+    """JSON as text already."""
 
 
 def _encoded(values: Json) -> Json:
-    return {key: json.dumps(value) if key in _JSON_COLUMNS else value for key, value in values.items()}
+    return {
+        key: json.dumps(value) if key in _JSON_COLUMNS and not isinstance(value, _Encoded) else value
+        for key, value in values.items()
+    }
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONG_TEXT else f"{text[:LONG_TEXT]}… ({len(text)} characters)"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk has no room."""
+    codes = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) in codes
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and error.errno in full
 
 
 def _decoded(row: sqlite3.Row) -> Json:

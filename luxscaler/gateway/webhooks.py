@@ -1,7 +1,8 @@
 """Webhooks: signed, filtered, throttled; the terminal one is repeated until it is taken.
 
 As Replicate does: `output` and `logs` at most every 500 ms a prediction, the last state always; only
-`completed` is sent again, for about a minute, under the same webhook-id. It survives a restart.
+`completed` is sent again, for about a minute, under the same webhook-id. It survives a restart. Where they
+may go and how much of an answer is read is web/post.py's.
 """
 
 import asyncio
@@ -9,15 +10,15 @@ import logging
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-import httpx
-
 from luxscaler.clock import Clock, backoff
+from luxscaler.errors import FetchError
 from luxscaler.gateway.background import TaskSet
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import Event, Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Delivery, Store
 from luxscaler.replicate.signing import new_id, webhook_headers
+from luxscaler.web.post import Poster
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +32,11 @@ class Notifier:
         keys: Keys,
         clock: Clock,
         store: Store,
-        http: httpx.AsyncClient,
+        poster: Poster,
         body: Callable[[Prediction], bytes],
     ) -> None:
         self._settings, self._keys, self._clock = settings, keys, clock
-        self._store, self._http, self._body = store, http, body
+        self._store, self._poster, self._body = store, poster, body
         self._tasks = TaskSet()
         # A lock goes when nobody holds or waits for it.
         self._order: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -47,17 +48,28 @@ class Notifier:
         for delivery in self._store.deliveries():
             self._tasks.add(self._deliver(delivery))
 
+    def to_deliver(self, prediction: Prediction | None) -> Delivery | None:
+        """Write down that a prediction's last webhook has to be sent, if the client asked for it."""
+        if prediction is None or not prediction.webhook or "completed" not in prediction.events:
+            return None
+        delivery = Delivery(prediction.id, new_message_id(), self._clock.now())
+        self._store.add_delivery(delivery)
+        return delivery
+
+    def completed(self, name: str, delivery: Delivery | None) -> None:
+        """Send the last webhook, which was written down."""
+        self._last.pop(name, None)
+        if delivery is not None:
+            self._tasks.add(self._deliver(delivery))
+
     def notify(self, prediction: Prediction, event: Event) -> None:
-        """Send, now or soon, if the client asked for it."""
+        """Send its state, now or soon, if the client asked for it."""
         if event == "completed":
-            self._last.pop(prediction.id, None)
+            self.completed(prediction.id, self.to_deliver(prediction))
+            return
         if not prediction.webhook or event not in prediction.events:
             return
-        if event == "completed":
-            delivery = Delivery(prediction.id, new_message_id(), self._clock.now())
-            self._store.add_delivery(delivery)
-            self._tasks.add(self._deliver(delivery))
-        elif event == "start":
+        if event == "start":
             self._tasks.add(self._send(prediction.id, prediction.webhook, self._body(prediction)))
         else:
             self._throttled(prediction)
@@ -107,14 +119,13 @@ class Notifier:
                 self._keys.webhook_secret, message_id or new_message_id(), seconds, body
             )
             try:
-                async with asyncio.timeout(self._settings.webhook_seconds):
-                    answer = await self._http.post(
-                        url, content=body, headers={"Content-Type": "application/json", **headers}
-                    )
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-                _log.info("prediction %s: a webhook was not taken: %s", name, type(error).__name__)
+                status = await self._poster.post(
+                    url, body, {"Content-Type": "application/json", **headers}, self._settings.webhook_seconds
+                )
+            except FetchError as error:
+                _log.info("prediction %s: a webhook was not taken: %s", name, error)
                 return False
-        return answer.is_success
+        return 200 <= status < 300
 
 
 def new_message_id() -> str:

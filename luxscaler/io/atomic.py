@@ -14,6 +14,13 @@ from pathlib import Path
 
 from luxscaler.errors import ExportError
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}
 LONGEST_NAME = 255
 """Bytes: ext4, XFS, APFS."""
 
@@ -23,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a new file beside `path` and rename it on success. Any number of writers may do so at once."""
     name = f".{secrets.token_hex(8)}.partial"
     with translated(path, name):
-        target = _target(path)
+        target = target_of(path)
         temporary = target.with_name(name)
         temporary.open("xb").close()  # before any work: a folder that is missing or not writable
         try:
@@ -43,7 +50,7 @@ class Partial:
     def __init__(self, path: Path) -> None:
         self._path = path
         with translated(path):
-            self._target = _target(path)
+            self._target = target_of(path)
             self.path = self._target.with_name(_partial_name(self._target.name))
             self._handle = self._opened()
         self._open = True
@@ -102,12 +109,27 @@ def translated(path: Path, name: str = "") -> Iterator[None]:
         raise ExportError(f"cannot write {str(path)!r}: {' '.join(reason.split())}") from error
 
 
-def _target(path: Path) -> Path:
-    """A link stays a link: what it points to is replaced."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError("it is a directory")
-    return target
+def target_of(path: Path) -> Path:
+    """Where a file for `path` is put: a link stays a link, and what it points to is replaced.
+
+    Raises OSError for anything there that is no regular file, a link to a device among them: to put a file in
+    the place of one would take it from everybody.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    if not stat.S_ISREG(mode):
+        raise OSError(f"it is {_KINDS.get(stat.S_IFMT(mode), 'no regular file')}")
+    return Path(os.path.realpath(path))
+
+
+def is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links or hard links too. Raises OSError."""
+    try:
+        return path.samefile(other)
+    except FileNotFoundError:
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _same_file(path: Path, held: os.stat_result) -> bool:

@@ -107,11 +107,11 @@ def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> Plan:
     picture = request.source
     header = picture if isinstance(picture, Picture) else read_header_isolated(picture)
     cuts = cuts_of(request, header.width, header.height)
+    read = request.files
     if options.report is not None:
-        check_path(options.report)
-    check_output(
-        output_file(target, request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0)
-    )
+        check_path(options.report, *read, target)
+    output = output_file(target, request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0)
+    check_output(output, *read)
     return cuts
 
 

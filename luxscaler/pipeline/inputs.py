@@ -1,18 +1,18 @@
-"""Loose values from outside, as JSON or a command line has them, to a checked UpscaleRequest.
+"""Loose values from a server's client, as JSON has them, to a checked UpscaleRequest.
 
 Types are checked here and ranges in UpscaleRequest, so that every bad input is one InputError that names the
-input.
+input. Pictures are URLs and data URLs: text of a client never becomes a path (pipeline/remote.py fetches).
 """
 
 import math
-import os
 
 from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox
+from luxscaler.pipeline.remote import check_url
 from luxscaler.pipeline.request import UpscaleRequest
 
 MAX_TEXT = 4096
-"""Longest text taken, in characters: that of a path on Linux. Error messages repeat it."""
+"""Longest text taken that is no URL, in characters. Error messages repeat it."""
 MAX_SHOWN = 80
 """Longest value that a message shows, in characters."""
 
@@ -29,14 +29,14 @@ def request_from_inputs(
     model: object = "photo",
     sdr: object = False,
 ) -> UpscaleRequest:
-    """The request that these inputs make; InputError names the first that is wrong."""
+    """The request that these inputs make, its pictures as URLs; InputError names the first that is wrong."""
     box = _text("tile_box", "" if tile_box is None else tile_box).strip()
-    tile = _file("tile_input", tile_input)
+    tile = _url("tile_input", tile_input)
     if tile is None:
         raise InputError("tile_input is missing; it must be a picture")
     return UpscaleRequest(
         source=tile,
-        reference=_file("global_reference", global_reference),
+        reference=_url("global_reference", global_reference),
         box=TileBox.parse(box) if box else None,
         output_format=_text("output_format", output_format),
         hdr_boost=_number("hdr_boost", hdr_boost),
@@ -73,13 +73,16 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _file(name: str, value: object) -> str | os.PathLike[str] | None:
+def _url(name: str, value: object) -> str | None:
     if value is None:
         return None
-    path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if isinstance(path, str) and path:
-        return _text(name, path)
-    raise InputError(f"{name} is {_shown(value)}; it must be the URL or path of a picture")
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{name} is {_shown(value)}; it must be an http, https or data URL of a picture")
+    try:
+        check_url(value)
+    except InputError as error:
+        raise InputError(f"{name}: {error}; it must be an http, https or data URL of a picture") from error
+    return value
 
 
 def _shown(value: object) -> str:

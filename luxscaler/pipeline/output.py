@@ -14,6 +14,7 @@ from typing import Protocol
 
 from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
+from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
 from luxscaler.picture import FloatArray, PictureSource
@@ -95,19 +96,26 @@ def format_of(path: Path) -> str:
         raise InputError(f"{str(path)!r} has no suffix of a known format; known are {known}") from None
 
 
-def check_path(path: Path) -> None:
-    """ExportError for a place where no file can appear: before the work, minutes of which would be lost."""
-    if path.is_dir():
-        raise ExportError(f"cannot write {str(path)!r}: it is a directory")
+def check_path(path: Path, *others: object) -> None:
+    """ExportError for a place where no file may appear: before the work, minutes of which would be lost.
+
+    Nothing but a regular file is replaced, and none of `others`, by whatever link: what is read, and what is
+    written besides; those of them that are no paths do not count.
+    """
+    with translated(path):
+        target_of(path)
+        for other in others:
+            if isinstance(other, str | os.PathLike) and is_same(path, Path(other)):
+                raise ExportError(f"cannot write {str(path)!r}: it is the same file as {os.fspath(other)!r}")
     if not path.parent.is_dir():
         raise ExportError(f"cannot write {str(path)!r}: the folder does not exist")
     if not os.access(path.parent, os.W_OK):
         raise ExportError(f"cannot write {str(path)!r}: the folder is not writable")
 
 
-def check_output(output: OutputFile) -> None:
-    """ExportError for what could not be written: to be known before the work."""
-    check_path(output.path)
+def check_output(output: OutputFile, *others: object) -> None:
+    """ExportError for what could not be written: to be known before the work. others: as for check_path."""
+    check_path(output.path, *others)
     check_picture(output.file_format, output.width, output.height, transparent=False)
     pixels = output.width * output.height
     if output.file_format not in STREAM_FORMATS and pixels > DEFAULT_MAX_OUTPUT_PIXELS:

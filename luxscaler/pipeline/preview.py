@@ -64,10 +64,10 @@ class Preview:
         return f"{100 * self.above_white:.3g} % of the picture above SDR white, {light}, {gain}"
 
 
-def check_preview_path(path: Path) -> None:
-    """InputError or ExportError for a place where no preview can be written: before the work."""
+def check_preview_path(path: Path, *others: object) -> None:
+    """InputError or ExportError for a place where no preview may be written. others: as for check_path."""
     format_of_sheet(path)
-    check_path(path)
+    check_path(path, *others)
 
 
 def preview_of(request: UpscaleRequest) -> Preview:

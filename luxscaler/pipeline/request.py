@@ -82,6 +82,11 @@ class UpscaleRequest:
         output_size(1, 1, self.scale)
 
     @property
+    def files(self) -> tuple[object, ...]:
+        """What is read; those that are paths must not be written."""
+        return (self.source, self.reference, self.boost_mask, self.model)
+
+    @property
     def expands(self) -> bool:
         """Whether light above SDR white is estimated into the result."""
         return self.hdr_boost > 1.0 and self.output_format in HDR_FORMATS

@@ -4,33 +4,43 @@
     prediction 2          read ··│ device │ write        on CUDA: one tile on the device, one in the encoder
     prediction 3                    read ··│ device │
 
-Each tile is walked through stages.py in a thread of its own, so that the server's event loop stays free.
+Each tile is fetched (remote.py) and walked through stages.py in a thread of its own: the server's event loop
+stays free.
 Whoever leaves the device waits until the tile before it is written, so that at most one finished picture
 waits in memory. On a CPU reading, computing and writing would only take the same cores from one another, and
-memory for two; there one tile is walked to its end before the next begins.
+memory for two; there one tile is walked to its end before the next is read. Fetching waits for nobody.
 """
 
 import asyncio
 import contextvars
+import shutil
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from luxscaler.errors import StoppedError
+from luxscaler.errors import InputError, StoppedError
 from luxscaler.io.write import suffix_of
-from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.remote import FetchSettings, fetch_file
+from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.pipeline.stages import read_sources, render_sources, write_finished
+from luxscaler.pipeline.workers import Workers
 from luxscaler.upscaling.upscaler import Upscaler
 
+ONLY_PUBLIC = FetchSettings()
 INPUT_NAMES = ("tile_input", "global_reference")
 """What messages call the pictures of a request: as the container's inputs."""
+_PICTURES = {"source": "tile_input", "reference": "global_reference", "boost_mask": "boost_mask"}
+"""All that a request may name, and what messages call them."""
+READ_SECONDS = 5.0
+"""After so long a file goes although no other prediction began: the server opens it within milliseconds."""
 _GLANCE_SECONDS = 0.1
 """How often who waits for its turn looks whether it is still wanted."""
 
@@ -38,33 +48,51 @@ _GLANCE_SECONDS = 0.1
 class TileServer:
     """Walks tiles for callers that may be several at once."""
 
-    def __init__(self, upscaler_for: Callable[[str], Upscaler], *, overlap: bool, slots: int) -> None:
+    def __init__(
+        self,
+        upscaler_for: Callable[[str], Upscaler],
+        *,
+        overlap: bool,
+        slots: int,
+        fetching: FetchSettings = ONLY_PUBLIC,
+    ) -> None:
         """upscaler_for: as for process. overlap: whether a tile may be on the device while another is
-        read or written. slots: how many predictions the server lets be under way at once."""
+        read or written. slots: how many predictions the server lets be under way at once. fetching: where
+        pictures may come from."""
         self._upscaler_for = upscaler_for
         self._slots = slots
-        # One more than slots: a cancelled prediction's slot is free before its thread has noticed.
-        self._threads = ThreadPoolExecutor(slots + 1 if overlap else 1, thread_name_prefix="tile")
+        self._fetching = fetching
+        # More than slots: a cancelled prediction's slot is free before its thread has noticed.
+        self._workers = Workers(2 * slots + 1)
         self._device, self._writer = threading.Lock(), threading.Lock()
+        self._whole = None if overlap else threading.Lock()
         self._written: deque[tempfile.TemporaryDirectory[str]] = deque()
 
     async def process(self, request: UpscaleRequest) -> Result:
         """The tile's file, in a folder of its own, which stays until the server has surely read it.
 
-        The timings have one stage more, `wait`: for other tiles. When the caller is cancelled, the tile ends
-        as soon as it can; until then the device is its own. Raises what process raises.
+        Text in the request is a URL, never a path. The timings have two stages more: `wait`, for other tiles,
+        and `fetch`. When the caller is cancelled, the tile ends as soon as it can; until then the device is
+        its own. Raises what process raises.
         """
         self._remove_what_was_read()
         stop, start = threading.Event(), time.monotonic()
         # With the caller's context, by which a server tells whose words are printed.
-        work = contextvars.copy_context().run
-        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        pending = self._workers.submit(lambda: context.run(self._process, request, stop, start))
         try:
-            return await loop.run_in_executor(self._threads, work, self._process, request, stop, start)
-        finally:
+            result, folder = await asyncio.wrap_future(pending)
+        except BaseException:
             stop.set()
+            pending.add_done_callback(_remove)  # the work may have ended a moment before nobody wanted it
+            raise
+        self._written.append(folder)
+        asyncio.get_running_loop().call_later(READ_SECONDS, self._remove_written, folder)
+        return result
 
-    def _process(self, request: UpscaleRequest, stop: threading.Event, start: float) -> Result:
+    def _process(
+        self, request: UpscaleRequest, stop: threading.Event, start: float
+    ) -> tuple[Result, tempfile.TemporaryDirectory[str]]:
         def check(*_progress: int) -> None:
             if stop.is_set():
                 raise StoppedError("the prediction was cancelled")
@@ -74,23 +102,49 @@ class TileServer:
         try:
             check()
             path = Path(folder.name) / f"luxscaler{suffix_of(request.output_format)}"
-            result, turns = self._walk(request, path, check)
+            result, fetched, turns = self._walk(request, path, check)
             check()
         except BaseException:
             folder.cleanup()
             raise
-        self._written.append(folder)
-        return replace(result, timings={"wait": waited + turns, **result.timings})
+        return replace(result, timings={"wait": waited + turns, "fetch": fetched, **result.timings}), folder
 
-    def _walk(self, request: UpscaleRequest, path: Path, check: Callable[..., None]) -> tuple[Result, float]:
-        """process in turns; the result, and the seconds waited for other tiles."""
-        sources = read_sources(request, INPUT_NAMES)
+    def _walk(
+        self, request: UpscaleRequest, path: Path, check: Callable[..., None]
+    ) -> tuple[Result, float, float]:
+        """process in turns; the result, and the seconds of fetching and of waiting for other tiles."""
+        start = time.monotonic()
+        local = self._fetched(request, path.parent, check)
+        fetched = time.monotonic() - start
         with ExitStack() as until_written:
+            whole = nullcontext(0.0) if self._whole is None else _held(self._whole, check)
+            for_others = until_written.enter_context(whole)
+            sources = read_sources(local, INPUT_NAMES)
+            for name in _PICTURES.values():  # they are decoded; only the result stays
+                shutil.rmtree(path.parent / name, ignore_errors=True)
             with _held(self._device, check) as for_device:
                 finished = render_sources(sources, self._upscaler_for(request.model), check)
                 for_writer = until_written.enter_context(_held(self._writer, check))
             del sources
-            return write_finished(finished, path), for_device + for_writer
+            return write_finished(finished, path), fetched, for_others + for_device + for_writer
+
+    def _fetched(self, request: UpscaleRequest, folder: Path, check: Callable[[], None]) -> UpscaleRequest:
+        """The request with files in the place of URLs."""
+        local: dict[str, Any] = {}
+        for field, name in _PICTURES.items():
+            value = getattr(request, field)
+            if isinstance(value, str):
+                local[field] = self._file(value, name, folder, check)
+        return replace(request, **local)
+
+    def _file(self, url: str, name: str, folder: Path, check: Callable[[], None]) -> PictureFile:
+        path = folder / name / "the file"  # what messages call it, after the input's name
+        path.parent.mkdir()
+        try:
+            fetch_file(url, path, self._fetching, check)
+        except InputError as error:
+            raise type(error)(f"{name}: {error}") from error
+        return path
 
     def _remove_what_was_read(self) -> None:
         """Files of predictions that are over.
@@ -101,6 +155,18 @@ class TileServer:
         """
         while len(self._written) >= self._slots:
             self._written.popleft().cleanup()
+
+    def _remove_written(self, folder: tempfile.TemporaryDirectory[str]) -> None:
+        """One that nobody has followed."""
+        if folder in self._written:
+            self._written.remove(folder)
+            folder.cleanup()
+
+
+def _remove(pending: "Future[tuple[Result, tempfile.TemporaryDirectory[str]]]") -> None:
+    """The folder of a result that nobody took."""
+    if not pending.cancelled() and pending.exception() is None:
+        pending.result()[1].cleanup()
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def process(
     Raises InputError (and its kin) for what the request asks, WeightsError, UpscaleError or ExportError; in
     each case no file appears.
     """
-    check_path(Path(path))
+    check_path(Path(path), *request.files)
     upscaler = upscaler_for(request.model)
     return write_finished(render_sources(read_sources(request), upscaler, progress), path)
 

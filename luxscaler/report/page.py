@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from luxscaler.color import luminance
-from luxscaler.errors import ExportError
+from luxscaler.io.atomic import replacing
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.report.previews import (
     CODE_BITS,
@@ -89,16 +88,8 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
     """
     # File names can hold bytes that are no characters (lone surrogates here): shown as question marks.
     page = render_page(report).encode("utf-8", "replace")
-    target = Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
-    temporary = target.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        try:
-            temporary.write_bytes(page)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ExportError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(page)
 
 
 def render_page(report: Report) -> str:

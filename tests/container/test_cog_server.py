@@ -201,9 +201,21 @@ BAD = {
     "no tile": Bad({}, ("tile_input is missing",), left_out=("tile_input",)),
     "null tile": Bad({"tile_input": None}, ("tile_input is missing",)),
     "number as tile": Bad({"tile_input": 5}, ("tile_input is 5",)),
-    "absent path": Bad({"tile_input": "/nowhere/x.png"}, ("tile_input: /nowhere/x.png does not exist",)),
-    "folder": Bad({"tile_input": "/"}, ("tile_input", "directory")),
-    "endless device": Bad({"tile_input": "/dev/zero"}, ("tile_input", "/dev/zero")),
+    "absent path": Bad({"tile_input": "/nowhere/x.png"}, ("tile_input: '/nowhere/x.png' is no http",)),
+    "path": Bad({"tile_input": "/etc/passwd"}, ("tile_input: '/etc/passwd' is no http",)),
+    "process": Bad({"tile_input": "/proc/self/environ"}, ("tile_input: '/proc/self/environ' is no http",)),
+    "file URL": Bad({"tile_input": "file:///etc/passwd"}, ("tile_input: 'file:///etc/passwd' is no http",)),
+    "home": Bad({"tile_input": "~/.profile"}, ("tile_input: '~/.profile' is no http",)),
+    "relative path": Bad({"tile_input": "predict.py"}, ("tile_input: 'predict.py' is no http",)),
+    "reference path": Bad({"global_reference": "/etc/passwd"}, ("global_reference: '/etc/passwd' is no",)),
+    "reference file URL": Bad({"global_reference": "file:///etc/passwd"}, ("global_reference: 'file:",)),
+    "endless device": Bad({"tile_input": "/dev/zero"}, ("tile_input: '/dev/zero' is no http",)),
+    "private address": Bad(
+        {"tile_input": "http://10.0.0.1/x"}, ("tile_input: http://10.0.0.1/x leads to a",)
+    ),
+    "private reference": Bad(
+        {"global_reference": "http://169.254.169.254/latest/"}, ("global_reference: http://169", "link-local")
+    ),
     "unknown format": Bad({"output_format": "bmp"}, ("output_format", "'bmp'", "webp, png, tiff, exr")),
     "format of a path": Bad({"output_format": "../../x"}, ("output_format", "'../../x'")),
     "hdr_boost 0": Bad({"hdr_boost": 0}, ("hdr_boost is 0", "49")),

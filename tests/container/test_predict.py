@@ -15,11 +15,13 @@ import pytest
 import torch
 
 import hdr_exporter
+from luxscaler.cog.data_urls import data_url
 from luxscaler.errors import InputError
 from luxscaler.geometry import MAX_SCALE, MIN_SCALE
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import MAX_BOOST, MAX_FRACTALITY, MIN_BOOST, MIN_FRACTALITY
 from luxscaler.pipeline.inputs import request_from_inputs
+from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights.catalogue import load_catalogue
@@ -119,7 +121,7 @@ def test_cog_yaml_names_the_predictor_and_pins_the_sdk() -> None:
     lines = [line.strip() for line in (ROOT / "cog.yaml").read_text(encoding="utf-8").splitlines()]
     assert 'predict: "predict.py:Predictor"' in lines
     assert 'image: "r8.im/josfer/luxscaler-v32"' in lines
-    assert "python_requirements: requirements.txt" in lines
+    assert "python_requirements: requirements.lock" in lines
     pinned = next(line for line in lines if line.startswith("sdk_version:")).split('"')[1]
     assert f"cog=={pinned}" in (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
 
@@ -135,11 +137,9 @@ def predictor(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> Predict
     return made
 
 
-@pytest.fixture
-def tile(tmp_path: Path) -> cog.Path:
-    path = tmp_path / "tile.png"
-    path.write_bytes(pillow(noise(12, 16), "PNG"))
-    return cog.Path(path)
+@pytest.fixture(scope="module")
+def tile() -> str:
+    return data_url("image/png", pillow(noise(12, 16), "PNG"))
 
 
 def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
@@ -151,13 +151,13 @@ def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
 
 
 @pytest.mark.parametrize("name", hdr_exporter.FORMATS)
-def test_the_file_has_the_suffix_of_its_format(predictor: Predictor, tile: cog.Path, name: str) -> None:
+def test_the_file_has_the_suffix_of_its_format(predictor: Predictor, tile: str, name: str) -> None:
     path = _predict(predictor, tile, output_format=name)
     assert path.is_file()
     assert path.name == f"luxscaler.{name.removesuffix('-pq')}"
 
 
-def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile: cog.Path) -> None:
+def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile: str) -> None:
     first = _predict(predictor, tile)
     second = _predict(predictor, tile, output_format="exr")
     assert second.is_file()
@@ -166,27 +166,28 @@ def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile
 
 
 def test_a_failed_prediction_leaves_no_file_and_the_next_one_works(
-    predictor: Predictor, tile: cog.Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predictor: Predictor, tile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with pytest.raises(InputError, match="hdr_boost is 0"):
         _predict(predictor, tile, hdr_boost=0)
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match=r"tile_input is Path\(.*must be an http, https or data URL"):
         _predict(predictor, cog.Path(tmp_path / "absent.png"))
+    with pytest.raises(InputError, match="global_reference: the file is not a picture"):
+        _predict(predictor, tile, global_reference="data:,x")
     assert list((tmp_path / "temporary").iterdir()) == []
     assert _predict(predictor, tile).is_file()
 
 
 def test_metrics_and_notices(
-    predictor: Predictor, tile: cog.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    predictor: Predictor, tile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics: dict[str, object] = {}
     monkeypatch.setattr(predictor, "record_metric", metrics.__setitem__)
-    flat = tile.parent / "flat.png"
-    flat.write_bytes(pillow(np.full((32, 32, 3), 128, np.uint8), "PNG"))
-    _predict(predictor, tile, global_reference=cog.Path(flat), scale=3)
-    stages = ("wait", "decode", "network", "detail", "reference", "expand", "transfer", "export")
+    flat = data_url("image/png", pillow(np.full((32, 32, 3), 128, np.uint8), "PNG"))
+    _predict(predictor, tile, global_reference=flat, scale=3)
+    stages = ("wait", "fetch", "decode", "network", "detail", "reference", "expand", "transfer", "export")
     assert set(metrics) == {f"timing.{stage}" for stage in stages} | {
         "output.width",
         "output.height",
@@ -217,4 +218,18 @@ def test_tiles_overlap_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: s
     monkeypatch.setattr("predict.TileServer", lambda _models, **words: made.update(words))
     monkeypatch.setenv("COG_MAX_CONCURRENCY", "2")
     Predictor().setup()
-    assert made == {"overlap": overlaps, "slots": 2}
+    assert made == {"overlap": overlaps, "slots": 2, "fetching": FetchSettings()}
+
+
+def test_a_running_server_sees_text_where_the_builder_sees_files() -> None:
+    annotations = Predictor.predict.__annotations__
+    assert annotations["tile_input"] is str
+    assert annotations["global_reference"] == str | None
+    assert annotations["return"] is cog.Path
+
+
+def test_the_environment_says_where_pictures_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predict.Models", lambda: lambda name: SimpleNamespace(device=torch.device("cpu")))
+    monkeypatch.setenv("LUXSCALER_FETCH_ALLOW", "here")
+    with pytest.raises(InputError, match="LUXSCALER_FETCH_ALLOW is 'here'; it must be networks"):
+        Predictor().setup()

@@ -234,3 +234,11 @@ def test_readme_lists_the_packages() -> None:
 
 def test_readme_is_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) < 150
+
+
+def test_security_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (DOCS / "security.md").read_text("utf-8"))
+    assert len(named) > 20
+    for file, test in named:
+        text = (ROOT / file).read_text("utf-8")
+        assert not test or re.search(rf"^def {test}\(", text, re.MULTILINE), f"{file} has no {test}"

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
-from luxscaler.gateway.create_request import check_version, read_create_request, read_json
+from luxscaler.gateway.create_request import check_version, read_create_request
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.strict_json import read_json
 from tests.support.fake_cog import OPENAPI
 
 HASH = "0123456789abcdef" * 4

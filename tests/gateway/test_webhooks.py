@@ -2,25 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import settings as limit_examples
 from hypothesis import strategies as st
 
 from luxscaler.cog.status import Status
+from luxscaler.errors import FetchError
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.prediction import EVENTS, Event, Prediction
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 from luxscaler.replicate.signing import new_id
+from luxscaler.web.post import Poster
 from tests.gateway.test_runner import tile_url
 from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import fake_cog
@@ -32,6 +33,14 @@ SETTINGS = Settings(("http://127.0.0.1:1",), Path("unused"))
 URL = "http://127.0.0.1:9/hook"
 
 
+@dataclass(frozen=True)
+class Sent:
+    """One webhook."""
+
+    headers: Mapping[str, str]
+    content: bytes
+
+
 @dataclass
 class Bench:
     """A notifier, what it sends to, and the time."""
@@ -40,26 +49,27 @@ class Bench:
     """Answers, in order; 200 when there are no more; 0: no connection."""
     clock: ManualClock = field(default_factory=ManualClock)
     store: Store = field(default_factory=lambda: Store(Path(":memory:")))
-    sent: list[tuple[float, httpx.Request]] = field(default_factory=list)
+    sent: list[tuple[float, Sent]] = field(default_factory=list)
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        self.sent.append((self.clock.now(), request))
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
+        """As Poster's."""
+        assert (url, seconds) == (URL, SETTINGS.webhook_seconds)
+        self.sent.append((self.clock.now(), Sent(headers, body)))
         status = self.statuses.pop(0) if self.statuses else 200
         if not status:
-            raise httpx.ConnectError("refused")
-        return httpx.Response(status)
+            raise FetchError("refused")
+        return status
 
     def run(self, work: Callable[[Notifier], Awaitable[None]]) -> None:
         """With a notifier of this bench."""
 
         async def go() -> None:
-            async with httpx.AsyncClient(transport=httpx.MockTransport(self.answer)) as http:
-                keys = Keys("token", SECRET, b"")
-                notifier = Notifier(SETTINGS, keys, self.clock, self.store, http, body)
-                try:
-                    await work(notifier)
-                finally:
-                    await notifier.stop()
+            keys, poster = Keys("token", SECRET, b""), cast(Poster, self)
+            notifier = Notifier(SETTINGS, keys, self.clock, self.store, poster, body)
+            try:
+                await work(notifier)
+            finally:
+                await notifier.stop()
 
         asyncio.run(go())
 

@@ -13,6 +13,7 @@ from luxscaler.geometry import TileBox
 from luxscaler.pipeline.inputs import request_from_inputs
 from luxscaler.pipeline.request import UpscaleRequest
 
+TILE, DATA = "https://example.com/a.png", "data:image/png;base64,AAAA"
 ANYTHING = st.one_of(
     st.none(),
     st.booleans(),
@@ -25,13 +26,13 @@ ANYTHING = st.one_of(
 
 
 def test_the_tile_alone_gives_the_defaults() -> None:
-    assert request_from_inputs(tile_input="a.png") == UpscaleRequest("a.png")
+    assert request_from_inputs(tile_input=TILE) == UpscaleRequest(TILE)
 
 
 def test_all_inputs_arrive() -> None:
     request = request_from_inputs(
-        tile_input=Path("a.png"),
-        global_reference="b.jpg",
+        tile_input=TILE,
+        global_reference=DATA,
         tile_box=" 0, 0.25,0.5,0.75 ",
         output_format="exr",
         hdr_boost=1.5,
@@ -41,18 +42,18 @@ def test_all_inputs_arrive() -> None:
         sdr=True,
     )
     box = TileBox(0.0, 0.25, 0.5, 0.75)
-    assert request == UpscaleRequest("a.png", "b.jpg", box, "exr", 1.5, 1.2, 2.0, "fast", sdr=True)
+    assert request == UpscaleRequest(TILE, DATA, box, "exr", 1.5, 1.2, 2.0, "fast", sdr=True)
 
 
 @pytest.mark.parametrize("name", ["hdr_boost", "fractality", "scale"])
 def test_numbers_may_come_as_text(name: str) -> None:
-    request = request_from_inputs(tile_input="a.png", **{name: " 1.5 "})
+    request = request_from_inputs(tile_input=TILE, **{name: " 1.5 "})
     assert getattr(request, name) == 1.5
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
 def test_an_empty_tile_box_is_none(empty: object) -> None:
-    assert request_from_inputs(tile_input="a.png", tile_box=empty).box is None
+    assert request_from_inputs(tile_input=TILE, tile_box=empty).box is None
 
 
 BAD: list[tuple[str, object, str]] = [
@@ -78,8 +79,8 @@ BAD: list[tuple[str, object, str]] = [
     ("hdr_boost", [0] * 1000, "hdr_boost is .*…; it must be a number"),
     ("model", "x" * 5000, "model has 5000 characters; it may have 4096"),
     ("tile_box", "x" * 100_000, "tile_box has 100000 characters"),
-    ("tile_input", "x" * 100_000, "tile_input has 100000 characters"),
-    ("tile_input", Path("x" * 100_000), "tile_input has 100000 characters"),
+    ("tile_input", "https://example.com/" + "x" * 100_000, "tile_input: the URL has 100020 characters"),
+    ("tile_input", Path("a.png"), "tile_input is PosixPath"),
     ("hdr_boost", 0.99, "hdr_boost is 0.99; it must be from 1.0 to 49.0"),
     ("hdr_boost", 49.01, "hdr_boost is 49.01"),
     ("fractality", -0.1, "fractality is -0.1; it must be from 0.0 to 2.0"),
@@ -105,7 +106,7 @@ BAD: list[tuple[str, object, str]] = [
     ("name", "value", "message"), BAD, ids=[f"{bad[0]}-{n}" for n, bad in enumerate(BAD)]
 )
 def test_a_bad_value_is_one_line_that_names_it(name: str, value: object, message: str) -> None:
-    inputs: dict[str, Any] = {"tile_input": "a.png", name: value}
+    inputs: dict[str, Any] = {"tile_input": TILE, name: value}
     with pytest.raises(InputError, match=message) as caught:
         request_from_inputs(**inputs)
     assert "\n" not in str(caught.value)
@@ -119,7 +120,7 @@ def test_a_bad_value_is_one_line_that_names_it(name: str, value: object, message
     value=ANYTHING,
 )
 def test_no_value_raises_anything_but_input_errors_of_one_line(name: str, value: object) -> None:
-    inputs: dict[str, Any] = {"tile_input": "a.png", name: value}
+    inputs: dict[str, Any] = {"tile_input": TILE, name: value}
     try:
         request_from_inputs(**inputs)
     except InputError as error:
@@ -140,3 +141,40 @@ def test_a_request_made_in_python_is_checked_too() -> None:
         UpscaleRequest("a.png", hdr_boost=float("nan"))
     with pytest.raises(InputError, match="scale is nan"):
         UpscaleRequest("a.png", scale=float("nan"))
+
+
+PATHS = [
+    *(
+        "/etc/passwd",
+        "/proc/self/environ",
+        "etc/passwd",
+        "../../etc/passwd",
+        "./a.png",
+        "~/a.png",
+        "~root/id",
+    ),
+    *("file:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd", "FILE:///etc/passwd"),
+    *(
+        "C:\\a.png",
+        "\\\\server\\share\\a.png",
+        "//server/share/a.png",
+        "ftp://example.com/a.png",
+        "http:a.png",
+    ),
+    *(" /etc/passwd", "/etc/passwd#http://example.com", "jar:file:///a!/b", "http:///etc/passwd"),
+]
+
+
+@pytest.mark.parametrize("name", ["tile_input", "global_reference"])
+@pytest.mark.parametrize("path", PATHS)
+def test_text_of_a_client_is_never_a_path(name: str, path: str) -> None:
+    inputs: dict[str, Any] = {"tile_input": TILE, name: path}
+    with pytest.raises(InputError, match=rf"{name}.*must be an http, https or data URL") as caught:
+        request_from_inputs(**inputs)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    with pytest.raises(InputError) as caught:
+        request_from_inputs(tile_input="ftp://user:sesame@example.com/a.png?signature=sesame")
+    assert "sesame" not in str(caught.value)

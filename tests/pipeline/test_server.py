@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any
 
 import pytest
 
-from luxscaler.errors import ExportError, UpscaleError
+from luxscaler.cog.data_urls import data_url
+from luxscaler.errors import ExportError, InputError, UpscaleError
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.pipeline import server as server_module
+from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.pipeline.server import TileServer
 from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.web.reach import Reach
+from tests.support.hostile_server import drip, hostile_server, whole
 from tests.support.picture_files import noise, pillow
 
 SECONDS = 10.0
@@ -89,11 +94,12 @@ def walk(monkeypatch: pytest.MonkeyPatch) -> Walk:
 
 def _server(*, overlap: bool, slots: int = 2) -> TileServer:
     no_upscaler: Any = lambda _model: None  # noqa: E731
-    return TileServer(no_upscaler, overlap=overlap, slots=slots)
+    fetching = FetchSettings(Reach.parse("127.0.0.0/8", "here"))
+    return TileServer(no_upscaler, overlap=overlap, slots=slots, fetching=fetching)
 
 
 def _start(server: TileServer, name: str) -> asyncio.Task[Result]:
-    return asyncio.create_task(server.process(UpscaleRequest(name, output_format="exr")))
+    return asyncio.create_task(server.process(UpscaleRequest(Path(name), output_format="exr")))
 
 
 async def _end(task: asyncio.Task[Result]) -> Result:
@@ -225,7 +231,97 @@ def test_files_stay_as_long_as_a_slot_may_hold_them(walk: Walk, slots: int) -> N
     asyncio.run(scenario())
 
 
-def test_a_real_tile(tiny_network: RRDBNet) -> None:
+def test_a_file_goes_after_a_while_though_nothing_follows(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "READ_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        walk.let_go()
+        result = await _end(_start(_server(overlap=True), "a"))
+        assert result.path.read_text() == "a"
+        async with asyncio.timeout(SECONDS):
+            while result.path.parent.exists():
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_nobody_took_goes_at_once(
+    walk: Walk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def scenario() -> None:
+        server = _server(overlap=True)
+        task = _start(server, "a")
+        walk.let_go(("a", "read"), ("a", "device"))
+        await walk.reaches("a", "write")
+        task.cancel()
+        walk.let_go()
+        with pytest.raises(asyncio.CancelledError):
+            await _end(task)
+        async with asyncio.timeout(SECONDS):
+            while list(tmp_path.iterdir()):
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_pictures_are_fetched_and_only_the_result_stays(tiny_network: RRDBNet) -> None:
+    picture = pillow(noise(12, 16), "PNG")
+    upscaler = Upscaler(tiny_network)
+    reach = FetchSettings(Reach.parse("127.0.0.0/8", "here"))
+    server = TileServer(lambda _model: upscaler, overlap=False, slots=1, fetching=reach)
+
+    async def scenario(*urls: str) -> None:
+        for url in urls:
+            result = await server.process(UpscaleRequest(url, url, output_format="exr"))
+            assert [path.name for path in result.path.parent.iterdir()] == ["luxscaler.exr"]
+            assert result.timings["fetch"] >= 0.0
+
+    with hostile_server(a=whole(picture)) as files:
+        asyncio.run(scenario(files.base + "a", data_url("image/png", picture)))
+
+
+@pytest.mark.parametrize("field", ["source", "reference"])
+@pytest.mark.parametrize("text", ["/etc/passwd", "/proc/self/environ", "file:///etc/passwd", "~", "x.png"])
+def test_text_is_never_a_path_here_either(walk: Walk, field: str, text: str) -> None:
+    named: dict[str, Any] = {field: text}
+    request = replace(UpscaleRequest("data:,x", output_format="exr"), **named)
+
+    async def scenario() -> None:
+        with pytest.raises(InputError, match="no http or https URL"):
+            await _server(overlap=True).process(request)
+
+    asyncio.run(scenario())
+    assert walk.where == {}
+
+
+def test_a_cancel_ends_a_fetch_at_once_and_others_need_not_wait_for_one(
+    walk: Walk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def scenario(url: str) -> None:
+        server = _server(overlap=False)
+        slow = asyncio.create_task(server.process(UpscaleRequest(url, output_format="exr")))
+        await asyncio.sleep(0.1)
+        walk.let_go()
+        assert (await _end(_start(server, "quick"))).path.read_text() == "quick"
+        slow.cancel()
+        start = time.monotonic()
+        async with asyncio.timeout(SECONDS):
+            while len(list(tmp_path.iterdir())) > 1:
+                await asyncio.sleep(0.01)
+        assert time.monotonic() - start < 0.5
+
+    with hostile_server(a=drip()) as files:
+        asyncio.run(scenario(files.base + "a"))
+
+
+def test_a_real_tile(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "READ_SECONDS", 60.0)  # all are read when all are done
     upscaler = Upscaler(tiny_network)
     server = TileServer(lambda _model: upscaler, overlap=True, slots=2)
     request = UpscaleRequest(pillow(noise(12, 16), "PNG"), output_format="exr")

@@ -119,6 +119,7 @@ def cog_server(
         "PORT": str(port),
         "COG_PREDICT_TYPE_STUB": "predict.py:Predictor",
         "TMPDIR": str(temporary),
+        "LUXSCALER_FETCH_ALLOW": "127.0.0.0/8",  # where the tests' own servers are
         **environment,
     }
     command = [sys.executable, "-m", "cog.server.http", "--host", "127.0.0.1", *arguments]

@@ -39,6 +39,7 @@ from luxscaler.clock import Clock
 from luxscaler.gateway.app import make_app
 from luxscaler.gateway.keys import Keys, load_keys
 from luxscaler.gateway.limits import AsgiApp
+from luxscaler.gateway.server import make_config
 from luxscaler.gateway.settings import DEFAULT_MODEL, Settings
 from tests.conftest import ROOT
 
@@ -137,16 +138,7 @@ def gateway_server(
     app: AsgiApp = make_app(settings, keys, clock)
     if middleware is not None:
         app = middleware(app)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=1,
-    )
-    server = _Server(config)
+    server = _Server(make_config(settings, app))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -163,7 +155,8 @@ def gateway_process(folder: Path, *cogs: str, port: int = 0, **options: str) -> 
     """A gateway as `luxscaler gateway` starts it; options are the command's, with _ for -."""
     settings, keys = _settings(folder, cogs, {"port": port or free_port()})
     command = [sys.executable, "-m", "luxscaler.cli.main", "gateway", f"--data={settings.data}"]
-    command += [f"--cog={url}" for url in cogs] + [f"--port={settings.port}"]
+    command += [f"--cog={url}" for url in cogs]
+    command += [f"--port={settings.port}", f"--webhook-allow={settings.webhook_allow}"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
     with (folder / "gateway.log").open("ab") as log:
@@ -188,7 +181,7 @@ def free_port() -> int:
 
 
 def _settings(folder: Path, cogs: tuple[str, ...], options: JsonObject) -> tuple[Settings, Keys]:
-    quick = {"health_seconds": 0.05, "refused_seconds": 0.02}
+    quick = {"health_seconds": 0.05, "refused_seconds": 0.02, "webhook_allow": "127.0.0.0/8"}
     fast: JsonObject = {"port": 0, "model": DEFAULT_MODEL, **quick, **options}
     fast["port"] = fast["port"] or free_port()
     settings = Settings(cogs, folder / "gateway", **fast)

@@ -1,6 +1,7 @@
-"""The one route for containers: where Cog says that a prediction has begun and what it has printed.
+"""The one route for containers: where Cog says that a prediction has begun, what it printed, how it ended.
 
-Without the token, by an address that is signed for one prediction. Results do not come this way.
+Without the token, by an address that is signed for one prediction. A result comes as the reply to the request
+that started the prediction; the same in a report is of use only when that reply was lost with a former run.
 """
 
 from typing import Annotated
@@ -8,10 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from luxscaler.cog.reply import ReplyError, ReplyReader
 from luxscaler.cog.status import Status
-from luxscaler.gateway.create_request import read_json
+from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.strict_json import read_json
 
+MOST_BYTES = 4 * 2**30
+"""Of a report with a result, and of the files in it."""
+_MOST_IN_MEMORY = 4 * 2**20
+"""A longer report has a result in it, which is of no use while the reply is expected."""
 router = APIRouter()
 
 
@@ -21,8 +28,28 @@ async def progress(
 ) -> Response:
     """Cog's own webhook: unsigned, its body a prediction."""
     gateway.parts.addresses.check_progress(prediction, signature)
-    body = read_json(await request.body())
+    if gateway.runner.is_lost(prediction):
+        await _recovered(prediction, request, gateway)
+        return Response(status_code=204)
+    raw = bytearray()
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > _MOST_IN_MEMORY:
+            return Response(status_code=204)
+    body = read_json(bytes(raw))
     if body.get("status") == Status.PROCESSING:
         gateway.parts.lifecycle.begun(prediction)
         gateway.parts.lifecycle.logs(prediction, str(body.get("logs") or ""))
     return Response(status_code=204)
+
+
+async def _recovered(prediction: str, request: Request, gateway: Gateway) -> None:
+    """Read a result, its files into the prediction's folder."""
+    try:
+        with ReplyReader(gateway.parts.files.outputs(prediction), MOST_BYTES) as reader:
+            async for piece in request.stream():
+                reader.feed(piece)
+            reply = reader.end()
+    except ReplyError as error:  # also a report of progress that is late
+        raise Problem(400, f"The report is no finished prediction: {error}") from error
+    gateway.runner.report(prediction, reply)

@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from luxscaler.cog.messages import Json
-from luxscaler.gateway.create_request import read_json
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.problems import Problem, invalid_input, not_found
 from luxscaler.gateway.serialize import content_type
 from luxscaler.gateway.state import Gateway, gateway_of
 from luxscaler.gateway.store import StoredFile
+from luxscaler.gateway.strict_json import read_json
 from luxscaler.replicate.signing import new_id
 
 CHUNK_BYTES = 1024 * 1024

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from luxscaler.cog.messages import Json
-from luxscaler.gateway.create_request import check_version, read_create_request, read_json
+from luxscaler.gateway.create_request import check_version, read_create_request
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.problems import not_found
 from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.strict_json import read_json
 from luxscaler.replicate.signing import new_id
 
 router = APIRouter()
@@ -37,12 +38,12 @@ async def create_of_model(owner: str, name: str, request: Request, gateway: Here
 
 @router.get("/predictions")
 async def listing(gateway: Here, cursor: str = "") -> Json:
-    """A page, newest first."""
+    """A page, newest first; long texts of inputs are shortened, and are not read."""
     parts = gateway.parts
     return page(
         parts.store.predictions_before,
         parts.store.predictions_after,
-        gateway.serializer.document,
+        gateway.serializer.listed,
         lambda place: parts.addresses.api("predictions", cursor=place),
         cursor,
         gateway.settings.page_size,
@@ -64,7 +65,7 @@ async def cancel(name: str, gateway: Here) -> Response:
 
 
 async def _create(request: Request, gateway: Gateway, body: Json) -> Response:
-    asked = read_create_request(body, request.headers)
+    asked = read_create_request(body, request.headers, gateway.reach)
     schema = await gateway.schemas.schema()
     if schema is not None:
         check_input(asked.input, schema)

@@ -1,0 +1,307 @@
+"""Fetches what a URL names that somebody else has given: within limits of place, time and size.
+
+    fetch(url, file.write, reach=..., limits=..., check=...)
+
+Every hop of a redirect is checked, and the connection goes to the address that was checked: a name whose
+server answers differently the second time gains nothing. `check` is called at least every tenth of a second
+and ends the work by raising. Cookies are not kept, proxies of the environment not used, compressed answers
+not asked for.
+"""
+
+import http.client
+import io
+import os
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from luxscaler.errors import FetchError, one_line
+from luxscaler.web.names import lookup
+from luxscaler.web.reach import PUBLIC, Reach
+from luxscaler.web.url import Url
+
+GLANCE_SECONDS = 0.1
+"""How often `check` is called."""
+_CHUNK = 1 << 18
+_MAX_ADDRESSES = 4
+"""Of a name, tried one after another."""
+_HEAD_BYTES = 1 << 20
+"""For headers, chunk sizes and trailers beside the body."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """How much and how long. Raises FetchError where it is exceeded."""
+
+    bytes: int = 200 * 2**20
+    connect_seconds: float = 5.0
+    """For the name and the connection of one hop."""
+    seconds: float = 60.0
+    """For all of it."""
+    slow_seconds: float = 5.0
+    """After so long without `slow_bytes` more, the transfer is given up as too slow."""
+    slow_bytes: int = 128 * 1024
+    redirects: int = 5
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came."""
+
+    size: int
+    """Bytes."""
+    content_type: str
+
+
+def _go_on() -> None:
+    pass
+
+
+def fetch(
+    url: str,
+    write: Callable[[bytes], Any],
+    *,
+    limits: FetchLimits = FetchLimits(),
+    reach: Reach = PUBLIC,
+    check: Callable[[], None] = _go_on,
+) -> Fetched:
+    """Hand the body to `write` piece by piece. Raises FetchError, and what `write` and `check` raise."""
+    deadline = time.monotonic() + limits.seconds
+    hop = Url.parse(url)
+    for _ in range(limits.redirects + 1):
+        target = _Hop(hop, limits, reach, check, deadline).run(write)
+        if isinstance(target, Fetched):
+            return target
+        if hop.scheme == "https" and target.scheme != "https":
+            raise FetchError(f"{hop.shown} redirects from https to http, which is not followed")
+        hop = target
+    raise FetchError(f"{hop.shown}: redirected more than {limits.redirects} times")
+
+
+class _Hop:
+    """One request and its answer."""
+
+    def __init__(
+        self, url: Url, limits: FetchLimits, reach: Reach, check: Callable[[], None], deadline: float
+    ) -> None:
+        self._url, self._limits, self._reach = url, limits, reach
+        self._check, self._deadline = check, deadline
+
+    def run(self, write: Callable[[bytes], Any]) -> Fetched | Url:
+        """The body is written, or where a redirect leads."""
+        connection = self._connected()
+        try:
+            connection.sendall(_request(self._url))
+            stream = _Stream(connection, self._limits, self._check, self._deadline, self._url.shown)
+            answer = http.client.HTTPResponse(_AsSocket(stream), method="GET")  # type: ignore[arg-type]
+            answer.begin()
+            if answer.status in _REDIRECTS and (location := answer.getheader("location")):
+                return self._joined(location)
+            return self._body(answer, write)
+        except (http.client.HTTPException, OSError) as error:
+            raise FetchError(f"{self._url.shown}: {_reason(error)}") from error
+        finally:
+            connection.close()
+
+    def _joined(self, location: str) -> Url:
+        try:
+            return self._url.joined(location)
+        except FetchError as error:
+            raise FetchError(f"{self._url.shown} redirects elsewhere: {error}") from error
+
+    def _body(self, answer: http.client.HTTPResponse, write: Callable[[bytes], Any]) -> Fetched:
+        shown, most = self._url.shown, self._limits.bytes
+        if answer.status != http.HTTPStatus.OK:
+            reason = one_line(answer.reason)[:40]
+            raise FetchError(f"{shown}: HTTP {answer.status} {reason}".rstrip(), answer.status)
+        coding = one_line(answer.getheader("content-encoding", "identity"))[:40]
+        if coding.lower() != "identity":
+            raise FetchError(f"{shown}: the answer is compressed ({coding}), which was not asked for")
+        whole = answer.length
+        if whole is not None and whole > most:
+            raise FetchError(f"{shown}: it has {whole:,} bytes, the limit is {most:,}")
+        size = 0
+        while size != whole and (piece := answer.read1(_CHUNK)):
+            size += len(piece)
+            if size > most:
+                raise FetchError(f"{shown}: it has more than {most:,} bytes, which is the limit")
+            write(piece)
+        if whole is not None and size < whole:
+            raise FetchError(f"{shown}: it ended after {size:,} of {whole:,} bytes")
+        return Fetched(size, answer.getheader("content-type", ""))
+
+    def _connected(self) -> socket.socket:
+        """A connection to the first address of the host that may be reached and answers."""
+        url, deadline = self._url, min(self._deadline, time.monotonic() + self._limits.connect_seconds)
+        if kind := self._reach.misnamed(url.host):
+            raise FetchError(f"{url.shown} leads to {kind}, which is not fetched from")
+        refused = reason = ""
+        for address in self._addresses(deadline)[:_MAX_ADDRESSES]:
+            if kind := self._reach.refusal(address, url.port, url.host):
+                refused = kind
+                continue
+            try:
+                return self._opened(address, deadline)
+            except (OSError, ValueError) as error:
+                reason = _reason(error)
+        if refused and not reason:
+            raise FetchError(f"{url.shown} leads to {refused}, which is not fetched from")
+        raise FetchError(f"{url.origin} cannot be reached: {reason or 'it has no address'}")
+
+    def _addresses(self, deadline: float) -> tuple[str, ...]:
+        pending = lookup(self._url.host, self._url.port)
+        while True:
+            self._check()
+            try:
+                return pending.result(GLANCE_SECONDS)
+            except FutureTimeoutError:
+                if pending.done() or time.monotonic() > deadline:
+                    reason = "looking up its name takes too long"
+                    raise FetchError(f"{self._url.origin} cannot be reached: {reason}") from None
+            except OSError as error:
+                raise FetchError(f"{self._url.origin} cannot be reached: {_reason(error)}") from error
+
+    def _opened(self, address: str, deadline: float) -> socket.socket:
+        """Connected, and wrapped where the URL says https."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            with suppress(BlockingIOError):
+                connection.connect((address, self._url.port))
+            self._wait(connection, deadline, writing=True)
+            if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(error, os.strerror(error))
+            if self._url.scheme == "https":
+                connection = tls_context().wrap_socket(
+                    connection, server_hostname=self._url.host, do_handshake_on_connect=False
+                )
+                self._shake_hands(connection, deadline)
+            connection.settimeout(GLANCE_SECONDS)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _shake_hands(self, connection: ssl.SSLSocket, deadline: float) -> None:
+        while True:
+            try:
+                connection.do_handshake()
+            except ssl.SSLWantReadError:  # noqa: PERF203 - each try is a message
+                self._wait(connection, deadline, writing=False)
+            except ssl.SSLWantWriteError:
+                self._wait(connection, deadline, writing=True)
+            else:
+                return
+
+    def _wait(self, connection: socket.socket, deadline: float, *, writing: bool) -> None:
+        poll = select.poll()
+        poll.register(connection, select.POLLOUT if writing else select.POLLIN)
+        while True:
+            self._check()
+            if poll.poll(1000 * GLANCE_SECONDS):
+                return
+            if time.monotonic() > deadline:
+                raise OSError("no connection in time")
+
+
+class _Stream(io.RawIOBase):
+    """The bytes of an answer; whoever reads them waits no longer than the limits say."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        limits: FetchLimits,
+        check: Callable[[], None],
+        deadline: float,
+        shown: str,
+    ) -> None:
+        self._connection, self._limits, self._check = connection, limits, check
+        self._deadline, self._shown = deadline, shown
+        self._received = 0
+        self._window_ends, self._window_bytes = time.monotonic() + limits.slow_seconds, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes; 0 at the end."""
+        while True:
+            self._check()
+            self._keep_limits()
+            with suppress(TimeoutError, ssl.SSLWantReadError, BlockingIOError):
+                count = self._connection.recv_into(buffer)
+                self._received += count
+                self._window_bytes += count
+                return count
+
+    def _keep_limits(self) -> None:
+        now, limits = time.monotonic(), self._limits
+        if now > self._deadline:
+            raise FetchError(f"{self._shown}: it took longer than {limits.seconds:g} s")
+        if self._received > limits.bytes + limits.bytes // 8 + _HEAD_BYTES:
+            raise FetchError(f"{self._shown}: it has more than {limits.bytes:,} bytes, which is the limit")
+        if now < self._window_ends:
+            return
+        if self._window_bytes < limits.slow_bytes:
+            raise FetchError(
+                f"{self._shown}: it is too slow: {self._window_bytes:,} bytes in {limits.slow_seconds:g} s, "
+                f"{limits.slow_bytes:,} is the least"
+            )
+        self._window_ends, self._window_bytes = now + limits.slow_seconds, 0
+
+
+class _AsSocket:
+    """What http.client asks of a socket."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """The stream, buffered."""
+        return io.BufferedReader(self._stream, _CHUNK)
+
+
+def _request(url: Url) -> bytes:
+    lines = [
+        f"GET {url.target} HTTP/1.1",
+        f"Host: {url.host_header}",
+        "User-Agent: LuxScaler",
+        "Accept: */*",
+        "Accept-Encoding: identity",
+        "Connection: close",
+    ]
+    if url.authorization:
+        lines.append(f"Authorization: {url.authorization}")
+    return "\r\n".join((*lines, "", "")).encode("ascii")
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Certificates are checked against those of the system, or of certifi where the system has none."""
+    paths = ssl.get_default_verify_paths()
+    if not paths.cafile and not paths.capath:
+        with suppress(ImportError):
+            return ssl.create_default_context(cafile=import_module("certifi").where())
+    return ssl.create_default_context()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection was closed before its end"
+    if isinstance(error, http.client.HTTPException):
+        return f"its answer is no HTTP ({type(error).__name__})"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__

@@ -28,5 +28,3 @@ def ours(sdr: FloatArray, boost: float) -> FloatArray:
     return expand(tensor, boost, ToneStatistics.of(tensor)).numpy()
 
 
-FIT: Fit | None = None
-"""What `--leave-one-out` calls; None: the method has no fit that can leave pictures out."""

@@ -39,7 +39,7 @@ GROUP_WEIGHT = {PANORAMAS: 0.8, PHOTOGRAPHS: 2.5, PAIRS: 2.0}
 class FitOptions:
     """How a fit goes."""
 
-    steps: int = 1200
+    steps: int = 1500
     batch: int = 12
     seen: int = 4
     """Samples of a batch that ColorVideoVDP looks at: it costs more than all the rest."""
@@ -50,7 +50,7 @@ class FitOptions:
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
     jod: float = 6.0
-    tear: float = 120.0
+    tear: float = 80.0
     uneven: float = 0.5
     steepest: float = 1.5
     """How many times a difference of neighbours may grow; tearing.STEEPEST is what counts as torn."""
@@ -102,7 +102,7 @@ def fit(
     shapes = sorted({sample.shape for sample in used})
     by_shape = {shape: [i for i, s in enumerate(used) if s.shape == shape] for shape in shapes}
     shape_chances = np.array([chances[by_shape[shape]].sum() for shape in shapes])
-    visible = {shape: Visible(*shape) for shape in shapes}
+    visible = {shape: Visible(*shape) if how.seen else None for shape in shapes}
     network = GainNetwork(how.dropout).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=how.rate, weight_decay=1e-3, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, how.steps, pct_start=0.1)
@@ -123,15 +123,16 @@ def fit(
     return network.eval()
 
 
-def loss_of(network: GainNetwork, batch: Batch, visible: Visible, how: FitOptions) -> Tensor:
-    """The loss, a number."""
+def loss_of(network: GainNetwork, batch: Batch, visible: Visible | None, how: FitOptions) -> Tensor:
+    """The loss, a number; without what ColorVideoVDP sees where `visible` is None."""
     shares = network(batch.cells, batch.statistics, batch.log_boost)
     expanded = expanded_by(network, shares, batch)
     own, wanted = seen(_luminance(expanded)), seen(_luminance(batch.hdr))
     square = ((own - wanted) ** 2).mean((1, 2)) + 0.3
     # Scaled to have the slope of decibels where the mean square is 100, about 28 dB.
-    loss: Tensor = (10 / math.log(10) / how.power * 100**-how.power * square**how.power).mean()
-    if how.seen:
+    scale: float = 10 / math.log(10) / how.power * 100.0**-how.power
+    loss: Tensor = scale * (square**how.power).mean()
+    if visible is not None:
         part = slice(0, how.seen)
         reference = visible.reference(batch.hdr[part] * REFERENCE_WHITE_CD_M2)
         loss = loss + how.jod * visible.loss(expanded[part] * REFERENCE_WHITE_CD_M2, reference).mean()

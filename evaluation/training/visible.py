@@ -50,7 +50,7 @@ class Visible:
         self._p, self._mask_scale = float(numbers["mask_p"]), 10.0 ** float(numbers["mask_c"])
         self._q = torch.tensor(numbers["mask_q"][:3]).view(1, 3, 1, 1)
         self._across = (2.0 ** torch.tensor(numbers["xcm_weights"])).view(4, 4)[:3, :3]
-        self._limit = 10.0 ** float(numbers["d_max"])
+        self._limit: float = 10.0 ** float(numbers["d_max"])
         self._base_weight = torch.tensor(numbers["baseband_weight"][:3])
         self._still, self._scale = float(numbers["image_int"]), float(numbers["jod_a"])
         self._exponent = float(numbers["jod_exp"])

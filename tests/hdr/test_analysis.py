@@ -45,7 +45,7 @@ def test_a_reduction_shows_nearly_the_same() -> None:
 
 
 def test_blocks_at_the_far_edges_are_smaller_and_nothing_is_left_out() -> None:
-    rgb = some_picture(SIDE * 2 + 1, 3)
+    rgb = some_picture(SIDE * 2 + 2, 3)
     rgb[-1] = 50.0
     seen = analyse(rgb, 50.0)
     assert float(seen.cells[3, -1].min()) > 0.0, "the last row is a block of its own"

@@ -38,7 +38,7 @@ def test_an_edge_and_a_lamp_stay() -> None:
     codes = torch.full((32, 32), 0.3)
     codes[:, 16:] = 0.9
     codes[8, 8] = 1.0
-    torch.testing.assert_close(dequantized(codes), codes, rtol=0, atol=1e-4)
+    torch.testing.assert_close(dequantized(codes), codes, rtol=0, atol=5e-4)
 
 
 def test_rows_do_not_depend_on_where_they_are_cut() -> None:

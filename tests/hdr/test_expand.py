@@ -103,7 +103,7 @@ def test_a_small_change_of_the_boost_is_a_small_change() -> None:
 def test_a_lamp_rises_most_and_shadows_stay(boost: float) -> None:
     rgb = scene()
     gain = (expand(rgb, boost, ToneStatistics.of(rgb)) / rgb)[..., 0]
-    assert float(gain[61, 41]) == pytest.approx(float(gain.max()), rel=0.02)
+    assert float(gain[61, 41]) == pytest.approx(float(gain.max()), rel=0.05)
     assert float(gain[61, 41]) > boost**0.4
     assert float((gain[75:] - 1).abs().max()) < 1e-6
 

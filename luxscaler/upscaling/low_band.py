@@ -2,7 +2,9 @@
 
 The reference is trusted for averages over areas of several of its own pixels, and for nothing finer. The
 tile is divided into cells; a smooth field of gains, one per channel, makes the average of every cell that of
-the reference, so that exposure or colour drift between tiles vanishes and detail stays. Cells are those of
+the reference, so that exposure or colour drift between tiles vanishes and detail stays. The gains are found on
+the tile as it was before the network: it has the same edges as the reference, so that nothing but drift is
+left between them (source_match.py takes back what the network shifted). Cells are those of
 the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
 of exposure and white balance multiplies linear light. Where the tile sits is given as a TileBox;
 registration.py finds one.
@@ -33,6 +35,8 @@ ROUNDS = 4
 """Rounds of fitting: the gains overlap, so that one division does not suffice."""
 MAX_GAIN = 4.0
 """A tile two stops away from its reference is not drift but another picture."""
+NO_DRIFT = 1e-4
+"""Gains this near to 1 change nothing."""
 ROWS = 256
 """Rows done at once, so that temporaries stay small beside the picture."""
 
@@ -40,7 +44,7 @@ ROWS = 256
 @torch.inference_mode()
 def match_low_band(
     rgb: Tensor,
-    source_size: tuple[int, int],
+    source: Tensor,
     reference: Tensor,
     box: TileBox,
     *,
@@ -49,21 +53,21 @@ def match_low_band(
 ) -> Tensor:
     """Give `rgb` the low frequencies that `reference` has at `box`.
 
-    rgb: (H, W, 3) float32, linear light, the upscaled tile. source_size: (height, width) of the tile before.
-    reference: (h, w, 3) float32, linear light, the whole master at any size, on the same device.
+    rgb: (H, W, 3) float32, linear light, the upscaled tile. source: (n, m, 3), the tile before, of which `rgb`
+    has the colours. reference: (h, w, 3), the whole master at any size; both as `rgb` and on its device.
     cell_pixels: least side of a cell in reference pixels. is_own: whether the reference surely shows it.
-    Returns a new (H, W, 3) float32, no brighter than the brighter of the two. Raises InputError when
-    the two differ by more than two stops on average and the reference is not the tile's own: the box or the
+    Returns a new (H, W, 3) float32, no brighter than the brighter of the two, or `rgb` itself where nothing
+    drifted. Raises InputError when the two differ by more than two stops on average and the reference is not the tile's own: the box or the
     reference is of another picture.
     """
-    rows = _grid(source_size[0], box.y, box.height, reference.shape[0] / cell_pixels)
-    columns = _grid(source_size[1], box.x, box.width, reference.shape[1] / cell_pixels)
+    rows = _grid(source.shape[0], box.y, box.height, reference.shape[0] / cell_pixels)
+    columns = _grid(source.shape[1], box.x, box.width, reference.shape[1] / cell_pixels)
     # Where an SDR reference is clipped, a brighter tile is not wrong: both are compared up to that level.
     ceiling = max(float(reference.max()), 1.0)
     if float(reference.min()) < 0.0:  # colours outside Rec.709: clipped on both sides or on neither
         reference = reference.clamp(min=0.0)
     wanted = _cell_means(reference, rows, columns, box).add_(FLOOR)
-    small = _reduced(rgb, rows.samples, columns.samples, ceiling)
+    small = _reduced(source, rows.samples, columns.samples, ceiling)
     gains = _fit(small, wanted, rows, columns)
     typical = float(gains.log2().median())
     if not is_own and abs(typical) > math.log2(MAX_GAIN) - 1e-3:
@@ -71,6 +75,8 @@ def match_low_band(
             f"tile_input and global_reference differ {2.0 ** abs(typical):.1f} times or more in brightness "
             f"at tile_box {box}; at most {MAX_GAIN:g} times is taken for drift"
         )
+    if float((gains - 1.0).abs().max()) < NO_DRIFT:
+        return rgb
     return _apply(rgb, gains, rows, columns).clamp_(max=max(ceiling, float(rgb.max())))
 
 

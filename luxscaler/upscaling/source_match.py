@@ -1,0 +1,202 @@
+"""Back to the source's code values: every area of the result has the mean that it has in the source.
+
+The networks shift colours, thicken dark strokes and darken the gaps between leaves. Where the source is at hand,
+what they changed is known at each of its pixels: the difference between the source's code value and the mean
+of the result's code values in that pixel. It is given back at the source's own resolution, so it ends where the
+source has its edges, and there is no cell that could be brightened as a whole for the sake of a dark tree in it.
+
+Two things are not given back pixel by pixel. Differences as small as noise and compression are what a network
+is there to lose: only their mean over a few source pixels comes back. And no pixel is moved out of the range
+that the source has around it: where the range leaves no room, each result pixel goes the same share of its way
+to the limit, so that the paper around letters stays white and gaps between leaves no brighter than the sky.
+Code values rather than light, because SDR pictures are reduced in code values and because
+equal steps are equally visible in them. Float and HDR sources keep the light itself (back_projection.py).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luxscaler.upscaling import code_values
+
+NOISE = 7.0 / 255.0
+"""Root mean square over the channels of what may be noise, in code values."""
+ROUNDS = 3
+"""Rounds of solving for the correction at the source's size."""
+LEAST_ROOM = 1e-4
+"""Least way to a limit, in code values, of which a share is taken."""
+ROWS = 256
+"""Rows done at once, so that temporaries stay small beside the picture."""
+
+
+@torch.inference_mode()
+def match_source(rgb: Tensor, source: Tensor) -> Tensor:
+    """Give every area of `rgb` the mean code value that it has in the picture it was upscaled from.
+
+    rgb: (H, W, 3) float32, linear light, changed in place and returned. source: (h, w, 3) float32, linear light,
+    on the same device, h ≤ H and w ≤ W. Means of areas of 16 × 16 source pixels agree to 0.5/255; those of
+    single pixels to about NOISE. The result stays in the range of `source` and `rgb`, widened to [0, 1].
+    """
+    wanted = code_values.encode(source)
+    near, full = _ranges(wanted)
+    size = (source.shape[0], source.shape[1])
+    scale = rgb.shape[0] / size[0]
+    for band in _bands(rgb):
+        band.copy_(code_values.encode(band))
+    _add(rgb, _correction(wanted - area_means(rgb, size), scale, _without_noise), near)
+    for range_ in (near, full):  # what the first leaves is a fraction of a code value
+        found = area_means(rgb, size)
+        shares = _shares(_correction(wanted - found, scale, torch.zeros_like), found, range_)
+        _add_shares(rgb, shares, range_)
+    for band in _bands(rgb):
+        code_values.decode_(band)
+    return rgb
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Between which code values a correction may move a pixel, (h, w, 3) each."""
+
+    low: Tensor
+    high: Tensor
+
+
+def _ranges(source: Tensor) -> tuple[_Range, _Range]:
+    """The source's own range around each pixel, wider by NOISE, and that widened to [0, 1]."""
+    plane = source.permute(2, 0, 1)[None]
+    high, low = (sign * F.max_pool2d(sign * plane, 3, stride=1, padding=1) for sign in (1.0, -1.0))
+    high, low = (limit[0].permute(1, 2, 0) for limit in (high, low))
+    full = _Range(low.clamp(max=0.0), high.clamp(min=1.0))
+    return _Range(torch.maximum(low - NOISE, full.low), torch.minimum(high + NOISE, full.high)), full
+
+
+def _bands(picture: Tensor) -> Iterator[Tensor]:
+    return (picture[start : start + ROWS] for start in range(0, picture.shape[0], ROWS))
+
+
+def _correction(difference: Tensor, scale: float, kept: Callable[[Tensor], Tensor]) -> Tensor:
+    """(h, w, 3): what has to be added, enlarged, so that the means change by `difference`.
+
+    kept: what of the difference of single pixels counts, beside that of areas.
+    """
+    total = torch.zeros_like(difference)
+    for _ in range(ROUNDS):
+        left = difference - _seen(total, scale)
+        smooth = _smoothed(left)
+        total += smooth + kept(left.sub_(smooth))
+    return total
+
+
+def _without_noise(detail: Tensor) -> Tensor:
+    """The non-negative garrote (Gao 1998): large values nearly as they are, values below NOISE gone."""
+    energy = detail.square().mean(-1, keepdim=True).clamp_(min=1e-12)
+    return detail * (1.0 - NOISE**2 / energy).clamp_(min=0.0)
+
+
+def _smoothed(picture: Tensor) -> Tensor:
+    """(h, w, 3) through a tent of 5 × 5 pixels; the sum over the picture stays."""
+    plane = picture.permute(2, 0, 1)[None]
+    for _ in range(2):
+        plane = F.avg_pool2d(F.pad(plane, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return plane[0].permute(1, 2, 0)
+
+
+def _seen(picture: Tensor, scale: float) -> Tensor:
+    """The means of `picture` after a linear enlargement: what its neighbours leave of a pixel."""
+    side = (1.0 - scale**-2) / 8.0  # mean distance of the enlarged pixels from the middle, halved
+    kernel = picture.new_tensor([side, 1.0 - 2.0 * side, side])
+    plane = F.pad(picture.permute(2, 0, 1)[:, None], (1, 1, 1, 1), mode="replicate")
+    plane = F.conv2d(plane, (kernel[:, None] * kernel[None, :])[None, None])
+    return plane[:, 0].permute(1, 2, 0)
+
+
+def _shares(difference: Tensor, found: Tensor, range_: _Range) -> Tensor:
+    """(h, w, 3) in [−1, 1]: the share of their way to the upper (or, below 0, lower) limit that pixels go."""
+    up, down = (
+        _smoothed(room.clamp_(min=0.0)).clamp_(min=LEAST_ROOM)
+        for room in (range_.high - found, found - range_.low)
+    )
+    return (difference / torch.where(difference > 0.0, up, down)).clamp_(-1.0, 1.0)
+
+
+def _add(code: Tensor, change: Tensor, range_: _Range) -> None:
+    """Add `change`, enlarged, in place; nothing goes out of the range, and what is outside goes no further."""
+    for band, *small in _enlarged(code, change, range_.low, range_.high):
+        more, low, high = small
+        low, high = torch.minimum(low, band), torch.maximum(high, band)
+        torch.clamp(band.add_(more), low, high, out=band)
+
+
+def _add_shares(code: Tensor, shares: Tensor, range_: _Range) -> None:
+    """Move each pixel, in place, by its share of the way to the upper or to the lower limit."""
+    for band, *small in _enlarged(code, shares, range_.low, range_.high):
+        share, low, high = small
+        room = torch.where(share > 0.0, high.sub_(band), low.neg_().add_(band)).clamp_(min=0.0)
+        band.add_(room.mul_(share))
+
+
+def _enlarged(code: Tensor, *small: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Bands of `code`, (ROWS, W, 3), each with the bands of `small`, (h, w, 3), interpolated to its size."""
+    height, width = code.shape[:2]
+    least = small[0].shape[0]
+    rows = ((torch.arange(height, dtype=torch.float64) + 0.5) * (least / height) - 0.5).clamp_(
+        0.0, least - 1.0
+    )
+    upper = rows.long()
+    share = (rows - upper).float().to(code.device)[:, None, None]
+    upper = upper.to(code.device)
+    lower = (upper + 1).clamp_(max=least - 1)
+    for start in range(0, height, ROWS):
+        part = slice(start, start + ROWS)
+        above, below = upper[part], lower[part]
+        bands = (torch.lerp(one[above], one[below], share[part]) for one in small)
+        yield (code[part], *(_widened(band, width) for band in bands))
+
+
+def _widened(band: Tensor, width: int) -> Tensor:
+    """(n, w, 3) → (n, width, 3)."""
+    size = (band.shape[0], width)
+    wide = F.interpolate(band.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
+    return wide[0].permute(1, 2, 0)
+
+
+def area_means(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W, 3) → (h, w, 3): means over equal areas, pixels on their borders counted in part."""
+    out = picture.new_empty((*size, picture.shape[2]))
+    down = _taps(picture.shape[0], size[0], picture.device)
+    across = _taps(picture.shape[1], size[1], picture.device)
+    step = max(1, ROWS * size[0] // picture.shape[0])
+    for start in range(0, size[0], step):
+        part = slice(start, start + step)
+        rows = _gathered(picture, 0, [(index[part], weight[part]) for index, weight in down])
+        out[part] = _gathered(rows, 1, across)
+    return out
+
+
+def _taps(length: int, count: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Indices and weights, (count,) each: the n-th pixel that each of `count` equal spans touches."""
+    ratio = length / count
+    begin = torch.arange(count, dtype=torch.float64) * ratio
+    end = begin + ratio
+    taps = []
+    for offset in range(math.ceil(ratio) + 1):
+        index = (begin + 1e-9).floor() + offset
+        weight = (torch.minimum(end, index + 1.0) - torch.maximum(begin, index)) / ratio
+        if float(weight.max()) > 1e-6:
+            index, weight = index.long().clamp_(max=length - 1), weight.clamp_(min=0.0).float()
+            taps.append((index.to(device), weight.to(device)))
+    return taps
+
+
+def _gathered(picture: Tensor, axis: int, taps: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The weighted sum of what the taps pick along an axis (0 or 1) of (H, W, 3)."""
+    total: Tensor | None = None
+    for index, weight in taps:
+        part = picture.index_select(axis, index).mul_(weight[:, None, None] if axis == 0 else weight[:, None])
+        total = part if total is None else total.add_(part)
+    assert total is not None  # noqa: S101 - a span touches at least one pixel
+    return total

@@ -2,10 +2,9 @@
 
 The reference is trusted for averages over areas of several of its own pixels, and for nothing finer. The
 tile is divided into cells; a smooth field of gains, one per channel, makes the average of every cell that of
-the reference, so that exposure or colour drift between tiles vanishes and detail stays. The gains are found on
-the tile as it was before the network: it has the same edges as the reference, so that nothing but drift is
-left between them (source_match.py takes back what the network shifted). Cells are those of
-the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
+the reference, so that exposure or colour drift between tiles vanishes and detail stays. The gains are found
+on the tile as it was before the network: it has the edges that the reference has, so that only drift is left
+between them (source_match.py takes back what the network shifted). Cells are those of the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
 of exposure and white balance multiplies linear light. Where the tile sits is given as a TileBox;
 registration.py finds one.
 """
@@ -53,12 +52,12 @@ def match_low_band(
 ) -> Tensor:
     """Give `rgb` the low frequencies that `reference` has at `box`.
 
-    rgb: (H, W, 3) float32, linear light, the upscaled tile. source: (n, m, 3), the tile before, of which `rgb`
-    has the colours. reference: (h, w, 3), the whole master at any size; both as `rgb` and on its device.
+    rgb: (H, W, 3) float32, linear light, the upscaled tile. source: (n, m, 3), the tile before, whose colours
+    `rgb` has. reference: (h, w, 3), the whole master at any size; both as `rgb` and on its device.
     cell_pixels: least side of a cell in reference pixels. is_own: whether the reference surely shows it.
     Returns a new (H, W, 3) float32, no brighter than the brighter of the two, or `rgb` itself where nothing
-    drifted. Raises InputError when the two differ by more than two stops on average and the reference is not the tile's own: the box or the
-    reference is of another picture.
+    drifted. Raises InputError when the two differ by more than two stops on average and the reference is not
+    the tile's own: the box or the reference is of another picture.
     """
     rows = _grid(source.shape[0], box.y, box.height, reference.shape[0] / cell_pixels)
     columns = _grid(source.shape[1], box.x, box.width, reference.shape[1] / cell_pixels)

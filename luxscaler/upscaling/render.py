@@ -89,7 +89,8 @@ def render(
 
     tile: as `visible` gives it. is_hdr: whether the picture that it is of holds light above SDR white.
     reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device; None
-    leaves the colours as the network makes them. place: where the tile sits in it. Raises InputError and UpscaleError.
+    leaves the colours as the network makes them. place: where the tile sits in it. Raises InputError and
+    UpscaleError.
     """
     clock = clock or Stopwatch(upscaler.device)
     with clock.stage("network"):

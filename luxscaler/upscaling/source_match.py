@@ -1,16 +1,16 @@
 """Back to the source's code values: every area of the result has the mean that it has in the source.
 
-The networks shift colours, thicken dark strokes and darken the gaps between leaves. Where the source is at hand,
-what they changed is known at each of its pixels: the difference between the source's code value and the mean
-of the result's code values in that pixel. It is given back at the source's own resolution, so it ends where the
-source has its edges, and there is no cell that could be brightened as a whole for the sake of a dark tree in it.
+The networks shift colours, thicken dark strokes and darken the gaps between leaves. Where the source is at
+hand, what they changed is known at each of its pixels: the difference between the source's code value and the
+mean of the result's code values in that pixel. It is given back at the source's own resolution, so it ends
+where the source has its edges: no large cell is brightened as a whole for the sake of a dark tree in it.
 
 Two things are not given back pixel by pixel. Differences as small as noise and compression are what a network
 is there to lose: only their mean over a few source pixels comes back. And no pixel is moved out of the range
-that the source has around it: where the range leaves no room, each result pixel goes the same share of its way
-to the limit, so that the paper around letters stays white and gaps between leaves no brighter than the sky.
-Code values rather than light, because SDR pictures are reduced in code values and because
-equal steps are equally visible in them. Float and HDR sources keep the light itself (back_projection.py).
+that the source has around it: where the range leaves no room, each result pixel goes the same share of its
+way to the limit, so that the paper around letters stays white and gaps between leaves no brighter than the
+sky. Code values rather than light, because SDR pictures are reduced in code values and because equal steps
+are equally visible in them. Float and HDR sources keep the light itself (back_projection.py).
 """
 
 import math
@@ -37,8 +37,8 @@ ROWS = 256
 def match_source(rgb: Tensor, source: Tensor) -> Tensor:
     """Give every area of `rgb` the mean code value that it has in the picture it was upscaled from.
 
-    rgb: (H, W, 3) float32, linear light, changed in place and returned. source: (h, w, 3) float32, linear light,
-    on the same device, h ≤ H and w ≤ W. Means of areas of 16 × 16 source pixels agree to 0.5/255; those of
+    rgb: (H, W, 3) float32, linear light, changed in place and returned. source: (h, w, 3) float32, linear
+    light, on the same device, h ≤ H and w ≤ W. Means of areas of 16 × 16 source pixels agree to 0.5/255; those of
     single pixels to about NOISE. The result stays in the range of `source` and `rgb`, widened to [0, 1].
     """
     wanted = code_values.encode(source)
@@ -124,7 +124,7 @@ def _shares(difference: Tensor, found: Tensor, range_: _Range) -> Tensor:
 
 
 def _add(code: Tensor, change: Tensor, range_: _Range) -> None:
-    """Add `change`, enlarged, in place; nothing goes out of the range, and what is outside goes no further."""
+    """Add `change`, enlarged, in place: nothing leaves the range, and what is outside goes no further."""
     for band, *small in _enlarged(code, change, range_.low, range_.high):
         more, low, high = small
         low, high = torch.minimum(low, band), torch.maximum(high, band)
@@ -142,14 +142,13 @@ def _add_shares(code: Tensor, shares: Tensor, range_: _Range) -> None:
 def _enlarged(code: Tensor, *small: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Bands of `code`, (ROWS, W, 3), each with the bands of `small`, (h, w, 3), interpolated to its size."""
     height, width = code.shape[:2]
-    least = small[0].shape[0]
-    rows = ((torch.arange(height, dtype=torch.float64) + 0.5) * (least / height) - 0.5).clamp_(
-        0.0, least - 1.0
-    )
+    count = small[0].shape[0]
+    rows = (torch.arange(height, dtype=torch.float64) + 0.5) * (count / height) - 0.5
+    rows.clamp_(0.0, count - 1.0)
     upper = rows.long()
     share = (rows - upper).float().to(code.device)[:, None, None]
     upper = upper.to(code.device)
-    lower = (upper + 1).clamp_(max=least - 1)
+    lower = (upper + 1).clamp_(max=count - 1)
     for start in range(0, height, ROWS):
         part = slice(start, start + ROWS)
         above, below = upper[part], lower[part]

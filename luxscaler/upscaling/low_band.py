@@ -4,9 +4,9 @@ The reference is trusted for averages over areas of several of its own pixels, a
 tile is divided into cells; a smooth field of gains, one per channel, makes the average of every cell that of
 the reference, so that exposure or colour drift between tiles vanishes and detail stays. The gains are found
 on the tile as it was before the network: it has the edges that the reference has, so that only drift is left
-between them (source_match.py takes back what the network shifted). Cells are those of the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
-of exposure and white balance multiplies linear light. Where the tile sits is given as a TileBox;
-registration.py finds one.
+between them (source_match.py takes back what the network shifted). Cells are those of the whole master, so
+that neighbouring tiles compare the same ones. Gains rather than offsets, because drift of exposure and white
+balance multiplies linear light. Where the tile sits is given as a TileBox; registration.py finds one.
 """
 
 import math

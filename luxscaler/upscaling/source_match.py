@@ -14,7 +14,7 @@ are equally visible in them. Float and HDR sources keep the light itself (back_p
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -25,8 +25,14 @@ from luxscaler.upscaling import code_values
 
 NOISE = 7.0 / 255.0
 """Root mean square over the channels of what may be noise, in code values."""
+MASKED = 0.7
+"""Share of it that an edge from black to white hides."""
 ROUNDS = 3
 """Rounds of solving for the correction at the source's size."""
+EXACT_ROUNDS = 8
+"""Rounds of solving for the last, exact shares, at the source's size."""
+MOST_AT_EDGES = 14.0 / 255.0
+"""Most that the last shares change a single pixel by: more would give smooth lines back their steps."""
 LEAST_ROOM = 1e-4
 """Least way to a limit, in code values, of which a share is taken."""
 ROWS = 256
@@ -38,20 +44,21 @@ def match_source(rgb: Tensor, source: Tensor) -> Tensor:
     """Give every area of `rgb` the mean code value that it has in the picture it was upscaled from.
 
     rgb: (H, W, 3) float32, linear light, changed in place and returned. source: (h, w, 3) float32, linear
-    light, on the same device, h ≤ H and w ≤ W. Means of areas of 16 × 16 source pixels agree to 0.5/255; those of
-    single pixels to about NOISE. The result stays in the range of `source` and `rgb`, widened to [0, 1].
+    light, on the same device, h ≤ H and w ≤ W. Means of areas of 16 × 16 source pixels agree to 0.5/255, and
+    to 1/255 beside hard edges where the scale is no whole number; those of single pixels to about NOISE.
+    No value leaves the range of `source` and `rgb`, widened to [0, 1].
     """
     wanted = code_values.encode(source)
     near, full = _ranges(wanted)
+    noise = _noise(near)
     size = (source.shape[0], source.shape[1])
     scale = rgb.shape[0] / size[0]
     for band in _bands(rgb):
         band.copy_(code_values.encode(band))
-    _add(rgb, _correction(wanted - area_means(rgb, size), scale, _without_noise), near)
-    for range_ in (near, full):  # what the first leaves is a fraction of a code value
-        found = area_means(rgb, size)
-        shares = _shares(_correction(wanted - found, scale, torch.zeros_like), found, range_)
-        _add_shares(rgb, shares, range_)
+    _add(rgb, _correction(wanted - area_means(rgb, size), scale, noise), near)
+    found = area_means(rgb, size)
+    _add_shares(rgb, _shares(_correction(wanted - found, scale, None), found, near), near)
+    _add_shares(rgb, _exact_shares(wanted, area_means(rgb, size), noise, full), full, mode="nearest")
     for band in _bands(rgb):
         code_values.decode_(band)
     return rgb
@@ -78,23 +85,29 @@ def _bands(picture: Tensor) -> Iterator[Tensor]:
     return (picture[start : start + ROWS] for start in range(0, picture.shape[0], ROWS))
 
 
-def _correction(difference: Tensor, scale: float, kept: Callable[[Tensor], Tensor]) -> Tensor:
+def _noise(near: _Range) -> Tensor:
+    """(h, w, 1): NOISE, and less where edges hide it, so that both sides of them keep their places."""
+    contrast = (near.high - near.low - 2.0 * NOISE).amax(-1, keepdim=True).clamp_(0.0, 1.0)
+    return NOISE * (1.0 - MASKED * contrast)
+
+
+def _correction(difference: Tensor, scale: float, noise: Tensor | None) -> Tensor:
     """(h, w, 3): what has to be added, enlarged, so that the means change by `difference`.
 
-    kept: what of the difference of single pixels counts, beside that of areas.
+    noise: how large differences of single pixels may be noise; None: only areas count.
     """
     total = torch.zeros_like(difference)
     for _ in range(ROUNDS):
         left = difference - _seen(total, scale)
         smooth = _smoothed(left)
-        total += smooth + kept(left.sub_(smooth))
+        total += smooth if noise is None else smooth + _without_noise(left.sub_(smooth), noise)
     return total
 
 
-def _without_noise(detail: Tensor) -> Tensor:
-    """The non-negative garrote (Gao 1998): large values nearly as they are, values below NOISE gone."""
+def _without_noise(detail: Tensor, noise: Tensor) -> Tensor:
+    """The non-negative garrote (Gao 1998): large values nearly as they are, those below `noise` gone."""
     energy = detail.square().mean(-1, keepdim=True).clamp_(min=1e-12)
-    return detail * (1.0 - NOISE**2 / energy).clamp_(min=0.0)
+    return detail * (1.0 - noise.square() / energy).clamp_(min=0.0)
 
 
 def _smoothed(picture: Tensor) -> Tensor:
@@ -114,13 +127,32 @@ def _seen(picture: Tensor, scale: float) -> Tensor:
     return plane[:, 0].permute(1, 2, 0)
 
 
-def _shares(difference: Tensor, found: Tensor, range_: _Range) -> Tensor:
+def _shares(change: Tensor, found: Tensor, range_: _Range) -> Tensor:
     """(h, w, 3) in [−1, 1]: the share of their way to the upper (or, below 0, lower) limit that pixels go."""
-    up, down = (
-        _smoothed(room.clamp_(min=0.0)).clamp_(min=LEAST_ROOM)
-        for room in (range_.high - found, found - range_.low)
-    )
-    return (difference / torch.where(difference > 0.0, up, down)).clamp_(-1.0, 1.0)
+    up, down = (range_.high - found).clamp_(min=0.0), (found - range_.low).clamp_(min=0.0)
+    return _shares_of(change, _smoothed(up), _smoothed(down))
+
+
+def _exact_shares(wanted: Tensor, found: Tensor, noise: Tensor, range_: _Range) -> Tensor:
+    """(h, w, 3) in [−1, 1]: shares, one for all of a source pixel, that make the means of areas `wanted`.
+
+    A share of a pixel's way changes its mean by that share of the mean way, so the rounds need no picture.
+    """
+    left = wanted - found
+    edges = _without_noise(left - _smoothed(left), noise).clamp_(-MOST_AT_EDGES, MOST_AT_EDGES)
+    reached = edges.add_(found)
+    for _ in range(EXACT_ROUNDS):
+        change = _smoothed(_smoothed(wanted - reached))
+        up, down = (range_.high - reached).clamp_(min=0.0), (reached - range_.low).clamp_(min=0.0)
+        shares = _shares_of(change, _smoothed(_smoothed(up)), _smoothed(_smoothed(down)))
+        reached += shares * torch.where(shares > 0.0, up, down)
+    return _shares_of(reached - found, range_.high - found, found - range_.low)
+
+
+def _shares_of(change: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """`change` as a share, in [−1, 1], of the way up or down."""
+    way = torch.where(change > 0.0, up, down).clamp_(min=LEAST_ROOM)
+    return (change / way).clamp_(-1.0, 1.0)
 
 
 def _add(code: Tensor, change: Tensor, range_: _Range) -> None:
@@ -131,19 +163,24 @@ def _add(code: Tensor, change: Tensor, range_: _Range) -> None:
         torch.clamp(band.add_(more), low, high, out=band)
 
 
-def _add_shares(code: Tensor, shares: Tensor, range_: _Range) -> None:
+def _add_shares(code: Tensor, shares: Tensor, range_: _Range, mode: str = "bilinear") -> None:
     """Move each pixel, in place, by its share of the way to the upper or to the lower limit."""
-    for band, *small in _enlarged(code, shares, range_.low, range_.high):
+    for band, *small in _enlarged(code, shares, range_.low, range_.high, mode=mode):
         share, low, high = small
         room = torch.where(share > 0.0, high.sub_(band), low.neg_().add_(band)).clamp_(min=0.0)
         band.add_(room.mul_(share))
 
 
-def _enlarged(code: Tensor, *small: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Bands of `code`, (ROWS, W, 3), each with the bands of `small`, (h, w, 3), interpolated to its size."""
+def _enlarged(code: Tensor, *small: Tensor, mode: str = "bilinear") -> Iterator[tuple[Tensor, ...]]:
+    """Bands of `code`, (ROWS, W, 3), each with the bands of `small`, (h, w, 3), enlarged to its size.
+
+    mode: bilinear, or nearest.
+    """
     height, width = code.shape[:2]
     count = small[0].shape[0]
     rows = (torch.arange(height, dtype=torch.float64) + 0.5) * (count / height) - 0.5
+    if mode == "nearest":
+        rows = (rows + 0.5).floor_()
     rows.clamp_(0.0, count - 1.0)
     upper = rows.long()
     share = (rows - upper).float().to(code.device)[:, None, None]
@@ -153,13 +190,16 @@ def _enlarged(code: Tensor, *small: Tensor) -> Iterator[tuple[Tensor, ...]]:
         part = slice(start, start + ROWS)
         above, below = upper[part], lower[part]
         bands = (torch.lerp(one[above], one[below], share[part]) for one in small)
-        yield (code[part], *(_widened(band, width) for band in bands))
+        yield (code[part], *(_widened(band, width, mode) for band in bands))
 
 
-def _widened(band: Tensor, width: int) -> Tensor:
+def _widened(band: Tensor, width: int, mode: str) -> Tensor:
     """(n, w, 3) → (n, width, 3)."""
-    size = (band.shape[0], width)
-    wide = F.interpolate(band.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
+    plane, size = band.permute(2, 0, 1)[None], (band.shape[0], width)
+    if mode == "nearest":
+        wide = F.interpolate(plane, size, mode="nearest-exact")
+    else:
+        wide = F.interpolate(plane, size, mode="bilinear", align_corners=False)
     return wide[0].permute(1, 2, 0)
 
 

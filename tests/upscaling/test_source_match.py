@@ -23,6 +23,8 @@ from tests.conftest import SAMPLE
 CODE = 1 / 255
 CELL = 16
 """Source pixels a side of the areas whose means are held."""
+THICKER = 0.06
+"""Share of a picture whose dark strokes are a pixel wider."""
 few = settings(derandomize=True, deadline=None, max_examples=25)
 
 
@@ -67,7 +69,7 @@ def harmed(code: np.ndarray, scale: float = 4.0) -> Tensor:
     """(H, W, 3) code values of a network's result."""
     size = (round(code.shape[1] * scale), round(code.shape[0] * scale))
     large = cv2.resize(code, size, interpolation=cv2.INTER_CUBIC)
-    large = cv2.erode(large, np.ones((3, 3), np.uint8)) * 0.6 + large * 0.4
+    large = (1.0 - THICKER) * large + THICKER * cv2.erode(large, np.ones((3, 3), np.uint8))
     large = large + 0.15 * large * (1.0 - large) * (large - 0.3) + (-0.03, 0.01, 0.04)
     return torch.from_numpy(np.clip(large, 0.0, 1.0).astype(np.float32))
 
@@ -92,15 +94,16 @@ def test_the_mean_of_every_cell_follows_the_source(picture: Callable[[], np.ndar
     code = picture()
     result = harmed(code, scale)
     after = matched(result, code)
+    limit = 0.5 if scale.is_integer() else 1.0  # of hard edges, where pixels belong to two of the source
     assert worst_mean(result, code) > 3 * CODE
-    assert worst_mean(after, code) < 0.5 * CODE
+    assert worst_mean(after, code) < limit * CODE
     assert float((after.mean((0, 1)) - torch.from_numpy(code).mean((0, 1))).abs().max()) < 0.5 * CODE
 
 
 def test_nothing_happens_to_a_result_that_agrees() -> None:
-    code = photo()
-    result = torch.from_numpy(np.kron(code, np.ones((4, 4, 1), np.float32)))
-    torch.testing.assert_close(matched(result, code), result, rtol=0, atol=0.05 * CODE)
+    result = torch.from_numpy(cv2.resize(photo(), (640, 384), interpolation=cv2.INTER_CUBIC)).clamp(0.0, 1.0)
+    change = matched(result, area_means(result, (96, 160)).numpy()) - result
+    assert float(change.abs().max()) < 0.05 * CODE
 
 
 @few
@@ -124,8 +127,9 @@ def test_beside_an_edge_there_is_no_rim() -> None:
     code = step()
     after = matched(harmed(code), code)
     # Away from the edge by more than two source pixels both sides are what they are in the source.
-    torch.testing.assert_close(after[:, : 4 * 44], torch.zeros_like(after[:, : 4 * 44]), rtol=0, atol=CODE)
-    torch.testing.assert_close(after[:, 4 * 52 :], torch.ones_like(after[:, 4 * 52 :]), rtol=0, atol=CODE)
+    dark, bright = after[:, : 4 * 45], after[:, 4 * 51 :]
+    torch.testing.assert_close(dark, torch.zeros_like(dark), rtol=0, atol=CODE)
+    torch.testing.assert_close(bright, torch.ones_like(bright), rtol=0, atol=CODE)
 
 
 def test_gaps_do_not_outshine_the_sky() -> None:
@@ -134,6 +138,17 @@ def test_gaps_do_not_outshine_the_sky() -> None:
     after = matched(result, code)
     highest = np.maximum(result.numpy(), code.max((0, 1)) + 8 * CODE)
     assert float((after.numpy() - highest).max()) < CODE
+
+
+def test_smooth_lines_keep_their_smoothness() -> None:
+    """A slanted line that the source has in steps, and the network without."""
+    fine = np.full((256, 256, 3), 255, np.uint8)
+    cv2.line(fine, (60, 0), (130, 255), (0, 0, 0), 4, cv2.LINE_AA)
+    code = (cv2.resize(fine, (64, 64), interpolation=cv2.INTER_AREA) > 127).astype(np.float32)
+    result = torch.from_numpy(fine.astype(np.float32) / 255)
+    steps = torch.from_numpy(np.kron(code, np.ones((4, 4, 1), np.float32)))
+    after = matched(result, code)
+    assert float((after - result).abs().mean()) < 0.5 * float((after - steps).abs().mean())
 
 
 def test_noise_that_the_network_lost_stays_away() -> None:

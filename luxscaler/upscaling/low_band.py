@@ -26,16 +26,15 @@ CELL_SOURCE_PIXELS = 16.0
 """Least side of a cell in the tile's own source pixels: finer is detail, which is the network's."""
 MAX_CELLS = 256
 """Most cells along a side."""
-SAMPLES_PER_CELL = 8
-"""Side of the small picture, in pixels per cell, on which the gains are fitted."""
 FLOOR = 1e-3
 """Linear light added before the ratio, so that blacks ask for no gain."""
 ROUNDS = 4
 """Rounds of fitting: the gains overlap, so that one division does not suffice."""
 MAX_GAIN = 4.0
 """A tile two stops away from its reference is not drift but another picture."""
-NO_DRIFT = 1e-4
-"""Gains this near to 1 change nothing."""
+NO_DRIFT = 0.015
+"""Median of the cells' differences, in stops, up to which a tile agrees: reductions of a picture differ by as
+much, and in single cells of dark edges by far more."""
 ROWS = 256
 """Rows done at once, so that temporaries stay small beside the picture."""
 
@@ -66,16 +65,17 @@ def match_low_band(
     if float(reference.min()) < 0.0:  # colours outside Rec.709: clipped on both sides or on neither
         reference = reference.clamp(min=0.0)
     wanted = _cell_means(reference, rows, columns, box).add_(FLOOR)
-    small = _reduced(source, rows.samples, columns.samples, ceiling)
-    gains = _fit(small, wanted, rows, columns)
+    offset = source.clamp(0.0, ceiling).add_(FLOOR)
+    drift = (wanted / _cell_means(offset, rows, columns, WHOLE)).log2_()
+    if float(drift.abs_().flatten(0, 1).median(0).values.max()) < NO_DRIFT:
+        return rgb
+    gains = _fit(offset, wanted, rows, columns)
     typical = float(gains.log2().median())
     if not is_own and abs(typical) > math.log2(MAX_GAIN) - 1e-3:
         raise InputError(
             f"tile_input and global_reference differ {2.0 ** abs(typical):.1f} times or more in brightness "
             f"at tile_box {box}; at most {MAX_GAIN:g} times is taken for drift"
         )
-    if float((gains - 1.0).abs().max()) < NO_DRIFT:
-        return rgb
     return _apply(rgb, gains, rows, columns).clamp_(max=max(ceiling, float(rgb.max())))
 
 
@@ -88,11 +88,6 @@ class Grid:
     """Where the first cell begins, in lengths of the tile: 0, or before it, or half a cell behind it."""
     reach: float = 1.0
     """Length of all cells together, in lengths of the tile."""
-
-    @property
-    def samples(self) -> int:
-        """How many pixels the small picture of the tile has along this axis."""
-        return max(self.cells, round(self.cells * SAMPLES_PER_CELL / self.reach))
 
 
 def _grid(source_pixels: int, start: float, size: float, master_cells: float) -> Grid:
@@ -117,18 +112,6 @@ def _cell_means(picture: Tensor, rows: Grid, columns: Grid, box: TileBox) -> Ten
     down = averaging(height, rows, box.y * height, (box.y + box.height) * height).to(picture.device)
     across = averaging(width, columns, box.x * width, (box.x + box.width) * width).to(picture.device)
     return torch.einsum("rh,hwc,kw->rkc", down, picture, across)
-
-
-def _reduced(picture: Tensor, rows: int, columns: int, ceiling: float) -> Tensor:
-    """Averages of the picture, clipped to [0, ceiling], over rows × columns areas, in bands of its rows."""
-    height, width = picture.shape[:2]
-    down = averaging(height, Grid(rows), 0.0, float(height)).to(picture.device)
-    across = averaging(width, Grid(columns), 0.0, float(width)).to(picture.device)
-    result = picture.new_zeros((rows, columns, 3))
-    for start in range(0, height, ROWS):
-        band = picture[start : start + ROWS].clamp(0.0, ceiling)
-        result += torch.einsum("rh,hwc,kw->rkc", down[:, start : start + ROWS], band, across)
-    return result
 
 
 def averaging(length: int, grid: Grid, start: float, stop: float) -> Tensor:
@@ -163,12 +146,11 @@ def spreading(length: int, grid: Grid) -> Tensor:
     return weights.float()
 
 
-def _fit(small: Tensor, wanted: Tensor, rows: Grid, columns: Grid) -> Tensor:
-    """The gains (rows, columns, 3) that bring the cell averages of `small` (linear light) to `wanted`."""
-    offset = small + FLOOR
+def _fit(offset: Tensor, wanted: Tensor, rows: Grid, columns: Grid) -> Tensor:
+    """The gains (rows, columns, 3) that bring the cell averages of `offset` (light + FLOOR) to `wanted`."""
     gains = torch.ones_like(wanted)
     for _ in range(ROUNDS):
-        field = _field(gains, small.shape[0], small.shape[1], rows, columns)
+        field = _field(gains, offset.shape[0], offset.shape[1], rows, columns)
         found = _cell_means(offset * field, rows, columns, WHOLE)
         gains.mul_(wanted / found).clamp_(1.0 / MAX_GAIN, MAX_GAIN)
     return gains

@@ -18,6 +18,9 @@ from luxscaler.color import encode_srgb
 from luxscaler.errors import InputError
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.io.read import read_picture
+from luxscaler.picture import Picture
+from luxscaler.tiling.overview import part_of, reference_of
+from luxscaler.tiling.plan import plan
 from luxscaler.upscaling.low_band import Grid, averaging, match_low_band, spreading
 from tests.conftest import SAMPLE
 from tests.support.slow import slow
@@ -259,3 +262,16 @@ def test_match_leaves_its_inputs_as_they_were() -> None:
     matched(tile, box)
     assert torch.equal(tile, before)
     assert torch.equal(reduced(0.5), reference)
+
+
+@pytest.mark.parametrize(("width", "height"), [(2304, 300), (3000, 350), (2150, 301)])
+def test_a_tile_of_an_undisturbed_master_is_left_alone(width: int, height: int) -> None:
+    """However its size divides: what two reductions differ by is no drift."""
+    times = (height // master().shape[0] + 1, width // master().shape[1] + 1, 1)
+    picture = Picture(np.tile(master(), times)[:height, :width].copy())
+    reference = torch.from_numpy(reference_of(picture).rgb)
+    cuts = plan(width, height, scale=1, tile=256)
+    for number in range(0, len(cuts), 5):
+        cut = cuts.cut(number)
+        tile = torch.from_numpy(part_of(picture, cut).rgb)
+        assert match_low_band(tile, tile, reference, cut.box) is tile

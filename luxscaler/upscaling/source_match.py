@@ -6,11 +6,13 @@ mean of the result's code values in that pixel. It is given back at the source's
 where the source has its edges: no large cell is brightened as a whole for the sake of a dark tree in it.
 
 Two things are not given back pixel by pixel. Differences as small as noise and compression are what a network
-is there to lose: only their mean over a few source pixels comes back. And no pixel is moved out of the range
-that the source has around it: where the range leaves no room, each result pixel goes the same share of its
-way to the limit, so that the paper around letters stays white and gaps between leaves no brighter than the
-sky. Code values rather than light, because SDR pictures are reduced in code values and because equal steps
-are equally visible in them. Float and HDR sources keep the light itself (back_projection.py).
+is there to lose: only their mean over a few source pixels comes back. And pixels are kept in the range that
+the source has around them: where it leaves no room, each result pixel goes the same share of its way to the
+limit, so that the paper around letters stays white and gaps between leaves are hardly brighter than the sky.
+What is then missing from the means, little by now, is shared out up to black and white.
+
+Code values rather than light, because SDR pictures are reduced in code values and because equal steps are
+equally visible in them. Float and HDR sources keep the light itself (back_projection.py).
 """
 
 import math

@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 from luxscaler.backends.base import MasterContext, Tile  # noqa: E402
 from luxscaler.backends.local import LocalBackend, LocalSession  # noqa: E402
 from luxscaler.io.read import read_picture  # noqa: E402
+from luxscaler.masters.options import RunOptions  # noqa: E402
 from luxscaler.masters.upscale import upscale_picture  # noqa: E402
 from luxscaler.options import UpscalerOptions  # noqa: E402
 from luxscaler.pipeline.request import UpscaleRequest  # noqa: E402
@@ -84,7 +85,7 @@ def main() -> None:
     models = Models(UpscalerOptions())
     with tempfile.TemporaryDirectory() as folder:
         run = Runs(options, models, Path(folder))
-        whole = run.picture(run.make("whole", LocalBackend(models), tile=8192))
+        whole = run.make("whole", LocalBackend(models), tile=8192)
         print("tiles | reference | step | own | ratio | PSNR near seams")
         for name, disturb in (("as they are", lambda tile: tile), ("disturbed", disturbed)):
             for reference in (True, False):
@@ -99,28 +100,23 @@ class Runs:
         self._models = models
         self._folder = folder
 
-    def make(self, name: str, backend: LocalBackend, tile: int) -> UpscaleRequest:
-        """Write a master; its request, with the seam figure in `self.seams`."""
+    def make(self, name: str, backend: LocalBackend, tile: int) -> torch.Tensor:
+        """A master in code values; the seam figure is in `self.seams`."""
         request = UpscaleRequest(
             self._options.picture,
-            self._folder / f"{name}.exr",
-            "exr",
+            output_format="exr",
             tile=tile,
             overlap=self._options.overlap,
             model=self._options.model,
-            report=self._folder / "page.html",
         )
-        self.seams = upscale_picture(request, backend).seams
-        return request
-
-    def picture(self, request: UpscaleRequest) -> torch.Tensor:
-        """The result in code values."""
-        return code_values.encode(torch.from_numpy(read_picture(request.target).rgb))
+        target = self._folder / f"{name}.exr"
+        page = RunOptions(report=self._folder / "page.html")
+        self.seams = upscale_picture(request, target, backend, page).seams
+        return code_values.encode(torch.from_numpy(read_picture(target).rgb))
 
     def report(self, name: str, backend: LocalBackend, reference: bool, whole: torch.Tensor) -> None:
         """A row of the table."""
-        request = self.make("tiles", backend, self._options.tile)
-        errors = (self.picture(request) - whole).square()
+        errors = (self.make("tiles", backend, self._options.tile) - whole).square()
         near = torch.zeros(errors.shape[:2], dtype=torch.bool)
         source = read_picture(self._options.picture)
         cuts = plan(

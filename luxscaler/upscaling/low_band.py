@@ -2,10 +2,11 @@
 
 The reference is trusted for averages over areas of several of its own pixels, and for nothing finer. The
 tile is divided into cells; a smooth field of gains, one per channel, makes the average of every cell that of
-the reference, so that exposure or colour drift between tiles vanishes and detail stays. Cells are those of
-the whole master, so that neighbouring tiles compare the same ones. Gains rather than offsets, because drift
-of exposure and white balance multiplies linear light. Where the tile sits is given as a TileBox;
-registration.py finds one.
+the reference, so that exposure or colour drift between tiles vanishes and detail stays. The gains are found
+on the tile as it was before the network: it has the edges that the reference has, so that only drift is left
+between them (source_match.py takes back what the network shifted). Cells are those of the whole master, so
+that neighbouring tiles compare the same ones. Gains rather than offsets, because drift of exposure and white
+balance multiplies linear light. Where the tile sits is given as a TileBox; registration.py finds one.
 """
 
 import math
@@ -25,14 +26,15 @@ CELL_SOURCE_PIXELS = 16.0
 """Least side of a cell in the tile's own source pixels: finer is detail, which is the network's."""
 MAX_CELLS = 256
 """Most cells along a side."""
-SAMPLES_PER_CELL = 8
-"""Side of the small picture, in pixels per cell, on which the gains are fitted."""
 FLOOR = 1e-3
 """Linear light added before the ratio, so that blacks ask for no gain."""
 ROUNDS = 4
 """Rounds of fitting: the gains overlap, so that one division does not suffice."""
 MAX_GAIN = 4.0
 """A tile two stops away from its reference is not drift but another picture."""
+NO_DRIFT = 0.015
+"""Median of the cells' differences, in stops, up to which a tile agrees: reductions of a picture differ by as
+much, and in single cells of dark edges by far more."""
 ROWS = 256
 """Rows done at once, so that temporaries stay small beside the picture."""
 
@@ -40,7 +42,7 @@ ROWS = 256
 @torch.inference_mode()
 def match_low_band(
     rgb: Tensor,
-    source_size: tuple[int, int],
+    source: Tensor,
     reference: Tensor,
     box: TileBox,
     *,
@@ -49,22 +51,25 @@ def match_low_band(
 ) -> Tensor:
     """Give `rgb` the low frequencies that `reference` has at `box`.
 
-    rgb: (H, W, 3) float32, linear light, the upscaled tile. source_size: (height, width) of the tile before.
-    reference: (h, w, 3) float32, linear light, the whole master at any size, on the same device.
+    rgb: (H, W, 3) float32, linear light, the upscaled tile. source: (n, m, 3), the tile before, whose colours
+    `rgb` has. reference: (h, w, 3), the whole master at any size; both as `rgb` and on its device.
     cell_pixels: least side of a cell in reference pixels. is_own: whether the reference surely shows it.
-    Returns a new (H, W, 3) float32, no brighter than the brighter of the two. Raises InputError when
-    the two differ by more than two stops on average and the reference is not the tile's own: the box or the
-    reference is of another picture.
+    Returns a new (H, W, 3) float32, no brighter than the brighter of the two, or `rgb` itself where nothing
+    drifted. Raises InputError when the two differ by more than two stops on average and the reference is not
+    the tile's own: the box or the reference is of another picture.
     """
-    rows = _grid(source_size[0], box.y, box.height, reference.shape[0] / cell_pixels)
-    columns = _grid(source_size[1], box.x, box.width, reference.shape[1] / cell_pixels)
+    rows = _grid(source.shape[0], box.y, box.height, reference.shape[0] / cell_pixels)
+    columns = _grid(source.shape[1], box.x, box.width, reference.shape[1] / cell_pixels)
     # Where an SDR reference is clipped, a brighter tile is not wrong: both are compared up to that level.
     ceiling = max(float(reference.max()), 1.0)
     if float(reference.min()) < 0.0:  # colours outside Rec.709: clipped on both sides or on neither
         reference = reference.clamp(min=0.0)
     wanted = _cell_means(reference, rows, columns, box).add_(FLOOR)
-    small = _reduced(rgb, rows.samples, columns.samples, ceiling)
-    gains = _fit(small, wanted, rows, columns)
+    offset = source.clamp(0.0, ceiling).add_(FLOOR)
+    drift = (wanted / _cell_means(offset, rows, columns, WHOLE)).log2_()
+    if float(drift.abs_().flatten(0, 1).median(0).values.max()) < NO_DRIFT:
+        return rgb
+    gains = _fit(offset, wanted, rows, columns)
     typical = float(gains.log2().median())
     if not is_own and abs(typical) > math.log2(MAX_GAIN) - 1e-3:
         raise InputError(
@@ -83,11 +88,6 @@ class Grid:
     """Where the first cell begins, in lengths of the tile: 0, or before it, or half a cell behind it."""
     reach: float = 1.0
     """Length of all cells together, in lengths of the tile."""
-
-    @property
-    def samples(self) -> int:
-        """How many pixels the small picture of the tile has along this axis."""
-        return max(self.cells, round(self.cells * SAMPLES_PER_CELL / self.reach))
 
 
 def _grid(source_pixels: int, start: float, size: float, master_cells: float) -> Grid:
@@ -112,18 +112,6 @@ def _cell_means(picture: Tensor, rows: Grid, columns: Grid, box: TileBox) -> Ten
     down = averaging(height, rows, box.y * height, (box.y + box.height) * height).to(picture.device)
     across = averaging(width, columns, box.x * width, (box.x + box.width) * width).to(picture.device)
     return torch.einsum("rh,hwc,kw->rkc", down, picture, across)
-
-
-def _reduced(picture: Tensor, rows: int, columns: int, ceiling: float) -> Tensor:
-    """Averages of the picture, clipped to [0, ceiling], over rows × columns areas, in bands of its rows."""
-    height, width = picture.shape[:2]
-    down = averaging(height, Grid(rows), 0.0, float(height)).to(picture.device)
-    across = averaging(width, Grid(columns), 0.0, float(width)).to(picture.device)
-    result = picture.new_zeros((rows, columns, 3))
-    for start in range(0, height, ROWS):
-        band = picture[start : start + ROWS].clamp(0.0, ceiling)
-        result += torch.einsum("rh,hwc,kw->rkc", down[:, start : start + ROWS], band, across)
-    return result
 
 
 def averaging(length: int, grid: Grid, start: float, stop: float) -> Tensor:
@@ -158,12 +146,11 @@ def spreading(length: int, grid: Grid) -> Tensor:
     return weights.float()
 
 
-def _fit(small: Tensor, wanted: Tensor, rows: Grid, columns: Grid) -> Tensor:
-    """The gains (rows, columns, 3) that bring the cell averages of `small` (linear light) to `wanted`."""
-    offset = small + FLOOR
+def _fit(offset: Tensor, wanted: Tensor, rows: Grid, columns: Grid) -> Tensor:
+    """The gains (rows, columns, 3) that bring the cell averages of `offset` (light + FLOOR) to `wanted`."""
     gains = torch.ones_like(wanted)
     for _ in range(ROUNDS):
-        field = _field(gains, small.shape[0], small.shape[1], rows, columns)
+        field = _field(gains, offset.shape[0], offset.shape[1], rows, columns)
         found = _cell_means(offset * field, rows, columns, WHOLE)
         gains.mul_(wanted / found).clamp_(1.0 / MAX_GAIN, MAX_GAIN)
     return gains

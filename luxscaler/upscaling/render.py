@@ -1,6 +1,6 @@
 """One tile's pixels: network, detail, low band. What the pipeline and the backends do alike.
 
-    Picture → upscaler → detail → reference → upscaled light
+    Picture → upscaler → detail → its own colours → those of the reference → upscaled light
 
 No dynamic range is expanded here: that is done once for the whole picture (tiling/assembly.py).
 """
@@ -17,6 +17,7 @@ from luxscaler.upscaling.alpha_fill import fill_transparent
 from luxscaler.upscaling.detail import shape_detail
 from luxscaler.upscaling.low_band import FOUND_CELL_REFERENCE_PIXELS, match_low_band
 from luxscaler.upscaling.registration import locate
+from luxscaler.upscaling.source_match import match_source
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
@@ -84,11 +85,12 @@ def render(
     clock: Stopwatch | None = None,
     progress: PixelProgress | None = None,
 ) -> Rendered:
-    """Upscale a tile and give it the low band of the reference.
+    """Upscale a tile, and give it back its own colours and the low band of the reference.
 
     tile: as `visible` gives it. is_hdr: whether the picture that it is of holds light above SDR white.
-    reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device.
-    place: where the tile sits in it. Raises InputError and UpscaleError.
+    reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device; None
+    leaves the colours as the network makes them. place: where the tile sits in it. Raises InputError and
+    UpscaleError.
     """
     clock = clock or Stopwatch(upscaler.device)
     with clock.stage("network"):
@@ -96,28 +98,27 @@ def render(
         faithful = tile.source.is_float or is_hdr
         light = torch.from_numpy(tile.rgb).to(upscaler.device)  # once, for all that look at it there
         rgb = upscaler.upscale(light, scale, faithful=faithful, progress=progress)
-        del light
         alpha = None
         if tile.alpha is not None:
             alpha = upscaler.upscale_alpha(torch.from_numpy(tile.alpha), scale)
     with clock.stage("detail"):
         rgb = shape_detail(rgb, (tile.height, tile.width), fractality, in_place=True)
     with clock.stage("reference"):
-        if reference is not None and place.box is not None:
-            rgb, place = _follow(rgb, tile, reference, place, place.box)
+        if reference is not None and (tile.alpha is None or tile.alpha.any()):
+            if not faithful:
+                rgb = match_source(rgb, light)
+            rgb, place = _follow(rgb, light, reference, place)
     return Rendered(rgb, alpha, place.box, place.notices)
 
 
-def _follow(
-    rgb: Tensor, tile: Picture, reference: Tensor, place: Place, box: TileBox
-) -> tuple[Tensor, Place]:
+def _follow(rgb: Tensor, source: Tensor, reference: Tensor, place: Place) -> tuple[Tensor, Place]:
     """The low band of the reference, and the tile's place in it, if that was not wrong after all."""
-    size = (tile.height, tile.width)
-    if tile.alpha is not None and not tile.alpha.any():
+    if place.box is None:
         return rgb, place
     if not place.is_found:
-        return match_low_band(rgb, size, reference, box, is_own=place.is_own), place
+        return match_low_band(rgb, source, reference, place.box, is_own=place.is_own), place
     try:
-        return match_low_band(rgb, size, reference, box, cell_pixels=FOUND_CELL_REFERENCE_PIXELS), place
+        cells = FOUND_CELL_REFERENCE_PIXELS
+        return match_low_band(rgb, source, reference, place.box, cell_pixels=cells), place
     except InputError as error:  # nobody has said that the tile is there
         return rgb, Place(None, notices=(f"only the tone statistics of global_reference were used: {error}",))

@@ -4,7 +4,6 @@ An upscaled tile is played by a cubic enlargement of the sample picture; the low
 OpenCV's Gaussian blur, which the module does not use.
 """
 
-import math
 from functools import cache
 
 import cv2
@@ -19,6 +18,9 @@ from luxscaler.color import encode_srgb
 from luxscaler.errors import InputError
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.io.read import read_picture
+from luxscaler.picture import Picture
+from luxscaler.tiling.overview import part_of, reference_of
+from luxscaler.tiling.plan import plan
 from luxscaler.upscaling.low_band import Grid, averaging, match_low_band, spreading
 from tests.conftest import SAMPLE
 from tests.support.slow import slow
@@ -58,7 +60,13 @@ def cut(left: int, top: int, width: int, height: int) -> tuple[Tensor, TileBox]:
 
 
 def matched(tile: Tensor, box: TileBox, share: float = 0.5) -> Tensor:
-    return match_low_band(tile, (tile.shape[0] // SCALE, tile.shape[1] // SCALE), reduced(share), box)
+    return match_low_band(tile, before(tile), reduced(share), box)
+
+
+def before(tile: Tensor) -> Tensor:
+    """The tile before it was upscaled."""
+    size = (max(1, tile.shape[1] // SCALE), max(1, tile.shape[0] // SCALE))
+    return torch.from_numpy(cv2.resize(tile.numpy(), size, interpolation=cv2.INTER_AREA))
 
 
 def low_band(rgb: Tensor) -> np.ndarray:
@@ -190,13 +198,13 @@ def test_neighbours_that_drifted_apart_join() -> None:
 def test_another_pictures_reference_is_an_error_that_names_the_limit(factor: float) -> None:
     tile, box = cut(*TILES[0])
     with pytest.raises(InputError, match=r"differ .* times or more in brightness .* at most 4 times"):
-        match_low_band(tile, (120, 160), reduced(0.5) * factor, box)
+        match_low_band(tile, before(tile), reduced(0.5) * factor, box)
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
 def test_less_than_two_stops_are_drift(factor: float) -> None:
     tile, box = cut(*TILES[0])
-    result = match_low_band(tile, (120, 160), reduced(0.5) * factor, box)
+    result = match_low_band(tile, before(tile), reduced(0.5) * factor, box)
     assert float(result.mean() / tile.mean()) == pytest.approx(factor, rel=0.03)
 
 
@@ -207,7 +215,7 @@ def test_less_than_two_stops_are_drift(factor: float) -> None:
 def test_a_reference_of_a_few_pixels_gives_its_average(size: tuple[int, int]) -> None:
     tile = torch.rand(96, 128, 3, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.3
     color = torch.tensor([0.55, 0.6, 0.52])
-    result = match_low_band(tile, (24, 32), color.expand(*size, 3).contiguous(), WHOLE)
+    result = match_low_band(tile, before(tile), color.expand(*size, 3).contiguous(), WHOLE)
     torch.testing.assert_close(result.mean((0, 1)), color, rtol=0.01, atol=0)
 
 
@@ -215,14 +223,13 @@ def test_a_reference_of_a_few_pixels_gives_its_average(size: tuple[int, int]) ->
 def test_tiny_tiles(height: int, width: int) -> None:
     tile = torch.full((height, width, 3), 0.3)
     reference = torch.full((50, 60, 3), 0.33)
-    source = (math.ceil(height / SCALE), math.ceil(width / SCALE))
-    result = match_low_band(tile, source, reference, TileBox(0.5, 0.5, 0.01, 0.01))
+    result = match_low_band(tile, before(tile), reference, TileBox(0.5, 0.5, 0.01, 0.01))
     torch.testing.assert_close(result, torch.full_like(tile, 0.33), rtol=0, atol=1e-3)
 
 
 def test_black_stays_black() -> None:
     black = torch.zeros(64, 64, 3)
-    result = match_low_band(black, (16, 16), torch.zeros(32, 32, 3), WHOLE)
+    result = match_low_band(black, before(black), torch.zeros(32, 32, 3), WHOLE)
     torch.testing.assert_close(result, black, rtol=0, atol=1e-6)
 
 
@@ -234,7 +241,7 @@ def test_highlights_of_an_hdr_tile_survive_an_sdr_reference() -> None:
     clipped = torch.from_numpy(master()).clamp(0.0, 1.0)
     left, top = TILES[1][:2]
     clipped[top + 50 : top + 65, left + 50 : left + 65] = 1.0
-    result = match_low_band(lamp, (128, 128), clipped, box)
+    result = match_low_band(lamp, before(lamp), clipped, box)
     patch = result[205:255, 205:255]
     torch.testing.assert_close(patch, torch.full_like(patch, 12.0), rtol=0.05, atol=0)
     away = torch.ones(512, 512, dtype=torch.bool)
@@ -255,3 +262,16 @@ def test_match_leaves_its_inputs_as_they_were() -> None:
     matched(tile, box)
     assert torch.equal(tile, before)
     assert torch.equal(reduced(0.5), reference)
+
+
+@pytest.mark.parametrize(("width", "height"), [(2304, 300), (3000, 350), (2150, 301)])
+def test_a_tile_of_an_undisturbed_master_is_left_alone(width: int, height: int) -> None:
+    """However its size divides: what two reductions differ by is no drift."""
+    times = (height // master().shape[0] + 1, width // master().shape[1] + 1, 1)
+    picture = Picture(np.tile(master(), times)[:height, :width].copy())
+    reference = torch.from_numpy(reference_of(picture).rgb)
+    cuts = plan(width, height, scale=1, tile=256)
+    for number in range(0, len(cuts), 5):
+        cut = cuts.cut(number)
+        tile = torch.from_numpy(part_of(picture, cut).rgb)
+        assert match_low_band(tile, tile, reference, cut.box) is tile

@@ -170,7 +170,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=_cores(), help="processes; default: one a core")
     parser.add_argument("--leave-one-out", action="store_true", help="fit again without the picture judged")
     parser.add_argument(
-        "--train-with", nargs="+", metavar="[GROUP=]PATH", help="pictures to fit to, besides, that are not judged"
+        "--train-with",
+        nargs="+",
+        metavar="[GROUP=]PATH",
+        help="more pictures to fit to, not judged",
     )
     parser.add_argument("--samples", type=Path, help="a file that keeps the fits' samples between runs")
     parser.add_argument("--folds", type=int, help="fit this many times, each without a part of the pictures")

@@ -7,7 +7,8 @@ from luxscaler.errors import InputError
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.picture import FloatArray
 
-SUFFIXES = (".jpg", ".jpeg", ".avif", ".heic", ".jxl")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+OTHER_SUFFIXES = (".avif", ".heic", ".jxl")
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,16 @@ class GainMapPair:
 
 
 def holds_gain_map(path: Path) -> bool:
-    """Whether a file is read as two renderings. Raises PictureError, OSError."""
-    return path.suffix.lower() in SUFFIXES and bool(read_header(path).gain_map)
+    """Whether a file is read as two renderings: every JPEG is, for no other JPEG holds HDR.
+
+    Raises PictureError, OSError.
+    """
+    suffix = path.suffix.lower()
+    return suffix in JPEG_SUFFIXES or (suffix in OTHER_SUFFIXES and bool(read_header(path).gain_map))
 
 
 def read_renderings(path: Path) -> GainMapPair:
     """Read both, upright. Raises InputError for a file without a gain map, PictureError, OSError."""
-    if not holds_gain_map(path):
+    if not read_header(path).gain_map:
         raise InputError(f"{path} holds no gain map")
     return GainMapPair(read_picture(path, sdr=True).rgb, read_picture(path).rgb)

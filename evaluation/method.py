@@ -26,5 +26,3 @@ def ours(sdr: FloatArray, boost: float) -> FloatArray:
     """hdr_boost as the pipeline applies it, with the picture's own statistics."""
     tensor = torch.from_numpy(sdr)
     return expand(tensor, boost, ToneStatistics.of(tensor)).numpy()
-
-

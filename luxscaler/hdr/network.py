@@ -7,7 +7,7 @@ brightnesses the shares are interpolated (gain_map.py), so what the network give
 (Chen, Paris and Durand, SIGGRAPH 2007; Gharbi et al., "Deep bilateral learning for real-time image
 enhancement", SIGGRAPH 2017, predict such a grid).
 
-It has 89,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
+It has 90,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
 """
 
 import math

@@ -158,7 +158,9 @@ def test_hdr_boost_does_not_change_an_sdr_picture(
 def test_the_base_of_a_jpeg_is_the_picture_before_the_expansion(
     faithful: Callable[[str], Upscaler], tmp_path: Path
 ) -> None:
-    tile = pillow(np.linspace(0, 255, 16 * 24 * 3).astype(np.uint8).reshape(16, 24, 3), "PNG")
+    room = np.full((48, 64, 3), 40, np.uint8)
+    room[20:26, 30:36] = 255  # a lamp
+    tile = pillow(room, "PNG")
     for boost in (1.0, 8.0):
         request = UpscaleRequest(tile, output_format="jpg", hdr_boost=boost)
         process(request, faithful, tmp_path / f"{boost}.jpg")
@@ -166,7 +168,7 @@ def test_the_base_of_a_jpeg_is_the_picture_before_the_expansion(
     hdr = [
         imagecodecs.ultrahdr_decode((tmp_path / f"{boost}.jpg").read_bytes())[..., :3] for boost in (1.0, 8.0)
     ]
-    assert hdr[1].max() > 2 * hdr[0].max()
+    assert hdr[1].max() > 1.5 * hdr[0].max()
 
 
 def test_only_an_expanded_master_says_that_its_range_is_estimated(

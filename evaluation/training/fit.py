@@ -125,7 +125,7 @@ def fit(
 
 def loss_of(network: GainNetwork, batch: Batch, visible: Visible | None, how: FitOptions) -> Tensor:
     """The loss, a number; without what ColorVideoVDP sees where `visible` is None."""
-    shares = network(batch.cells, batch.statistics, batch.log_boost)
+    shares: Tensor = network(batch.cells, batch.statistics, batch.log_boost)
     expanded = expanded_by(network, shares, batch)
     own, wanted = seen(_luminance(expanded)), seen(_luminance(batch.hdr))
     square = ((own - wanted) ** 2).mean((1, 2)) + 0.3
@@ -137,7 +137,8 @@ def loss_of(network: GainNetwork, batch: Batch, visible: Visible | None, how: Fi
         reference = visible.reference(batch.hdr[part] * REFERENCE_WHITE_CD_M2)
         loss = loss + how.jod * visible.loss(expanded[part] * REFERENCE_WHITE_CD_M2, reference).mean()
     loss = loss + how.tear * torn(seen(batch.sdr), own, how.steepest)
-    return loss + how.uneven * (shares.diff(dim=-1).abs().mean() + shares.diff(dim=-2).abs().mean())
+    steps = [shares.diff(dim=dim).abs().mean() for dim in (-1, -2)]
+    return loss + how.uneven * (steps[0] + steps[1])
 
 
 def expanded_by(network: GainNetwork, shares: Tensor, batch: Batch) -> Tensor:

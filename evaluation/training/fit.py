@@ -28,7 +28,7 @@ from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 KIND_WEIGHT = {
     "exact": 0.10, "standard": 0.15, "curve": 0.10, "phone": 0.20, "fusion": 0.20,
-    "edited": 0.05, "dim": 0.06, "pair": 0.11, "exact pair": 0.03,
+    "edited": 0.06, "dim": 0.05, "pair": 0.11, "exact pair": 0.03,
 }  # fmt: skip
 """How much each kind of shot counts, whatever its number."""
 GROUP_WEIGHT = {PANORAMAS: 0.8, PHOTOGRAPHS: 2.5, PAIRS: 2.0}
@@ -39,7 +39,7 @@ GROUP_WEIGHT = {PANORAMAS: 0.8, PHOTOGRAPHS: 2.5, PAIRS: 2.0}
 class FitOptions:
     """How a fit goes."""
 
-    steps: int = 1200
+    steps: int = 1500
     batch: int = 12
     seen: int = 4
     """Samples of a batch that ColorVideoVDP looks at: it costs more than all the rest."""
@@ -50,7 +50,7 @@ class FitOptions:
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
     jod: float = 6.0
-    tear: float = 105.0
+    tear: float = 80.0
     uneven: float = 0.5
     steepest: float = 1.5
     """How many times a difference of neighbours may grow; tearing.STEEPEST is what counts as torn."""

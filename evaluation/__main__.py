@@ -1,6 +1,6 @@
 """The command: HDR pictures and pairs → tables on stdout, results.json and contact sheets.
 
-    ./scripts/evaluate-hdr [GROUP=]PATH... [--leave-one-out]
+    ./scripts/evaluate-hdr [GROUP=]PATH... [--leave-one-out [--train-with [GROUP=]PATH...]]
 
 A PATH is a picture or a folder. `NAME.sdr.*` beside `NAME.hdr.*` and JPEGs with a gain map are pairs; the
 other pictures of a folder are panoramas where most of them are 2:1, else photographs, unless GROUP= says.
@@ -20,7 +20,7 @@ from evaluation.baselines import BASELINES, UNTOUCHED
 from evaluation.contact_sheet import Row, sheet, webp
 from evaluation.expansion import Expansion
 from evaluation.leave_one_out import fitted_without
-from evaluation.method import FIT, OURS, Fit, ours
+from evaluation.method import OURS, Fit, ours
 from evaluation.metrics import DISPLAY
 from evaluation.pictures import Source, cases, find
 from evaluation.renderings import CAP_CD_M2
@@ -48,10 +48,11 @@ class Judged:
 
 def run(options: argparse.Namespace, fit: Fit | None) -> str:
     """Evaluate, write everything that is asked for, and return the tables. Raises LuxScalerError, OSError."""
-    _check(options, fit)
+    _check(options)
     sources = find(options.paths)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
+    fit = fit or _fit(options, sources)
     judged: list[Judged] = []
 
     def tasks() -> Iterator[Task]:
@@ -106,8 +107,8 @@ def contact_sheets(
             yield f"hdr-{group}-{_file_name(rendering)}", sheet(title, columns, found)
 
 
-def main(arguments: Sequence[str] | None = None, fit: Fit | None = FIT) -> int:
-    """Run the command; returns its exit code. fit: what --leave-one-out calls."""
+def main(arguments: Sequence[str] | None = None, fit: Fit | None = None) -> int:
+    """Run the command; returns its exit code. fit: what --leave-one-out calls instead of the training."""
     try:
         print(run(_parser().parse_args(arguments), fit))
     except (LuxScalerError, OSError) as error:
@@ -116,20 +117,28 @@ def main(arguments: Sequence[str] | None = None, fit: Fit | None = FIT) -> int:
     return 0
 
 
+def _fit(options: argparse.Namespace, sources: Sequence[Source]) -> Fit | None:
+    """The training, with samples of all pictures; None where nothing is fitted."""
+    if not options.leave_one_out:
+        return None
+    from evaluation.training.leave_out import LeaveOut, all_samples  # noqa: PLC0415 (needs cvvdp)
+
+    more = find(options.train_with) if options.train_with else []
+    return LeaveOut(all_samples([*sources, *more], options.jobs, options.samples))
+
+
 def _judged(sources: Sequence[Source], options: argparse.Namespace, fit: Fit | None) -> Iterator[Judged]:
-    if not options.leave_one_out or fit is None:
+    if fit is None or not options.leave_one_out:
         yield from (Judged(source, ours) for source in sources)
         return
     for fold, expansion in fitted_without(sources, options.folds, fit):
         yield from (Judged(source, expansion) for source in fold)
 
 
-def _check(options: argparse.Namespace, fit: Fit | None) -> None:
+def _check(options: argparse.Namespace) -> None:
     check_boost(options.boost)
-    if options.leave_one_out and fit is None:
-        raise InputError(
-            "--leave-one-out: the method has no fit that can leave pictures out (evaluation/method.py)"
-        )
+    if (options.train_with or options.samples) and not options.leave_one_out:
+        raise InputError("--train-with and --samples are for the fits of --leave-one-out, which is not given")
     if options.folds is not None and not options.leave_one_out:
         raise InputError("--folds divides the pictures of --leave-one-out, which is not given")
     if options.document and not options.leave_one_out:
@@ -160,6 +169,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-cvvdp", action="store_true", help="no JOD: minutes instead of hours")
     parser.add_argument("--jobs", type=int, default=_cores(), help="processes; default: one a core")
     parser.add_argument("--leave-one-out", action="store_true", help="fit again without the picture judged")
+    parser.add_argument(
+        "--train-with",
+        nargs="+",
+        metavar="[GROUP=]PATH",
+        help="more pictures to fit to, not judged",
+    )
+    parser.add_argument("--samples", type=Path, help="a file that keeps the fits' samples between runs")
     parser.add_argument("--folds", type=int, help="fit this many times, each without a part of the pictures")
     parser.add_argument(
         "--document", type=Path, help="a Markdown file whose results to replace; three sheets go beside it"

@@ -1,22 +1,14 @@
-"""Both renderings of a JPEG with a gain map (Ultra HDR, ISO 21496-1)."""
+"""Both renderings of a file with a gain map, as the package reads them."""
 
-import io
-import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagecodecs
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-
-from luxscaler.color import apply_matrix
 from luxscaler.errors import InputError
-from luxscaler.io.icc import matrix_model
-from luxscaler.picture import FloatArray, Picture
+from luxscaler.io.read import read_header, read_picture
+from luxscaler.picture import FloatArray
 
-SUFFIXES = (".jpg", ".jpeg")
-_CAPACITY = re.compile(rb"hdrgm:HDRCapacityMax[^0-9.+-]{1,8}([0-9.]+)")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+OTHER_SUFFIXES = (".avif", ".heic", ".jxl")
 
 
 @dataclass(frozen=True)
@@ -25,31 +17,19 @@ class GainMapPair:
 
     sdr: FloatArray
     hdr: FloatArray
-    headroom: float | None
-    """How far the HDR rendering is meant to rise above SDR white, as the file says; None: it does not say."""
 
 
 def holds_gain_map(path: Path) -> bool:
-    """Whether a file is read as two renderings: every JPEG is, for no other JPEG holds HDR."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether a file is read as two renderings: every JPEG is, for no other JPEG holds HDR.
+
+    Raises PictureError, OSError.
+    """
+    suffix = path.suffix.lower()
+    return suffix in JPEG_SUFFIXES or (suffix in OTHER_SUFFIXES and bool(read_header(path).gain_map))
 
 
 def read_renderings(path: Path) -> GainMapPair:
-    """Read both, as stored (not turned). Raises InputError for a file without a gain map, OSError."""
-    data = path.read_bytes()
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            profile = image.info.get("icc_profile")
-            sdr = Picture.from_pil(image).rgb
-        hdr = imagecodecs.ultrahdr_decode(data)[..., :3].astype(np.float32)
-    except (imagecodecs.UltrahdrError, UnidentifiedImageError) as error:
-        raise InputError(f"{path} is no JPEG with a gain map: {' '.join(str(error).split())}") from None
-    model = None if profile is None else matrix_model(profile, 8)
-    if model is not None:
-        hdr = apply_matrix(hdr, model.matrix)
-    return GainMapPair(sdr, hdr, _headroom(data))
-
-
-def _headroom(data: bytes) -> float | None:
-    found = _CAPACITY.search(data)
-    return None if found is None else float(math.exp2(float(found[1])))
+    """Read both, upright. Raises InputError for a file without a gain map, PictureError, OSError."""
+    if not read_header(path).gain_map:
+        raise InputError(f"{path} holds no gain map")
+    return GainMapPair(read_picture(path, sdr=True).rgb, read_picture(path).rgb)

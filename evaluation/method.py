@@ -26,7 +26,3 @@ def ours(sdr: FloatArray, boost: float) -> FloatArray:
     """hdr_boost as the pipeline applies it, with the picture's own statistics."""
     tensor = torch.from_numpy(sdr)
     return expand(tensor, boost, ToneStatistics.of(tensor)).numpy()
-
-
-FIT: Fit | None = None
-"""What `--leave-one-out` calls; None: the method has no fit that can leave pictures out."""

@@ -77,13 +77,13 @@ class ColorVideoVdp:
 
     @cached_property
     def _metric(self) -> Any:
-        _make_torchvision_importable()
+        make_torchvision_importable()
         from pycvvdp import cvvdp  # noqa: PLC0415 (heavy, and an extra)
 
         return cvvdp(display_name=DISPLAY)
 
 
-def _make_torchvision_importable() -> None:
+def make_torchvision_importable() -> None:
     """Let torchvision be imported beside a PyTorch for which its wheel has no compiled operators.
 
     ColorVideoVDP takes a Gaussian blur from torchvision, which describes two compiled operators on import

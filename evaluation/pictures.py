@@ -1,6 +1,6 @@
 """Which pictures are judged, in which groups, and the cases of each: SDR, and what it should become.
 
-    pairs         `NAME.sdr.*` beside `NAME.hdr.*`, or a JPEG with a gain map: what an author shipped as SDR
+    pairs         `NAME.sdr.*` beside `NAME.hdr.*`, or a file with a gain map: what an author shipped as SDR
                   and as HDR. One rendering; the boost is the HDR's own headroom, and nothing is capped.
     panoramas     HDR pictures of a folder most of whose pictures are 2:1 (within 1 %).
     photographs   All other HDR pictures.
@@ -26,7 +26,7 @@ PAIRS, PHOTOGRAPHS, PANORAMAS = "pairs", "photographs", "panoramas"
 GROUPS = (PAIRS, PHOTOGRAPHS, PANORAMAS)
 SHIPPED = "as shipped"
 """The rendering of a pair."""
-SUFFIXES = (".exr", ".hdr", ".tif", ".tiff", ".avif", ".png", ".jxl", ".jpg", ".jpeg")
+SUFFIXES = (".exr", ".hdr", ".tif", ".tiff", ".avif", ".png", ".jxl", ".jpg", ".jpeg", ".heic")
 """Results of an earlier run lie in a folder of their own and are not read."""
 HEADROOM_PERCENTILE = 99.99
 """Of max(R, G, B) of a pair's HDR rendering: its headroom. A few stray pixels do not set it."""
@@ -87,16 +87,15 @@ def shipped(source: Source) -> Case:
     """The case of a pair. Raises InputError where its halves differ in size."""
     if source.sdr_path is None:
         pair = read_renderings(source.path)
-        sdr, hdr, stated = pair.sdr, pair.hdr, pair.headroom
+        sdr, hdr = pair.sdr, pair.hdr
     else:
-        sdr, hdr, stated = read_picture(source.sdr_path).rgb, read_picture(source.path).rgb, None
+        sdr, hdr = read_picture(source.sdr_path).rgb, read_picture(source.path).rgb
     if sdr.shape != hdr.shape:
         sizes = " and ".join(f"{rgb.shape[1]} × {rgb.shape[0]}" for rgb in (sdr, hdr))
         raise InputError(
             f"{source.name}: the SDR and the HDR rendering are {sizes}; they must be of one size"
         )
-    boost = headroom(hdr) if stated is None else min(max(stated, MIN_BOOST), MAX_BOOST)
-    return Case(SHIPPED, np.clip(sdr, 0, 1), np.maximum(hdr, 0), boost)
+    return Case(SHIPPED, np.clip(sdr, 0, 1), np.maximum(hdr, 0), headroom(hdr))
 
 
 def headroom(hdr: FloatArray) -> float:

@@ -108,4 +108,4 @@ def test_a_gamut_without_area_is_refused() -> None:
     with pytest.raises(InputError, match="no gamut"):
         color.rgb_to_rgb(Primaries((0.3, 0.3), (0.3, 0.3), (0.3, 0.3)))
     with pytest.raises(InputError, match="y that is not 0"):
-        color.rgb_to_rgb(Primaries((0.3, 0.0), (0.3, 0.6), (0.15, 0.06)))
+        color.rgb_to_rgb(Primaries((0.64, 0.33), (0.3, 0.6), (0.15, 0.06), (0.3, 0.0)))

@@ -1,9 +1,9 @@
-"""Estimates light between the steps of 8 bits, so that a steep curve does not turn steps into bands.
+"""Estimates codes between the steps of 8 bits, so that a gain does not turn steps into bands.
 
-An expansion multiplies a step of one code by its own slope: 0.9 % of light near white become 8 %. What
-decides the gain is therefore not a pixel's own value but one that its neighbourhood makes likely, at most
-about half a code away: in a smooth ramp the mean of the neighbours, at an edge the value itself. Only the
-gain follows it; pixels are not smoothed.
+An expansion multiplies a step of one code by its own slope. What decides the gain is therefore not a
+pixel's own code but one that its neighbourhood makes likely, at most about half a step away: in a smooth
+ramp the mean of the neighbours, at an edge the code itself. Only the gain follows it; pixels are not
+smoothed.
 """
 
 import torch
@@ -12,19 +12,19 @@ from torch.nn import functional as F
 
 RADIUS = 4
 """Pixels to each side: windows are 9 × 9."""
-STEP = 0.0095
-"""One 8-bit sRGB code near white, as a share of its light."""
+STEP = 1.0 / 255
+"""One 8-bit code."""
 
 
-def dequantized(light: Tensor) -> Tensor:
-    """Likely values of (H, W) linear light, at most 0.57 STEP from the given ones; any size.
+def dequantized(codes: Tensor) -> Tensor:
+    """Likely values of (H, W) codes, 1 = white, at most 0.57 STEP from the given ones; any size.
 
-    With d the distance to the mean of the window, a value moves by d / (1 + (d / STEP)⁴): all the way where
+    With d the distance to the mean of the window, a code moves by d / (1 + (d / STEP)⁴): all the way where
     the mean is near, not at all where it is far, which is at an edge.
     """
-    distance = _mean(light).div_(light.clamp(min=1e-6)).sub_(1.0)
+    distance = _mean(codes).sub_(codes)
     weight = distance.div(STEP).square_().square_().add_(1.0)
-    return distance.div_(weight).add_(1.0).mul_(light)
+    return distance.div_(weight).add_(codes)
 
 
 def _mean(plane: Tensor) -> Tensor:

@@ -153,9 +153,11 @@ def test_a_broken_picture_fails_the_run(
     assert "three.exr" in capsys.readouterr().err
 
 
-def test_leave_one_out_needs_a_fit(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(folder), "--out", str(tmp_path / "out"), "--leave-one-out"], None) == 1
-    assert "has no fit that can leave pictures out" in capsys.readouterr().err
+def test_options_of_a_fit_need_leave_one_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(folder), "--out", str(tmp_path / "out"), "--train-with", str(folder)]) == 1
+    assert "--train-with and --samples are for the fits of --leave-one-out" in capsys.readouterr().err
 
 
 @pytest.mark.slow

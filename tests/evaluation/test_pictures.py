@@ -106,5 +106,5 @@ def test_a_jpeg_without_a_gain_map_is_refused(tmp_path: Path) -> None:
     with Image.open(tmp_path / "phone.png") as image:
         image.save(tmp_path / "phone.jpg")
     (tmp_path / "phone.png").unlink()
-    with pytest.raises(InputError, match=r"phone\.jpg is no JPEG with a gain map"):
+    with pytest.raises(InputError, match=r"phone\.jpg holds no gain map"):
         list(cases(find([str(tmp_path)])[0], 3.0))

@@ -1,0 +1,7 @@
+"""Fits the network of `hdr_boost` (luxscaler/hdr/network.py): HDR pictures under many cameras.
+
+    .venv/bin/python -m evaluation.training PATH... [--write luxscaler/hdr/gain.safetensors]
+
+scenes.py varies the pictures, cameras.py renders them to SDR, samples.py keeps what a step needs,
+visible.py is the measure that can be followed downhill, fit.py follows it.
+"""

@@ -1,0 +1,99 @@
+"""A low-resolution map of gain curves, read at the place and the brightness of every pixel.
+
+Brightness is the `guide`: a mean of the codes of the strongest channel and of luminance. The strongest
+channel alone tears skies (blue near its limit rises, haze of the same luminance does not); luminance alone
+leaves coloured lights out. Between regions the map is bilinear. Between the knots' codes runs a monotone
+cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 17, 1980), sampled finely here and then read linearly. So
+the gain never falls with brightness, has no step in space, and is the same wherever a tile is cut.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luxscaler.color_torch import encode_srgb
+from luxscaler.geometry import TileBox
+from luxscaler.hdr.analysis import REC709_WEIGHTS
+from luxscaler.hdr.network import KNOT_CODES
+
+KNEE = KNOT_CODES[0] / 255
+"""Code of the guide, of 1, up to which nothing changes: linear 0.051."""
+LEVELS = 64
+"""Samples of a curve from the knee to 1, evenly spaced in code: one for every three 8-bit codes."""
+
+
+def guide_of(rgb: Tensor, white: float, brightest_part: float) -> Tensor:
+    """The guide of (H, W, 3) linear light: (H, W) codes, 1 = white.
+
+    brightest_part: how much the strongest channel counts, 0 to 1, beside luminance.
+    """
+    red, green, blue = REC709_WEIGHTS
+    luminance = rgb[..., 0] * red
+    luminance.add_(rgb[..., 1], alpha=green).add_(rgb[..., 2], alpha=blue)
+    strongest = encode_srgb(rgb.amax(dim=2).div_(white))
+    return strongest.mul_(brightest_part).add_(encode_srgb(luminance.div_(white)), alpha=1.0 - brightest_part)
+
+
+@dataclass(frozen=True)
+class GainMap:
+    """Shares of the log boost by brightness and place."""
+
+    levels: Tensor
+    """(LEVELS, h, w) in [0, 1]: 0 at the first, not falling along the first dimension."""
+
+    @staticmethod
+    def of(shares: Tensor) -> "GainMap":
+        """From shares at the knots, (knots, h, w)."""
+        at = torch.linspace(KNEE, 1.0, LEVELS, dtype=torch.float64)
+        return GainMap(_monotone_cubic(shares.double(), at).to(shares.dtype))
+
+    def to(self, like: Tensor) -> "GainMap":
+        """On the device and in the type of `like`."""
+        return GainMap(self.levels.to(like))
+
+    def without_place(self) -> "GainMap":
+        """For a tile whose place in the picture is not known: the mean of all regions."""
+        return GainMap(self.levels.mean((1, 2), keepdim=True))
+
+    def shares_at(self, guide: Tensor, box: TileBox, rows: tuple[int, int], height: int) -> Tensor:
+        """Shares for the guide of some rows of a tile.
+
+        guide: (rows, width) codes. box: where the tile sits in the picture. rows: first and last + 1 of the
+        tile's `height` rows.
+        """
+        count, width = guide.shape
+        y = (torch.arange(*rows, device=guide.device, dtype=guide.dtype) + 0.5) / height * box.height + box.y
+        x = (torch.arange(width, device=guide.device, dtype=guide.dtype) + 0.5) / width * box.width + box.x
+        at = guide.new_empty((1, 1, count, width, 3))
+        at[..., 0] = x * 2.0 - 1.0
+        at[..., 1] = (y * 2.0 - 1.0)[:, None]
+        # Samples of the levels lie at the ends, those of regions in their middles.
+        at[..., 2] = self._level_of(guide)
+        found = F.grid_sample(self.levels[None, None], at, padding_mode="border", align_corners=False)
+        return found[0, 0, 0]
+
+    def _level_of(self, guide: Tensor) -> Tensor:
+        level = (guide - KNEE) * ((LEVELS - 1) / (1.0 - KNEE))
+        return level.clamp_(0.0, LEVELS - 1).mul_(2.0).add_(1.0).div_(LEVELS).sub_(1.0)
+
+
+def _monotone_cubic(values: Tensor, at: Tensor) -> Tensor:
+    """(knots, …) at KNOT_CODES → (len(at), …), monotone where the knots are; flat at the knee and at
+    white."""
+    x = torch.tensor([code / 255 for code in KNOT_CODES], dtype=torch.float64)
+    shape = (-1,) + (1,) * (values.dim() - 1)
+    width = x.diff().view(shape)
+    secants = values.diff(dim=0) / width
+    before, after = secants[:-1], secants[1:]
+    product = before * after
+    inner = torch.where(product > 0.0, 2.0 * product / (before + after).clamp(min=1e-30), 0.0)
+    flat = torch.zeros_like(values[:1])
+    slopes = torch.cat([flat, inner, flat])
+    cell = torch.bucketize(at, x[1:-1], right=True)
+    step = width[cell]
+    t = (at.view(shape) - x[cell].view(shape)) / step
+    rise = values[cell + 1] - values[cell]
+    a, b = slopes[cell] * step, slopes[cell + 1] * step
+    return (((a + b - 2.0 * rise) * t + (3.0 * rise - 2.0 * a - b)) * t + a) * t + values[cell]

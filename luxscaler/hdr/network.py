@@ -1,0 +1,114 @@
+"""The network that estimates how much light each part of an SDR picture stood for.
+
+It sees the whole picture through `analysis`, 64 × 64 cells and statistics, and gives a curve for each of
+16 × 16 regions: the share of hdr_boost, as a logarithm, that a pixel of some brightness gets there. A
+curve starts at 0, at the knee, and never falls: it is the sum of positive steps. Between regions and
+brightnesses the shares are interpolated (gain_map.py), so what the network gives is a bilateral grid
+(Chen, Paris and Durand, SIGGRAPH 2007; Gharbi et al., "Deep bilateral learning for real-time image
+enhancement", SIGGRAPH 2017, predict such a grid).
+
+It has 90,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
+"""
+
+import math
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from luxscaler.hdr.analysis import CELLS, MAP_PLANES, STATISTICS, Analysis
+
+KNOT_CODES = (64, 80, 96, 112, 128, 144, 160, 176, 192, 207, 221, 234, 245, 255)
+"""8-bit codes of the guide at which the shares are given; at the first, the knee, and below they are 0."""
+REGIONS = 16
+"""Regions in each direction."""
+WEIGHTS = Path(__file__).with_name("gain.safetensors")
+USUAL_LOG_BOOST = 1.6
+"""Natural logarithm of a boost to 1000 cd/m²: where the input for the boost is about 0."""
+USUAL_CODE = 0.4
+WIDTH, DEEP_WIDTH, WHOLE_WIDTH = 32, 48, 64
+START = -3.0
+"""Before training, every step is softplus(START): a small, smooth lift."""
+
+
+class GainNetwork(nn.Module):
+    """(B, MAP_PLANES, CELLS, CELLS), (B, STATISTICS), (B,) → (B, knots, REGIONS, REGIONS) shares in [0, 1).
+
+    dropout: the probability of each part of the whole's description to be left out in training; planes of the
+    map are left out half as often.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+        steps = len(KNOT_CODES) - 1
+        self.down1 = nn.Conv2d(MAP_PLANES + 1, 24, 3, 2, 1)
+        self.down2 = nn.Conv2d(24, WIDTH, 3, 2, 1)
+        self.down3 = nn.Conv2d(WIDTH, DEEP_WIDTH, 3, 2, 1)
+        self.down4 = nn.Conv2d(DEEP_WIDTH, DEEP_WIDTH, 3, 2, 1)
+        self.whole1 = nn.Linear(STATISTICS + 1 + 2 * DEEP_WIDTH, WHOLE_WIDTH)
+        self.whole2 = nn.Linear(WHOLE_WIDTH, WHOLE_WIDTH)
+        self.whole_to_steps = nn.Linear(WHOLE_WIDTH, steps)
+        self.whole_to_regions = nn.Linear(WHOLE_WIDTH, WIDTH)
+        self.up = nn.Conv2d(DEEP_WIDTH, WIDTH, 1)
+        self.mix1 = nn.Conv2d(WIDTH, WIDTH, 3, 1, 1)
+        self.mix2 = nn.Conv2d(WIDTH, WIDTH, 3, 1, 1)
+        self.to_steps = nn.Conv2d(WIDTH, steps, 3, 1, 1)
+        self.brightest_part = nn.Parameter(torch.zeros(()))
+        """The guide's share of the strongest channel, before a sigmoid; the rest is luminance."""
+        nn.init.zeros_(self.to_steps.weight)
+        nn.init.constant_(bias_of(self.to_steps), 0.0)
+        nn.init.constant_(bias_of(self.whole_to_steps), START)
+        with torch.no_grad():
+            self.whole_to_steps.weight.mul_(0.1)
+
+    def forward(self, cells: Tensor, statistics: Tensor, log_boost: Tensor) -> Tensor:
+        """Shares at the knots: 0 at the first, not falling along dim 1."""
+        boost = log_boost - USUAL_LOG_BOOST
+        plane = boost[:, None, None, None].expand(-1, 1, CELLS, CELLS)
+        near = self._map(self.down2, self._map(self.down1, torch.cat([cells - USUAL_CODE, plane], 1)))
+        wide = self._map(self.down3, near)
+        widest = F.silu(self.down4(wide))
+        seen = torch.cat([statistics, boost[:, None], widest.mean((2, 3)), widest.amax((2, 3))], 1)
+        whole = F.silu(self.whole1(F.dropout(seen, self.dropout, self.training)))
+        whole = F.dropout(F.silu(self.whole2(whole)), self.dropout, self.training)
+        wide_up = F.interpolate(self.up(wide), scale_factor=2, mode="bilinear", align_corners=False)
+        regions = near + wide_up + self.whole_to_regions(whole)[..., None, None]
+        regions = regions + F.silu(self.mix1(F.silu(regions)))
+        regions = regions + F.silu(self.mix2(regions))
+        steps = F.softplus(self.to_steps(regions) + self.whole_to_steps(whole)[..., None, None])
+        shares = 1.0 - torch.exp(-steps.cumsum(1))
+        return torch.cat([torch.zeros_like(shares[:, :1]), shares], 1)
+
+    def _map(self, layer: nn.Conv2d, planes: Tensor) -> Tensor:
+        return F.dropout2d(F.silu(layer(planes)), self.dropout / 2, self.training)
+
+    @torch.inference_mode()
+    def shares_of(self, analysis: Analysis, boost: float) -> Tensor:
+        """Of one picture, for a boost above 1: (knots, REGIONS, REGIONS)."""
+        log_boost = torch.tensor([math.log(boost)])
+        shares: Tensor = self(analysis.cells[None], analysis.statistics[None], log_boost)
+        return shares[0]
+
+
+def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    """The bias of a layer that has one."""
+    if layer.bias is None:
+        raise ValueError("the layer has no bias")
+    return layer.bias
+
+
+@cache
+def gain_network() -> GainNetwork:
+    """The fitted network, on the CPU; read once."""
+    network = GainNetwork()
+    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    return network.requires_grad_(False).eval()
+
+
+def write_weights(network: GainNetwork, path: Path) -> None:
+    """Write the numbers of a network as float16 safetensors."""
+    save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, path)

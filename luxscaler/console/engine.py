@@ -116,7 +116,7 @@ class Engine:
                 self.wake()  # to fetch its results
         elif now.cancel_reason:
             self._transitions.cancel(now, cost=now.reserved if now.started_at else 0.0)
-        else:
+        elif self._pace.now() - (now.intent_at or now.created_at) > self._settings.settling_seconds:
             self._transitions.fail(now, "Replicate does not know the run any more", cost=now.reserved)
 
     def _reap(self, job: Job) -> None:

@@ -65,7 +65,8 @@ class GuardMiddleware:
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
         host = headers.get("host", "")
-        if _name(host) not in self._names and _name(host) != (self._public(path) or None):
+        name = _name(host)
+        if not name or (name not in self._names and name != self._public(path)):
             raise Problem(
                 421, f"This console is not called {host[:100]!r} (--allow-host names further names)"
             )
@@ -78,9 +79,9 @@ class GuardMiddleware:
             raise Problem(403, "A page elsewhere may change nothing here")
 
 
-def _name(host: str) -> str | None:
-    """Of a Host header, without the port; None if it is none."""
+def _name(host: str) -> str:
+    """Of a Host header, without the port; empty if it is none."""
     try:
-        return urlsplit(f"//{host}").hostname
+        return urlsplit(f"//{host}").hostname or ""
     except ValueError:
-        return None
+        return ""

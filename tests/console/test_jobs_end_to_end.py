@@ -5,6 +5,8 @@ import io
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.support.console_server import ConsoleServer
 from tests.support.replicate_account import OUTPUT, VERSION, Account
 
@@ -132,7 +134,7 @@ def test_a_run_that_replicate_does_not_know_counts_as_canceled(
 ) -> None:
     job = console.submit(kind="master", source=str(picture))
     _run(account, console, job)
-    account.fault = lambda call, _number: "404" if call in ("cancel", "get") else None
+    account.fault = lambda call, _number: "404" if call == "cancel" else None
     console.post(f"/api/cloud/jobs/{job}/cancel")
     assert console.until(job, "canceled")["cost"] == 0.0
 
@@ -140,3 +142,14 @@ def test_a_run_that_replicate_does_not_know_counts_as_canceled(
 def test_what_is_not_there_is_404(console: ConsoleServer) -> None:
     for path in ("x", "x/logs", "x/files/y", f"{'a' * 26}/files/..%2f..%2fsecrets%2freplicate-token"):
         assert console.get(f"/api/cloud/jobs/{path}").status_code == 404
+
+
+def test_a_run_that_is_gone_is_counted_at_its_most(
+    account: Account, console: ConsoleServer, picture: Path
+) -> None:
+    job = console.submit(kind="master", source=str(picture))
+    _run(account, console, job)
+    account.runs.clear()
+    done = console.until(job, "failed")
+    assert done["error"] == "Replicate does not know the run any more"
+    assert done["cost"] == pytest.approx(done["reserved"])

@@ -31,7 +31,7 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes out of the block; the lock ends with its process. BlockingIOError: one is in it."""
+    """Keep others out while the block lasts, or its process lives. Raises BlockingIOError: one is in it."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

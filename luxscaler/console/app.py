@@ -1,8 +1,6 @@
 """The ASGI application, built from settings: who may call, how much, what an error looks like."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
@@ -12,13 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from luxscaler import __version__
-from luxscaler.clock import Clock
 from luxscaler.console.guard import GuardMiddleware
 from luxscaler.console.routes import deliveries, events, health, jobs, money, provider, sessions
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.sessions import COOKIE
 from luxscaler.console.settings import Settings
-from luxscaler.console.state import console_of, running_console
+from luxscaler.console.state import Console, console_of
 from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import LimitMiddleware
 from luxscaler.gateway.problems import Problem
@@ -26,23 +23,17 @@ from luxscaler.gateway.problems import Problem
 _log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The application of one console; it works while its lifespan lasts."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with running_console(settings, clock or Clock()) as console:
-            app.state.console = console
-            yield
-
+def make_app(console: Console) -> FastAPI:
+    """The application of a console that is at work."""
+    settings = console.settings
     app = FastAPI(
         title="LuxScaler console",
         version=__version__,
-        lifespan=lifespan,
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page loads from elsewhere
         redoc_url=None,
     )
+    app.state.console = console
     for router in (provider.router, money.router, jobs.router, deliveries.router, events.router):
         app.include_router(router, dependencies=[Depends(_admit)])
     for router in (deliveries.public, health.router, sessions.router):
@@ -51,7 +42,7 @@ def make_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
     names = frozenset(name.lower() for name in (settings.host, *settings.allowed_hosts))
     app.add_middleware(
-        GuardMiddleware, allowed=names, public=lambda path: _public_name(app, path), own_path=WEBHOOK_PATH
+        GuardMiddleware, allowed=names, public=lambda path: _public_name(console, path), own_path=WEBHOOK_PATH
     )
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(RequestValidationError)(_on_invalid)
@@ -70,11 +61,11 @@ def _admit(request: Request) -> None:
         raise Problem(401, "Log in first: POST /api/session", headers={"WWW-Authenticate": "Bearer"})
 
 
-def _public_name(app: FastAPI, path: str) -> str:
+def _public_name(console: Console, path: str) -> str:
     """Webhooks come by the public address's name."""
     if path != WEBHOOK_PATH:
         return ""
-    url = app.state.console.provider_settings.get().webhook_url
+    url = console.provider_settings.get().webhook_url
     return urlsplit(url).hostname or ""
 
 

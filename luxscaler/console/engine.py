@@ -41,6 +41,8 @@ class Engine:
         self._pace = pace
         self._wake = threading.Event()
         self._busy: set[str] = set()
+        self._again: set[str] = set()
+        """Those that were due while they were busy."""
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.workers, "console-job")
         self._thread = threading.Thread(target=self._run, name="console-engine")
@@ -76,6 +78,7 @@ class Engine:
             for job in (*due, *self._jobs.to_download()):
                 with self._lock:
                     if job.id in self._busy:
+                        self._again.add(job.id)
                         continue
                     self._busy.add(job.id)
                 self._pool.submit(self._advance, job)
@@ -97,6 +100,9 @@ class Engine:
         finally:
             with self._lock:
                 self._busy.discard(job.id)
+                if job.id in self._again:
+                    self._again.discard(job.id)
+                    self._wake.set()
 
     def _ask(self, job: Job) -> None:
         """What a run is at, after passing on a wish to cancel it."""

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import uvicorn
 
+from luxscaler.clock import Clock
 from luxscaler.console.app import make_app
 from luxscaler.console.settings import Settings
+from luxscaler.console.state import running_console
 from luxscaler.errors import ConsoleError
 
 STOP_SECONDS = 2
@@ -27,20 +29,21 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, ready: Callable[[], None]) -> None:
-    """Until Ctrl-C or SIGTERM; `ready` is called when it listens. Raises ConsoleError if it cannot."""
-    config = uvicorn.Config(
-        make_app(settings),
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        log_level="warning",
-        timeout_graceful_shutdown=STOP_SECONDS,
-        server_header=False,
-        proxy_headers=False,  # webhooks.py reads them, from proxies that are trusted
-    )
-    try:
-        _Server(config, ready).run()
-    except (KeyboardInterrupt, asyncio.CancelledError):  # uvicorn has stopped in good order
-        return
-    except SystemExit as error:  # uvicorn's way of saying that it could not start
-        raise ConsoleError(f"cannot listen on {settings.host} port {settings.port}") from error
+    """Until Ctrl-C or SIGTERM; `ready` is called when it listens. Raises ConsoleError if it cannot work."""
+    with running_console(settings, Clock()) as console:
+        config = uvicorn.Config(
+            make_app(console),
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=STOP_SECONDS,
+            server_header=False,
+            proxy_headers=False,  # webhooks.py reads them, from proxies that are trusted
+        )
+        try:
+            _Server(config, ready).run()
+        except (KeyboardInterrupt, asyncio.CancelledError):  # uvicorn has stopped in good order
+            return
+        except SystemExit as error:  # uvicorn's way of saying that it could not start
+            raise ConsoleError(f"cannot listen on {settings.host} port {settings.port}") from error

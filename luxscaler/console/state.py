@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -22,7 +23,7 @@ from luxscaler.console.token import TokenRoom
 from luxscaler.console.transitions import Transitions
 from luxscaler.console.webhooks import Receiver
 from luxscaler.errors import ConsoleError
-from luxscaler.private_files import private_folder
+from luxscaler.private_files import locked, private_folder
 from luxscaler.replicate.pace import Pace
 
 
@@ -46,8 +47,27 @@ class Console:
 
 @contextmanager
 def running_console(settings: Settings, clock: Clock) -> Iterator[Console]:
-    """A console at work, for the time of the block. Raises ConsoleError."""
-    database, pace = open_database(settings), Pace(clock=clock)
+    """A console at work, for the time of the block. Raises ConsoleError, also if another is in the folder."""
+    with _only_console(settings.data), _parts(settings, clock) as console:
+        yield console
+
+
+@contextmanager
+def _only_console(folder: Path) -> Iterator[None]:
+    """Two consoles would pay for the same jobs."""
+    try:
+        private_folder(folder)
+        with locked(folder / "lock"):
+            yield
+    except BlockingIOError as error:
+        raise ConsoleError(f"another console works in the folder {str(folder)!r}") from error
+    except OSError as error:
+        raise ConsoleError(f"cannot use the folder {str(folder)!r}: {error.strerror}") from error
+
+
+@contextmanager
+def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
+    database, pace = Database(settings.data / FILE_NAME), Pace(clock=clock)
     tokens = TokenRoom(settings.data / "secrets", settings.environment_token)
     provider_settings, jobs = ProviderSettingsStore(database), Jobs(database, clock)
     provider = Provider(settings, tokens, provider_settings, pace)
@@ -82,15 +102,6 @@ def running_console(settings: Settings, clock: Clock) -> Iterator[Console]:
         engine.stop()
         provider.close()
         database.close()
-
-
-def open_database(settings: Settings) -> Database:
-    """In its private folder. Raises ConsoleError."""
-    try:
-        private_folder(settings.data)
-    except OSError as error:
-        raise ConsoleError(f"cannot use the folder {str(settings.data)!r}: {error.strerror}") from error
-    return Database(settings.data / FILE_NAME)
 
 
 def console_of(request: Request) -> Console:

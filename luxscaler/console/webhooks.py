@@ -17,9 +17,9 @@ from luxscaler.console.provider import Provider
 from luxscaler.console.provider_settings import ProviderSettings, networks
 from luxscaler.console.sending import is_of
 from luxscaler.console.transitions import Transitions
-from luxscaler.gateway.create_request import read_json
 from luxscaler.gateway.limits import RateLimit
 from luxscaler.gateway.problems import Problem
+from luxscaler.gateway.strict_json import read_json
 from luxscaler.replicate.runs import RemoteRun, run_in
 from luxscaler.replicate.signing import webhook_refusal
 
@@ -29,6 +29,7 @@ _KEPT_BODY = 256 * 1024
 _SEEN_SECONDS = 86400.0
 """Replicate repeats a webhook for a minute, and its time has to be right."""
 _REFUSALS_PER_MINUTE = 120
+ASKED = "asked"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Receiver:
         self._refusals = RateLimit(_REFUSALS_PER_MINUTE)
 
     def receive(self, arrived: Arrived) -> str:
-        """The verdict: applied, unchanged, duplicate or unknown job.
+        """The verdict: applied, unchanged, duplicate, unknown job; or asked, if signatures are not required:
+        what anybody may have sent changes nothing by itself, but Replicate is asked at once.
 
         Raises Problem: 400, 401, 403, 429; 502 and 503 if the secret is not known and cannot be fetched.
         """
@@ -65,7 +67,10 @@ class Receiver:
         except Problem as problem:
             self._refuse(arrived, problem)
             raise
-        return self._apply(arrived, run)
+        if settings.webhook_require_signature:
+            return self._apply(arrived, run)
+        self._note(arrived, ASKED, 200, "")
+        return ASKED
 
     def deliveries(self, limit: int) -> list[dict[str, Any]]:
         """The newest first."""

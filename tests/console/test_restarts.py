@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from luxscaler.clock import Clock
 from luxscaler.console.database import FILE_NAME, Database
 from luxscaler.console.jobs import Jobs
 from tests.support.console_server import ConsoleServer, console_process, console_server
+from tests.support.gateway_server import free_port
 from tests.support.replicate_account import Account
 
 BODY = {"kind": "master", "name": "the one"}
@@ -130,3 +133,13 @@ def test_canceled_while_uploading_nothing_is_paid(account: Account, tmp_path: Pa
         done = console.until(job, "canceled", seconds=60)
     assert done["cost"] == 0.0
     assert account.calls["create"] == 0
+
+
+def test_two_consoles_do_not_share_a_folder(account: Account, console: ConsoleServer, tmp_path: Path) -> None:
+    """They would pay for the same jobs."""
+    command = [sys.executable, "-m", "luxscaler.cli.main", "server", f"--data={console.data}"]
+    done = subprocess.run(
+        [*command, f"--port={free_port()}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: another console works in the folder {str(console.data)!r}\n"

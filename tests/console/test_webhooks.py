@@ -213,3 +213,16 @@ def test_the_paid_call_names_the_address_with_a_nonce(
     assert run.body["webhook"].startswith(f"https://host.example{PATH}?nonce=")
     assert run.body["webhook_events_filter"] == ["start", "completed"]
     assert json.dumps(run.body).count(run.body["webhook"].partition("=")[2]) == 1
+
+
+def test_without_a_signature_replicate_is_asked_and_not_believed(
+    account: Account, deaf: ConsoleServer, picture: Path
+) -> None:
+    deaf.set(webhook_require_signature=False)
+    job, run = _queued(account, deaf, picture)
+    lie = {**account.document(run), "status": "succeeded", "output": "http://127.0.0.1:1/secret"}
+    assert _send(deaf, json.dumps(lie).encode(), {}).json() == {"verdict": "asked"}
+    account.tell(run, "processing")
+    assert _send(deaf, json.dumps(lie).encode(), {}).json() == {"verdict": "asked"}
+    found = deaf.until(job, "running", "completed")
+    assert found["status"] == "running"

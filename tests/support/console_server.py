@@ -29,6 +29,7 @@ import uvicorn
 from luxscaler.clock import Clock
 from luxscaler.console.app import make_app
 from luxscaler.console.settings import Settings
+from luxscaler.console.state import Console, running_console
 from tests.conftest import ROOT
 from tests.support.gateway_server import START_SECONDS, STOP_SECONDS, free_port
 from tests.support.replicate_account import TOKEN
@@ -98,13 +99,22 @@ def console_server(
     """A console in a thread, for the time of the block; with a token unless `environment_token` is empty."""
     values: dict[str, Any] = {"folders": (folder,), "environment_token": TOKEN, **QUICK, **options}
     settings = Settings(folder / "console", port=free_port(), base_url=base_url, **values)
+    with (
+        running_console(settings, clock or Clock()) as working,
+        _serving(settings.port, working),
+        _client(settings.port) as http,
+    ):
+        yield ConsoleServer(str(http.base_url).rstrip("/"), settings.data, http)
+
+
+@contextmanager
+def _serving(port: int, console: Console) -> Iterator[None]:
     config = uvicorn.Config(
-        make_app(settings, clock),
+        make_app(console),
         host="127.0.0.1",
-        port=settings.port,
+        port=port,
         log_level="warning",
         access_log=False,
-        lifespan="on",
         proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
@@ -112,9 +122,8 @@ def console_server(
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait(settings.port, lambda: not thread.is_alive())
-        with _client(settings.port) as http:
-            yield ConsoleServer(str(http.base_url).rstrip("/"), settings.data, http)
+        _wait(port, lambda: not thread.is_alive())
+        yield
     finally:
         server.should_exit = True
         thread.join(STOP_SECONDS)

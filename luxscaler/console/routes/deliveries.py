@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.state import Console, console_of
-from luxscaler.console.webhooks import Arrived
+from luxscaler.console.webhooks import ASKED, Arrived
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id, webhook_headers
 
@@ -26,7 +26,7 @@ async def receive(request: Request, console: Here, nonce: str = "") -> dict[str,
     peer = request.client.host if request.client else ""
     arrived = Arrived(peer, headers, await request.body(), nonce)
     verdict = await run_in_threadpool(console.receiver.receive, arrived)
-    if verdict == "applied":
+    if verdict in ("applied", ASKED):
         console.engine.wake()
     return {"verdict": verdict}
 

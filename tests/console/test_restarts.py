@@ -1,6 +1,7 @@
 """A console that is killed at any step: no paid call is made twice, none is lost."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -143,3 +144,32 @@ def test_two_consoles_do_not_share_a_folder(account: Account, console: ConsoleSe
     )
     assert done.returncode == 1
     assert done.stderr == f"error: another console works in the folder {str(console.data)!r}\n"
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(account: Account, tmp_path: Path, picture: Path) -> None:
+    """Ten jobs while their console is killed again and again: ten runs, and ten results."""
+    rng, keys = random.Random(5), [f"job {number}" for number in range(10)]
+    for _ in range(12):
+        with console_process(tmp_path, account.url) as console:
+            for key in keys:  # whoever is not sure asks again
+                body = {**BODY, "source": str(picture), "idempotency_key": key}
+                assert console.post("/api/cloud/jobs/submit", json=body).status_code == 202
+            time.sleep(rng.uniform(0.0, 0.4))
+            assert console.process is not None
+            os.kill(console.process.pid, signal.SIGKILL)
+            console.process.wait()
+        for run in account.runs[: rng.randrange(11)]:
+            if run.status == "starting":
+                account.finish(run)
+    with console_server(tmp_path, account.url) as console:
+        jobs = [job["id"] for job in console.get("/api/cloud/jobs").json()["jobs"]]
+        assert len(jobs) == 10
+        for job in jobs:
+            console.until_that(job, lambda found: found["remote_id"] is not None, seconds=120)
+        for run in account.runs:
+            account.finish(run)
+        for job in jobs:
+            done = console.until_that(job, lambda found: found["results"] == "here", seconds=60)
+            assert done["status"] == "completed"
+    assert len(account.runs) == 10

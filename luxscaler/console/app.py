@@ -1,6 +1,7 @@
 """The ASGI application, built from settings: who may call, how much, what an error looks like."""
 
 import logging
+import sqlite3
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
@@ -48,6 +49,7 @@ def make_app(console: Console) -> FastAPI:
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http_error)
     app.exception_handler(ConsoleError)(_on_console_error)
+    app.exception_handler(sqlite3.Error)(_on_database_error)
     app.exception_handler(Exception)(_on_bug)
     return app
 
@@ -94,6 +96,12 @@ def _on_http_error(_request: Request, error: Exception) -> Response:
 def _on_console_error(_request: Request, error: Exception) -> Response:
     """A file of the console's own cannot be read or written."""
     return Problem(500, str(error)).response()
+
+
+def _on_database_error(request: Request, error: Exception) -> Response:
+    """The disk is full, or the file is damaged; nothing was done."""
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return Problem(507, f"The console's database cannot be used: {error}").response()
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

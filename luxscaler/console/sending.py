@@ -5,6 +5,7 @@ account's runs are looked through for the job's upload or its nonce; only if the
 another call made, and a call is never repeated blindly.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from luxscaler.replicate.pace import Pace
 from luxscaler.replicate.responses import BusyError, NoAnswerError
 from luxscaler.replicate.runs import AccountApi, RemoteRun, RunCall
 
+_log = logging.getLogger(__name__)
 WEBHOOK_PATH = "/api/webhooks/replicate"
 _NOTE_SECONDS = 0.25
 """Between two notes of an upload's progress, and two looks at the wish to cancel."""
@@ -65,10 +67,16 @@ class Sender:
             return  # the console ends, or Replicate does not answer: the next look goes on from here
         except BusyError as error:
             self.pace.pause(error.delay)
-        except Problem as problem:
-            self.transitions.fail(self._now(name), str(problem), cost=0.0)
-        except (BackendError, OSError, ValueError) as error:
-            self.transitions.fail(self._now(name), str(error), cost=0.0)
+        except (Problem, BackendError, OSError, ValueError) as error:
+            self._fail(name, str(error))
+
+    def _fail(self, name: str, reason: str) -> None:
+        """End a job for which nothing was paid; one that may have been is looked up again, until it is overdue."""
+        job = self._now(name)
+        if job.intent_at is None:
+            self.transitions.fail(job, reason, cost=0.0)
+        else:
+            _log.warning("job %s: a run may be under way, and cannot be looked up: %s", name, reason)
 
     def _send(self, job: Job) -> None:
         api = self.provider.api()
@@ -97,6 +105,9 @@ class Sender:
             self.jobs.change(job.id, intent_at=None)
             self.pace.pause(error.delay)
             return False
+        except BackendError:  # refused: there is no run
+            self.jobs.change(job.id, intent_at=None)
+            raise
         except NoAnswerError:
             if self._adopted(api, self._now(job.id)):
                 return True

@@ -173,3 +173,28 @@ def test_killed_at_random_moments(account: Account, tmp_path: Path, picture: Pat
             done = console.until_that(job, lambda found: found["results"] == "here", seconds=60)
             assert done["status"] == "completed"
     assert len(account.runs) == 10
+
+
+def test_what_may_have_been_paid_is_not_given_up_while_it_cannot_be_looked_up(
+    account: Account, console: ConsoleServer, picture: Path
+) -> None:
+    account.fault = lambda kind, _number: {"create": "drop", "list": "401"}.get(kind)
+    job = console.submit(**BODY, source=str(picture))
+    deadline = time.monotonic() + 30
+    while account.calls["list"] < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    found = console.job(job)
+    assert (found["status"], found["cost"]) == ("uploading", None)
+    account.fault = lambda _kind, _number: None
+    console.until(job, "queued")
+    assert len(account.runs) == 1
+
+
+def test_a_call_that_is_refused_ends_the_job_for_nothing(
+    account: Account, console: ConsoleServer, picture: Path
+) -> None:
+    account.fault = lambda kind, _number: "422" if kind == "create" else None
+    done = console.until(console.submit(**BODY, source=str(picture)), "failed")
+    assert "told to 422" in done["error"]
+    assert done["cost"] == 0.0

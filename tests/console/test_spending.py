@@ -1,5 +1,6 @@
 """Money: what counts, when a job fits under the limit, and what an estimate says."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,3 +112,14 @@ def test_an_estimate_of_a_training_is_honest_about_knowing_nothing(
     guess = console.post("/api/cloud/estimate", json=body).json()
     assert guess["estimated_cost_usd"] is None
     assert guess["at_most_usd"] > 0
+
+
+def test_a_check_that_fails_blocks(console: ConsoleServer, picture: Path) -> None:
+    _limit(console, 100.0)
+    with sqlite3.connect(console.data / "console.sqlite3") as database:
+        database.execute("DROP VIEW costs")
+    body = {"kind": "master", "source": str(picture)}
+    answer = console.post("/api/cloud/jobs/submit", json=body)
+    assert answer.status_code == 507
+    assert "no such table: costs" in answer.json()["detail"]
+    assert console.get("/api/cloud/jobs").json()["total"] == 0

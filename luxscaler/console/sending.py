@@ -71,7 +71,7 @@ class Sender:
             self._fail(name, str(error))
 
     def _fail(self, name: str, reason: str) -> None:
-        """End a job for which nothing was paid; one that may have been is looked up again, until it is overdue."""
+        """End a job for which nothing was paid. One that may have been is looked up until it is overdue."""
         job = self._now(name)
         if job.intent_at is None:
             self.transitions.fail(job, reason, cost=0.0)

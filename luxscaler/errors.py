@@ -10,10 +10,12 @@
     ├── ExportError              the result cannot be written in the format asked for
     ├── JobError                 the job folder of a master is in use, damaged, or of another picture
     ├── BackendError             a place that runs tiles cannot be used, or gave no usable result
-    │   └── CostError            the next call could cost more than the user allowed
+    │   ├── CostError            the next call could cost more than the user allowed
+    │   └── RefusedError         a server refused a call; `status` says how
     ├── TileError                one attempt at a tile failed; another may succeed
     ├── StoppedError             the user stopped the work
-    └── GatewayError             the gateway cannot start with these settings, or use its data folder
+    ├── GatewayError             the gateway cannot start with these settings, or use its data folder
+    └── ConsoleError             the console cannot start with these settings, or use its data folder
 
 Messages name what was wrong, the value that was given and the limit. Errors of libraries are translated
 where they are called, with the cause kept (`raise ... from error`); nothing here knows about those
@@ -72,6 +74,15 @@ class CostError(BackendError):
     """The next call could cost more than the user allowed; it was not made."""
 
 
+class RefusedError(BackendError):
+    """A server refused a call, and would refuse it again."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """`status`: of HTTP, 400 to 499."""
+        super().__init__(message)
+        self.status = status
+
+
 class TileError(LuxScalerError):
     """One attempt at a tile failed; another may succeed."""
 
@@ -89,6 +100,10 @@ class StoppedError(LuxScalerError):
 
 class GatewayError(LuxScalerError):
     """The gateway cannot start with these settings, or its data folder cannot be used."""
+
+
+class ConsoleError(LuxScalerError):
+    """The console cannot start with these settings, or its data folder cannot be used."""
 
 
 def one_line(text: str) -> str:

@@ -15,14 +15,14 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py"]
 FLOORS = (
-    *("errors", "clock", "options", "geometry", "picture", "color", "color_torch"),
+    *("errors", "clock", "private_files", "options", "geometry", "picture", "color", "color_torch"),
     *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
-    *("tiling", "report", "isolation", "pipeline", "backends", "masters", "api", "cli"),
+    *("tiling", "report", "isolation", "pipeline", "backends", "masters", "api", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
-    *("errors", "clock", "options", "geometry", "picture", "color"),
-    *("web", "cog", "replicate", "gateway", "io"),
+    *("errors", "clock", "private_files", "options", "geometry", "picture", "color"),
+    *("web", "cog", "replicate", "gateway", "io", "console"),
 )
 CONTAINER_ONLY = {
     "numpy",
@@ -120,8 +120,8 @@ def test_these_rooms_load_no_torch() -> None:
     ("rooms", "packages"),
     [
         (("cli",), ("typer", "rich")),
-        (("cog", "replicate", "gateway", "backends", "cli"), ("httpx",)),
-        (("gateway",), ("fastapi", "starlette", "uvicorn")),
+        (("cog", "replicate", "gateway", "backends", "console", "cli"), ("httpx",)),
+        (("gateway", "console"), ("fastapi", "starlette", "uvicorn", "pydantic")),
         (("backends",), ("ray",)),
         (("inference",), ("cuda",)),
         ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2")),

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from luxscaler import __version__
-from luxscaler.cli import gateway, weights
+from luxscaler.cli import gateway, jobs, server, weights
 from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
 from luxscaler.cli.upscale import upscale
 
@@ -23,6 +23,8 @@ app.add_typer(weights.app, name="weights")
 app.command(help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1.")(
     gateway.gateway
 )
+app.add_typer(jobs.app, name="jobs")
+app.command(help="Run the console: Replicate's jobs and spending, at http://HOST:PORT.")(server.server)
 app.command(help="Upscale IN and write OUT.")(upscale)
 
 

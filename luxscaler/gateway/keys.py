@@ -5,8 +5,6 @@ are made on first use. Their values never reach a log or a repr. replicate/signi
 """
 
 import base64
-import fcntl
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from luxscaler import private_files
 from luxscaler.errors import GatewayError
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
@@ -79,10 +78,9 @@ def _odd(path: Path, right: str) -> GatewayError:
 
 
 def private_folder(folder: Path) -> None:
-    """Make the folder, or find it usable; it is its owner's alone, under any umask."""
+    """Make the folder, or find it usable; it is its owner's alone. Raises GatewayError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        private_files.private_folder(folder)
     except OSError as error:
         raise GatewayError(f"cannot use the folder {str(folder)!r}: {error.strerror}") from error
 
@@ -103,14 +101,7 @@ def _kept(path: Path, fresh: str) -> str:
     """What the file holds; the fresh value, written whole before anyone can read it, if there is nothing."""
     try:
         if not path.exists() or not path.read_text(encoding="utf-8", errors="replace").strip():
-            partial = path.with_suffix(".partial")
-            partial.unlink(missing_ok=True)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(fresh + "\n")
-                file.flush()
-                os.fsync(descriptor)  # an empty file after a power cut would be a key that all can guess
-            partial.replace(path)
+            private_files.write_private(path, fresh + "\n")
         path.chmod(0o600)
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -123,11 +114,9 @@ def only_gateway(folder: Path) -> Iterator[None]:
     """Keep other gateways out of the folder while the block lasts. Raises GatewayError if one is in it."""
     private_folder(folder)
     try:
-        with (folder / _LOCK_FILE).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise GatewayError(f"another gateway works in the folder {str(folder)!r}") from error
+        with private_files.locked(folder / _LOCK_FILE):
             yield
+    except BlockingIOError as error:
+        raise GatewayError(f"another gateway works in the folder {str(folder)!r}") from error
     except OSError as error:
         raise GatewayError(f"cannot lock the folder {str(folder)!r}: {error.strerror}") from error

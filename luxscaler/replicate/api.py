@@ -8,7 +8,7 @@ once: without an answer it raises NoAnswerError, and the caller has to find out 
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -108,7 +108,11 @@ class ReplicateApi:
                 f"{name} has {len(data) / 2**20:.0f} MiB, and Replicate takes {MAX_FILE // 2**20} MiB: "
                 "choose smaller tiles"
             )
-        files = {"content": (name, data, content_type)}
+        return self._upload((name, data, content_type))
+
+    def _upload(self, content: tuple[str, bytes | BinaryIO, str]) -> str:
+        """(name, bytes or an open file, content type) as an upload; its address."""
+        files = {"content": content}
         reply = self._again("POST", "/v1/files", files=files, timeout=self.options.transfer)
         urls = reply.get("urls")
         address = urls.get("get") if isinstance(urls, dict) else None
@@ -126,38 +130,44 @@ class ReplicateApi:
         Raises BusyError (surely not created), NoAnswerError (perhaps created), BackendError (never will be).
         """
         headers = {"Cancel-After": f"{int(cancel_after)}s"}
-        body = {"version": version, "input": inputs}
+        return _prediction(self._paid("/v1/predictions", {"version": version, "input": inputs}, headers))
+
+    def _paid(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        """One POST that costs money, sent once. Raises as `create` does."""
         try:
-            answer = self._client.post(self.base_url + "/v1/predictions", json=body, headers=headers)
+            answer = self._client.post(self.base_url + path, json=body, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise BusyError(one_line(str(error)), DEFAULT_RETRY_AFTER) from error
         except httpx.HTTPError as error:
             raise NoAnswerError(one_line(str(error)) or type(error).__name__) from error
-        return _prediction(self._reply(answer, self._creates))
+        return self._reply(answer, self._creates)
 
     def get(self, prediction: str) -> RemotePrediction | None:
         """The prediction as it is now; None if Replicate does not know it."""
-        reply = self._again("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
+        reply = self._again("GET", f"/v1/predictions/{checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
 
     def get_once(self, prediction: str) -> RemotePrediction | None:
         """Like `get`, but one call, also after a stop. Raises BusyError, NoAnswerError or BackendError."""
-        reply = self._once("GET", f"/v1/predictions/{_checked_id(prediction)}", missing_is_none=True)
+        reply = self._once("GET", f"/v1/predictions/{checked_id(prediction)}", missing_is_none=True)
         return _prediction(reply) if reply else None
 
     def cancel(self, prediction: str) -> None:
         """Ask once for the end of a prediction; BusyError, NoAnswerError or BackendError if that fails."""
-        path = f"/v1/predictions/{_checked_id(prediction)}/cancel"
+        path = f"/v1/predictions/{checked_id(prediction)}/cancel"
         self._once("POST", path)
 
     def predictions(self) -> Iterator[RemotePrediction]:
         """All of the account, the newest first."""
+        return map(_prediction, self._listed("/v1/predictions"))
+
+    def _listed(self, path: str) -> Iterator[Any]:
+        """The entries of a list, page by page."""
         query: str | None = ""
         while query is not None:
-            reply = self._again("GET", "/v1/predictions" + (f"?{query}" if query else ""))
+            reply = self._again("GET", path + (f"?{query}" if query else ""))
             results = reply.get("results")
-            for entry in results if isinstance(results, list) else []:
-                yield _prediction(entry)
+            yield from results if isinstance(results, list) else []
             # The cursor only: a proxy may know itself by another name, and the token goes nowhere else.
             following = reply.get("next")
             query = httpx.URL(following).query.decode() or None if isinstance(following, str) else None
@@ -223,7 +233,8 @@ def checked_base_url(text: str) -> str:
     return base
 
 
-def _checked_id(prediction: str) -> str:
+def checked_id(prediction: str) -> str:
+    """The id, which can stand in a path; BackendError if it cannot."""
     if not _ID.fullmatch(prediction):
         raise BackendError(f"{prediction!r} is no id of a prediction")
     return prediction
@@ -232,7 +243,7 @@ def _checked_id(prediction: str) -> str:
 def _prediction(reply: Any) -> RemotePrediction:
     try:
         prediction = prediction_in(reply)
-        _checked_id(prediction.id)
+        checked_id(prediction.id)
     except (ValueError, BackendError) as error:
         raise NoAnswerError(f"the reply is no prediction: {error}") from error
     return prediction

@@ -14,7 +14,7 @@ import httpx
 
 from luxscaler.clock import from_iso
 from luxscaler.cog.status import Status
-from luxscaler.errors import BackendError, InputError, one_line
+from luxscaler.errors import BackendError, InputError, RefusedError, one_line
 
 DEFAULT_RETRY_AFTER = 5.0
 _VERSION = re.compile(r"(?:(?:https://)?r8\.im/)?(?:[\w.-]+/[\w.-]+[:@](?:sha256:)?)?([0-9a-f]{64})")
@@ -55,7 +55,7 @@ def parse_answer(answer: httpx.Response, base_url: str, redact: Callable[[str], 
         raise BackendError(f"{base_url} redirects to another address: is the base URL right?")
     if code >= httpx.codes.BAD_REQUEST:
         meaning = _MEANINGS.get(code, "the call is refused")
-        raise BackendError(f"{base_url}: {meaning} ({code}): {detail}")
+        raise RefusedError(f"{base_url}: {meaning} ({code}): {detail}", code)
     if not reply and answer.content.strip() not in (b"", b"{}"):
         raise NoAnswerError(f"HTTP {code} without JSON: {detail}")
     return reply

@@ -7,8 +7,14 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 
 _PREFIX = "whsec_"
+TOLERANCE_SECONDS = 300
+"""How far a webhook's time and this machine's may differ."""
+_STAMP_DIGITS = 12
+_MOST_SIGNATURES = 10
+"""Of one webhook: one for each secret while secrets are changed."""
 
 
 def new_id() -> str:
@@ -26,6 +32,25 @@ def webhook_headers(secret: str, message_id: str, seconds: int, body: bytes) -> 
         "webhook-timestamp": str(seconds),
         "webhook-signature": f"v1,{digest}",
     }
+
+
+def webhook_refusal(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> str:
+    """Why a webhook is not what it claims to be, in words; empty if its signature is right.
+
+    headers: with names in lower case. now: seconds since 1970.
+    """
+    name, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    given = headers.get("webhook-signature", "")
+    if not (name and stamp and given):
+        return "unsigned"
+    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS):
+        return "its time is no number of seconds"
+    if abs(now - int(stamp)) > TOLERANCE_SECONDS:
+        return f"its time is more than {TOLERANCE_SECONDS} s from this machine's"
+    right = webhook_headers(secret, name, int(stamp), body)["webhook-signature"].removeprefix("v1,")
+    signatures = [text.partition(",") for text in given.split(" ")[:_MOST_SIGNATURES]]
+    matches = [version == "v1" and same(value, right) for version, _, value in signatures]
+    return "" if any(matches) else "its signature is not right"
 
 
 def address_signature(key: bytes, *parts: str) -> str:

@@ -110,7 +110,7 @@ def test_no_exception_is_left_over() -> None:
     assert [known for known in NOT_RUNNABLE if not any(text.startswith(known) for text in texts)] == []
 
 
-@pytest.mark.parametrize("name", ["upscale", "gateway", "weights"])
+@pytest.mark.parametrize("name", ["upscale", "gateway", "server", "jobs", "weights"])
 def test_cli_names_every_option_and_no_other(name: str) -> None:
     section = (DOCS / "cli.md").read_text("utf-8").split(f"## luxscaler {name}\n")[1].split("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
@@ -213,6 +213,8 @@ def test_architecture_names_every_file_and_no_other() -> None:
         name = str(path.relative_to(package))
         if path.name == "__init__.py" and path.parent != package:
             there.add(f"{Path(name).parent}/")
+        elif path.name == "index.html":
+            there |= {f"{Path(name).parent}/", name}
         elif path.suffix in SUFFIXES_OF_THE_PACKAGE or path.name == "py.typed":
             there.add(name)
     tree = _tree()

@@ -19,6 +19,9 @@ NEEDED = {
     "luxscaler/report/report.html",
     "luxscaler/report/report.css",
     "luxscaler/report/report.js",
+    "luxscaler/console/page/index.html",
+    "luxscaler/console/page/console.css",
+    "luxscaler/console/page/main.js",
 }
 
 

@@ -1,0 +1,127 @@
+"""`luxscaler jobs`: the console's jobs at a terminal, from the same database, whether it runs or not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from luxscaler.cli.server import DEFAULT_DATA
+from luxscaler.cli.terminal import one_line_errors, out
+from luxscaler.errors import InputError
+
+if TYPE_CHECKING:
+    from luxscaler.console.jobs import Job, Jobs
+
+app = typer.Typer(help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
+Data = Annotated[Path, typer.Option(help="The console's folder.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="A job, or the beginning of its id.")]
+
+
+@app.command("list")
+def jobs_list(
+    data: Data = DEFAULT_DATA,
+    status: Annotated[str, typer.Option(help="Only those in this state.")] = "",
+    kind: Annotated[str, typer.Option(help="Only master or training.")] = "",
+    search: Annotated[str, typer.Option(help="Only those with this text in name, source, id or error.")] = "",
+    limit: Annotated[int, typer.Option(help="As many at most.", min=1, max=500)] = 50,
+) -> None:
+    """Jobs, the newest first."""
+    with one_line_errors(), _opened(data) as jobs:
+        from rich.table import Table  # noqa: PLC0415
+
+        from luxscaler.clock import iso  # noqa: PLC0415
+        from luxscaler.console.jobs import Filters  # noqa: PLC0415
+
+        found, total = jobs.listed(Filters(kind, status, search), limit, 0)
+        table = Table("id", "kind", "status", "name", "created", "cost")
+        for job in found:
+            created = (iso(job.created_at) or "")[:19]
+            table.add_row(job.id, job.kind, job.state, job.name, created, _money(job))
+        out.print(table)
+        if total > len(found):
+            out.print(f"{len(found)} of {total}; --limit shows more")
+
+
+@app.command("show")
+def jobs_show(name: Id, data: Data = DEFAULT_DATA) -> None:
+    """All about one job."""
+    with one_line_errors(), _opened(data) as jobs:
+        from luxscaler.clock import iso  # noqa: PLC0415
+
+        job = _found(jobs, name)
+        facts = {
+            "id": job.id,
+            "name": job.name,
+            "kind": job.kind,
+            "status": job.state,
+            "cancel": job.cancel_reason,
+            "source": job.source,
+            "hardware": f"{job.hardware}, ${job.price:g} a second",
+            "created": iso(job.created_at),
+            "started": iso(job.started_at),
+            "finished": iso(job.finished_at),
+            "progress": f"{job.step} of {job.steps}" if job.steps else None,
+            "cost": _money(job),
+            "error": job.error,
+            "results": job.results,
+        }
+        for label, value in facts.items():
+            if value:
+                out.print(f"{label:<12}{value}", soft_wrap=True, markup=False)
+
+
+@app.command("logs")
+def jobs_logs(
+    name: Id,
+    data: Data = DEFAULT_DATA,
+    search: Annotated[str, typer.Option(help="Only lines with this text.")] = "",
+) -> None:
+    """What a job has printed so far."""
+    with one_line_errors(), _opened(data) as jobs:
+        for line in _found(jobs, name).logs.splitlines():
+            if search.lower() in line.lower():
+                out.print(line, soft_wrap=True, markup=False)
+
+
+@app.command("cancel")
+def jobs_cancel(name: Id, data: Data = DEFAULT_DATA) -> None:
+    """Want a job's end; the console, once it runs, sees to it."""
+    with one_line_errors(), _opened(data) as jobs:
+        job = _found(jobs, name)
+        if job.state.is_over:
+            out.print(f"{job.id} is {job.state} already")
+        else:
+            jobs.ask_to_cancel(job.id, "canceled by the user")
+            out.print(f"{job.id} will be canceled by the console")
+
+
+@contextmanager
+def _opened(data: Path) -> "Iterator[Jobs]":
+    from luxscaler.clock import Clock  # noqa: PLC0415
+    from luxscaler.console.database import FILE_NAME, Database  # noqa: PLC0415
+    from luxscaler.console.jobs import Jobs  # noqa: PLC0415
+
+    path = data.expanduser() / FILE_NAME
+    if not path.is_file():
+        raise InputError(
+            f"no console has run in {str(data)!r}: start one by luxscaler server, or give --data"
+        )
+    database = Database(path)
+    try:
+        yield Jobs(database, Clock())
+    finally:
+        database.close()
+
+
+def _found(jobs: "Jobs", beginning: str) -> "Job":
+    matches = jobs.beginning_with(beginning)
+    if len(matches) != 1:
+        count = "no job" if not matches else f"{len(matches)} jobs"
+        raise InputError(f"{count} with an id that begins with {beginning!r}")
+    return matches[0]
+
+
+def _money(job: "Job") -> str:
+    return f"up to ${job.reserved:.2f}" if job.cost is None else f"${job.cost:.4f}"

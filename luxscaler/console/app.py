@@ -1,0 +1,109 @@
+"""The ASGI application, built from settings: who may call, how much, what an error looks like."""
+
+import logging
+import sqlite3
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from luxscaler import __version__
+from luxscaler.console.guard import GuardMiddleware
+from luxscaler.console.routes import deliveries, events, health, jobs, money, provider, sessions
+from luxscaler.console.sending import WEBHOOK_PATH
+from luxscaler.console.sessions import COOKIE
+from luxscaler.console.settings import Settings
+from luxscaler.console.state import Console, console_of
+from luxscaler.errors import ConsoleError
+from luxscaler.gateway.limits import LimitMiddleware
+from luxscaler.gateway.problems import Problem
+
+_log = logging.getLogger(__name__)
+
+
+def make_app(console: Console) -> FastAPI:
+    """The application of a console that is at work."""
+    settings = console.settings
+    app = FastAPI(
+        title="LuxScaler console",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page loads from elsewhere
+        redoc_url=None,
+    )
+    app.state.console = console
+    for router in (provider.router, money.router, jobs.router, deliveries.router, events.router):
+        app.include_router(router, dependencies=[Depends(_admit)])
+    for router in (deliveries.public, health.router, sessions.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=health.PAGE), name="static")
+    app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
+    names = frozenset(name.lower() for name in (settings.host, *settings.allowed_hosts))
+    app.add_middleware(
+        GuardMiddleware, allowed=names, public=lambda path: _public_name(console, path), own_path=WEBHOOK_PATH
+    )
+    app.exception_handler(Problem)(_on_problem)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(HTTPException)(_on_http_error)
+    app.exception_handler(ConsoleError)(_on_console_error)
+    app.exception_handler(sqlite3.Error)(_on_database_error)
+    app.exception_handler(Exception)(_on_bug)
+    return app
+
+
+def _admit(request: Request) -> None:
+    """Let a call through: with a session, if the console has a password. Raises Problem (401)."""
+    open_sessions = console_of(request).sessions
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    key = token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+    if open_sessions.needed and not open_sessions.is_open(key):
+        raise Problem(401, "Log in first: POST /api/session", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _public_name(console: Console, path: str) -> str:
+    """Webhooks come by the public address's name."""
+    if path != WEBHOOK_PATH:
+        return ""
+    url = console.provider_settings.get().webhook_url
+    return urlsplit(url).hostname or ""
+
+
+def _body_limit(path: str, settings: Settings) -> int:
+    return settings.max_webhook_bytes if path == WEBHOOK_PATH else settings.max_body_bytes
+
+
+def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for it
+    return error.response()
+
+
+def _on_invalid(_request: Request, error: Exception) -> Response:
+    """What pydantic says, as one line that names the first wrong field."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
+    return Problem(422, f"{place or 'body'}: {first['msg']}", field=place or "body").response()
+
+
+def _on_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    return Problem(error.status_code, str(error.detail), headers=error.headers).response()
+
+
+def _on_console_error(_request: Request, error: Exception) -> Response:
+    """A file of the console's own cannot be read or written."""
+    return Problem(500, str(error)).response()
+
+
+def _on_database_error(request: Request, error: Exception) -> Response:
+    """The disk is full, or the file is damaged; nothing was done."""
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return Problem(507, f"The console's database cannot be used: {error}").response()
+
+
+def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return Problem(500, "The console has a fault; its log says more").response()

@@ -1,0 +1,139 @@
+"""Brings jobs forward: one thread looks who is due, a few others upload, ask, cancel and download.
+
+Whatever is on disk says what to do next, so a restart goes on where the last run ended. A job that outlives
+its deadline is canceled, and one of which nothing is heard even then fails: nothing runs for ever.
+"""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.provider import Provider
+from luxscaler.console.results import Results
+from luxscaler.console.sending import Sender
+from luxscaler.console.settings import Settings
+from luxscaler.console.transitions import Transitions
+from luxscaler.errors import BackendError, StoppedError
+from luxscaler.gateway.problems import Problem
+from luxscaler.replicate.pace import Pace
+from luxscaler.replicate.responses import BusyError, NoAnswerError
+
+_log = logging.getLogger(__name__)
+OVERDUE = "its deadline has passed"
+
+
+class Engine:
+    """The work of one console."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider: Provider,
+        jobs: Jobs,
+        transitions: Transitions,
+        sender: Sender,
+        results: Results,
+        pace: Pace,
+    ) -> None:
+        self._settings, self._provider, self._jobs = settings, provider, jobs
+        self._transitions, self._sender, self._results = transitions, sender, results
+        self._pace = pace
+        self._wake = threading.Event()
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
+        """Those that were due while they were busy."""
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(settings.workers, "console-job")
+        self._thread = threading.Thread(target=self._run, name="console-engine")
+
+    def start(self) -> None:
+        """Begin; `stop` has to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is under way is found again by the next start."""
+        self._pace.stop.set()
+        self._wake.set()
+        self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it works."""
+        return self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Look again at once."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._pace.stop.is_set():
+            self._wake.clear()
+            due = [
+                *self._jobs.with_state(
+                    JobState.PENDING, JobState.UPLOADING, JobState.QUEUED, JobState.RUNNING
+                )
+            ]
+            for job in (*due, *self._jobs.to_download()):
+                with self._lock:
+                    if job.id in self._busy:
+                        self._again.add(job.id)
+                        continue
+                    self._busy.add(job.id)
+                self._pool.submit(self._advance, job)
+            self._wake.wait(self._settings.poll_seconds)
+
+    def _advance(self, job: Job) -> None:
+        try:
+            self._reap(job)
+            if job.remote_id is None and not job.state.is_over:
+                self._sender.send(job.id)
+            elif job.state.is_over:
+                self._results.download(job)
+            else:
+                self._ask(job)
+        except StoppedError:
+            pass
+        except Exception:  # the thread goes on with other jobs; the job is looked at again
+            _log.exception("job %s", job.id)
+        finally:
+            with self._lock:
+                self._busy.discard(job.id)
+                if job.id in self._again:
+                    self._again.discard(job.id)
+                    self._wake.set()
+
+    def _ask(self, job: Job) -> None:
+        """What a run is at, after passing on a wish to cancel it."""
+        assert job.remote_id is not None  # noqa: S101 - _advance has seen it
+        try:
+            api = self._provider.api()
+            known = True
+            if self._jobs.wants_cancel(job.id):
+                known = api.cancel_run(job.run_kind, job.remote_id)
+            run = api.run(job.run_kind, job.remote_id) if known else None
+        except (NoAnswerError, BusyError, BackendError, Problem) as error:
+            _log.info("job %s: %s", job.id, error)
+            return
+        now = self._jobs.get(job.id) or job
+        if run is not None:
+            if self._transitions.apply(now, run) and run.status.is_over:
+                self.wake()  # to fetch its results
+        elif now.cancel_reason:
+            self._transitions.cancel(now, cost=now.reserved if now.started_at else 0.0)
+        elif self._pace.now() - (now.intent_at or now.created_at) > self._settings.settling_seconds:
+            self._transitions.fail(now, "Replicate does not know the run any more", cost=now.reserved)
+
+    def _reap(self, job: Job) -> None:
+        """Cancel what is overdue; give up what does not even end then."""
+        if job.state.is_over or (over := self._pace.now() - job.deadline) <= 0:
+            return
+        if self._jobs.ask_to_cancel(job.id, OVERDUE):
+            _log.info("job %s: %s", job.id, OVERDUE)
+        if over > self._settings.overtime_seconds:
+            cost = job.reserved if job.intent_at is not None else 0.0
+            reason = (
+                f"{OVERDUE}, and Replicate did not say that it has ended: look at its page, it may still cost"
+            )
+            self._transitions.fail(job, reason, cost=cost)

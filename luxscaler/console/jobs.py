@@ -1,0 +1,252 @@
+"""Jobs and their states, as the database keeps them.
+
+    pending → uploading → queued → running → completed | failed | canceled
+
+A wish to cancel is a flag of its own (`cancel_reason`), so it can be set at any moment and survives a
+restart. Every change of a job that is over fails, whoever asks for it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from luxscaler.clock import Clock
+from luxscaler.console.database import Database
+
+JobKind = Literal["master", "training"]
+KINDS: tuple[JobKind, ...] = ("master", "training")
+_KEPT_EVENTS = 5000
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    PENDING = "pending"
+    UPLOADING = "uploading"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is final."""
+        return self in OVER
+
+
+OVER = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
+IN_FLIGHT = tuple(state for state in JobState if state not in OVER)
+_OVER_SQL = ", ".join(f"'{state}'" for state in OVER)
+
+Results = Literal["", "waiting", "here", "lost"]
+"""Of a completed job: not asked yet (none), to be downloaded, downloaded, or gone from Replicate."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job at one moment; times are seconds since 1970, money US dollars."""
+
+    id: str
+    kind: JobKind
+    name: str
+    source: str
+    """The picture, or the folder of pictures, on this machine."""
+    call: dict[str, Any]
+    """What is asked of Replicate: `path`, `input`, and `field`, the input that gets the upload."""
+    fingerprint: str
+    """Of the request, so that a key that is used twice is noticed when the requests differ."""
+    nonce: str
+    """In the webhook's address; finds the run again whose creation nobody answered."""
+    hardware: str
+    price: float
+    """A second, when it was submitted."""
+    max_seconds: float
+    created_at: float
+    deadline: float
+    state: JobState = JobState.PENDING
+    key: str | None = None
+    intent_at: float | None = None
+    """When a paid call was about to be made; None: none was."""
+    started_at: float | None = None
+    finished_at: float | None = None
+    upload_bytes: int = 0
+    upload_total: int = 0
+    upload_url: str = ""
+    remote_id: str | None = None
+    cancel_reason: str = ""
+    error: str = ""
+    logs: str = ""
+    stage: str = ""
+    step: int | None = None
+    steps: int | None = None
+    eta_seconds: float | None = None
+    predict_time: float | None = None
+    cost: float | None = None
+    """None until it is over."""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Name to address on Replicate."""
+    results: Results = ""
+    sequence: int = 0
+
+    @property
+    def reserved(self) -> float:
+        """The most that it can cost."""
+        return self.max_seconds * self.price
+
+    @property
+    def run_kind(self) -> Literal["predictions", "trainings"]:
+        """What it is called at Replicate."""
+        return "trainings" if self.kind == "training" else "predictions"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of jobs is narrowed down to."""
+
+    kind: str = ""
+    state: str = ""
+    search: str = ""
+    """In name, source, id, error."""
+
+
+class Jobs:
+    """The jobs of one console."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self._clock = clock
+
+    def add(self, job: Job) -> None:
+        """A new one."""
+        values = _encoded({name: value for name, value in vars(job).items() if name != "sequence"})
+        columns, marks = ", ".join(values), ", ".join("?" for _ in values)
+        with self.database.transaction():
+            self.database.run(f"INSERT INTO jobs ({columns}) VALUES ({marks})", [*values.values()])  # noqa: S608 - names from this package
+            self._announce(job.id, str(job.state))
+
+    def get(self, name: str) -> Job | None:
+        """By id."""
+        return _one(self.database.rows("SELECT * FROM jobs WHERE id = ?", [name]))
+
+    def beginning_with(self, text: str) -> list[Job]:
+        """Those whose id begins so."""
+        rows = self.database.rows("SELECT * FROM jobs WHERE substr(id, 1, ?) = ? LIMIT 20", [len(text), text])
+        return [_decoded(row) for row in rows]
+
+    def by_key(self, key: str) -> Job | None:
+        """By the key that a client gave it."""
+        return _one(self.database.rows("SELECT * FROM jobs WHERE key = ?", [key]))
+
+    def by_remote(self, name: str) -> Job | None:
+        """By Replicate's id."""
+        return _one(self.database.rows("SELECT * FROM jobs WHERE remote_id = ?", [name]))
+
+    def by_nonce(self, nonce: str) -> Job | None:
+        """By what stands in its webhook's address."""
+        return _one(self.database.rows("SELECT * FROM jobs WHERE nonce = ?", [nonce]))
+
+    def with_state(self, *states: JobState) -> list[Job]:
+        """Oldest first."""
+        marks = ", ".join("?" for _ in states)
+        sql = f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY sequence"  # noqa: S608 - marks only
+        return [_decoded(row) for row in self.database.rows(sql, states)]
+
+    def to_download(self) -> list[Job]:
+        """Completed ones whose results are not here yet."""
+        rows = self.database.rows("SELECT * FROM jobs WHERE results = 'waiting' ORDER BY sequence")
+        return [_decoded(row) for row in rows]
+
+    def listed(self, filters: Filters, limit: int, offset: int) -> tuple[list[Job], int]:
+        """A page, newest first, and how many there are in all."""
+        where, values = _where(filters)
+        total = self.database.rows(f"SELECT count(*) FROM jobs WHERE {where}", values)[0][0]  # noqa: S608
+        sql = f"SELECT * FROM jobs WHERE {where} ORDER BY sequence DESC LIMIT ? OFFSET ?"  # noqa: S608
+        return [_decoded(row) for row in self.database.rows(sql, [*values, limit, offset])], int(total)
+
+    def change(self, name: str, states: Iterable[JobState] = IN_FLIGHT, **values: Any) -> bool:
+        """Set columns of a job that is in one of the states; whether it was."""
+        before = [str(state) for state in states]
+        sets = ", ".join(f"{column} = ?" for column in values)
+        marks = ", ".join("?" for _ in before)
+        with self.database.transaction():
+            count = self.database.run(
+                f"UPDATE jobs SET {sets} WHERE id = ? AND state IN ({marks})",  # noqa: S608 - names from this package
+                [*_encoded(values).values(), name, *before],
+            )
+            if count:
+                self._announce(name, str(values.get("state", "changed")))
+        return bool(count)
+
+    def ask_to_cancel(self, name: str, reason: str) -> bool:
+        """Set the flag, unless it is set or the job is over; whether it was set now."""
+        with self.database.transaction():
+            sql = f"UPDATE jobs SET cancel_reason = ? WHERE id = ? AND cancel_reason = '' AND state NOT IN ({_OVER_SQL})"  # noqa: S608, E501
+            if not self.database.run(sql, [reason, name]):
+                return False
+            self._announce(name, "cancel")
+        return True
+
+    def wants_cancel(self, name: str) -> bool:
+        """Whether the flag is set."""
+        rows = self.database.rows("SELECT cancel_reason FROM jobs WHERE id = ?", [name])
+        return bool(rows) and rows[0][0] != ""
+
+    def delete(self, name: str) -> bool:
+        """Forget one that is over, but for what it cost; whether it was over."""
+        with self.database.transaction():
+            over = f"FROM jobs WHERE id = ? AND state IN ({_OVER_SQL})"  # names from this package
+            self.database.run(f"INSERT INTO past_costs SELECT finished_at, cost {over}", [name])
+            if not self.database.run(f"DELETE {over}", [name]):
+                return False
+            self.database.run("DELETE FROM results WHERE job = ?", [name])
+            self._announce(name, "deleted")
+        return True
+
+    def events_after(self, number: int, limit: int = 500) -> list[dict[str, Any]]:
+        """Changes, oldest first."""
+        sql = "SELECT id, job, kind, at FROM events WHERE id > ? ORDER BY id LIMIT ?"
+        return [dict(row) for row in self.database.rows(sql, [number, limit])]
+
+    def last_event(self) -> int:
+        """The number of the newest change; 0: none."""
+        return int(self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
+    def _announce(self, job: str, kind: str) -> None:
+        self.database.run(
+            "INSERT INTO events (job, kind, at) VALUES (?, ?, ?)", [job, kind, self._clock.now()]
+        )
+        self.database.run("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", [_KEPT_EVENTS])
+
+
+def _where(filters: Filters) -> tuple[str, list[str]]:
+    parts, values = ["1"], []
+    for column, value in (("kind", filters.kind), ("state", filters.state)):
+        if value:
+            parts.append(f"{column} = ?")
+            values.append(value)
+    if filters.search:
+        word = filters.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        columns = ("name", "source", "id", "error")
+        parts.append("(" + " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in columns) + ")")
+        values += [f"%{word}%"] * len(columns)
+    return " AND ".join(parts), values
+
+
+def _encoded(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _one(rows: list[sqlite3.Row]) -> Job | None:
+    return _decoded(rows[0]) if rows else None
+
+
+def _decoded(row: sqlite3.Row) -> Job:
+    values = dict(row)
+    values["state"] = JobState(values["state"])
+    for name in ("call", "outputs"):
+        values[name] = json.loads(values[name])
+    return Job(**values)

@@ -1,0 +1,77 @@
+// Small helpers around the document: elements by id, text in, buttons that wait for their work.
+// @ts-check
+import { ApiError } from "./api.js";
+
+/** @param {string} id @returns {any} */
+export function $(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element ${id}`);
+  return found;
+}
+
+/** @param {string} tag @param {string} [text] @param {string} [className] */
+export function element(tag, text = "", className = "") {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+/** @param {string} text @param {boolean} [bad] */
+export function notice(text, bad = false) {
+  const place = $("notice");
+  place.textContent = text;
+  place.classList.toggle("bad", bad);
+}
+
+/** @param {string} id @param {string} text @param {"" | "good" | "bad"} [mood] */
+export function state(id, text, mood = "") {
+  const place = $(id);
+  place.textContent = text;
+  place.className = `state ${mood}`.trim();
+}
+
+/**
+ * Do some work; its button rests meanwhile, and an error becomes the notice.
+ * @param {HTMLButtonElement | null} button @param {() => Promise<unknown>} work
+ */
+export async function busy(button, work) {
+  if (button) button.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) document.dispatchEvent(new Event("logged-out"));
+    notice(error instanceof Error ? error.message : String(error), true);
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
+
+/** @param {string} id @param {(button: HTMLButtonElement) => Promise<unknown>} work */
+export function onClick(id, work) {
+  const button = $(id);
+  button.addEventListener("click", () => busy(button, () => work(button)));
+}
+
+/** @param {string} id @param {() => Promise<unknown>} work */
+export function onSubmit(id, work) {
+  $(id).addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    busy(/** @type {HTMLButtonElement | null} */ (event.submitter), work);
+  });
+}
+
+/** @param {number | null | undefined} value */
+export const dollars = (value) =>
+  value === null || value === undefined ? "unknown" : `$${value.toFixed(value < 1 ? 4 : 2)}`;
+
+/** @param {string | null} text */
+export const moment = (text) => (text ? new Date(text).toLocaleString() : "");
+
+/** @param {number | null} seconds */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  const whole = Math.round(seconds);
+  if (whole < 90) return `${whole} s`;
+  return whole < 5400 ? `${Math.round(whole / 60)} min` : `${(whole / 3600).toFixed(1)} h`;
+}

@@ -1,0 +1,142 @@
+// The Jobs tab: the list with its filters, and one job with its log in a dialog.
+// @ts-check
+import { get, post, remove } from "./api.js";
+import { $, busy, dollars, duration, element, moment, notice, onClick } from "./dom.js";
+
+const STATES = ["pending", "uploading", "queued", "running", "completed", "failed", "canceled"];
+const OVER = ["completed", "failed", "canceled"];
+const PAGE = 50;
+let shownCount = PAGE;
+/** @type {string | null} */
+let openJob = null;
+let log = "";
+
+export async function showJobs() {
+  const query = new URLSearchParams({
+    search: $("search").value, status: $("filter-status").value, kind: $("filter-kind").value, limit: String(shownCount),
+  });
+  const { jobs, total } = await get(`/api/cloud/jobs?${query}`);
+  $("job-count").textContent = `${total} ${total === 1 ? "job" : "jobs"}`;
+  $("more-jobs").hidden = jobs.length >= total;
+  const focused = document.activeElement?.getAttribute("data-job");
+  $("job-list").replaceChildren(...jobs.map(row));
+  if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under New job.", "empty"));
+  if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-job="${focused}"]`))?.focus();
+  if (openJob) await showJob(openJob);
+}
+
+/** @param {any} job */
+function progressOf(job) {
+  if (job.status === "uploading" && job.upload_total) return job.upload_bytes / job.upload_total;
+  return job.status === "running" && job.steps ? job.step / job.steps : null;
+}
+
+/** @param {any} job */
+function row(job) {
+  const item = $("job-row").content.cloneNode(true).firstElementChild;
+  const button = item.querySelector("button");
+  button.dataset.job = job.id;
+  item.querySelector(".job-name").textContent = job.name;
+  const badge = item.querySelector(".badge");
+  badge.textContent = job.cancel_reason && !OVER.includes(job.status) ? "canceling" : job.status;
+  badge.classList.add(job.status);
+  item.querySelector(".job-kind").textContent = job.kind;
+  item.querySelector(".job-when").textContent = moment(job.created_at);
+  item.querySelector(".job-cost").textContent = job.cost === null ? `≤ ${dollars(job.reserved)}` : dollars(job.cost);
+  const share = progressOf(job);
+  if (share !== null) {
+    item.querySelector("progress").hidden = false;
+    item.querySelector("progress").value = share;
+  }
+  button.addEventListener("click", () => {
+    location.hash = `jobs/${job.id}`;
+  });
+  return item;
+}
+
+/** @param {string} id */
+export async function showJob(id) {
+  const [job, text] = await Promise.all([get(`/api/cloud/jobs/${id}`), get(`/api/cloud/jobs/${id}/logs`)]);
+  openJob = id;
+  $("job-title").textContent = job.name;
+  const stage = job.stage ? `, ${job.stage}` : "";
+  const eta = job.eta_seconds !== null ? `, about ${duration(job.eta_seconds)} left` : "";
+  $("job-state").textContent = `${job.status}${stage}${eta}`;
+  const share = progressOf(job);
+  $("job-progress").hidden = share === null;
+  if (share !== null) $("job-progress").value = share;
+  facts(job);
+  files(job);
+  log = text;
+  showLog();
+  $("cancel-job").disabled = OVER.includes(job.status) || job.cancel_reason !== "";
+  $("delete-job").disabled = !OVER.includes(job.status);
+  $("download-log").href = `/api/cloud/jobs/${id}/logs`;
+  $("download-log").download = `${id}.log`;
+  if (!$("job-dialog").open) $("job-dialog").showModal();
+}
+
+/** @param {any} job */
+function facts(job) {
+  const entries = {
+    Id: job.id, Kind: job.kind, Source: job.source, "On Replicate": job.remote_id, Hardware: job.hardware,
+    Step: job.steps ? `${job.step} of ${job.steps}` : "", Created: moment(job.created_at), Started: moment(job.started_at),
+    Ended: moment(job.finished_at), Computed: duration(job.predict_time),
+    Cost: job.cost === null ? `at most ${dollars(job.reserved)}` : dollars(job.cost), Message: job.error,
+    Inputs: JSON.stringify(job.inputs),
+  };
+  const shown = Object.entries(entries).filter(([, value]) => value);
+  $("job-facts").replaceChildren(...shown.flatMap(([name, value]) => [element("dt", name), element("dd", String(value))]));
+}
+
+/** @param {any} job */
+function files(job) {
+  const items = job.files.map((/** @type {any} */ file) => {
+    const item = element("li");
+    const link = document.createElement("a");
+    link.href = `/api/cloud/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
+    link.download = file.name;
+    link.textContent = file.name;
+    item.append(link, ` ${(file.size / 1e6).toFixed(2)} MB, SHA-256 ${file.sha256}`);
+    return item;
+  });
+  const none = { waiting: "Being downloaded.", lost: "Replicate has removed them." };
+  const words = none[/** @type {"waiting"} */ (job.results)] || "None yet.";
+  $("job-files").replaceChildren(...(items.length ? items : [element("li", words)]));
+}
+
+function showLog() {
+  const word = $("log-search").value.toLowerCase();
+  const place = $("job-log");
+  const atEnd = place.scrollTop + place.clientHeight >= place.scrollHeight - 4;
+  const lines = log.split("\n").filter((line) => line.toLowerCase().includes(word));
+  place.textContent = log ? lines.join("\n") : "Nothing printed yet.";
+  if (atEnd) place.scrollTop = place.scrollHeight;
+}
+
+export function startJobs() {
+  for (const name of STATES) $("filter-status").add(new Option(name, name));
+  $("filters").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+  $("filters").addEventListener("input", () => busy(null, showJobs));
+  $("log-search").addEventListener("input", showLog);
+  onClick("more-jobs", async () => {
+    shownCount = Math.min(shownCount + PAGE, 500);
+    await showJobs();
+  });
+  onClick("cancel-job", async () => {
+    await post(`/api/cloud/jobs/${openJob}/cancel`);
+    notice("The job is being canceled.");
+    await showJobs();
+  });
+  onClick("delete-job", async () => {
+    await remove(`/api/cloud/jobs/${openJob}`);
+    $("job-dialog").close();
+    notice("The job is deleted; what it cost still counts.");
+    await showJobs();
+  });
+  $("close-job").addEventListener("click", () => $("job-dialog").close());
+  $("job-dialog").addEventListener("close", () => {
+    openJob = null;
+    if (location.hash.startsWith("#jobs/")) location.hash = "jobs";
+  });
+}

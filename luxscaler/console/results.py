@@ -1,0 +1,111 @@
+"""What came out of jobs: fetched as soon as a job is over, since Replicate keeps it for an hour.
+
+    data/results/JOB/NAME     whole files only; their sizes and hashes are in the database
+
+Names come from the kind of result and the address's suffix, never from a path that somebody else has chosen.
+"""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from luxscaler.clock import Clock
+from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.provider import Provider
+from luxscaler.console.settings import Settings
+from luxscaler.errors import BackendError, ExportError, TileError
+from luxscaler.gateway.problems import Problem
+from luxscaler.io.atomic import replacing, translated
+from luxscaler.private_files import private_folder
+from luxscaler.replicate.download import GoneError, fetch
+
+_SUFFIX = re.compile(r"(\.tar)?\.[a-z0-9]{1,11}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_JOB = re.compile(r"[a-z0-9]{26}")
+_OVER = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A file that is here."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Results:
+    """The results of one console."""
+
+    def __init__(
+        self, settings: Settings, provider: Provider, jobs: Jobs, clock: Clock, folder: Path
+    ) -> None:
+        """Raises OSError if the folder cannot be made."""
+        self._settings, self._provider, self._jobs, self._clock = settings, provider, jobs, clock
+        self._folder = folder
+        private_folder(folder)
+
+    def download(self, job: Job) -> bool:
+        """Fetch all files of a job; whether that is settled. False: another try may do."""
+        done = {result.name for result in self.of(job.id)}
+        try:
+            for key, address in job.outputs.items():
+                name = _file_name(key, address)
+                if name not in done:
+                    self._fetch(job, name, address)
+        except (TileError, ExportError, Problem) as error:
+            self._note(job, f"a result is not here yet: {error}")
+            return False
+        except (GoneError, BackendError) as error:
+            self._note(job, f"a result cannot be fetched any more: {error}", results="lost")
+            return True
+        self._note(job, "", results="here")
+        return True
+
+    def of(self, job: str) -> list[Result]:
+        """By name."""
+        sql = "SELECT name, size, sha256 FROM results WHERE job = ? ORDER BY name"
+        return [Result(*row) for row in self._jobs.database.rows(sql, [job])]
+
+    def path(self, job: str, name: str) -> Path | None:
+        """A file, if it is here."""
+        if not _JOB.fullmatch(job) or name not in {result.name for result in self.of(job)}:
+            return None
+        path = self._folder / job / name
+        return path if path.is_file() else None
+
+    def remove(self, job: str) -> None:
+        """All files of a job."""
+        if _JOB.fullmatch(job):
+            shutil.rmtree(self._folder / job, ignore_errors=True)
+
+    def _fetch(self, job: Job, name: str, address: str) -> None:
+        target = self._folder / job.id / name
+        with translated(target):
+            private_folder(target.parent)
+        with replacing(target) as partial, translated(target):
+            digest = fetch(
+                self._provider.api().plain,
+                address,
+                partial,
+                self._settings.max_result_bytes,
+                self._settings.download_seconds,
+                self._clock.now,
+            )
+        values: list[Any] = [job.id, name, target.stat().st_size, digest, self._clock.now()]
+        self._jobs.database.run("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", values)
+
+    def _note(self, job: Job, error: str, **values: Any) -> None:
+        self._jobs.change(job.id, _OVER, **values, **({"error": error} if error else {}))
+
+
+def _file_name(key: str, address: str) -> str:
+    """Of what Replicate calls an output: weights.tar, output-1.exr."""
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", key)[:60].lstrip("_-") or "output"
+    suffix = _SUFFIX.search(urlsplit(address).path.lower() if not address.startswith("data:") else "")
+    name = stem + (suffix[0] if suffix else ".bin")
+    assert _NAME.fullmatch(name)  # noqa: S101 - by the lines above
+    return name

@@ -1,0 +1,48 @@
+"""The route of events: what changed, as server-sent events, each with a number to read on from."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from luxscaler.console.state import Console, console_of
+
+router = APIRouter(prefix="/api/events", tags=["events"])
+Here = Annotated[Console, Depends(console_of)]
+_GLANCE_SECONDS = 0.25
+_BEAT_SECONDS = 15.0
+"""A comment at least so often, so that proxies keep the connection."""
+
+
+@router.get("", response_class=StreamingResponse)
+async def events(
+    request: Request,
+    console: Here,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: Annotated[int | None, Query(ge=0)] = None,
+) -> StreamingResponse:
+    """From the number after `Last-Event-ID` (or `after`) on, or from now on."""
+    start = last_event_id if last_event_id is not None else after
+    if start is None:
+        start = await run_in_threadpool(console.jobs.last_event)
+    stream = _stream(request, console, start)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _stream(request: Request, console: Console, number: int) -> AsyncIterator[str]:
+    quiet = 0.0
+    yield "retry: 1000\n\n"
+    while not await request.is_disconnected():
+        for event in await run_in_threadpool(console.jobs.events_after, number):
+            number = event["id"]
+            quiet = 0.0
+            yield f"id: {number}\nevent: job\ndata: {json.dumps(event)}\n\n"
+        await asyncio.sleep(_GLANCE_SECONDS)
+        quiet += _GLANCE_SECONDS
+        if quiet >= _BEAT_SECONDS:
+            quiet = 0.0
+            yield ": still here\n\n"

@@ -1,0 +1,113 @@
+"""Routes of jobs: submit, list, one, logs, cancel, delete, results."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+
+from luxscaler.clock import iso
+from luxscaler.console.jobs import Filters, Job, JobState
+from luxscaler.console.state import Console, console_of
+from luxscaler.console.submissions import SubmitRequest
+from luxscaler.console.token import NOT_SET
+from luxscaler.gateway.problems import Problem
+
+router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"])
+Here = Annotated[Console, Depends(console_of)]
+_HIDDEN = ("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at")
+_TIMES = ("created_at", "started_at", "finished_at", "deadline")
+
+
+@router.post("/submit", status_code=202)
+def submit(
+    request: SubmitRequest, console: Here, idempotency_key: Annotated[str, Header(max_length=200)] = ""
+) -> Response:
+    """Take a job; the upload and the paid call follow."""
+    if console.tokens.find() is None:
+        raise Problem(503, NOT_SET)
+    done = console.submissions.submit(request, request.idempotency_key or idempotency_key)
+    console.engine.wake()
+    answer = {
+        "job_id": done.job.id,
+        "status": done.job.state,
+        "cost_limit_warning": done.warning or None,
+        "idempotent_hit": done.hit,
+    }
+    return JSONResponse(answer, 202)
+
+
+@router.get("")
+def listing(
+    console: Here,
+    kind: str = "",
+    status: str = "",
+    search: Annotated[str, Query(max_length=200)] = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+) -> dict[str, Any]:
+    """The newest first; `total` counts all that the filters leave."""
+    if status and status not in list(JobState):
+        raise Problem(
+            422, f"status: must be one of {', '.join(JobState)}, got {status[:80]!r}", field="status"
+        )
+    jobs, total = console.jobs.listed(Filters(kind, status, search), limit, offset)
+    return {"jobs": [shown(job) for job in jobs], "total": total}
+
+
+@router.get("/{name}")
+def get(name: str, console: Here) -> dict[str, Any]:
+    """One, with what it asks of Replicate and its results."""
+    job = _found(console, name)
+    results = [vars(result) for result in console.results.of(name)]
+    return {**shown(job), "inputs": job.call["input"], "files": results}
+
+
+@router.get("/{name}/logs", response_class=PlainTextResponse)
+def logs(name: str, console: Here, search: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """As they were last told; `search` leaves the lines that have the word."""
+    text = _found(console, name).logs
+    if search:
+        text = "".join(line for line in text.splitlines(keepends=True) if search.lower() in line.lower())
+    return PlainTextResponse(text)
+
+
+@router.post("/{name}/cancel")
+def cancel(name: str, console: Here) -> dict[str, Any]:
+    """Want its end; one that is over stays as it is, and to ask twice is to ask once."""
+    _found(console, name)
+    console.jobs.ask_to_cancel(name, "canceled by the user")
+    console.engine.wake()
+    return shown(_found(console, name))
+
+
+@router.delete("/{name}", status_code=204)
+def delete(name: str, console: Here) -> Response:
+    """Forget one that is over, with its files; what it cost still counts."""
+    job = _found(console, name)
+    if not console.jobs.delete(name):
+        raise Problem(409, f"Job {name} is {job.state}: cancel it first")
+    console.results.remove(name)
+    return Response(status_code=204)
+
+
+@router.get("/{name}/files/{file}")
+def file_of(name: str, file: str, console: Here) -> Response:
+    """A result."""
+    path = console.results.path(name, file)
+    if path is None:
+        raise Problem(404, f"Job {name[:40]!r} has no file {file[:100]!r}")
+    return FileResponse(path, media_type="application/octet-stream", filename=file)
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """As the API tells it."""
+    values = {name: value for name, value in vars(job).items() if name not in _HIDDEN}
+    times = {name: iso(values[name]) for name in _TIMES}
+    return {**values, **times, "status": job.state, "reserved": round(job.reserved, 6)}
+
+
+def _found(console: Console, name: str) -> Job:
+    job = console.jobs.get(name)
+    if job is None:
+        raise Problem(404, f"There is no job {name[:40]!r}")
+    return job

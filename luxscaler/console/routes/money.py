@@ -1,0 +1,33 @@
+"""Routes of money: the limit, an estimate before a job, what was spent by day."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from luxscaler.console.estimates import estimate
+from luxscaler.console.state import Console, console_of
+from luxscaler.console.submissions import SubmitRequest
+
+router = APIRouter(prefix="/api/cloud", tags=["money"])
+Here = Annotated[Console, Depends(console_of)]
+
+
+@router.get("/cost-limit")
+def cost_limit(console: Here) -> dict[str, Any]:
+    """The limit, and how much of it is used; the same figure that submits are held to."""
+    return console.spending.status(console.provider_settings.get())
+
+
+@router.post("/estimate")
+def estimate_job(request: SubmitRequest, console: Here) -> dict[str, Any]:
+    """What a job may take and cost; nothing is submitted."""
+    size = console.submissions.size_of(request)
+    return estimate(request, size, console.provider_settings.get(), console.jobs)
+
+
+@router.get("/spending")
+def spending(console: Here, days: Annotated[int, Query(ge=1, le=366)] = 30) -> dict[str, Any]:
+    """Dollars a day, oldest first, and the limit."""
+    settings = console.provider_settings.get()
+    by_day = console.spending.by_day(settings, days)
+    return {"days": by_day, "limit": console.spending.status(settings)}

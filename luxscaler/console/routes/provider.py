@@ -1,0 +1,142 @@
+"""Routes of the provider: token, validation, versions, settings, hardware, status page."""
+
+from typing import Annotated, Any
+
+import httpx
+from fastapi import APIRouter, Body, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from luxscaler.console import hardware
+from luxscaler.console.provider import asked
+from luxscaler.console.state import Console, console_of
+from luxscaler.console.token import well_formed
+
+BILLING_PAGE = "https://replicate.com/account/billing"
+STATUS_PAGE = "https://www.replicatestatus.com"
+router = APIRouter(prefix="/api/cloud/providers", tags=["provider"])
+Here = Annotated[Console, Depends(console_of)]
+Changes = Annotated[dict[str, Any], Body()]
+
+
+class TokenBody(BaseModel):
+    """A token."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    api_token: str = Field(max_length=1000)
+
+
+@router.get("")
+def providers(console: Here) -> dict[str, Any]:
+    """All providers: one."""
+    found = console.tokens.find()
+    one = {
+        "name": "replicate",
+        "title": "Replicate",
+        "configured": found is not None,
+        "token_source": found.source if found else None,
+        "settings": console.provider_settings.get().shown(),
+    }
+    return {"providers": [one]}
+
+
+@router.get("/replicate/validate")
+def validate(console: Here) -> dict[str, Any]:
+    """Whether Replicate accepts the token."""
+    return console.provider.validate()
+
+
+@router.put("/replicate/token")
+def put_token(body: TokenBody, console: Here) -> dict[str, Any]:
+    """Keep a token, once Replicate has accepted it."""
+    console.tokens.refuse_if_the_environment_rules()
+    token = well_formed(body.api_token)
+    console.provider.accept(token)
+    console.tokens.forget()
+    console.provider.forget_webhook_secret()
+    path = console.tokens.keep(token)
+    console.engine.wake()
+    return {"success": True, "file_path": str(path)}
+
+
+@router.delete("/replicate/token")
+def delete_token(console: Here) -> dict[str, Any]:
+    """Forget it."""
+    console.tokens.refuse_if_the_environment_rules()
+    console.provider.forget_webhook_secret()
+    return {"success": True, "removed": console.tokens.forget()}
+
+
+@router.get("/replicate/versions")
+def versions(console: Here) -> dict[str, Any]:
+    """All versions of the model, the newest first; `current_version` is what a job would run on."""
+    settings = console.provider_settings.get()
+    found = asked(lambda: console.provider.api().versions(settings.model))
+    shown = [
+        {
+            "id": each.get("id"),
+            "created_at": each.get("created_at"),
+            "model_id": settings.model,
+            "full_version": f"{settings.model}:{each.get('id')}",
+        }
+        for each in found
+    ]
+    newest = shown[0]["id"] if shown else None
+    return {"versions": shown, "current_version": settings.version_override or newest}
+
+
+@router.get("/replicate/billing")
+def billing(console: Here) -> dict[str, Any]:
+    """Replicate's API tells no balance; prices and what was spent from here."""
+    settings = console.provider_settings.get()
+    return {
+        "balance": None,
+        "balance_note": f"Replicate's API tells no balance; its page does: {BILLING_PAGE}",
+        "billing_url": BILLING_PAGE,
+        "hardware": hardware.options(settings.hardware_prices),
+        "default_hardware": settings.hardware,
+        "local_spend": console.spending.status(settings),
+    }
+
+
+@router.get("/replicate/hardware")
+def hardware_options(console: Here) -> dict[str, Any]:
+    """Kinds of hardware with the prices in force."""
+    settings = console.provider_settings.get()
+    return {"hardware": hardware.options(settings.hardware_prices), "default_hardware": settings.hardware}
+
+
+@router.get("/replicate/config")
+@router.get("/replicate")
+def get_settings(console: Here) -> dict[str, Any]:
+    """What can be changed."""
+    return console.provider_settings.get().shown()
+
+
+@router.put("/replicate/config")
+@router.put("/replicate")
+def put_settings(changes: Changes, console: Here) -> dict[str, Any]:
+    """Change some settings; the others stay."""
+    shown = console.provider_settings.change(changes).shown()
+    console.engine.wake()
+    return shown
+
+
+@router.get("/replicate/status")
+def status_page(console: Here) -> dict[str, Any]:
+    """What Replicate's status page says; `operational` is null when it cannot be asked."""
+    empty: dict[str, Any] = {
+        "operational": None,
+        "ongoing_incidents": [],
+        "in_progress_maintenances": [],
+        "scheduled_maintenances": [],
+        "status_page_url": STATUS_PAGE,
+        "error": None,
+    }
+    try:
+        with console.provider.plain_client() as client:
+            said = client.get(console.settings.status_url).raise_for_status().json()
+        lists = {name: said.get(name) or [] for name in empty if name.endswith(("incidents", "maintenances"))}
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError) as error:
+        return {**empty, "error": f"the status page cannot be read: {str(error) or type(error).__name__}"}
+    return {**empty, **lists, "operational": not lists["ongoing_incidents"]}

@@ -1,0 +1,111 @@
+"""One console put together: every part built from settings and a clock, none of them global."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from luxscaler.clock import Clock
+from luxscaler.console.database import FILE_NAME, Database
+from luxscaler.console.engine import Engine
+from luxscaler.console.jobs import Jobs
+from luxscaler.console.provider import Provider
+from luxscaler.console.provider_settings import ProviderSettingsStore
+from luxscaler.console.results import Results
+from luxscaler.console.sending import Sender
+from luxscaler.console.sessions import Sessions
+from luxscaler.console.settings import Settings
+from luxscaler.console.spending import Spending
+from luxscaler.console.submissions import Submissions
+from luxscaler.console.token import TokenRoom
+from luxscaler.console.transitions import Transitions
+from luxscaler.console.webhooks import Receiver
+from luxscaler.errors import ConsoleError
+from luxscaler.private_files import locked, private_folder
+from luxscaler.replicate.pace import Pace
+
+
+@dataclass(frozen=True)
+class Console:
+    """What the routes work with."""
+
+    settings: Settings
+    clock: Clock
+    tokens: TokenRoom
+    provider: Provider
+    provider_settings: ProviderSettingsStore
+    jobs: Jobs
+    spending: Spending
+    submissions: Submissions
+    receiver: Receiver
+    results: Results
+    sessions: Sessions
+    engine: Engine
+
+
+@contextmanager
+def running_console(settings: Settings, clock: Clock) -> Iterator[Console]:
+    """A console at work, for the time of the block. Raises ConsoleError, also if another is in the folder."""
+    with _only_console(settings.data), _parts(settings, clock) as console:
+        yield console
+
+
+@contextmanager
+def _only_console(folder: Path) -> Iterator[None]:
+    """Two consoles would pay for the same jobs."""
+    try:
+        private_folder(folder)
+        with locked(folder / "lock"):
+            yield
+    except BlockingIOError as error:
+        raise ConsoleError(f"another console works in the folder {str(folder)!r}") from error
+    except OSError as error:
+        raise ConsoleError(f"cannot use the folder {str(folder)!r}: {error.strerror}") from error
+
+
+@contextmanager
+def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
+    database, pace = Database(settings.data / FILE_NAME), Pace(clock=clock)
+    tokens = TokenRoom(settings.data / "secrets", settings.environment_token)
+    provider_settings, jobs = ProviderSettingsStore(database), Jobs(database, clock)
+    provider = Provider(settings, tokens, provider_settings, pace)
+    transitions, spending = Transitions(jobs, clock), Spending(database, clock)
+    uploads = settings.data / "uploads"
+    try:
+        private_folder(uploads)
+        for left in uploads.glob("*.zip"):  # of a run that was killed
+            left.unlink()
+        results = Results(settings, provider, jobs, clock, settings.data / "results")
+    except OSError as error:
+        raise ConsoleError(f"cannot use the folder {str(settings.data)!r}: {error.strerror}") from error
+    sender = Sender(settings, provider, jobs, transitions, pace, uploads)
+    engine = Engine(settings, provider, jobs, transitions, sender, results, pace)
+    engine.start()
+    try:
+        yield Console(
+            settings,
+            clock,
+            tokens,
+            provider,
+            provider_settings,
+            jobs,
+            spending,
+            Submissions(settings, provider_settings, jobs, spending, clock),
+            Receiver(provider, jobs, transitions, clock),
+            results,
+            Sessions(database, clock, settings.password, settings.session_seconds),
+            engine,
+        )
+    finally:
+        engine.stop()
+        provider.close()
+        database.close()
+
+
+def console_of(request: Request) -> Console:
+    """The console that a request came to."""
+    found = request.app.state.console
+    assert isinstance(found, Console)  # noqa: S101 - app.py put it there
+    return found

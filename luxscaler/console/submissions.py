@@ -1,0 +1,190 @@
+"""From a request to a job: checked, admitted under the limit and written down in one transaction.
+
+Nothing is asked of Replicate here, so a submit is answered at once. A key makes it repeatable: the same key
+with the same request gives the same job, with another request an error.
+"""
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from luxscaler.clock import Clock
+from luxscaler.console.hardware import prices
+from luxscaler.console.jobs import Job, JobKind, Jobs
+from luxscaler.console.packing import Source, checked_source
+from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
+from luxscaler.console.settings import Settings
+from luxscaler.console.spending import Spending
+from luxscaler.errors import InputError
+from luxscaler.gateway.problems import Problem
+from luxscaler.replicate.signing import new_id
+
+MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr")
+
+
+class SubmitRequest(BaseModel):
+    """What a client asks for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kind: JobKind
+    source: str = Field(
+        max_length=4096,
+        description="A picture (master), a folder of pictures (training), or an https address",
+    )
+    name: str = Field(default="", max_length=200)
+    inputs: dict[str, Any] = Field(default_factory=dict, description="The model's inputs beside the upload")
+    hardware: str = Field(default="", max_length=40, description="For the price; the settings' if empty")
+    max_minutes: float | None = Field(default=None, ge=1, le=1440)
+    destination: str = Field(
+        default="", max_length=200, description="Training: owner/name; the settings' if empty"
+    )
+    idempotency_key: str = Field(default="", max_length=200)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a request."""
+
+    job: Job
+    warning: str = ""
+    hit: bool = False
+    """The key was used before for the same request."""
+
+
+class Submissions:
+    """The way in of all jobs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider_settings: ProviderSettingsStore,
+        jobs: Jobs,
+        spending: Spending,
+        clock: Clock,
+    ) -> None:
+        self._settings, self._provider_settings = settings, provider_settings
+        self._jobs, self._spending, self._clock = jobs, spending, clock
+        self._lock = threading.Lock()
+
+    def submit(self, request: SubmitRequest, key: str) -> Submitted:
+        """Raises Problem: 402 over the limit, 409 another request had the key, 413, 422."""
+        body = request.model_dump(exclude={"idempotency_key"})
+        fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        if key and (before := self._before(key, fingerprint)):
+            return before
+        provider = self._provider_settings.get()
+        size = self.size_of(request)
+        job = self._job(request, provider, key, fingerprint, size)
+        with self._lock, self._jobs.database.transaction():
+            if key and (before := self._before(key, fingerprint)):
+                return before
+            warning = self._spending.admit(provider, job.reserved)
+            self._jobs.add(job)
+        return Submitted(job, warning)
+
+    def size_of(self, request: SubmitRequest) -> int:
+        """Bytes that would be uploaded. Raises Problem: 413, 422."""
+        if is_address(request.source):
+            return 0
+        source = checked_source(request.source, self._settings.folders, self._settings.max_upload_bytes)
+        check_kind(request.kind, source)
+        return source.size
+
+    def _before(self, key: str, fingerprint: str) -> Submitted | None:
+        job = self._jobs.by_key(key)
+        if job is None:
+            return None
+        if job.fingerprint != fingerprint:
+            raise Problem(409, f"idempotency_key: another request had it before, for job {job.id}")
+        return Submitted(job, hit=True)
+
+    def _job(
+        self, request: SubmitRequest, provider: ProviderSettings, key: str, fingerprint: str, size: int
+    ) -> Job:
+        hardware, price = priced(request, provider)
+        seconds = 60 * (request.max_minutes or provider.max_minutes)
+        now = self._clock.now()
+        return Job(
+            id=new_id(),
+            kind=request.kind,
+            name=request.name.strip() or request.source.rstrip("/").rpartition("/")[2],
+            source=request.source,
+            call=_call(request, provider),
+            fingerprint=fingerprint,
+            nonce=new_id(),
+            hardware=hardware,
+            price=price,
+            max_seconds=seconds,
+            created_at=now,
+            deadline=now + seconds,
+            key=key or None,
+            upload_total=size,
+        )
+
+
+def priced(request: SubmitRequest, settings: ProviderSettings) -> tuple[str, float]:
+    """(hardware, dollars a second). Raises Problem (422) for hardware that is not in the table."""
+    hardware, per_second = request.hardware or settings.hardware, prices(settings.hardware_prices)
+    if hardware not in per_second:
+        known = ", ".join(per_second)
+        raise Problem(422, f"hardware: {hardware[:80]!r} is unknown; known are {known}", field="hardware")
+    return hardware, per_second[hardware]
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is on the web already."""
+    return source.startswith("https://")
+
+
+def check_kind(kind: JobKind, source: Source) -> None:
+    """422 for a folder where one picture is meant, or the other way round."""
+    if kind == "master" and source.is_folder:
+        raise Problem(422, "source: a master is made from one picture, and this is a folder", field="source")
+    if kind == "training" and not source.is_folder:
+        raise Problem(
+            422, "source: a training needs a folder of pictures, and this is a file", field="source"
+        )
+
+
+def _call(request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
+    """What will be asked of Replicate, but for what is known only then: the upload and the version."""
+    if request.kind == "master":
+        _check_master(request.inputs)
+        return {"field": "tile_input", "input": request.inputs, "model": provider.model}
+    destination = request.destination or provider.training_destination
+    if destination.count("/") != 1:
+        raise Problem(
+            422,
+            "destination: must be the owner/name of the model that gets the trained version, "
+            f"got {destination!r}",
+            field="destination",
+        )
+    return {
+        "field": provider.training_input,
+        "input": request.inputs,
+        "model": provider.training_model,
+        "destination": destination,
+    }
+
+
+def _check_master(inputs: dict[str, Any]) -> None:
+    """As the container checks them; 422."""
+    from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415 - its formats take a second to load
+
+    unknown = [name for name in inputs if name not in MASTER_INPUTS]
+    if unknown:
+        known = ", ".join(MASTER_INPUTS)
+        raise Problem(422, f"inputs: unknown {unknown[0][:80]!r}; known are {known}", field="inputs")
+    for name, value in inputs.items():
+        kind = {"output_format": str, "model": str, "sdr": bool}.get(name, (int, float))
+        if not isinstance(value, kind) or (isinstance(value, bool) and name != "sdr"):
+            raise Problem(422, f"inputs: {name} is {str(value)[:80]!r}", field="inputs")
+    try:
+        UpscaleRequest(b"", **inputs)
+    except InputError as error:
+        raise Problem(422, f"inputs: {error}", field="inputs") from error

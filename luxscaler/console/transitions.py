@@ -1,0 +1,106 @@
+"""The one place where what Replicate says changes a job: polls, webhooks and replays all come here.
+
+A run may be told in any order and any number of times: states only go forward, logs only grow, and what is
+over stays as it is.
+"""
+
+from typing import Any
+
+from luxscaler.clock import Clock
+from luxscaler.cog.status import Status
+from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.progress import read_progress
+from luxscaler.replicate.runs import RemoteRun
+
+_STATES = {
+    Status.STARTING: JobState.QUEUED,
+    Status.PROCESSING: JobState.RUNNING,
+    Status.SUCCEEDED: JobState.COMPLETED,
+    Status.FAILED: JobState.FAILED,
+    Status.CANCELED: JobState.CANCELED,
+    Status.ABORTED: JobState.CANCELED,
+}
+_BEFORE = {
+    JobState.QUEUED: (JobState.UPLOADING, JobState.QUEUED),
+    JobState.RUNNING: (JobState.UPLOADING, JobState.QUEUED, JobState.RUNNING),
+}
+UNREPORTED = "Replicate did not say how long it computed, so the most that it can cost counts"
+
+
+class Transitions:
+    """Changes of one console's jobs."""
+
+    def __init__(self, jobs: Jobs, clock: Clock) -> None:
+        self._jobs, self._clock = jobs, clock
+
+    def apply(self, job: Job, run: RemoteRun) -> bool:
+        """Make the job what the run says; whether anything changed."""
+        state = _STATES[run.status]
+        values = _news(job, run)
+        if state.is_over:
+            return self._jobs.change(job.id, **{**values, **self._end(job, run, state)})
+        if job.state is not state and job.state in _BEFORE[state]:
+            values["state"] = state
+        if not values:
+            return False
+        return self._jobs.change(job.id, _BEFORE[JobState.RUNNING], **values)
+
+    def fail(self, job: Job, reason: str, *, cost: float) -> None:
+        """End it because of something on this side."""
+        now = self._clock.now()
+        self._jobs.change(job.id, state=JobState.FAILED, error=reason, finished_at=now, cost=cost)
+
+    def cancel(self, job: Job, *, cost: float = 0.0) -> None:
+        """End it because somebody wanted that, and nothing is under way any more."""
+        now = self._clock.now()
+        self._jobs.change(
+            job.id, state=JobState.CANCELED, finished_at=now, cost=cost, error=job.cancel_reason
+        )
+
+    def _end(self, job: Job, run: RemoteRun, state: JobState) -> dict[str, Any]:
+        now = self._clock.now()
+        cost, error = _cost(job, run, now), run.error
+        if run.status is Status.ABORTED:
+            error = error or "its deadline came before it had begun"
+        if state is JobState.CANCELED:
+            error = error or job.cancel_reason
+        if state is JobState.COMPLETED and run.predict_time is None:
+            error = UNREPORTED
+        outputs = dict(run.outputs)
+        # A training may fail after its weights are there: they were paid for, and are fetched.
+        results = "waiting" if outputs else ("lost" if state is JobState.COMPLETED else "")
+        return {
+            "state": state,
+            "error": error,
+            "finished_at": now,
+            "predict_time": run.predict_time,
+            "cost": cost,
+            "outputs": outputs,
+            "results": results,
+            "eta_seconds": None,
+        }
+
+
+def _news(job: Job, run: RemoteRun) -> dict[str, Any]:
+    """What is to be changed beside the state."""
+    values: dict[str, Any] = {}
+    if len(run.logs) > len(job.logs):
+        progress = read_progress(run.logs)
+        values |= {"logs": run.logs, "stage": progress.stage, "step": progress.step, "steps": progress.steps}
+        values["eta_seconds"] = progress.eta_seconds
+    if run.started_at is not None and job.started_at is None:
+        values["started_at"] = run.started_at
+    if job.remote_id is None:
+        values["remote_id"] = run.id
+    return values
+
+
+def _cost(job: Job, run: RemoteRun, now: float) -> float:
+    """Dollars: what Replicate measured; if it does not say, the time since the start, at most all that was
+    reserved. A run that never started is free."""
+    if run.predict_time is not None:
+        return run.predict_time * job.price
+    if run.status is Status.SUCCEEDED:
+        return job.reserved
+    started_at = run.started_at or job.started_at
+    return 0.0 if started_at is None else min(max(now - started_at, 0.0) * job.price, job.reserved)

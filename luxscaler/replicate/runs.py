@@ -1,0 +1,130 @@
+"""What a console needs of one account: who it is, versions, uploads of any size, predictions and trainings.
+
+A prediction and a training are told in the same JSON, so both are a `RemoteRun` here. `start`, which costs
+money, is sent once, as `ReplicateApi.create` is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+from luxscaler.clock import from_iso
+from luxscaler.cog.status import Status
+from luxscaler.errors import BackendError
+from luxscaler.replicate.api import ReplicateApi, checked_id
+from luxscaler.replicate.responses import NoAnswerError, prediction_in
+
+RunKind = Literal["predictions", "trainings"]
+_FILE_SCHEMES = ("https://", "http://", "data:")
+
+
+@dataclass(frozen=True)
+class RunCall:
+    """A paid call."""
+
+    path: str
+    """Below /v1, e.g. predictions or models/OWNER/NAME/versions/ID/trainings."""
+    body: dict[str, Any]
+    cancel_after: int | None = None
+    """Seconds after which Replicate ends it; predictions only."""
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """A prediction or a training as Replicate's JSON tells it."""
+
+    id: str
+    status: Status
+    marks: frozenset[str]
+    """The texts among its inputs, and its webhook's address: what a caller recognises its own by."""
+    outputs: tuple[tuple[str, str], ...]
+    """(name, address) of each file that came out."""
+    logs: str
+    error: str
+    data_removed: bool
+    created_at: float | None
+    """Seconds since 1970."""
+    started_at: float | None
+    predict_time: float | None
+    """Seconds that it computed, so far as is known."""
+
+
+class AccountApi(ReplicateApi):
+    """One account, with what predictions of tiles do not need."""
+
+    def account(self) -> dict[str, Any]:
+        """Whose token it is. One call: raises BusyError, NoAnswerError, RefusedError."""
+        return self._once("GET", "/v1/account")
+
+    def webhook_secret(self) -> str:
+        """whsec_…: what signs this account's webhooks. One call, as `account`."""
+        key = self._once("GET", "/v1/webhooks/default/secret").get("key")
+        if not isinstance(key, str) or not key:
+            raise NoAnswerError("the reply has no key of the webhooks' signatures")
+        return key
+
+    def versions(self, model: str) -> list[dict[str, Any]]:
+        """All versions of OWNER/NAME, the newest first."""
+        return [entry for entry in self._listed(f"/v1/models/{model}/versions") if isinstance(entry, dict)]
+
+    def upload_file(self, name: str, file: BinaryIO, content_type: str) -> str:
+        """Upload an open file, which is read from its start for each try; its address."""
+        return self._upload((name, file, content_type))
+
+    def start(self, call: RunCall) -> RemoteRun:
+        """Raises BusyError (surely not started), NoAnswerError (perhaps), BackendError (never will be)."""
+        headers = {} if call.cancel_after is None else {"Cancel-After": f"{call.cancel_after}s"}
+        return _run(self._paid(f"/v1/{call.path}", call.body, headers))
+
+    def run(self, kind: RunKind, name: str) -> RemoteRun | None:
+        """As it is now; None if Replicate does not know it. One call, as `account`."""
+        reply = self._once("GET", f"/v1/{kind}/{checked_id(name)}", missing_is_none=True)
+        return _run(reply) if reply else None
+
+    def cancel_run(self, kind: RunKind, name: str) -> bool:
+        """Ask for its end; False if Replicate does not know it. One call, as `account`."""
+        return bool(self._once("POST", f"/v1/{kind}/{checked_id(name)}/cancel", missing_is_none=True))
+
+    def runs(self, kind: RunKind) -> Iterator[RemoteRun]:
+        """All of the account, the newest first."""
+        return map(_run, self._listed(f"/v1/{kind}"))
+
+
+def run_in(reply: Any) -> RemoteRun:
+    """From the JSON of a reply or a webhook; ValueError if that is neither prediction nor training."""
+    known = prediction_in(reply)
+    inputs, webhook = reply.get("input"), reply.get("webhook")
+    texts = inputs.values() if isinstance(inputs, dict) else ()
+    marks = [text for text in (*texts, webhook) if isinstance(text, str)]
+    return RemoteRun(
+        id=known.id,
+        status=known.status,
+        marks=frozenset(marks),
+        outputs=tuple(_outputs(reply.get("output"))),
+        logs=str(reply.get("logs") or ""),
+        error=known.error,
+        data_removed=known.data_removed,
+        created_at=known.created_at,
+        started_at=from_iso(reply.get("started_at")),
+        predict_time=known.predict_time,
+    )
+
+
+def _run(reply: Any) -> RemoteRun:
+    try:
+        run = run_in(reply)
+        checked_id(run.id)
+    except (ValueError, BackendError) as error:
+        raise NoAnswerError(f"the reply is neither prediction nor training: {error}") from error
+    return run
+
+
+def _outputs(output: Any) -> Iterator[tuple[str, str]]:
+    """A prediction's is an address or several; a training's an object, of which some members are files."""
+    if isinstance(output, list):
+        output = {f"output-{number}": value for number, value in enumerate(output, 1)}
+    elif not isinstance(output, dict):
+        output = {"output": output}
+    for name, value in output.items():
+        if isinstance(value, str) and value.startswith(_FILE_SCHEMES):
+            yield str(name), value

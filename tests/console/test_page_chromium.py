@@ -1,0 +1,106 @@
+"""The page in headless Chromium: every tab at two widths, and the way of a newcomer; its types by tsc."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.io.test_chromium import CHROMIUM
+from tests.support.console_server import ConsoleServer, console_server
+from tests.support.gateway_npm import npm_packages
+from tests.support.replicate_account import OUTPUT, TOKEN, Account
+
+PAGE = ROOT / "luxscaler" / "console" / "page"
+BROWSER = ("playwright-core@1.65.1", "axe-core@4.14.1")
+LOGS = "stage: fit\n 40%|████      | 40/100 [00:20<00:30,  2.00it/s]\nloss 0.0312\n"
+pytestmark = pytest.mark.slow
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"
+)
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    path = tmp_path / "shots"
+    path.mkdir()
+    return path
+
+
+def _task(console: ConsoleServer, **more: Any) -> subprocess.Popen[str]:
+    task = {"modules": str(npm_packages(*BROWSER)), "chromium": CHROMIUM, "url": console.url, **more}
+    command = ["node", str(Path(__file__).parent / "page_check.mjs"), json.dumps(task)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _lines(stream: IO[str] | None) -> Iterator[str]:
+    assert stream is not None
+    yield from (line.strip() for line in stream)
+
+
+def _end(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, error = process.communicate(timeout=180)
+    assert process.returncode == 0, error
+    return dict(json.loads(out.splitlines()[-1]))
+
+
+@needs_chromium
+def test_every_tab_at_two_widths_light_and_dark(
+    account: Account, console: ConsoleServer, picture: Path, folder: Path, shots: Path
+) -> None:
+    console.set(cost_limit_enabled=True, cost_limit_amount=10, max_minutes=10)
+    done, failed = (console.submit(kind="master", source=str(picture)) for _ in range(2))
+    job = console.submit(kind="training", source=str(folder), destination="ada/mine", name="second try " * 9)
+    for name in (done, failed, job):
+        console.until(name, "queued")
+    by_id = {console.job(name)["remote_id"]: name for name in (done, failed, job)}
+    runs = {by_id[run.id]: run for run in account.runs}
+    account.finish(runs[done], seconds=80.0)
+    runs[failed].error = "E1001: the model ran out of memory"
+    account.tell(runs[failed], "failed", seconds=12.0)
+    account.tell(runs[job], "processing", logs=LOGS)
+    console.until_that(job, lambda found: found["step"] == 40)
+    found = _end(_task(console, tabs=["cloud", "jobs", "new", "spending", f"jobs/{job}"], shots=str(shots)))
+    assert found["said"] == []
+    assert len(found["result"]) == 20
+    for view in found["result"]:
+        assert view["violations"] == [], view
+        assert view["overflow"] == 0, view
+    assert len(list(shots.iterdir())) == 20
+
+
+@needs_chromium
+def test_a_newcomer_trains_and_downloads_the_weights(
+    account: Account, tmp_path: Path, folder: Path, shots: Path
+) -> None:
+    with console_server(tmp_path, account.url, environment_token="") as console:
+        process = _task(console, shots=str(shots), journey={"token": TOKEN, "folder": str(folder)})
+        told = _lines(process.stdout)
+        assert next(told, "") == "submitted", process.communicate()[1]
+        job = console.get("/api/cloud/jobs").json()["jobs"][0]["id"]
+        console.until(job, "queued")
+        run = account.runs[0]
+        console.set(webhook_url=console.url)
+        account.tell(run, "processing", logs=LOGS)
+        assert next(told, "") == "watched", process.communicate()[1]
+        account.finish(run, seconds=20.0)
+        body, headers = account.webhook(run)
+        assert console.http.post("/api/webhooks/replicate", content=body, headers=headers).is_success
+        found = _end(process)
+    assert found["result"]["bytes"] == OUTPUT.decode()
+    assert found["result"]["spent"].startswith(f"${20 * 0.000225:.4f} spent")
+    refused = [line for line in found["said"] if "422" not in line and "402" not in line]
+    assert refused == []
+
+
+def test_its_scripts_have_types() -> None:
+    modules = npm_packages("typescript@7.0.2")
+    scripts = [str(path) for path in sorted(PAGE.glob("*.js"))]
+    assert len(scripts) > 5
+    options = ["--allowJs", "--checkJs", "--strict", "--noEmit", "--target", "es2022", "--module", "es2022"]
+    command = ["node", str(modules / ".bin" / "tsc"), *options, "--lib", "es2022,dom,dom.iterable", *scripts]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

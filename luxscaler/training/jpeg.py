@@ -36,9 +36,9 @@ def through_jpeg(picture: Tensor, quality: int) -> Tensor:
     height, width = picture.shape[2:]
     padded = F.pad(picture, (0, -width % 16, 0, -height % 16), mode="replicate")
     levels = (padded * 255.0).round()
-    ycc = torch.einsum("kc,nchw->nkhw", levels.new_tensor(_TO_YCC), levels)
+    ycc = torch.einsum("kc,nchw->nkhw", levels.new_tensor(_TO_YCC), levels).round()
     luma = _blocks_quantised(ycc[:, :1] - 128.0, _table(_LUMA, quality)) + 128.0
-    chroma = _blocks_quantised(F.avg_pool2d(ycc[:, 1:], 2), _table(_CHROMA, quality))
+    chroma = _blocks_quantised(F.avg_pool2d(ycc[:, 1:], 2).round(), _table(_CHROMA, quality))
     chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear")
     rgb = torch.einsum("ck,nkhw->nchw", levels.new_tensor(_TO_RGB), torch.cat((luma, chroma), 1))
     return (rgb.round().clamp(0.0, 255.0) / 255.0)[:, :, :height, :width]
@@ -50,7 +50,7 @@ def _blocks_quantised(planes: Tensor, table: Tensor) -> Tensor:
     blocks = planes.reshape(n, c, height // 8, 8, width // 8, 8).transpose(3, 4)
     cosines, steps = _cosines().to(planes.device), table.to(planes.device)
     coefficients = cosines @ blocks @ cosines.T
-    restored = cosines.T @ ((coefficients / steps).round() * steps) @ cosines
+    restored = (cosines.T @ ((coefficients / steps).round() * steps) @ cosines).round()
     return restored.transpose(3, 4).reshape(n, c, height, width)
 
 

@@ -18,7 +18,7 @@ def _pairs(pictures: Path) -> tuple[dict[str, str | None], dict[str, str]]:
     store = pictures.parent / "store"
     good, _ = survey(pictures, store, least_side=64, tell=lambda *_: None)
     paired, rejected = pair_up(good, pictures.parent / "small", store, 4)
-    return {each.name: each.small and each.small.name for each in paired}, {
+    return {each.name: each.small.name if each.small else None for each in paired}, {
         each.name: each.reason for each in rejected
     }
 

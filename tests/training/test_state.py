@@ -1,6 +1,7 @@
 """States on disk: whole or not at all, the latest counts, damage is named."""
 
 import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 import torch
 
 from luxscaler.errors import TrainingError
-from luxscaler.training import folder as folder_module
 from luxscaler.training.folder import locked, remove_leftovers, write_synced
 from luxscaler.training.learner import Means
 from luxscaler.training.state import INTERRUPTED, STATE, Position, State, load, load_latest, save
@@ -56,7 +56,7 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.M
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(folder_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match=r"state\.safetensors: No space left on device; make room"):
         save(tmp_path, _state(8))
     monkeypatch.undo()

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py"]
+ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py", ROOT / "train.py"]
 FLOORS = (
     *("errors", "clock", "private_files", "options", "geometry", "picture", "color", "color_torch"),
     *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),

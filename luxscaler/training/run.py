@@ -7,12 +7,13 @@ regular state, which stays the place to go back to.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import Tensor
+
 from luxscaler.errors import StoppedError, TrainingError
-from luxscaler.networks.build import Network
 from luxscaler.training import memory, samples
 from luxscaler.training.batches import Batches
 from luxscaler.training.folder import write_synced
@@ -23,7 +24,6 @@ from luxscaler.training.state import INTERRUPTED, STATE, Position, State, load, 
 from luxscaler.training.validation import (
     Question,
     Scores,
-    answer,
     cubic,
     cubic_scores,
     is_better,
@@ -67,8 +67,10 @@ class Run:
         if job.state is not None:
             self._go_to(job.state)
         self._questions = self._asked()
-        self._base = network_of(job.base.config, job.base.module.state_dict()).to(job.device)
-        self._base_scores = scores_of(self._base, self._questions, job.device)
+        base = network_of(job.base.config, job.base.module.state_dict())
+        self._base_scores, self._base_pictures = scores_of(
+            base, self._questions, job.device, samples.MOST_ROWS
+        )
         self._record = Record(job.folder, self._position.step)
 
     def to_end(self) -> Trained:
@@ -193,11 +195,11 @@ class Run:
         """The position with one more entry in its history, and the best network so far."""
         values = self._learner.averaged()
         network = network_of(self._job.base.config, self._learner.whole(values))
-        scores = scores_of(network, self._questions, self._job.device)
+        scores, made = scores_of(network, self._questions, self._job.device, samples.MOST_ROWS)
         step = self._position.step
         entry = {"step": step, **scores.to_json()}
         self._record.add({"step": step, "validation": scores.means()})
-        self._write_sheet(step, network)
+        self._write_sheet(step, made)
         position = replace(self._position, history=(*self._position.history, entry))
         before = self._best_entry()
         better = is_better(scores, self._base_scores) and (
@@ -212,17 +214,9 @@ class Run:
         step = self._position.best_step
         return next((entry for entry in self._position.history if entry["step"] == step), None)
 
-    def _write_sheet(self, step: int, network: Network) -> None:
-        shown = self._questions[: samples.MOST_ROWS]
-        rows = [
-            (
-                cubic(each.small, each.large),
-                answer(self._base, each.small, self._job.device),
-                answer(network, each.small, self._job.device),
-                each.large,
-            )
-            for each in shown
-        ]
+    def _write_sheet(self, step: int, made: Sequence[Tensor]) -> None:
+        shown = zip(self._questions, self._base_pictures, made, strict=False)
+        rows = [(cubic(each.small, each.large), base, trained, each.large) for each, base, trained in shown]
         write_synced(self._job.folder / "samples" / f"{step:07d}.png", samples.sheet(rows))
 
     # States and ends.

@@ -92,18 +92,26 @@ def _question(picture: TrainingPicture, recipe: Recipe, scale: int, unshuffle: i
 
 
 @torch.inference_mode()
-def scores_of(network: Network, asked: Sequence[Question], device: torch.device) -> Scores:
-    """The scores of a network, float32. "forgetting" is PSNR on the base's own degradations."""
+def scores_of(
+    network: Network, asked: Sequence[Question], device: torch.device, keep: int = 0
+) -> tuple[Scores, list[Tensor]]:
+    """The scores of a network, float32, and its first `keep` pictures.
+
+    "forgetting" is PSNR on the base's own degradations.
+    """
     network = network.to(device)
-    found = {}
+    found: dict[str, dict[str, float]] = {}
+    kept: list[Tensor] = []
     for question in asked:
         made = answer(network, question.small, device)
+        if len(kept) < keep:
+            kept.append(made)
         found[question.name] = _measures(made, question.large)
         if question.original is not None:
             found[question.name]["forgetting"] = psnr(
                 answer(network, question.original, device), question.large
             )
-    return Scores(found)
+    return Scores(found), kept
 
 
 def answer(network: Network, small: Tensor, device: torch.device) -> Tensor:

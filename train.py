@@ -4,8 +4,11 @@ Replicate builds a version from the result, whose `model` has the choice `traine
 limits are literals: Cog reads them from the source without running it.
 """
 
+import os
+
 from cog import BaseModel, Input, Path
 
+from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.training.container import train_archive
 from luxscaler.training.settings import TrainingSettings
 
@@ -52,4 +55,9 @@ def train(
         seed=seed,
         max_minutes=max_minutes,
     )
-    return TrainingOutput(weights=Path(train_archive(pictures, settings)))
+    reach = FetchSettings.of(os.environ).reach
+    return TrainingOutput(weights=Path(train_archive(str(pictures), settings, reach)))
+
+
+# As in predict.py: the server hands the URL over as it came, and LuxScaler fetches it within its own limits.
+train.__annotations__["pictures"] = str

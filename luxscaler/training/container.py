@@ -4,29 +4,43 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from luxscaler.errors import InputError
+from luxscaler.pipeline.remote import DEFAULT_LIMITS, FetchSettings, fetch_file
 from luxscaler.training.archive import unpack
 from luxscaler.training.prepare import Events, Progress
 from luxscaler.training.record import NAME as METRICS
 from luxscaler.training.result import lines
 from luxscaler.training.settings import TrainingSettings
 from luxscaler.training.train import CARD, REPORT, Delivered, train
+from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.weights.bundle import MODEL, write_bundle
 
+ARCHIVE_LIMITS = replace(DEFAULT_LIMITS, bytes=10_000_000_000, seconds=1800.0)
+"""What fetching an archive may take."""
 SECONDS_BETWEEN_LINES = 1.0
 _BAR = 20
 
 
-def train_archive(archive: Path, settings: TrainingSettings, say: Callable[[str], None] = print) -> Path:
+def train_archive(
+    url: str, settings: TrainingSettings, reach: Reach = PUBLIC, say: Callable[[str], None] = print
+) -> Path:
     """Train on the pictures of an archive; the tar of the result, in a new temporary folder.
 
-    Raises InputError for the archive and what train raises.
+    url: http, https or data. reach: which addresses may be asked. Raises InputError for the archive and what
+    train raises.
     """
     with tempfile.TemporaryDirectory(prefix="luxscaler-training-") as folder:
-        pictures, target = Path(folder) / "pictures", Path(folder) / MODEL
+        archive, pictures, target = (Path(folder) / name for name in ("archive", "pictures", MODEL))
+        try:
+            fetch_file(url, archive, FetchSettings(reach, ARCHIVE_LIMITS))
+        except InputError as error:
+            raise InputError(f"pictures cannot be fetched: {error}") from error
         pictures.mkdir()
         say(f"{unpack(archive, pictures)} files in the archive")
+        archive.unlink()
         events = Events(say, ProgressLines(say), threading.Event())
         made = train(pictures, target, settings, events)
         for line in lines(made.trained):

@@ -1,10 +1,15 @@
 """The container's training: progress that clients read, and a tar that loads."""
 
+import base64
+import io
 import re
 import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from luxscaler.errors import InputError
 from luxscaler.training.container import ProgressLines, train_archive
 from luxscaler.training.prepare import Progress
 from luxscaler.weights.bundle import load_bundle
@@ -31,13 +36,14 @@ def test_progress_is_what_clients_read_and_at_most_one_a_second() -> None:
     assert said[1].endswith("[loss 0.5000, 27.50 dB, 12 s left]")
 
 
-def test_an_archive_becomes_a_tar_of_weights(pictures: Path, base: Path, tmp_path: Path) -> None:
-    archive = tmp_path / "pictures.zip"
+def test_an_archive_becomes_a_tar_of_weights(pictures: Path, base: Path) -> None:
+    archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
         for path in pictures.iterdir():
             opened.write(path, f"some/{path.name}")
     said: list[str] = []
-    weights = train_archive(archive, tiny_settings(base), said.append)
+    url = f"data:application/zip;base64,{base64.b64encode(archive.getvalue()).decode()}"
+    weights = train_archive(url, tiny_settings(base), say=said.append)
     with tarfile.open(weights) as opened_tar:
         names = opened_tar.getnames()
     assert names[:5] == [
@@ -49,3 +55,9 @@ def test_an_archive_becomes_a_tar_of_weights(pictures: Path, base: Path, tmp_pat
     assert trained.digest != load_network(base).digest
     assert any(PATTERN.match(line) for line in said)
     assert any("held-out" in line for line in said)
+
+
+@pytest.mark.parametrize("url", ["/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:9/x.zip", ""])
+def test_paths_and_private_addresses_are_not_fetched(base: Path, url: str) -> None:
+    with pytest.raises(InputError, match=r"^pictures cannot be fetched: "):
+        train_archive(url, tiny_settings(base))

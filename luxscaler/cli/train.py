@@ -1,5 +1,6 @@
 """`luxscaler train`: the options of a terminal to one training, with progress and figures."""
 
+import os
 import signal
 import threading
 import time
@@ -169,7 +170,8 @@ def _stoppable() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        err.print("stopping after this step …")
+        # Not by print: the signal may have come in the middle of one, which a stream does not allow.
+        os.write(2, b"stopping after this step\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

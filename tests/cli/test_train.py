@@ -94,7 +94,7 @@ def test_ctrl_c_saves_the_state_and_says_how_to_go_on(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "with --resume goes on from there" in said
     assert "Traceback" not in said
     assert not out.exists()

@@ -17,18 +17,21 @@ from luxscaler.isolation.pool import warm_up
 from luxscaler.pipeline.inputs import request_from_inputs
 from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.server import TileServer
-from luxscaler.upscaling.model_cache import Models
+from luxscaler.upscaling.model_cache import TRAINED, Models
 
 
 class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls this a runner; `predict` is the name of the guide
     """One tile in, one file out."""
 
-    def setup(self) -> None:
-        """Load the default network, so that the first prediction does not wait for it."""
+    def setup(self, weights: Optional[str] = None) -> None:  # noqa: UP045 - as above
+        """Load the network, so that the first prediction does not wait for it.
+
+        weights: what a training of train.py gave, as Replicate names it to the versions it builds.
+        """
         fetching = FetchSettings.of(os.environ)
         warm_up()
-        models = Models()
-        on_gpu = models("photo").device.type == "cuda"
+        models = Models(trained=str(weights) if weights else None)
+        on_gpu = models(TRAINED if weights else "photo").device.type == "cuda"
         slots = int(os.environ.get("COG_MAX_CONCURRENCY", "1"))  # cog.yaml's concurrency, as Cog builds it in
         self.tiles = TileServer(models, overlap=on_gpu, slots=slots, fetching=fetching)
 
@@ -60,7 +63,9 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             description="Detail: 1 is neutral, above is rougher, below smoother", default=1.0, ge=0.0, le=2.0
         ),
         scale: float = Input(description="Output size / input size", default=4.0, ge=1.0, le=8.0),
-        model: str = Input(description="Network", default="photo", choices=["photo", "anime", "fast"]),
+        model: str = Input(
+            description="Network", default="photo", choices=["photo", "anime", "fast", "trained"]
+        ),
         sdr: bool = Input(
             description="Read the SDR picture of a file whose gain map makes an HDR one of it", default=False
         ),

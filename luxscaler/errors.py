@@ -14,6 +14,7 @@
     │   └── RefusedError         a server refused a call; `status` says how
     ├── TileError                one attempt at a tile failed; another may succeed
     ├── StoppedError             the user stopped the work
+    ├── TrainingError            a training cannot begin or go on, or gave nothing better than its base
     ├── GatewayError             the gateway cannot start with these settings, or use its data folder
     └── ConsoleError             the console cannot start with these settings, or use its data folder
 
@@ -96,6 +97,10 @@ class TileError(LuxScalerError):
 
 class StoppedError(LuxScalerError):
     """The user stopped the work; what is done is kept."""
+
+
+class TrainingError(LuxScalerError):
+    """A training cannot begin or go on, or its result is not better than the network it began with."""
 
 
 class GatewayError(LuxScalerError):

@@ -1,8 +1,7 @@
 """RRDBNet: the generator of ESRGAN, as Real-ESRGAN trains it.
 
 Wang et al., "ESRGAN", ECCV workshops 2018, and "Real-ESRGAN", ICCV workshops 2021. Parameter names are
-BasicSR's, so its state dicts load as they are. Only inference is considered: activations are computed in
-place.
+BasicSR's, so its state dicts load as they are. Activations are computed in place, which gradients survive.
 
 Input and output are N×C×H×W tensors of any floating dtype, RGB, sRGB-coded, nominally in [0, 1] and not
 clamped; the output is `scale` times as large.
@@ -125,7 +124,8 @@ class RRDBNet(nn.Module):
         # In half precision the rounding of this one output costs more than all the layers before it.
         last = self.conv_last
         bias = None if last.bias is None else last.bias.float()
-        return F.conv2d(x.float(), last.weight.float(), bias, padding=1)
+        with torch.autocast(x.device.type, enabled=False):
+            return F.conv2d(x.float(), last.weight.float(), bias, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×in×H×W → N×out×(scale·H)×(scale·W) in float32; H and W multiples of `config.unshuffle`."""

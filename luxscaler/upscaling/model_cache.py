@@ -4,17 +4,22 @@ import threading
 from pathlib import Path
 
 from luxscaler.errors import InputError
+from luxscaler.networks.build import Network
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling.upscaler import Upscaler
+from luxscaler.weights.bundle import load_bundle
 from luxscaler.weights.catalogue import known_names
 from luxscaler.weights.store import load_network, weights_folder
+
+TRAINED = "trained"
+"""Name of the network that a container was built with after a training."""
 
 
 class Models:
     """A function from a model's name to its upscaler.
 
     `own_checkpoints` says whether a path of a checkpoint file is taken for a name too: a server must not
-    open whatever file a request names.
+    open whatever file a request names. `trained` is the path or URL of the weights that TRAINED stands for.
     """
 
     def __init__(
@@ -23,20 +28,28 @@ class Models:
         folder: Path | None = None,
         *,
         own_checkpoints: bool = False,
+        trained: str | None = None,
     ) -> None:
         self._options = options
         self._folder = folder or weights_folder()
         self._own_checkpoints = own_checkpoints
+        self._trained = trained
         self._loaded: dict[str, Upscaler] = {}
         self._lock = threading.Lock()
 
     def __call__(self, name: str) -> Upscaler:
         """The upscaler of that model; InputError for an unknown name, WeightsError for bad weights."""
-        known = known_names()
+        if name == TRAINED and self._trained is None and not self._own_checkpoints:
+            raise InputError(f"model is {name!r}, and this version was not made by a training: take another")
+        known = known_names() if self._trained is None else (*known_names(), TRAINED)
         if name not in known and not self._own_checkpoints:
             raise InputError(f"model is {name!r}; it must be one of {', '.join(known)}")
         with self._lock:
             if name not in self._loaded:
-                network = load_network(name, self._folder).module
-                self._loaded[name] = Upscaler(network, self._options)
+                self._loaded[name] = Upscaler(self._network(name), self._options)
             return self._loaded[name]
+
+    def _network(self, name: str) -> Network:
+        if name == TRAINED and self._trained is not None:
+            return load_bundle(self._trained).module
+        return load_network(name, self._folder).module

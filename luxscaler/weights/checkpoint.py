@@ -65,6 +65,11 @@ def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDi
     return normalise_names(_unwrap(content, key))
 
 
+def tensors_of(data: bytes) -> StateDict:
+    """The tensors of a safetensors file under the names that it has. Raises `WeightsError`."""
+    return _unwrap(_read_safetensors(data), None)
+
+
 def _read_safetensors(data: bytes) -> Any:
     try:
         return safetensors.torch.load(data)

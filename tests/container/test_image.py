@@ -47,6 +47,7 @@ def test_the_image_holds_what_the_container_runs_and_no_more(container: Path) ->
         "luxscaler",
         "predict.py",
         "requirements.lock",
+        "train.py",
         "weights",
     }
     files = [path for path in container.rglob("*") if path.is_file()]
@@ -63,7 +64,7 @@ def test_docker_leaves_out_what_is_not_the_containers() -> None:
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.splitlines()
     tops = {path.split("/")[0] for path in tracked} or {path.name for path in ROOT.iterdir()}
-    needed = {"LICENSE", "cog.yaml", "hdr_exporter.py", "luxscaler", "predict.py"}
+    needed = {"LICENSE", "cog.yaml", "hdr_exporter.py", "luxscaler", "predict.py", "train.py"}
     needed |= {"requirements.lock", "weights", ".dockerignore"}
     left = {top for top in tops if top not in lines and not (top.endswith(".md") and "*.md" in lines)}
     assert left <= needed

@@ -23,6 +23,7 @@ from luxscaler.options import MAX_BOOST, MAX_FRACTALITY, MIN_BOOST, MIN_FRACTALI
 from luxscaler.pipeline.inputs import request_from_inputs
 from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.upscaling.model_cache import TRAINED
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights.catalogue import load_catalogue
 from predict import Predictor
@@ -40,7 +41,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "hdr_boost": {"default": 1.0, "ge": 1.0, "le": 49.0},
     "fractality": {"default": 1.0, "ge": 0.0, "le": 2.0},
     "scale": {"default": 4.0, "ge": 1.0, "le": 8.0},
-    "model": {"default": "photo", "choices": ["photo", "anime", "fast"]},
+    "model": {"default": "photo", "choices": ["photo", "anime", "fast", "trained"]},
     "sdr": {"default": False},
 }
 """The inputs of DESIGN.md and `sdr`, without their descriptions."""
@@ -101,7 +102,7 @@ def test_the_limits_of_the_inputs_are_those_of_the_stages() -> None:
     assert (INPUTS["hdr_boost"]["ge"], INPUTS["hdr_boost"]["le"]) == (MIN_BOOST, MAX_BOOST)
     assert (INPUTS["fractality"]["ge"], INPUTS["fractality"]["le"]) == (MIN_FRACTALITY, MAX_FRACTALITY)
     assert (INPUTS["scale"]["ge"], INPUTS["scale"]["le"]) == (MIN_SCALE, MAX_SCALE)
-    assert INPUTS["model"]["choices"] == [entry.name for entry in load_catalogue()]
+    assert INPUTS["model"]["choices"] == [*(entry.name for entry in load_catalogue()), TRAINED]
 
 
 FIELDS = {"global_reference": "reference", "tile_box": "box"}
@@ -130,7 +131,7 @@ def test_cog_yaml_names_the_predictor_and_pins_the_sdk() -> None:
 def predictor(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> Predictor:
     """A predictor around the tiny network, set up as setup() does it; it knows any model."""
     upscaler = Upscaler(tiny_network)
-    monkeypatch.setattr("predict.Models", lambda: lambda name: upscaler)
+    monkeypatch.setattr("predict.Models", lambda **_: lambda name: upscaler)
     monkeypatch.delenv("COG_MAX_CONCURRENCY", raising=False)
     made = Predictor()
     made.setup()
@@ -205,7 +206,7 @@ def test_setup_loads_the_default_model(monkeypatch: pytest.MonkeyPatch, tiny_net
         loaded.append(name)
         return upscaler
 
-    monkeypatch.setattr("predict.Models", lambda: models)
+    monkeypatch.setattr("predict.Models", lambda **_: models)
     Predictor().setup()
     assert loaded == ["photo"]
 
@@ -214,7 +215,7 @@ def test_setup_loads_the_default_model(monkeypatch: pytest.MonkeyPatch, tiny_net
 def test_tiles_overlap_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: str, overlaps: bool) -> None:
     made: dict[str, object] = {}
     upscaler = SimpleNamespace(device=torch.device(device))
-    monkeypatch.setattr("predict.Models", lambda: lambda name: upscaler)
+    monkeypatch.setattr("predict.Models", lambda **_: lambda name: upscaler)
     monkeypatch.setattr("predict.TileServer", lambda _models, **words: made.update(words))
     monkeypatch.setenv("COG_MAX_CONCURRENCY", "2")
     Predictor().setup()

@@ -1,0 +1,181 @@
+"""`luxscaler train`: the options of a terminal to one training, with progress and figures."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar
+from luxscaler.cli.weights import fetch_weights
+
+if TYPE_CHECKING:
+    from luxscaler.training.prepare import Progress
+
+    Say = Callable[[str], None]
+    Advance = Callable[[Progress], None]
+
+_HOW, _WORK = "How it learns", "How it works"
+
+
+def train(
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder of good pictures.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The trained network: .safetensors.")],
+    base: Annotated[
+        str, typer.Option(help="photo, anime, fast, or the path of a checkpoint: where it begins.")
+    ] = "photo",
+    method: Annotated[
+        str, typer.Option(help="lora (small changes) or full (every parameter).", rich_help_panel=_HOW)
+    ] = "lora",
+    rank: Annotated[int, typer.Option(help="Rank of lora's changes, 1 to 128.", rich_help_panel=_HOW)] = 8,
+    steps: Annotated[int, typer.Option(help="Steps in all.", rich_help_panel=_HOW)] = 1000,
+    lr: Annotated[str, typer.Option(help="Highest learning rate, or auto.", rich_help_panel=_HOW)] = "auto",
+    batch: Annotated[str, typer.Option(help="Crops in a step, or auto.", rich_help_panel=_HOW)] = "auto",
+    crop: Annotated[
+        int, typer.Option(help="Side of a crop in pixels of the small picture.", rich_help_panel=_HOW)
+    ] = 48,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="A folder of small pictures with the same names.", rich_help_panel=_HOW),
+    ] = None,
+    degradation: Annotated[
+        str,
+        typer.Option(
+            help="How small pictures are made: real-esrgan, camera, web, clean, or a JSON file.",
+            rich_help_panel=_HOW,
+        ),
+    ] = "real-esrgan",
+    validate: Annotated[
+        float, typer.Option(help="Share of the pictures that is held out.", rich_help_panel=_HOW)
+    ] = 0.1,
+    every: Annotated[
+        int, typer.Option(help="Steps between validations and saved states.", rich_help_panel=_WORK)
+    ] = 100,
+    patience: Annotated[
+        int,
+        typer.Option(
+            help="Validations without a better one before it ends; 0: never.", rich_help_panel=_WORK
+        ),
+    ] = 0,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_WORK)] = "auto",
+    checkpointing: Annotated[
+        str,
+        typer.Option(help="Compute activations again to save memory: auto, on, off.", rich_help_panel=_WORK),
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_WORK)] = "auto",
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", rich_help_panel=_WORK)] = 0,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="End after so many minutes.", rich_help_panel=_WORK)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a stopped training.", rich_help_panel=_WORK)
+    ] = False,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch the base's weights if absent.", rich_help_panel=_WORK)
+    ] = False,
+) -> None:
+    """Train on `pictures` and write `target`. Long, because typer reads the options from the signature."""
+    with one_line_errors():
+        from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
+
+        warm_up()  # the decoding process starts while PyTorch is imported
+        from luxscaler.training.prepare import Events  # noqa: PLC0415
+        from luxscaler.training.result import lines  # noqa: PLC0415
+        from luxscaler.training.settings import TrainingSettings  # noqa: PLC0415
+        from luxscaler.training.train import train as run  # noqa: PLC0415
+        from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
+
+        settings = TrainingSettings(
+            base=base,
+            method=method,
+            rank=rank,
+            steps=steps,
+            lr=None if lr == "auto" else _number("--lr", lr),
+            batch=None if batch == "auto" else _whole("--batch", batch),
+            crop=crop,
+            pairs=pairs,
+            degradation=degradation,
+            validate=validate,
+            every=every,
+            patience=patience,
+            precision=precision,
+            checkpointing=checkpointing,
+            seed=seed,
+            max_minutes=max_minutes,
+            device=device,
+        )
+        if fetch and base in known_names():
+            fetch_weights([base], force=False, quiet=True)
+        with _bar() as (say, advance), _stoppable() as stop:
+            made = run(pictures, target, settings, Events(say, advance, stop), resume=resume)
+        for line in lines(made.trained):
+            out.print(line, soft_wrap=True, markup=False)
+        beside = f", {made.adapter}" if made.adapter else ""
+        step = made.trained.position.best_step
+        out.print(
+            f"{made.model}{beside}: the best network, of step {step}; {made.trained.ended}; "
+            f"report: {made.folder / 'report.html'}",
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither auto nor a number", param_hint=name) from None
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number", param_hint=name) from None
+
+
+@contextmanager
+def _bar() -> "Iterator[tuple[Say, Advance]]":
+    """A way to print lines and to show progress: a bar at a terminal, else a line a minute."""
+    with progress_bar() as bar:
+        task = bar.add_task("reading pictures", total=None)
+        last = time.monotonic()
+
+        def say(line: str) -> None:
+            err.print(line, soft_wrap=True, markup=False)
+
+        def advance(progress: "Progress") -> None:
+            nonlocal last
+            quality = "" if progress.psnr is None else f", {progress.psnr:.2f} dB"
+            text = f"step {progress.step}, loss {progress.loss:.4f}{quality}"
+            bar.update(task, description=text, completed=progress.step, total=progress.steps)
+            if not err.is_terminal and time.monotonic() - last >= 60:
+                last = time.monotonic()
+                say(f"{text} (of {progress.steps} steps)")
+
+        yield say, advance
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Ctrl-C and a polite kill ask the training to save its state; the second Ctrl-C ends it at once."""
+    stop = threading.Event()
+
+    def ask(_signal: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        # Not by print: the signal may have come in the middle of one, which a stream does not allow.
+        os.write(2, b"stopping after this step\n")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Training: a network learns from a user's own pictures."""

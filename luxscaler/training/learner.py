@@ -1,0 +1,189 @@
+"""The network while it learns: what of it changes, its optimiser, its moving average.
+
+Everything that changes is a named float32 tensor or a number, so that a state on disk is plain data. What is
+validated and shipped is the moving average, as a plain network with the base's names.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import cos, pi
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from luxscaler.networks.build import Network
+from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.networks.srvgg import SRVGGNetCompact
+from luxscaler.training.lora import insert_adapters
+from luxscaler.training.losses import faithful
+from luxscaler.weights.adapter import Adapter, merge
+from luxscaler.weights.checkpoint import StateDict
+
+BETAS = (0.9, 0.99)
+WEIGHT_DECAY = 1e-4
+MAX_NORM = 1.0
+"""Gradients are scaled down to this norm."""
+LONGEST_MEMORY = 0.999
+"""Largest decay of the moving average."""
+_WARM_UP_SHARE, _MAX_WARM_UP = 0.05, 500
+_LAST_SHARE = 0.05
+"""Where the cosine ends, as a share of the highest learning rate."""
+
+
+def learning_rate(step: int, steps: int, highest: float) -> float:
+    """The rate of the step with this number, from 0: a linear warm-up, then half a cosine."""
+    warm = max(1, min(_MAX_WARM_UP, round(_WARM_UP_SHARE * steps)))
+    if step < warm:
+        return highest * (step + 1) / warm
+    share = (step - warm) / max(1, steps - warm)
+    return highest * (_LAST_SHARE + (1 - _LAST_SHARE) * 0.5 * (1 + cos(pi * min(1.0, share))))
+
+
+def memory_decay(step: int, steps: int) -> float:
+    """Decay of the moving average after the step with this number: short runs remember their last tenth."""
+    return min(LONGEST_MEMORY, 1 - 10 / max(steps, 20), (1 + step) / (10 + step))
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a step is computed; what it computes is the same but for rounding."""
+
+    precision: str = "fp32"
+    """fp32 or bf16; the last convolution and the loss are float32 always."""
+    checkpointing: bool = False
+    parts: int = 1
+    """Into how many pieces a batch is cut, their gradients summed."""
+
+
+class Learner:
+    """A copy of a network that learns."""
+
+    def __init__(self, base: Network, method: str, rank: int, seed: int, device: torch.device) -> None:
+        """method: "lora" or "full". The base itself is left as it is."""
+        self.device = device
+        self._base = {name: value.detach().clone() for name, value in base.state_dict().items()}
+        self._rank = rank
+        network = copy.deepcopy(base).requires_grad_(False)
+        if method == "lora":
+            adapters = insert_adapters(network, rank, seed)
+            found = {f"{name}.{key}": value for name, each in adapters.items() for key, value in _pair(each)}
+        else:
+            found = dict(network.named_parameters())
+        self.adapted = method == "lora"
+        self.network = network.to(device).train()
+        self.parameters: dict[str, nn.Parameter] = found
+        for parameter in found.values():
+            parameter.requires_grad_(True)
+        self.average = {name: value.detach().clone() for name, value in found.items()}
+        self.updates = 0
+        self._optimiser = torch.optim.AdamW(
+            found.values(), betas=BETAS, weight_decay=WEIGHT_DECAY, foreach=False
+        )
+
+    def forward(self, small: Tensor, means: Means) -> Tensor:
+        """N×3×h×w → N×3×(scale·h)×(scale·w) float32, for gradients."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=means.precision == "bf16"):
+            if isinstance(self.network, RRDBNet):
+                return _rrdb_forward(self.network, small, checkpointing=means.checkpointing)
+            return _srvgg_forward(self.network, small, checkpointing=means.checkpointing)
+
+    def gradients(self, small: Tensor, large: Tensor, means: Means) -> tuple[float, float]:
+        """Loss of a batch, and the norm of its gradients, which stay at the parameters until `update`."""
+        self._optimiser.zero_grad(set_to_none=True)
+        total = 0.0
+        for part_small, part_large in zip(small.chunk(means.parts), large.chunk(means.parts), strict=True):
+            share = part_small.shape[0] / small.shape[0]
+            loss = faithful(self.forward(part_small, means), part_large) * share
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total, float(nn.utils.clip_grad_norm_(self.parameters.values(), MAX_NORM, foreach=False))
+
+    def update(self, rate: float, decay: float) -> None:
+        """One step of the optimiser along the gradients, and of the moving average."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self.updates += 1
+        with torch.no_grad():
+            for name, value in self.parameters.items():
+                self.average[name].lerp_(value, 1 - decay)
+
+    def forget_gradients(self) -> None:
+        """Free the gradients' memory."""
+        self._optimiser.zero_grad(set_to_none=True)
+
+    def tensors(self) -> StateDict:
+        """All that changes, on the CPU: parameters, moving average, the optimiser's two moments."""
+        found = {}
+        for name, value in self.parameters.items():
+            found[f"now/{name}"] = value.detach()
+            found[f"average/{name}"] = self.average[name]
+            moments = self._optimiser.state.get(value) or {}
+            for key in ("exp_avg", "exp_avg_sq"):
+                found[f"{key}/{name}"] = moments.get(key, torch.zeros_like(value))
+        return {name: value.detach().cpu().clone() for name, value in found.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], updates: int) -> None:
+        """Go back to what `tensors` gave after so many updates. Raises KeyError if one is missing."""
+        self.updates = updates
+        self._optimiser.state.clear()
+        with torch.no_grad():
+            for name, value in self.parameters.items():
+                value.copy_(tensors[f"now/{name}"])
+                self.average[name].copy_(tensors[f"average/{name}"])
+                if updates:
+                    self._optimiser.state[value] = {
+                        "step": torch.tensor(float(updates)),
+                        **{
+                            key: tensors[f"{key}/{name}"].to(self.device).clone()
+                            for key in ("exp_avg", "exp_avg_sq")
+                        },
+                    }
+
+    def averaged(self) -> StateDict:
+        """The moving average of what changes, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.average.items()}
+
+    def adapter(self, values: Mapping[str, Tensor], base_sha256: str) -> Adapter:
+        """These values of a LoRA as an adapter of the base with this hash."""
+        layers = sorted({name.rpartition(".")[0] for name in values})
+        pairs = {name: (values[f"{name}.a"], values[f"{name}.b"]) for name in layers}
+        return Adapter(base_sha256, self._rank, float(self._rank), pairs)
+
+    def whole(self, values: Mapping[str, Tensor]) -> StateDict:
+        """The state dict, with the base's names, of the network that these values make."""
+        if self.adapted:
+            return merge(self._base, self.adapter(values, ""))
+        return {name: value.clone() for name, value in values.items()}
+
+
+def _pair(adapter: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, value) for name, value in adapter.named_parameters() if name in {"a", "b"}]
+
+
+def _rrdb_forward(network: RRDBNet, x: Tensor, *, checkpointing: bool) -> Tensor:
+    if network.config.unshuffle > 1:
+        x = F.pixel_unshuffle(x, network.config.unshuffle)
+    first = x = network.conv_first(x)
+    for block in network.body:
+        x = checkpoint(block, x, use_reentrant=False) if checkpointing else block(x)
+    features = torch.add(first, network.conv_body(x))
+    if checkpointing:
+        made: Tensor = checkpoint(network.reconstruct, features, use_reentrant=False)
+        return made
+    return network.reconstruct(features)
+
+
+def _srvgg_forward(network: SRVGGNetCompact, small: Tensor, *, checkpointing: bool) -> Tensor:
+    """As the network's own, with the last convolution in float32."""
+    x = small
+    layers = list(network.body)
+    for first, second in zip(layers[:-1:2], layers[1:-1:2], strict=True):
+        pair = nn.Sequential(first, second)
+        x = checkpoint(pair, x, use_reentrant=False) if checkpointing else pair(x)
+    with torch.autocast(x.device.type, enabled=False):
+        detail = F.pixel_shuffle(layers[-1](x.float()), network.config.scale)
+        return detail + F.interpolate(small, scale_factor=float(network.config.scale), mode="nearest")

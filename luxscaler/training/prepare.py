@@ -1,0 +1,203 @@
+"""Everything that can be wrong is found before the first step: settings, base, folder, pictures."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from luxscaler.errors import InputError, StoppedError, TrainingError
+from luxscaler.training.degradation import Recipe, recipe_of
+from luxscaler.training.folder import (
+    folder_of,
+    json_bytes,
+    locked,
+    read_json,
+    remove_leftovers,
+    write_synced,
+)
+from luxscaler.training.pairs import pair_up
+from luxscaler.training.pictures import PictureSet, split, survey
+from luxscaler.training.settings import FREE_TO_CHANGE, TrainingSettings
+from luxscaler.training.state import State, load_latest
+from luxscaler.upscaling.upscaler import resolve_device, resolve_precision
+from luxscaler.weights.store import LoadedNetwork, load_network
+
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is."""
+
+    step: int
+    steps: int
+    loss: float
+    psnr: float | None
+    """dB of the latest validation, on the average."""
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Events:
+    """Whom a training tells, and who may stop it."""
+
+    say: Callable[[str], None]
+    """A line for the user."""
+    progress: Callable[[Progress], None]
+    stop: threading.Event
+    """Set it, and the training saves its state and ends with StoppedError."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a training works with."""
+
+    settings: TrainingSettings
+    target: Path
+    folder: Path
+    base: LoadedNetwork
+    recipe: Recipe
+    pictures: PictureSet
+    device: torch.device
+    precision: str
+    """fp32 or bf16."""
+    state: State | None
+    """Where it goes on; None for a new training."""
+
+
+@contextmanager
+def prepared(
+    settings: TrainingSettings, folder: Path, target: Path, events: Events, *, resume: bool
+) -> Iterator[Prepared]:
+    """Check everything and decode the pictures; the training's folder is this process's for the block.
+
+    Raises InputError, WeightsError and TrainingError, each with the first thing that is wrong.
+    """
+    recipe = recipe_of(settings.degradation)
+    check_target(target)
+    device = resolve_device(settings.device)
+    precision = _precision(settings.precision, device)
+    base = load_network(settings.base)
+    _check_base(base, settings, target)
+    work = folder_of(target)
+    _check_resume(work, target, resume=resume)
+    with locked(work):
+        remove_leftovers(work)
+        state = load_latest(work) if resume else None
+        chosen = _chosen(settings, base, recipe)
+        before = read_json(work / SETTINGS) if resume else None
+        if before is not None:
+            _check_same(before, chosen, work)
+        if state is not None and state.position.step > settings.steps:
+            raise TrainingError(
+                f"steps is {settings.steps}, and {state.position.step} are done in {work}: give no fewer"
+            )
+        pictures = _pictures(settings, folder, work, base, events)
+        if before is not None:
+            _check_same_pictures(before["pictures"], pictures.digests)
+        (work / "samples").mkdir(exist_ok=True)
+        write_synced(work / SETTINGS, json_bytes({**chosen, "pictures": pictures.digests}))
+        yield Prepared(settings, target, work, base, recipe, pictures, device, precision, state)
+
+
+def check_target(target: Path) -> None:
+    """InputError unless a file of that name can be made."""
+    if target.suffix != ".safetensors":
+        raise InputError(f"OUT is {str(target)!r}; its suffix must be .safetensors")
+    if not target.parent.is_dir():
+        raise InputError(f"OUT is {str(target)!r}, and there is no folder {str(target.parent)!r}")
+    if target.is_dir():
+        raise InputError(f"OUT is {str(target)!r}, which is a folder")
+
+
+def _precision(name: str, device: torch.device) -> str:
+    if name == "auto":
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return resolve_precision(name, device)
+
+
+def _check_base(base: LoadedNetwork, settings: TrainingSettings, target: Path) -> None:
+    config = base.config
+    if (config.in_channels, config.out_channels) != (3, 3):
+        raise InputError(
+            f"base {settings.base!r} has {config.in_channels} and {config.out_channels} channels; RGB has 3"
+        )
+    if settings.crop % config.unshuffle:
+        raise InputError(
+            f"crop is {settings.crop}; for this base it must be a multiple of {config.unshuffle}"
+        )
+    if Path(settings.base).exists() and target.exists() and target.samefile(settings.base):
+        raise InputError(f"OUT is {str(target)!r}, which is the base: give it another name")
+
+
+def _check_resume(work: Path, target: Path, *, resume: bool) -> None:
+    begun = (work / SETTINGS).is_file()
+    if begun and not resume:
+        raise TrainingError(
+            f"{work} holds a training that was begun: go on with --resume, or remove that folder"
+        )
+    if resume and not begun:
+        raise TrainingError(f"there is nothing to resume: {work} holds no training of {target.name}")
+
+
+def _chosen(settings: TrainingSettings, base: LoadedNetwork, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "settings": settings.to_json(),
+        "base_sha256": base.digest,
+        "recipe": _as_json(asdict(recipe)),
+    }
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples as lists, as they come back from a file."""
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(each) for each in value]
+    return value
+
+
+def _check_same(before: dict[str, Any], now: dict[str, Any], work: Path) -> None:
+    for name, value in now["settings"].items():
+        old = before["settings"].get(name)
+        if name not in FREE_TO_CHANGE and old != value:
+            raise TrainingError(
+                f"{work} was begun with {name} {old}, and now it is {value}: they must be equal"
+            )
+    for name, what in (("base_sha256", "the base's weights"), ("recipe", "the degradation's recipe")):
+        if before[name] != now[name]:
+            raise TrainingError(f"{work} was begun with other contents of {what}: they must be equal")
+
+
+def _check_same_pictures(before: dict[str, str], now: dict[str, str]) -> None:
+    for what, names in (
+        ("is gone or no longer good", sorted(before.keys() - now.keys())),
+        ("is new", sorted(now.keys() - before.keys())),
+        ("has changed", sorted(name for name in before if now.get(name) not in {None, before[name]})),
+    ):
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise TrainingError(
+                f"{names[0]}{more} {what} since the training was begun: pictures must stay as they were"
+            )
+
+
+def _pictures(
+    settings: TrainingSettings, folder: Path, work: Path, base: LoadedNetwork, events: Events
+) -> PictureSet:
+    def tell(done: int, total: int) -> None:
+        if events.stop.is_set():
+            raise StoppedError(f"stopped while reading pictures ({done} of {total}); nothing was learned yet")
+
+    store = work / "pictures"
+    good, rejected = survey(folder, store, least_side=settings.crop * base.scale, tell=tell)
+    if settings.pairs is not None:
+        good, wrong = pair_up(good, settings.pairs, store, base.scale)
+        rejected = [*rejected, *wrong]
+    for each in rejected:
+        events.say(f"not used: {each.name}: {each.reason}")
+    return split(good, rejected, settings.validate, settings.seed)

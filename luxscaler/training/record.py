@@ -1,0 +1,53 @@
+"""The log of a training: `metrics.jsonl`, one JSON line for every step and every validation."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from luxscaler.errors import TrainingError
+from luxscaler.training.folder import write_error, write_synced
+
+NAME = "metrics.jsonl"
+
+
+class Record:
+    """The open log. A training that goes on first takes out the lines of steps that it will do again."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """step: steps done. Raises TrainingError if the file cannot be written."""
+        path = folder / NAME
+        if path.is_file():
+            kept = [line for line in _whole_lines(path) if line["step"] <= step]
+            write_synced(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._path = path
+        try:
+            self._file = path.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Append a line. Raises TrainingError."""
+        try:
+            self._file.write(json.dumps(dict(line)) + "\n")
+        except OSError as error:
+            raise write_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """All lines of a training's log; none if there is no log."""
+    path = folder / NAME
+    return _whole_lines(path) if path.is_file() else []
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Its lines but one at the end that a killed process left unfinished. Raises TrainingError."""
+    try:
+        texts = path.read_text("utf-8").split("\n")
+        return [json.loads(text) for text in texts[:-1] if text]
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} is damaged; remove {path.parent} to begin again") from error

@@ -1,0 +1,99 @@
+"""What is said of a training that has ended: lines for a terminal, and the model's card."""
+
+from collections.abc import Sequence
+
+from luxscaler.training.prepare import Prepared
+from luxscaler.training.run import Trained
+from luxscaler.training.validation import Scores
+
+_COLUMNS = (("psnr", "PSNR dB", ".2f"), ("ssim", "SSIM", ".4f"), ("ms_ssim", "MS-SSIM", ".4f"))
+_MORE = (("colour", "colour /255", ".2f"), ("forgetting", "base's own dB", ".2f"))
+
+
+def rows(trained: Trained) -> list[tuple[str, ...]]:
+    """The table of figures on the held-out pictures, its heading first."""
+    has_forgetting = "forgetting" in trained.base_scores.means()
+    columns = [*_COLUMNS, *_MORE] if has_forgetting else [*_COLUMNS, _MORE[0]]
+    table = [("", *(title for _, title, _ in columns))]
+    parts = [("cubic", trained.cubic_scores), ("base", trained.base_scores)]
+    if trained.best_scores is not None:
+        parts.append(("trained", trained.best_scores))
+    for name, scores in parts:
+        means = scores.means()
+        table.append((name, *(format(means[key], form) if key in means else "–" for key, _, form in columns)))
+    return table
+
+
+def lines(trained: Trained) -> list[str]:
+    """The table as text, and what it means."""
+    table = rows(trained)
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    text = [
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in cells
+        ).rstrip()
+        for cells in (list(enumerate(zip(row, widths, strict=True))) for row in table)
+    ]
+    return [*text, *remarks(trained)]
+
+
+def remarks(trained: Trained) -> list[str]:
+    """What a user should know of the figures, a sentence a line."""
+    base, best = trained.base_scores, trained.best_scores
+    count = len(base.by_picture)
+    said = [
+        f"Measured on {count} held-out picture{'s' * (count != 1)}, on which the best step was chosen too."
+    ]
+    if best is None:
+        return said
+    if (plain := trained.cubic_scores.mean("psnr")) > best.mean("psnr"):
+        said.append(f"A plain cubic has {plain:.2f} dB, more than the trained network.")
+    worse = worse_pictures(base, best)
+    if worse:
+        name, loss = worse[0]
+        said.append(f"{len(worse)} of {count} became worse; the most {name}, by {loss:.2f} dB.")
+    else:
+        said.append("No picture became worse.")
+    if "forgetting" in base.means() and (lost := base.mean("forgetting") - best.mean("forgetting")) > 1.0:
+        said.append(f"On the base's own degradations it lost {lost:.2f} dB: it is a specialist now.")
+    return said
+
+
+def worse_pictures(base: Scores, best: Scores) -> list[tuple[str, float]]:
+    """Pictures whose PSNR fell, with how far, the worst first."""
+    falls = [
+        (name, values["psnr"] - best.by_picture[name]["psnr"]) for name, values in base.by_picture.items()
+    ]
+    return sorted(((name, fall) for name, fall in falls if fall > 0.005), key=lambda each: -each[1])
+
+
+def card(job: Prepared, trained: Trained) -> str:
+    """The model's card in Markdown."""
+    settings = job.settings
+    method = f"LoRA, rank {settings.rank}" if settings.method == "lora" else "all parameters"
+    learned = len(job.pictures.learn)
+    return "\n".join(
+        [
+            f"# {job.target.stem}",
+            "",
+            f"A ×{job.base.scale} upscaler for LuxScaler, trained from `{job.base.name}` "
+            f"(SHA-256 `{job.base.digest}`) on {learned} pictures.",
+            "",
+            f"- Method: {method}; best after {trained.position.best_step} of {settings.steps} steps",
+            f"- Degradation: {'own pairs' if settings.pairs else settings.degradation}",
+            f"- Learning rate {settings.learning_rate(job.base.config):g}, seed {settings.seed}",
+            "",
+            _markdown(rows(trained)),
+            "",
+            *remarks(trained),
+            "",
+            f"Use: `luxscaler upscale IN OUT --model {job.target.name}`",
+            "",
+        ]
+    )
+
+
+def _markdown(table: Sequence[Sequence[str]]) -> str:
+    heading, *rest = table
+    marks = ["---"] * len(heading)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, marks, *rest))

@@ -1,0 +1,79 @@
+"""One training, from a folder of pictures to files: the model, its adapter, its report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from luxscaler.errors import TrainingError
+from luxscaler.training.folder import write_synced
+from luxscaler.training.page import page
+from luxscaler.training.prepare import Events, Prepared, prepared
+from luxscaler.training.result import card
+from luxscaler.training.run import Run, Trained
+from luxscaler.training.settings import TrainingSettings
+from luxscaler.weights.adapter import adapter_bytes
+from luxscaler.weights.checkpoint import safetensors_bytes
+
+REPORT, CARD = "report.html", "card.md"
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a training made."""
+
+    model: Path
+    adapter: Path | None
+    """Beside the model; None after full training."""
+    folder: Path
+    """With the report, the card, the samples, the log and the state."""
+    trained: Trained
+
+
+def train(
+    pictures: Path, target: Path, settings: TrainingSettings, events: Events, *, resume: bool = False
+) -> Delivered:
+    """Train on a folder of pictures, and write the best network to `target` (.safetensors).
+
+    resume: go on with a training of this target that was stopped or killed. Raises InputError and
+    WeightsError for what is asked, StoppedError when the user stops, and TrainingError: among others if no
+    network of the training was better than the base on the held-out pictures; then no model is written.
+    """
+    with prepared(settings, pictures, target, events, resume=resume) as job:
+        trained = Run(job, events).to_end()
+        write_synced(job.folder / REPORT, page(job, trained).encode())
+        if trained.best_scores is None:
+            raise TrainingError(_not_better(job, trained))
+        return _deliver(job, trained)
+
+
+def adapter_path(target: Path) -> Path:
+    """OUT.safetensors → OUT.adapter.safetensors."""
+    return target.with_name(f"{target.stem}.adapter.safetensors")
+
+
+def _not_better(job: Prepared, trained: Trained) -> str:
+    latest = trained.position.history[-1]
+    made = max(entry["mean"]["psnr"] for entry in trained.position.history)
+    return (
+        f"no network of this training is better than its base: {made:.2f} dB at best on held-out pictures "
+        f"(at the end {latest['mean']['psnr']:.2f}), {job.settings.base} has "
+        f"{trained.base_scores.mean('psnr'):.2f}; {job.target.name} is not written ({job.folder / REPORT})"
+    )
+
+
+def _deliver(job: Prepared, trained: Trained) -> Delivered:
+    settings, learner = job.settings, trained.learner
+    about = {
+        "base": job.base.name,
+        "base_sha256": job.base.digest,
+        "method": settings.method,
+        "step": str(trained.position.best_step),
+        "writer": "luxscaler train",
+    }
+    adapter = None
+    if learner.adapted:
+        adapter = adapter_path(job.target)
+        write_synced(adapter, adapter_bytes(learner.adapter(trained.best, job.base.digest), about))
+    arrays = {name: value.numpy() for name, value in learner.whole(trained.best).items()}
+    write_synced(job.target, safetensors_bytes(arrays, about))
+    write_synced(job.folder / CARD, card(job, trained).encode())
+    return Delivered(job.target, adapter, job.folder, trained)

@@ -1,0 +1,150 @@
+"""How good a network is on the pictures that it did not learn from, beside its base and a cubic.
+
+Each held-out picture gives its middle, at most 512 pixels a side, and a small picture of it that depends on
+the seed alone, so every validation of a training asks the same. The forgetting test is on the degradations
+that the base was trained on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from luxscaler.networks.build import Network, NetworkConfig
+from luxscaler.training.batches import part_of
+from luxscaler.training.degradation import PRESETS, Recipe
+from luxscaler.training.degrade import degraded
+from luxscaler.training.pictures import TrainingPicture
+from luxscaler.training.seeds import generator
+from luxscaler.training.similarity import colour_shift, ms_ssim, psnr, ssim
+from luxscaler.weights.checkpoint import build_loaded
+
+MAX_SIDE = 512
+"""Largest side of a large picture that is validated."""
+MEASURES = ("psnr", "ssim", "ms_ssim", "colour")
+LEAST_GAIN_DB = 0.01
+"""How much better in PSNR a network must be on the average to count as better."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A held-out picture: what the network sees, and what it should make of it."""
+
+    name: str
+    small: Tensor
+    """1×3×h×w code values in [0, 1], on the CPU."""
+    large: Tensor
+    """1×3×(scale·h)×(scale·w)."""
+    original: Tensor | None
+    """The small picture under the base's own degradations (forgetting); None where `small` is that."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Measures by picture."""
+
+    by_picture: Mapping[str, Mapping[str, float]]
+
+    def mean(self, measure: str) -> float:
+        """The average over the pictures."""
+        return fmean(values[measure] for values in self.by_picture.values())
+
+    def means(self) -> dict[str, float]:
+        """All averages."""
+        first = next(iter(self.by_picture.values()))
+        return {measure: self.mean(measure) for measure in first}
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "mean": self.means(),
+            "pictures": {name: dict(each) for name, each in self.by_picture.items()},
+        }
+
+
+def questions(
+    pictures: Sequence[TrainingPicture], recipe: Recipe, scale: int, unshuffle: int, seed: int
+) -> list[Question]:
+    """What the held-out pictures ask."""
+    return [_question(picture, recipe, scale, unshuffle, seed) for picture in pictures]
+
+
+def _question(picture: TrainingPicture, recipe: Recipe, scale: int, unshuffle: int, seed: int) -> Question:
+    unit = scale * unshuffle
+    height, width = (min(side, MAX_SIDE) // unit * unit for side in (picture.height, picture.width))
+    top = (picture.height - height) // 2 // unit * unit
+    left = (picture.width - width) // 2 // unit * unit
+    large = part_of(picture, top, left, height, width)
+    place = (seed, "validation", picture.sha256)
+    original = None
+    if picture.small is not None:
+        place_of_small = (each // scale for each in (top, left, height, width))
+        small = part_of(picture.small, *place_of_small)
+    else:
+        small = degraded(large, recipe, scale, generator(*place))
+    if picture.small is not None or recipe != PRESETS["real-esrgan"]:
+        original = degraded(large, PRESETS["real-esrgan"], scale, generator(*place, "original"))
+    return Question(picture.name, small, large, original)
+
+
+@torch.inference_mode()
+def scores_of(
+    network: Network, asked: Sequence[Question], device: torch.device, keep: int = 0
+) -> tuple[Scores, list[Tensor]]:
+    """The scores of a network, float32, and its first `keep` pictures.
+
+    "forgetting" is PSNR on the base's own degradations.
+    """
+    network = network.to(device)
+    found: dict[str, dict[str, float]] = {}
+    kept: list[Tensor] = []
+    for question in asked:
+        made = answer(network, question.small, device)
+        if len(kept) < keep:
+            kept.append(made)
+        found[question.name] = _measures(made, question.large)
+        if question.original is not None:
+            found[question.name]["forgetting"] = psnr(
+                answer(network, question.original, device), question.large
+            )
+    return Scores(found), kept
+
+
+def answer(network: Network, small: Tensor, device: torch.device) -> Tensor:
+    """The network's picture, clamped as the upscaler clamps it, on the CPU."""
+    made: Tensor = network(small.to(device))
+    return made.float().clamp(0.0, 1.0).cpu()
+
+
+def cubic(small: Tensor, large: Tensor) -> Tensor:
+    """The small picture enlarged by a cubic."""
+    size = (large.shape[2], large.shape[3])
+    return F.interpolate(small, size, mode="bicubic", antialias=True).clamp(0.0, 1.0)
+
+
+def cubic_scores(asked: Sequence[Question]) -> Scores:
+    """The scores of a cubic."""
+    return Scores({each.name: _measures(cubic(each.small, each.large), each.large) for each in asked})
+
+
+def network_of(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
+    """The plain network that would be shipped."""
+    return build_loaded(config, state)
+
+
+def is_better(scores: Scores, than: Scores) -> bool:
+    """Whether the average PSNR is higher by at least LEAST_GAIN_DB."""
+    return scores.mean("psnr") >= than.mean("psnr") + LEAST_GAIN_DB
+
+
+def _measures(made: Tensor, true: Tensor) -> dict[str, float]:
+    return {
+        "psnr": psnr(made, true),
+        "ssim": ssim(made, true),
+        "ms_ssim": float(ms_ssim(made, true)),
+        "colour": colour_shift(made, true),
+    }

@@ -1,0 +1,79 @@
+"""Small pictures with edges, a tiny network, and a training of a second or two, all from seeds."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from PIL import Image
+
+from luxscaler.networks.build import build_network
+from luxscaler.networks.rrdb import RRDBNetConfig
+from luxscaler.networks.srvgg import SRVGGConfig
+from luxscaler.training.prepare import Events, Progress
+from luxscaler.training.settings import TrainingSettings
+
+SIDE = 80
+"""Of the pictures, in pixels: a crop of 16 takes 64."""
+RRDB = RRDBNetConfig(features=8, blocks=1, growth=4)
+SRVGG = SRVGGConfig(features=8, convs=2)
+
+
+def picture(seed: int, side: int = SIDE) -> Image.Image:
+    """Smooth colours under stripes."""
+    small = np.random.default_rng(seed).integers(0, 255, (7, 7, 3), np.uint8)
+    smooth = np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC), float)
+    y, x = np.mgrid[0:side, 0:side]
+    stripes = 40 * np.sign(np.sin(0.15 * (seed % 3 + 1) * x + 0.1 * y))
+    return Image.fromarray((smooth + stripes[..., None]).clip(0, 255).astype(np.uint8))
+
+
+def write_pictures(folder: Path, count: int, side: int = SIDE) -> Path:
+    folder.mkdir(exist_ok=True)
+    for seed in range(count):
+        picture(seed, side).save(folder / f"p{seed}.png")
+    return folder
+
+
+def write_base(path: Path, config: RRDBNetConfig | SRVGGConfig = RRDB) -> Path:
+    torch.manual_seed(7)
+    safetensors.torch.save_file(build_network(config).state_dict(), path)
+    return path
+
+
+def tiny_settings(base: Path, **changes: object) -> TrainingSettings:
+    values: dict[str, object] = {
+        "base": str(base),
+        "method": "lora",
+        "rank": 2,
+        "steps": 6,
+        "lr": 3e-2,
+        "batch": 2,
+        "crop": 16,
+        "degradation": "clean",
+        "every": 3,
+        "device": "cpu",
+        **changes,
+    }
+    return TrainingSettings(**values)  # type: ignore[arg-type]
+
+
+@dataclass
+class Listener:
+    """Keeps what a training says; stops it after a step if asked."""
+
+    stop_after: int | None = None
+    said: list[str] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def events(self) -> Events:
+        return Events(self.said.append, self._progress, self.stop)
+
+    def _progress(self, progress: Progress) -> None:
+        self.steps.append(progress.step)
+        if progress.step == self.stop_after:
+            self.stop.set()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from luxscaler.console.jobs import Job, Jobs
 
 app = typer.Typer(help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
+ID_LENGTH = 26
+"""Of a job's id (replicate/signing.py): a list shows it whole, so that it can be copied."""
 Data = Annotated[Path, typer.Option(help="The console's folder.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A job, or the beginning of its id.")]
 
@@ -29,13 +31,15 @@ def jobs_list(
 ) -> None:
     """Jobs, the newest first."""
     with one_line_errors(), _opened(data) as jobs:
-        from rich.table import Table  # noqa: PLC0415
+        from rich.table import Column, Table  # noqa: PLC0415
 
         from luxscaler.clock import iso  # noqa: PLC0415
         from luxscaler.console.jobs import Filters  # noqa: PLC0415
 
         found, total = jobs.listed(Filters(kind, status, search), limit, 0)
-        table = Table("id", "kind", "status", "name", "created", "cost")
+        table = Table(
+            Column("id", min_width=ID_LENGTH, no_wrap=True), "kind", "status", "name", "created", "cost"
+        )
         for job in found:
             created = (iso(job.created_at) or "")[:19]
             table.add_row(job.id, job.kind, job.state, job.name, created, _money(job))

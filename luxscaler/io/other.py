@@ -78,8 +78,10 @@ class PillowFormat:
         stream.seek(0)
         try:
             return self.open(stream)
-        except SyntaxError as error:  # Pillow's word for a header that it does not take
-            raise PictureError(f"is damaged, or a {self.name} that Pillow does not know: {error}") from error
+        except (
+            SyntaxError
+        ) as error:  # Pillow's word for a header that it does not take; its text is for programmers
+            raise PictureError(f"is damaged, or a {self.name} that Pillow does not know") from error
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,9 @@ class Part:
             raise PictureError(f"has a damaged EXR header: it has no {name}")
         found, value = self.attributes[name]
         if found != kind or (size is not None and len(value) != size):
-            raise PictureError(f"has a damaged EXR header: its {name} is {len(value)} bytes of {found!r}")
+            raise PictureError(
+                f"has a damaged EXR header: its {name} is {len(value)} bytes of {found[:31]!a}"
+            )
         return value
 
 
@@ -161,7 +163,7 @@ class _Reader:
             kind = self._text()
             (size,) = struct.unpack("<i", self._bytes(4))
             if size < 0:
-                raise PictureError(f"has a damaged EXR header: {name} has {size} bytes")
+                raise PictureError(f"has a damaged EXR header: {name[:31]!a} has {size} bytes")
             found.setdefault(name, (kind, self._bytes(size) if size <= _KEPT_BYTES else self._skip(size)))
         raise PictureError(f"has a damaged EXR header: it has over {_MAX_ATTRIBUTES} attributes")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
 ID_LENGTH = 26
 """Of a job's id (replicate/signing.py): a list shows it whole, so that it can be copied."""
+PIPE_WIDTH = 400
+"""Columns of a list that goes to a file or a program, where nothing is to be cut off."""
 Data = Annotated[Path, typer.Option(help="The console's folder.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A job, or the beginning of its id.")]
 
@@ -43,7 +45,7 @@ def jobs_list(
         for job in found:
             created = (iso(job.created_at) or "")[:19]
             table.add_row(job.id, job.kind, job.state, job.name, created, _money(job))
-        out.print(table)
+        out.print(table, width=None if out.is_terminal else PIPE_WIDTH, crop=False)
         if total > len(found):
             out.print(f"{len(found)} of {total}; --limit shows more")
 

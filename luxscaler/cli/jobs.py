@@ -33,6 +33,7 @@ def jobs_list(
 ) -> None:
     """Jobs, the newest first."""
     with one_line_errors(), _opened(data) as jobs:
+        from rich.console import Console  # noqa: PLC0415
         from rich.table import Column, Table  # noqa: PLC0415
 
         from luxscaler.clock import iso  # noqa: PLC0415
@@ -45,7 +46,7 @@ def jobs_list(
         for job in found:
             created = (iso(job.created_at) or "")[:19]
             table.add_row(job.id, job.kind, job.state, job.name, created, _money(job))
-        out.print(table, width=None if out.is_terminal else PIPE_WIDTH, crop=False)
+        (out if out.is_terminal else Console(width=PIPE_WIDTH)).print(table)
         if total > len(found):
             out.print(f"{len(found)} of {total}; --limit shows more")
 

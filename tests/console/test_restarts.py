@@ -147,6 +147,7 @@ def test_two_consoles_do_not_share_a_folder(account: Account, console: ConsoleSe
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_random_moments(account: Account, tmp_path: Path, picture: Path) -> None:
     """Ten jobs while their console is killed again and again: ten runs, and ten results."""
     rng, keys = random.Random(5), [f"job {number}" for number in range(10)]

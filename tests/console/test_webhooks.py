@@ -155,6 +155,7 @@ def test_an_id_counts_once_however_often_it_comes(account: Account, tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_deliveries_of_a_thousand_ids(account: Account, tmp_path: Path, picture: Path) -> None:
     _deliver_shuffled(account, tmp_path, picture, ids=1000, times=10)
 

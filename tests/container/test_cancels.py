@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 PNG = pillow(noise(24, 32), "PNG")
 TILE = "data:image/png;base64," + base64.b64encode(PNG).decode()
 LARGE = "data:image/png;base64," + base64.b64encode(pillow(noise(112, 112), "PNG")).decode()
-CANCELS = 60
+CANCELS = 20
 FREE_SECONDS = 10.0
 
 

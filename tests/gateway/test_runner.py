@@ -31,6 +31,9 @@ QUICK: dict[str, Any] = {
     "expiry_seconds": 0.05,
 }
 
+LOST = 60.0
+"""A killed gateway waits half a minute for a container's report before it calls a prediction lost."""
+
 
 @cache
 def tile_url(width: int = 6, height: int = 4) -> str:
@@ -321,7 +324,7 @@ def test_kill_9_loses_nothing_and_runs_nothing_twice(cog: FakeCog, tmp_path: Pat
         gateway.process.wait()
     cog.seconds = 0.0
     with gateway_process(tmp_path, cog.url, port=port) as gateway:
-        statuses = [gateway.until(name, "succeeded", "failed")["status"] for name in made]
+        statuses = [gateway.until(name, "succeeded", "failed", seconds=LOST)["status"] for name in made]
         assert [item["id"] for item in gateway.predictions()] == made[::-1]
     assert statuses == ["failed", "succeeded", "succeeded"]
     assert [item.id for item in cog.predictions] == made
@@ -361,7 +364,7 @@ def test_random_kills_run_nothing_twice_and_forget_nothing(tmp_path: Path) -> No
                 gateway.process.send_signal(signal.SIGKILL)
                 gateway.process.wait()
         with gateway_process(tmp_path, one.url, two.url, port=port) as gateway:
-            found = {name: gateway.until(name, "succeeded", "failed") for name in made}
+            found = {name: gateway.until(name, "succeeded", "failed", seconds=LOST) for name in made}
             assert len(gateway.predictions()) == len(made)
             ran = [item.id for cog in (one, two) for item in cog.predictions]
     assert sorted(ran) == sorted(set(ran))

@@ -75,5 +75,6 @@ def test_a_few_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_fifty_kills(tmp_path: Path) -> None:
     assert _same_after(tmp_path, 50)

@@ -34,7 +34,11 @@ def server(
     request: pytest.FixtureRequest, real_weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CogServer]:
     folder = tmp_path_factory.mktemp("cog")
-    environment = {"LUXSCALER_WEIGHTS": str(real_weights), "COG_MAX_CONCURRENCY": str(request.param)}
+    environment = {
+        "LUXSCALER_WEIGHTS": str(real_weights),
+        "COG_MAX_CONCURRENCY": str(request.param),
+        "LUXSCALER_FETCH_SECONDS": "2",  # not 60, and below the 5 of a silent server: tests/web has those
+    }
     with cog_server(folder, **environment) as running:
         assert running.is_ready()
         yield running

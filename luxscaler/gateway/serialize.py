@@ -29,7 +29,7 @@ class Serializer:
         return json.dumps(self.document(prediction)).encode()
 
     def delivered(self, prediction: Prediction) -> bytes:
-        """A prediction as a webhook's bytes: its receiver reads files by address, unless all are data URLs."""
+        """A prediction as a webhook's bytes: files are addresses there, unless all are to be data URLs."""
         outputs = "data" if self._settings.outputs == "data" else "url"
         return json.dumps(self.document(prediction, outputs)).encode()
 

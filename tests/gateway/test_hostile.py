@@ -89,7 +89,8 @@ def test_half_of_a_surrogate_pair_is_a_422(gateway: GatewayServer) -> None:
         body = f'{{"version": "{gateway.version}", "input": {place}}}'
         found = problem(gateway.post("/v1/predictions", content=body.encode()), 422)
         assert "half of a surrogate pair" in found["detail"]
-    whole = f'{{"version": "{gateway.version}", "input": {{"tile_input": "data:,x", "tile_box": "\\ud83d\\ude00"}}}}'
+    inside = '{"tile_input": "data:,x", "tile_box": "\\ud83d\\ude00"}'
+    whole = f'{{"version": "{gateway.version}", "input": {inside}}}'
     assert gateway.post("/v1/predictions", content=whole.encode()).status_code == 201
     assert len(gateway.predictions()) == before + 1
 

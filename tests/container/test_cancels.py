@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow
 PNG = pillow(noise(24, 32), "PNG")
 TILE = "data:image/png;base64," + base64.b64encode(PNG).decode()
 LARGE = "data:image/png;base64," + base64.b64encode(pillow(noise(112, 112), "PNG")).decode()
+LONG = "data:image/png;base64," + base64.b64encode(pillow(noise(600, 600), "PNG")).decode()
+"""Takes half a minute and more."""
 CANCELS = 20
 FREE_SECONDS = 10.0
 
@@ -162,8 +164,8 @@ def test_sigterm_ends_it_within_ten_seconds(real_weights: Path, tmp_path: Path, 
         ThreadPoolExecutor(1) as clients,
     ):
         if busy:
-            clients.submit(server.put, "long", tile_input=LARGE, scale=8)
-            time.sleep(0.5)
+            clients.submit(server.put, "long", tile_input=LONG)
+            time.sleep(1.0)
         start = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(FREE_SECONDS)

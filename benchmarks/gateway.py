@@ -171,9 +171,7 @@ def clients(folder: Path, count: int) -> None:
     for (ours, _), process in zip(pipes, containers, strict=True):
         ours.send(None)
         process.join()
-    print(
-        f"\n### {count} clients, each {CREATES} creates with `Prefer: wait`, {CONTAINERS} instant containers\n"
-    )
+    print(f"\n### {count} clients, {CREATES} creates each, `Prefer: wait`, {CONTAINERS} instant containers\n")
     print("| predictions a second | p50 s | p99 s |\n|---|---|---|")
     p50, p99 = np.percentile(took, [50, 99])
     print(f"| {len(took) / whole:.0f} | {p50:.2f} | {p99:.2f} |")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
+from luxscaler.io.profiles import OutputProfile, profile_named
 from luxscaler.picture import FloatArray
 
 Metadata = Mapping[str, str | float | int]
@@ -41,12 +43,20 @@ class Frame:
         comment = {"comments": ESTIMATED_RANGE_COMMENT} if self.options.estimated_range else {}
         return json.dumps({**comment, "luxscaler": dict(self.metadata)})
 
+    @property
+    def profile(self) -> OutputProfile:
+        """The colour space of the file, where its format leaves the choice."""
+        return profile_named(self.options.profile)
+
     def interleaved(self) -> FloatArray:
-        """(height, width, 3 or 4), contiguous; the caller's own array where that is possible."""
+        """(height, width, 3 or 4), linear light in the profile's primaries, contiguous; the caller's own
+        array where that is possible."""
+        matrix = self.profile.matrix
+        rgb = self.rgb if matrix is None else apply_matrix(self.rgb, matrix)
         if self.alpha is None:
-            return np.ascontiguousarray(self.rgb)
+            return np.ascontiguousarray(rgb)
         rgba = np.empty((*self.alpha.shape, 4), np.float32)
-        rgba[..., :3] = self.rgb
+        rgba[..., :3] = rgb
         rgba[..., 3] = self.alpha
         return rgba
 

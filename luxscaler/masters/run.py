@@ -28,6 +28,7 @@ from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Master:
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
         cut = self.plan.cut(number)
-        part = part_of(self.picture, cut)
+        part = part_of(bordered(self.picture, self.plan), cut)
         box = None if self.reference is None else cut.box
         return Tile(number, attempt, part, box, cut.output_size)
 
@@ -126,7 +127,7 @@ class Run:
     def _run_tiles(self, writer: Writer) -> None:
         """All tiles that are not done; returns when all rows are written too."""
         master, request = self._master, self._master.request
-        waiting = [number for number in range(len(master.plan)) if number not in self._done]
+        waiting = [number for number in master.plan.order if number not in self._done]
         ledger: Ledger = self._job
         if waiting:
             context = MasterContext(

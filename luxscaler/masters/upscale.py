@@ -35,6 +35,7 @@ from luxscaler.pipeline.result import Progress, Result
 from luxscaler.pipeline.stages import cuts_of, process
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
 
@@ -149,6 +150,7 @@ def _job(
         "overlap": str(cuts.overlap),
         "self_reference": str(request.self_reference),
         "sdr": str(request.sdr),
+        **({"wrap": str(request.wrap)} if request.wrap else {}),
         **options.facts,
     }
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as temporary:
@@ -206,8 +208,8 @@ def _run(
 def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:
     size = (cuts.output_width, cuts.output_height)
     check_picture(request.output_format, *size, transparent=is_transparent(picture))
-    reference = reference_of(picture) if request.self_reference else None
-    statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb))
+    reference = reference_of(bordered(picture, cuts)) if request.self_reference else None
+    statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb), request.wrap)
     return Master(request, target, cuts, picture, reference, statistics)
 
 

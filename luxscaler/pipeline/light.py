@@ -7,9 +7,10 @@ import torch
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.tiling.assembly import MARGIN, Assembler, Expansion, TileInMemory, WholeRows, expand_whole
+from luxscaler.tiling.assembly import Assembler, Expansion, TileInMemory, WholeRows, expand_whole
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
@@ -51,7 +52,7 @@ class Light:
 
 def light_of(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
     """The picture upscaled and expanded, in the host's memory. Raises InputError and UpscaleError."""
-    work = _in_one if len(sources.cuts) == 1 else _in_tiles
+    work = _in_one if len(sources.cuts) == 1 and not sources.cuts.wrap else _in_tiles
     return work(sources, upscaler, clock, progress)
 
 
@@ -106,11 +107,12 @@ def _in_tiles(
         rows.take,
         has_alpha=sources.picture.has_alpha,
     )
+    picture = bordered(sources.picture, cuts)
     finished: set[int] = set()
-    for number in range(len(cuts)):
+    for number in cuts.order:
         cut = cuts.cut(number)
         rendered = render(
-            visible(part_of(sources.picture, cut)),
+            visible(part_of(picture, cut)),
             upscaler,
             scale=request.scale,
             fractality=request.fractality,
@@ -118,7 +120,7 @@ def _in_tiles(
             reference=reference,
             place=Place(cut.box, is_own=True),
             clock=clock,
-            progress=_share_of(progress, number, len(cuts)),
+            progress=_share_of(progress, len(finished), len(cuts)),
         )
         with clock.stage("transfer"):
             alpha = None if rendered.alpha is None else to_host(rendered.alpha)
@@ -127,16 +129,16 @@ def _in_tiles(
         notices |= dict.fromkeys(rendered.notices)
         with clock.stage("expand"):
             assembler.advance(finished.__contains__)
-            for done in [n for n in tiles if cuts.cut(n).rows.stop <= assembler.rows_done - MARGIN]:
+            for done in [n for n in tiles if not assembler.needs(n)]:
                 del tiles[done]
     return Light(rows.rgb, rows.alpha, rows.sdr, assembler.peak, tuple(notices))
 
 
-def _share_of(progress: PixelProgress | None, number: int, count: int) -> PixelProgress | None:
-    """The progress of one tile as that of the whole."""
+def _share_of(progress: PixelProgress | None, before: int, count: int) -> PixelProgress | None:
+    """The progress of one tile as that of the whole, after `before` others."""
     if progress is None:
         return None
-    return lambda done, total: progress(number * total + done, count * total)
+    return lambda done, total: progress(before * total + done, count * total)
 
 
 def _on_device(reference: Picture | None, upscaler: Upscaler) -> torch.Tensor | None:

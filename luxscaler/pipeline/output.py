@@ -66,6 +66,8 @@ def output_file(
         metadata["boost_mask"] = "applied"
     if request.box is not None:
         metadata["tile_box"] = str(request.box)
+    if cuts.wrap:
+        metadata["wrap"] = str(cuts.wrap)
     if len(cuts) > 1:
         metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
     options = replace(

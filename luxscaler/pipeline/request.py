@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass, field
 
 from luxscaler.errors import InputError
-from luxscaler.geometry import TileBox, output_size
+from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
 from luxscaler.io.options import ExportOptions
+from luxscaler.io.profiles import check_profile
 from luxscaler.io.write import FORMATS, HDR_FORMATS
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
 from luxscaler.picture import Picture
@@ -66,11 +67,14 @@ class UpscaleRequest:
     boost_mask: PictureFile | Picture | None = None
     """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
     white is all of it, and in between the gain is gain^grey."""
+    wrap: Wrap = NO_WRAP
+    """Where opposite edges of the picture meet (tileable textures, panoramas); they then do in the result."""
 
     def __post_init__(self) -> None:
         if self.output_format not in FORMATS:
             known = ", ".join(FORMATS)
             raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")
+        check_profile(self.export.profile, self.output_format)
         if self.box is not None and self.reference is None:
             raise InputError("tile_box says where the tile sits in a global_reference, and none was given")
         check_boost(self.hdr_boost)
@@ -78,6 +82,8 @@ class UpscaleRequest:
             raise InputError("boost_mask says where hdr_boost applies, and hdr_boost is 1: give more than 1")
         if self.boost_mask is not None and self.reference is not None and self.box is None:
             raise InputError("boost_mask is of the whole reference: say where the tile sits, by tile_box")
+        if self.wrap and self.reference is not None:
+            raise InputError("wrap is for a whole picture, and this is a tile of its reference")
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
 

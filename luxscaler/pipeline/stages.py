@@ -27,6 +27,7 @@ from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import Place, place_of, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
@@ -89,11 +90,12 @@ def look_at(
         seen = visible(sampled)
         tones = torch.from_numpy(seen.rgb)
         # Without an expansion only the white is needed.
-        statistics = ToneStatistics.of(tones) if request.expands else ToneStatistics(white_of(tones))
+        white = ToneStatistics(white_of(tones))
+        statistics = ToneStatistics.of(tones, request.wrap) if request.expands else white
     with clock.stage("reference"):
         reference = None
         if given is not None or request.self_reference:
-            small = reference_of(whole)
+            small = reference_of(bordered(whole, cuts))
             reference = seen if small is sampled else visible(small)  # both are `whole` where it is small
         if given is None or request.box is not None:
             place = Place(request.box or WHOLE, is_own=given is None)
@@ -158,6 +160,7 @@ def cuts_of(request: UpscaleRequest, width: int, height: int) -> Plan:
         tile=request.tile,
         overlap=request.overlap,
         most_pixels=request.max_output_pixels,
+        wrap=request.wrap,
     )
 
 

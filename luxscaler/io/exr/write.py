@@ -7,7 +7,6 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.color import REC709
 from luxscaler.io.exif.describe import owner_and_date
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
@@ -48,9 +47,9 @@ def write_exr(path: Path, frame: Frame) -> None:
 def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]:
     """Return what the file says beside its pixels and their layout: attributes by their names."""
     found: dict[str, str | float | int | tuple[float, ...]] = {
-        "chromaticities": REC709.chromaticities,
+        "chromaticities": frame.profile.primaries.chromaticities,
         "whiteLuminance": REFERENCE_WHITE_CD_M2,
-        "colorInteropID": "lin_rec709_scene",
+        **({"colorInteropID": frame.profile.interop_id} if frame.profile.interop_id else {}),
         "software": frame.options.software,
         **{f"luxscaler:{key}": _exr_value(value) for key, value in frame.metadata.items()},
     }

@@ -40,6 +40,9 @@ class ToneStatistics:
     wrap: Wrap = NO_WRAP
     """The axes along which the picture goes on at its other side. Boxes are then of three pictures side by
     side along each such axis, so that what lies across an edge has a place too."""
+    shares: Tensor | None = None
+    """(knots, REGIONS, REGIONS): shares of one boost that were decided for a whole shot (shot.py); None:
+    those that the network gives for `analysis`."""
 
     @staticmethod
     def of(rgb: Tensor, wrap: Wrap = NO_WRAP) -> "ToneStatistics":
@@ -49,9 +52,12 @@ class ToneStatistics:
 
     def gain_map(self, boost: float, network: GainNetwork) -> GainMap:
         """The shares of `boost`, above 1. Raises ValueError without an analysis."""
-        if self.analysis is None:
-            raise ValueError("these statistics hold a peak only")
-        gains = GainMap.of(network.shares_of(self.analysis, boost, self.wrap))
+        shares = self.shares
+        if shares is None:
+            if self.analysis is None:
+                raise ValueError("these statistics hold a peak only")
+            shares = network.shares_of(self.analysis, boost, self.wrap)
+        gains = GainMap.of(shares)
         return gains.side_by_side(self.wrap) if self.wrap else gains
 
 

@@ -1,7 +1,8 @@
 """What can be asked of LuxScaler: one frozen request for every entry, checked when it is made."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from luxscaler.errors import InputError
 from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
@@ -10,6 +11,10 @@ from luxscaler.io.profiles import check_profile
 from luxscaler.io.write import FORMATS, HDR_FORMATS
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
 from luxscaler.picture import Picture
+from luxscaler.pipeline.final_size import FinalSize, scale_for, size_notices
+
+if TYPE_CHECKING:
+    from luxscaler.hdr.expand import ToneStatistics
 
 DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
 """Largest result that is made in memory unless the caller says otherwise: 4.8 GB as float32 RGB."""
@@ -69,6 +74,14 @@ class UpscaleRequest:
     white is all of it, and in between the gain is gain^grey."""
     wrap: Wrap = NO_WRAP
     """Where opposite edges of the picture meet (tileable textures, panoramas); they then do in the result."""
+    tones: "ToneStatistics | None" = None
+    """What the expansion goes by, where it was decided for a whole shot; None: the picture itself."""
+    size: FinalSize | None = None
+    """How large the result is to be, other than `scale` times the picture; it is then reduced to that."""
+    final: tuple[int, int] | None = None
+    """Width and height that `size` means for the picture at hand; filled in by `for_picture`."""
+    size_notices: tuple[str, ...] = ()
+    """What is to be said of them."""
 
     def __post_init__(self) -> None:
         if self.output_format not in FORMATS:
@@ -84,8 +97,22 @@ class UpscaleRequest:
             raise InputError("boost_mask is of the whole reference: say where the tile sits, by tile_box")
         if self.wrap and self.reference is not None:
             raise InputError("wrap is for a whole picture, and this is a tile of its reference")
+        if self.size is not None and self.reference is not None:
+            raise InputError("a size is for a whole picture; a tile of a reference has its master's scale")
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
+
+    def for_picture(self, width: int, height: int) -> "UpscaleRequest":
+        """The request for a picture of that size: with the scale and the final size that `size` comes to.
+
+        Raises InputError for a size that no scale reaches.
+        """
+        if self.size is None or self.final is not None:
+            return self
+        final = self.size.of_picture(width, height)
+        scale = scale_for(final, width, height, self.scale)
+        notices = size_notices(self.size, final, width, height, self.scale, scale)
+        return replace(self, scale=scale, final=final, size_notices=notices)
 
     @property
     def files(self) -> tuple[object, ...]:

@@ -70,6 +70,14 @@ class Strip:
     """The same before."""
     alpha: FloatArray | None
 
+    def within(self, height: int) -> "Strip | None":
+        """The part of it that lies in a result of `height` rows; None where nothing does."""
+        first, last = max(self.top, 0), min(self.top + len(self.rgb), height)
+        if first >= last:
+            return None
+        rows = slice(first - self.top, last - self.top)
+        return Strip(first, self.rgb[rows], self.sdr[rows], None if self.alpha is None else self.alpha[rows])
+
 
 class WholeRows:
     """Strips collected into whole arrays."""
@@ -135,14 +143,16 @@ class Assembler:
         take: Callable[[Strip], None],
         *,
         has_alpha: bool,
+        border: int = 0,
     ) -> None:
-        """tile_of: the upscaled tile of a number. take: gets every strip, in order."""
+        """tile_of: the upscaled tile of a number. take: gets every strip, in order. border: rows of the other
+        side that are handed on before the first row and after the last, where the edges meet."""
         self._plan = plan
         self._tile_of = tile_of
         self._expansion = expansion.laid_out(plan.wrap).for_size(plan.output_height, plan.output_width)
         self._take = take
         self._has_alpha = has_alpha
-        self._next = 0
+        self._next, self._end = -border, plan.output_height + border
         border_rows, border_columns = plan.border
         self._fold_rows = Fold(plan.output_height, border_rows)
         self._fold_columns = Fold(plan.output_width, border_columns)
@@ -153,15 +163,15 @@ class Assembler:
 
     @property
     def rows_done(self) -> int:
-        """Rows that were handed on."""
+        """Rows of the result that were handed on; below 0 while those of a border are."""
         return self._next
 
     def needs(self, number: int) -> bool:
         """Whether rows that were not handed on yet need that tile."""
         span = self._plan.cut(number).rows
-        if self._next == self._plan.output_height:
+        if self._next == self._end:
             return False
-        first, last = self._rows_seen(self._next, self._plan.output_height)
+        first, last = self._rows_seen(self._next, self._end)
         lines = (lines for lines, _ in self._fold_rows.lines(first, last))
         return any(line.start < span.stop and span.start < line.stop for line in lines)
 
@@ -170,8 +180,7 @@ class Assembler:
         absent = self._absent(done)
         step = strip_rows(self._plan.output_width)
         # Strips lie on a fixed grid, whenever tiles come: where a strip begins shows in the last bits.
-        height = self._plan.output_height
-        while self._next < (bottom := min(self._next + step, height)) and self._is_ready(bottom, absent):
+        while self._next < (bottom := min(self._next + step, self._end)) and self._is_ready(bottom, absent):
             if halted():
                 return
             strip = self._strip(self._next, bottom)

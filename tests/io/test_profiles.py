@@ -73,11 +73,9 @@ def test_pillow_and_openimageio_find_the_profile_in_png_and_webp(name: str, tmp_
     np.testing.assert_allclose(found, encode_srgb(rgb.astype(np.float64)), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", CODED)
 @pytest.mark.parametrize("file_format", ["tiff16", "png"])
 def test_our_reader_finds_the_light_again(name: str, file_format: str, tmp_path: Path) -> None:
-    if name not in CODED:
-        pytest.skip("linear light is for floats")
     path = tmp_path / f"a{'.png' if file_format == 'png' else '.tif'}"
     export(path, colours(), file_format=file_format, options=ExportOptions(profile=name))
     np.testing.assert_allclose(read_picture(path).rgb, colours(), atol=3e-4)
@@ -118,7 +116,7 @@ def test_opencolorio_converts_aces_back(name: str, space: str, tmp_path: Path) -
     back = oiio.ImageBufAlgo.colorconvert(stored, space, "lin_rec709", colorconfig="ocio://default")
     assert config.getNumColorSpaces() > 0
     assert not back.has_error, back.geterror()
-    np.testing.assert_allclose(back.get_pixels(oiio.FLOAT)[..., :3], colours(), atol=1e-3)
+    np.testing.assert_allclose(np.asarray(back.get_pixels(oiio.FLOAT))[..., :3], colours(), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["display-p3", "prophoto", "rec2020"])
@@ -151,7 +149,7 @@ def test_a_16_bit_tiff_has_what_print_shops_ask_for(tmp_path: Path) -> None:
     alpha = np.full((12, 24), 0.5, np.float32)
     path = tmp_path / "a.tif"
     export(path, colours(), alpha, file_format="tiff16", resolution_dpi=(300.0, 300.0))
-    spec = oiio.ImageInput.open(str(path)).spec()
+    spec = oiio.ImageBuf(str(path)).spec()
     assert (spec.getattribute("XResolution"), spec.getattribute("ResolutionUnit")) == (300.0, "in")
     assert spec.getattribute("oiio:BitsPerSample") == 16
     found = read_picture(path)

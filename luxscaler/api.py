@@ -257,6 +257,7 @@ def write(
         resolution_dpi=source.resolution_dpi,
         exif=source.exif,
         sdr=None,
+        exr_attributes=source.exr_attributes,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.profiles import OutputProfile, profile_named
-from luxscaler.picture import FloatArray
+from luxscaler.picture import ExrAttribute, FloatArray
 
 Metadata = Mapping[str, str | float | int]
 
@@ -37,6 +37,9 @@ class Frame:
     exif: bytes | None = None
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
+
+    exr_attributes: tuple[ExrAttribute, ...] = ()
+    """What an EXR inherits from one, as in PictureSource."""
 
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""

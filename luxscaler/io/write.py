@@ -39,7 +39,7 @@ from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
-from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, ExrAttribute, FloatArray
 
 __all__ = [
     "ESTIMATED_RANGE_COMMENT",
@@ -118,6 +118,7 @@ def export(
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
     sdr: FloatArray | None = None,
+    exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> None:
     """Write a picture to `path`; a file that was there is replaced once the new one is complete.
 
@@ -132,6 +133,7 @@ def export(
         JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
+    exr_attributes: what an EXR inherits from one, as in PictureSource; other formats have no place for it.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
     Long for its arguments, not for what it does.
@@ -161,6 +163,7 @@ def export(
         resolution_dpi,
         exif,
         sdr,
+        exr_attributes,
     )
     with replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, frame)
@@ -177,6 +180,7 @@ def open_stream(
     metadata: Metadata = _NO_METADATA,
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> AbstractContextManager[StreamWriter]:
     """Write a picture that need not fit into memory, row by row: what `export` writes of the same array.
 
@@ -219,6 +223,7 @@ def open_stream(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
+        exr_attributes=exr_attributes,
     )
     return streaming(Path(path), name, head, height)
 

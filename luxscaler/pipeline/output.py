@@ -17,7 +17,7 @@ from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
-from luxscaler.picture import FloatArray, PictureSource
+from luxscaler.picture import ExrAttribute, FloatArray, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.plan import Plan
@@ -40,6 +40,7 @@ class OutputFile:
     metadata: Mapping[str, str | float | int]
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
     @property
     def streams(self) -> bool:
@@ -110,6 +111,7 @@ def output_file(
         metadata=metadata,
         resolution_dpi=(request.size and request.size.dpi) or source.resolution_dpi,
         exif=source.exif,
+        exr_attributes=source.exr_attributes,
     )
 
 
@@ -205,6 +207,7 @@ def write_whole(
         resolution_dpi=output.resolution_dpi,
         exif=output.exif,
         sdr=sdr,
+        exr_attributes=output.exr_attributes,
     )
 
 
@@ -244,6 +247,7 @@ class StreamSink:
                 metadata=output.metadata,
                 resolution_dpi=output.resolution_dpi,
                 exif=output.exif,
+                exr_attributes=output.exr_attributes,
             )
         )
 

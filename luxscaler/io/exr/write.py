@@ -8,6 +8,7 @@ import OpenEXR
 from numpy.typing import NDArray
 
 from luxscaler.io.exif.describe import owner_and_date
+from luxscaler.io.exr.standard import placeholder, put_in_place
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
 from luxscaler.io.options import ExportOptions
@@ -32,6 +33,7 @@ def write_exr(path: Path, frame: Frame) -> None:
         "compression": _COMPRESSIONS[codec(options)],
         "type": OpenEXR.tiledimage if options.exr_tile else OpenEXR.scanlineimage,
         **attributes(frame),
+        **placeholder(frame.exr_attributes),
     }
     if options.exr_tile:
         tiles = header["tiles"] = OpenEXR.TileDescription()
@@ -42,6 +44,7 @@ def write_exr(path: Path, frame: Frame) -> None:
             OpenEXR.set_global_thread_count(THREADS)
     with OpenEXR.File(header, {"RGB" if frame.alpha is None else "RGBA": stored}) as file:
         file.write(str(path))
+    put_in_place(path, frame.exr_attributes)
 
 
 def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.standard import placeholder, put_in_place
 from luxscaler.io.exr.write import attributes, codec, stored_samples
 from luxscaler.io.frame import THREADS, Frame
 
@@ -49,6 +50,7 @@ def write_exr_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]
         closed = file.close()
     if not closed:
         raise OSError(file.geterror())
+    put_in_place(path, head.exr_attributes)
 
 
 def _library() -> Any:
@@ -69,7 +71,7 @@ def _spec(oiio: Any, head: Frame, height: int) -> Any:
     spec.tile_width = spec.tile_height = options.exr_tile
     spec.attribute("compression", codec(options))
     spec.attribute("DateTime", "")  # or the time of day becomes capDate; it is empty, so it is left out
-    for name, value in attributes(head).items():
+    for name, value in {**attributes(head), **placeholder(head.exr_attributes)}.items():
         if name == "capDate":
             spec.attribute("DateTime", value)
         elif isinstance(value, tuple):

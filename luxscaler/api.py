@@ -59,6 +59,7 @@ def upscale(
     sdr: bool = False,
     wrap: str = "",
     size: FinalSize | None = None,
+    overscan: str = "crop",
     tile: int = DEFAULT_TILE,
     overlap: int | None = None,
     backend: str | BackendOptions | Backend = "local",
@@ -79,13 +80,14 @@ def upscale(
     highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
     hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
     by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
-    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR
-    picture of a file whose gain map makes an HDR one of it. wrap: "x", "y" or "xy", where opposite edges meet
-    (textures, panoramas). size: how large the result is to be, in pixels or on paper; it is reduced to that
-    after the network. tile, overlap: how a large picture is cut, in
-    source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that runs
-    here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that
-    compares before and after. fetch: bring the model's weights if they are absent.
+    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the
+    SDR picture of a file whose gain map makes an HDR one of it. wrap: "x", "y" or "xy", where opposite
+    edges meet (textures, panoramas). size: how large the result is to be, in pixels or on paper; it is
+    reduced to that after the network. overscan: "keep" reads the data window of an EXR, and the resulting
+    EXR has both windows. tile, overlap: how a large picture is cut, in source pixels. backend: a name,
+    BackendOptions, or a backend. device, precision: of a network that runs here ("auto", "cpu", "cuda",
+    "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that compares before and after.
+    fetch: bring the model's weights if they are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.
@@ -111,6 +113,7 @@ def upscale(
         sdr=sdr,
         wrap=Wrap.parse(wrap),
         size=size,
+        overscan=overscan,
         tile=tile,
         overlap=overlap,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,

@@ -37,3 +37,9 @@ FramesOption = Annotated[
     str,
     typer.Option(help="Of a sequence: 1-100, 1-100x2, 1,5,9-12; all if not given.", rich_help_panel=_PANEL),
 ]
+OverscanOption = Annotated[
+    str,
+    typer.Option(
+        help="EXR to EXR: crop to the display window, or keep what lies beyond.", rich_help_panel=_PANEL
+    ),
+]

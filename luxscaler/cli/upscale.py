@@ -173,6 +173,7 @@ def upscale(
     print_size: size.PrintOption = None,
     profile: size.ProfileOption = "srgb",
     frames: size.FramesOption = "",
+    overscan: size.OverscanOption = "crop",
 ) -> None:
     """Upscale `source` and write `target`. Long, because typer reads the options from the signature."""
     if target is None and preview is None:
@@ -218,6 +219,7 @@ def upscale(
             max_pixels=max_pixels,
             sdr=sdr,
             wrap=Wrap.parse(wrap),
+            overscan=overscan,
             size=FinalSize.of(width, height, long_edge, megapixels, print_size),
             decode_limits=DecodeLimits(
                 seconds=decode_seconds,

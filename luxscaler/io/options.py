@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.overscan import Windows
 from luxscaler.io.profiles import PROFILES
 
 EXR_TYPES = ("float", "half")
@@ -40,6 +41,8 @@ class ExportOptions:
     profile: str = "srgb"
     """One of PROFILES: the colours of PNG, WebP and 16-bit TIFF, with the profile's curve, and of EXR and
     float TIFF, as linear light. Other formats hold their own."""
+    exr_windows: Windows | None = None
+    """Where the pixels of an EXR lie beside what it shows; None: both are the same, from 0, 0."""
     sdr_peak: float | None = None
     """Linear value that PNG and WebP show as SDR white; None: the picture's own maximum. Tiles of one
     picture need a common peak, or their highlights differ from tile to tile. Below 1 counts as 1."""

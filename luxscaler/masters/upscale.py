@@ -29,6 +29,7 @@ from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.output import check_output, check_path, output_file, result_size
+from luxscaler.pipeline.overscan import with_overscan
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
@@ -67,6 +68,8 @@ def upscale_picture(
     _check_self_reference(request, backend)
     if request.reference is not None:
         _check_tile(backend, options)
+    check_path(target, *request.files)
+    request = with_overscan(request)
     request, cuts = _plan(request, target, options)
     planned(cuts)
     if options.restart:

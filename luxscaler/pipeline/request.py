@@ -74,6 +74,8 @@ class UpscaleRequest:
     white is all of it, and in between the gain is gain^grey."""
     wrap: Wrap = NO_WRAP
     """Where opposite edges of the picture meet (tileable textures, panoramas); they then do in the result."""
+    overscan: str = "crop"
+    """Of an EXR to an EXR: "crop" reads the display window, "keep" the data window, and writes both."""
     tones: "ToneStatistics | None" = None
     """What the expansion goes by, where it was decided for a whole shot; None: the picture itself."""
     size: FinalSize | None = None
@@ -95,12 +97,25 @@ class UpscaleRequest:
             raise InputError("boost_mask says where hdr_boost applies, and hdr_boost is 1: give more than 1")
         if self.boost_mask is not None and self.reference is not None and self.box is None:
             raise InputError("boost_mask is of the whole reference: say where the tile sits, by tile_box")
+        self._check_overscan()
         if self.wrap and self.reference is not None:
             raise InputError("wrap is for a whole picture, and this is a tile of its reference")
         if self.size is not None and self.reference is not None:
             raise InputError("a size is for a whole picture; a tile of a reference has its master's scale")
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
+
+    def _check_overscan(self) -> None:
+        if self.overscan not in ("crop", "keep"):
+            raise InputError(f"overscan is {self.overscan!r}; it must be crop or keep")
+        if self.overscan == "crop":
+            return
+        if self.output_format != "exr":
+            raise InputError(f"overscan is keep, and {self.output_format} has no windows: write an EXR")
+        if self.wrap or self.size is not None or self.reference is not None:
+            raise InputError(
+                "overscan is keep; that goes with no wrap, no size but a scale, and no reference"
+            )
 
     def for_picture(self, width: int, height: int) -> "UpscaleRequest":
         """The request for a picture of that size: with the scale and the final size that `size` comes to.

@@ -118,9 +118,9 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
         raise InputError(f"{str(source)!r}: there are no frames of that name")
     made = tuple(Frame(number, pattern.path(number), into.path(number)) for number in wanted)
     sources = [frame.source for frame in made]
-    check_path(made[0].target, *sources)
     if {frame.target.resolve() for frame in made} & {path.resolve() for path in sources}:
         raise InputError(f"OUT {str(target)!r} would replace frames of IN")
+    check_path(made[0].target, *sources)
     return made
 
 

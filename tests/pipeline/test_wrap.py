@@ -62,8 +62,8 @@ def rolled(picture: Picture, down: int, across: int) -> Picture:
     [
         ({"tile": 1024}, (7, 5), 1e-5),
         ({"tile": 64, "overlap": 16}, (7, 5), 2e-3),
-        ({"tile": 1024, "fractality": 1.3}, (7, 5), 1e-4),
-        ({"tile": 1024, "scale": 1.5}, (8, 6), 1e-5),
+        pytest.param({"tile": 1024, "fractality": 1.3}, (7, 5), 1e-4, marks=pytest.mark.slow),
+        pytest.param({"tile": 1024, "scale": 1.5}, (8, 6), 1e-5, marks=pytest.mark.slow),
         # The map of gains is made of 64 cells in four steps: it moves in quarters of a picture.
         ({"tile": 1024, "hdr_boost": 4.0}, (8, 12), 1e-4),
     ],
@@ -85,7 +85,7 @@ def test_without_wrap_the_edges_are_drawn_otherwise(upscaler: Upscaler) -> None:
     assert np.abs(moved - np.roll(result, (28, 20), (0, 1))).max() > 0.02
 
 
-@pytest.mark.parametrize("is_hdr", [False, True])
+@pytest.mark.parametrize("is_hdr", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_jump_where_edges_meet_is_no_larger_than_inside(is_hdr: bool, upscaler: Upscaler) -> None:
     picture = texture(32, 40, is_hdr=is_hdr)
     result = rendered(picture, upscaler, wrap=BOTH, hdr_boost=4.0, fractality=1.2)

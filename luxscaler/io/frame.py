@@ -30,7 +30,7 @@ class Frame:
     alpha: FloatArray | None
     """(height, width) in [0, 1]; the colour is straight."""
     sdr_peak: float
-    """Linear value that PNG and WebP show as SDR white."""
+    """Linear value that PNG, WebP and 16-bit TIFF show as SDR white."""
     options: ExportOptions
     metadata: Metadata
     resolution_dpi: tuple[float, float] | None = None

@@ -36,7 +36,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "tile_box": {"default": ""},
     "output_format": {
         "default": "webp",
-        "choices": ["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
+        "choices": ["webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg"],
     },
     "hdr_boost": {"default": 1.0, "ge": 1.0, "le": 49.0},
     "fractality": {"default": 1.0, "ge": 0.0, "le": 2.0},
@@ -155,7 +155,7 @@ def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
 def test_the_file_has_the_suffix_of_its_format(predictor: Predictor, tile: str, name: str) -> None:
     path = _predict(predictor, tile, output_format=name)
     assert path.is_file()
-    assert path.name == f"luxscaler.{name.removesuffix('-pq')}"
+    assert path.name == f"luxscaler.{name.removesuffix('-pq').removesuffix('16')}"
 
 
 def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile: str) -> None:

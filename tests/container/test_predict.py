@@ -218,7 +218,9 @@ def test_tiles_overlap_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: s
     monkeypatch.setattr("predict.Models", lambda **_: lambda name: upscaler)
     monkeypatch.setattr("predict.TileServer", lambda _models, **words: made.update(words))
     monkeypatch.setenv("COG_MAX_CONCURRENCY", "2")
+    monkeypatch.setenv("PORT", "5123")
     Predictor().setup()
+    assert made.pop("closing").port == 5123  # type: ignore[attr-defined]
     assert made == {"overlap": overlaps, "slots": 2, "fetching": FetchSettings()}
 
 

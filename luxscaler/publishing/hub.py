@@ -5,9 +5,11 @@ take neither the proxy nor the certificates that were chosen.
 """
 
 import logging
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from luxscaler.errors import PublishError, one_line
@@ -93,7 +95,7 @@ def _session(destination: HubDestination, network: Network) -> "Iterator[HfApi]"
             follow_redirects=True,
             timeout=network.timeout,
             proxy=network.proxy or None,
-            verify=_certificates(network),
+            verify=_certificates(network.ca_bundle),
         )
 
     where = f"the Hub at {destination.endpoint}"
@@ -117,10 +119,12 @@ def _session(destination: HubDestination, network: Network) -> "Iterator[HfApi]"
             log.setLevel(before)
 
 
-def _certificates(network: Network) -> Any:
-    import ssl  # noqa: PLC0415
+@cache
+def _certificates(ca_bundle: str) -> ssl.SSLContext:
+    """Kept: to read the system's takes a quarter of a second."""
+    import httpx2  # noqa: PLC0415
 
-    return ssl.create_default_context(cafile=network.ca_bundle) if network.ca_bundle else True
+    return ssl.create_default_context(cafile=ca_bundle) if ca_bundle else httpx2.create_ssl_context()
 
 
 def _token_refused(error: Any, destination: HubDestination) -> str:

@@ -6,6 +6,7 @@ boto3's newer default, a checksum with every upload, is what B2, R2 and older Mi
 import mimetypes
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from luxscaler.errors import PublishError, one_line
@@ -48,6 +49,7 @@ def send(package: Package, destination: S3Destination, network: Network) -> str:
 
 def _client(destination: S3Destination, network: Network) -> Any:
     import boto3  # noqa: PLC0415
+    import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
@@ -61,7 +63,9 @@ def _client(destination: S3Destination, network: Network) -> Any:
         # MinIO and its like are reached by addresses that have no names for buckets.
         s3={"addressing_style": "path" if destination.endpoint else "auto"},
     )
-    return boto3.session.Session().client(
+    session = botocore.session.Session()
+    session.register_component("data_loader", _descriptions())
+    return boto3.session.Session(botocore_session=session).client(
         "s3",
         region_name=destination.region or None,
         endpoint_url=destination.endpoint or None,
@@ -71,6 +75,14 @@ def _client(destination: S3Destination, network: Network) -> Any:
         verify=network.ca_bundle or None,
         config=config,
     )
+
+
+@cache
+def _descriptions() -> Any:
+    """boto3's descriptions of S3; kept, since to read them takes a second."""
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader()
 
 
 def _remove(client: Any, bucket: str, key: str) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from luxscaler.cli.terminal import err, one_line_errors, out
-from luxscaler.errors import InputError, PublishError
+from luxscaler.errors import InputError, PublishError, StoppedError
 
 if TYPE_CHECKING:
     from luxscaler.publishing.destinations import Destination
+    from luxscaler.publishing.package import Package
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,26 @@ def publish_to(file: Path, destinations: "Sequence[Destination]", wishes: Wishes
     if not destinations:
         return
     from luxscaler.publishing.package import packaged  # noqa: PLC0415
-    from luxscaler.publishing.publish import publish as send  # noqa: PLC0415
 
-    failed = []
     with packaged(file) as package:
-        for destination in destinations:
-            try:
-                where = send(package, destination)
-            except PublishError as error:  # noqa: PERF203 - each is a place of its own
-                failed.append(error)
-                err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-            else:
-                out.print(f"published at {where}", soft_wrap=True, markup=False)
-    if failed:
+        try:
+            tries = [_sent(package, destination) for destination in destinations]
+        except KeyboardInterrupt as error:
+            raise StoppedError(f"stopped; {file} stays here; again: {wishes.command(file)}") from error
+    failures = [each for each in tries if each is not None]
+    if failures:
         raise PublishError(
             f"{file} is not published everywhere, and stays here as it is; again: {wishes.command(file)}"
-        ) from failed[0]
+        ) from failures[0]
+
+
+def _sent(package: "Package", destination: "Destination") -> PublishError | None:
+    """Publish, and say where it is; or say what went wrong, and give it back."""
+    from luxscaler.publishing.publish import publish as send  # noqa: PLC0415
+
+    try:
+        out.print(f"published at {send(package, destination)}", soft_wrap=True, markup=False)
+    except PublishError as error:
+        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return error
+    return None

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _ONE_AT_A_TIME = threading.Lock()
 """huggingface_hub has one HTTP client for the whole process, and the proxy is a property of that client."""
-_NOT_ALLOWED = (401, 403)
+_NOT_ALLOWED = (401, 403, 404)
+"""404: what a token may not see is not there for it."""
 _NOT_SIGNED_IN = 401
 
 
@@ -65,7 +66,7 @@ def _writable(api: "HfApi", destination: HubDestination) -> str:
             api.create_repo(repo, private=not destination.public, exist_ok=True)
             is_private = not destination.public
         api.auth_check(repo, write=True)
-    except (HfHubHTTPError, RepositoryNotFoundError) as error:
+    except HfHubHTTPError as error:
         if _status(error) in _NOT_ALLOWED:
             raise PublishError(
                 f"the token in HF_TOKEN, of {user}, may not write to {repo}: "
@@ -114,6 +115,8 @@ def _session(destination: HubDestination, network: Network) -> "Iterator[HfApi]"
             cause = error.__cause__ if isinstance(error, RuntimeError) else None
             said = _without(f"{error} {cause or ''}", destination)
             raise PublishError(f"{where} cannot be used: {said}") from error
+        except (LookupError, TypeError) as error:  # in answers that are JSON, but not the Hub's
+            raise PublishError(f"{where} gives answers that are not the Hub's") from error
         finally:
             close_session()
             log.setLevel(before)

@@ -39,7 +39,7 @@ class Package:
 
 @contextmanager
 def packaged(path: Path, name: str = "") -> Iterator[Package]:
-    """The package of a file, for the time of the block.
+    """The package of a file, for the time of the block. A tar is one by its content, whatever its name.
 
     name: of the package, if not the file's own. Raises InputError for a file that is absent or damaged.
     """
@@ -47,7 +47,7 @@ def packaged(path: Path, name: str = "") -> Iterator[Package]:
         raise InputError(f"FILE is {str(path)!r}, and there is no such file")
     if path.suffix == MODEL_SUFFIX:
         yield Package(name or path.stem, _of_model(path), facts_of(path))
-    elif path.suffix == ".tar" and tarfile.is_tarfile(path):
+    elif tarfile.is_tarfile(path):
         with tempfile.TemporaryDirectory(prefix="luxscaler-publish-") as folder:
             unpack(path, Path(folder), _LIMITS)
             yield _of_folder(name or path.stem, Path(folder))
@@ -91,6 +91,6 @@ def _of_folder(name: str, folder: Path) -> Package:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     models = [path for path in paths if path.suffix == MODEL_SUFFIX and ".adapter" not in path.suffixes]
     if not paths:
-        raise InputError(f"{name}.tar holds no file")
+        raise InputError(f"the archive {name} holds no file")
     facts = facts_of(models[0]) if models else {}
     return Package(name, {path.relative_to(folder).as_posix(): path for path in paths}, facts)

@@ -113,15 +113,15 @@ def _translated(destination: S3Destination) -> Iterator[None]:
     except NoCredentialsError as error:
         raise PublishError(f"{where} needs keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
     except ClientError as error:
-        raise PublishError(f"{where} {_refusal(error.response)}") from error
+        raise PublishError(f"{where} {_refusal(error.response, destination)}") from error
     except (BotoCoreError, Boto3Error, OSError, ValueError) as error:
         cause = error.__context__
         if isinstance(error, Boto3Error) and isinstance(cause, ClientError):
-            raise PublishError(f"{where} {_refusal(cause.response)}") from error
+            raise PublishError(f"{where} {_refusal(cause.response, destination)}") from error
         raise PublishError(f"{where} cannot be used: {_without(str(error), destination)}") from error
 
 
-def _refusal(response: Any) -> str:
+def _refusal(response: Any, destination: S3Destination) -> str:
     """What a refusal means, with the server's own code."""
     code = str(response.get("Error", {}).get("Code", ""))[:60]
     if code in _KEYS:
@@ -130,7 +130,7 @@ def _refusal(response: Any) -> str:
         return "does not exist (NoSuchBucket)"
     if code in ("AccessDenied", "403"):
         return "may not be written with these keys (AccessDenied)"
-    message = one_line(str(response.get("Error", {}).get("Message", "")))
+    message = _without(str(response.get("Error", {}).get("Message", "")), destination)
     return f"refuses: {message} ({code})"
 
 

@@ -164,3 +164,20 @@ def _folder(parent: Path, number: int) -> Path:
     folder = parent / str(number)
     folder.mkdir()
     return folder
+
+
+@pytest.mark.parametrize("answer", [{"odd": 1}, [], "text"])
+def test_a_server_that_is_no_hub_is_one_line(
+    hub: FakeHub, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.answers["/api/whoami-v2"] = answer
+    with pytest.raises(PublishError, match="gives answers that are not the Hub's"):
+        check(_destination(hub))
+
+
+def test_publishing_the_same_again_makes_no_error(hub: FakeHub, tmp_path: Path) -> None:
+    model = write_trained(tmp_path)
+    _send(model, _destination(hub))
+    _send(model, _destination(hub))
+    assert len(hub.repos["alice/mine"].commits) == 2
+    assert sum(method == "PUT" for method, *_ in hub.seen) == 5  # no large file is sent twice

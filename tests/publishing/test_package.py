@@ -16,7 +16,7 @@ from tests.support.published import write_trained
 def test_a_tar_is_published_as_the_files_in_it(tmp_path: Path) -> None:
     model = write_trained(tmp_path)
     card = tmp_path / "mine.train" / "card.md"
-    bundle = tmp_path / "weights.tar"
+    bundle = tmp_path / "weights.bin"
     write_bundle(bundle, {"model.safetensors": model, "README.md": card, "samples/0000006.png": card})
     with packaged(bundle, "july") as package:
         assert package.name == "july"

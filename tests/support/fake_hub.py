@@ -49,6 +49,8 @@ class FakeHub:
     objects: dict[str, bytes] = field(default_factory=dict)
     """Uploads by their SHA-256."""
     refuse: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """JSON for a path, instead of the Hub's own."""
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -95,7 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _signed_in(self, method: str, path: str, body: bytes, token: str) -> None:
         hub, user = self.server.hub, self.server.hub.tokens[token]
         values: Json = {} if path.endswith("/commit/main") else json.loads(body or b"{}")
-        if path == "/api/whoami-v2":
+        if path in hub.answers:
+            self._send(200, hub.answers[path])
+        elif path == "/api/whoami-v2":
             self._send(200, {"type": "user", "name": user, "orgs": []})
         elif path == "/api/validate-yaml":
             self._send(200, {"warnings": [], "errors": []})
@@ -170,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _send(self, status: int, reply: Json, RepoNotFound: bool = False) -> None:  # noqa: N803 - the header's value
+    def _send(self, status: int, reply: Any, RepoNotFound: bool = False) -> None:  # noqa: N803 - the header's value
         data = json.dumps(reply).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

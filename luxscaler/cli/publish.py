@@ -29,6 +29,10 @@ class Wishes:
 
     def destinations(self) -> "list[Destination]":
         """With the secrets of the environment. Raises InputError and PublishError."""
+        if self.public and not self.hub:
+            raise InputError("--public is about the Hub, and no repository of it is named")
+        if self.s3_endpoint and not self.s3:
+            raise InputError(f"--s3-endpoint is {self.s3_endpoint!r}, and no s3://BUCKET is named")
         if not (self.hub or self.s3 or self.folder):
             return []
         from luxscaler.publishing.destinations import FolderDestination, hub_of, s3_of  # noqa: PLC0415

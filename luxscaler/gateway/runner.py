@@ -73,7 +73,7 @@ class Runner:
         return name in self._lost
 
     def report(self, name: str, reply: Reply) -> None:
-        """What a container says of a run whose reply was lost with a former run."""
+        """What a container says of a run whose reply was lost when the gateway was killed."""
         if name not in self._lost:
             self._parts.files.remove_outputs(name)
             return

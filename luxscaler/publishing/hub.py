@@ -122,12 +122,16 @@ def _session(destination: HubDestination, network: Network) -> "Iterator[HfApi]"
             log.setLevel(before)
 
 
-@cache
 def _certificates(ca_bundle: str) -> ssl.SSLContext:
-    """Kept: to read the system's takes a quarter of a second."""
+    return ssl.create_default_context(cafile=ca_bundle) if ca_bundle else _usual_certificates()
+
+
+@cache
+def _usual_certificates() -> ssl.SSLContext:
+    """Kept: to read them takes a quarter of a second."""
     import httpx2  # noqa: PLC0415
 
-    return ssl.create_default_context(cafile=ca_bundle) if ca_bundle else httpx2.create_ssl_context()
+    return httpx2.create_ssl_context()
 
 
 def _token_refused(error: Any, destination: HubDestination) -> str:

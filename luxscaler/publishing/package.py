@@ -46,7 +46,8 @@ def packaged(path: Path, name: str = "") -> Iterator[Package]:
     if not path.is_file():
         raise InputError(f"FILE is {str(path)!r}, and there is no such file")
     if path.suffix == MODEL_SUFFIX:
-        yield Package(name or path.stem, _of_model(path), facts_of(path))
+        facts = facts_of(path)
+        yield Package(name or path.stem, _of_model(path, facts), facts)
     elif tarfile.is_tarfile(path):
         with tempfile.TemporaryDirectory(prefix="luxscaler-publish-") as folder:
             unpack(path, Path(folder), _LIMITS)
@@ -79,11 +80,14 @@ def _data_bytes(header: Mapping[str, Any]) -> int:
     return max((int(end) for end in ends), default=0)
 
 
-def _of_model(model: Path) -> dict[str, Path]:
+def _of_model(model: Path, facts: Mapping[str, str]) -> dict[str, Path]:
     work, adapter = folder_of(model), adapter_path(model)
-    files = {model.name: model, adapter.name: adapter, README: work / CARD}
-    files |= {name: work / name for name in (REPORT, METRICS)}
-    files |= {f"{SAMPLES}/{path.name}": path for path in sorted((work / SAMPLES).glob("*.png"))}
+    files = {model.name: model}
+    if facts.get("method") == "lora":  # else what is there is of an older training
+        files[adapter.name] = adapter
+    if (work / CARD).is_file():  # else the folder is of a training that gave no model
+        files |= {README: work / CARD, REPORT: work / REPORT, METRICS: work / METRICS}
+        files |= {f"{SAMPLES}/{path.name}": path for path in sorted((work / SAMPLES).glob("*.png"))}
     return {name: path for name, path in files.items() if path.is_file()}
 
 

@@ -54,6 +54,8 @@ def test_what_is_wrong_is_one_line(hub: FakeHub, tmp_path: Path, monkeypatch: py
         ((model,), "nowhere to publish to"),
         ((tmp_path / "none.safetensors", "--hub", "alice/mine"), "no such file"),
         ((model, "--s3", "bucket"), "must be s3://BUCKET/PREFIX"),
+        ((model, "--public", "--folder", tmp_path), "--public is about the Hub"),
+        ((model, "--s3-endpoint", "http://127.0.0.1:9"), "no s3://BUCKET is named"),
     ):
         result = _run("publish", *arguments)
         assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)

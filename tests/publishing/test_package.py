@@ -37,6 +37,16 @@ def test_a_network_without_a_training_and_any_other_file_go_alone(tmp_path: Path
             assert dict(package.files) == {path.name: path}
 
 
+def test_what_an_older_or_a_failed_training_left_does_not_go_with_a_model(tmp_path: Path) -> None:
+    model = write_trained(tmp_path, method="full")
+    with packaged(model) as package:
+        assert "mine.adapter.safetensors" not in package.files
+        assert "report.html" in package.files
+    (tmp_path / "mine.train" / "card.md").unlink()
+    with packaged(model) as package:
+        assert set(package.files) == {"mine.safetensors"}
+
+
 def test_absent_and_damaged_files_are_refused(tmp_path: Path) -> None:
     model = write_trained(tmp_path)
     cut, text = tmp_path / "cut.safetensors", tmp_path / "text.safetensors"

@@ -8,11 +8,11 @@ import safetensors.numpy
 from luxscaler.training.folder import CARD, METRICS, REPORT, SAMPLES, adapter_path, folder_of
 
 
-def write_trained(folder: Path, name: str = "mine") -> Path:
+def write_trained(folder: Path, name: str = "mine", method: str = "lora") -> Path:
     """NAME.safetensors of step 6, its adapter, NAME.train with card, report and three samples."""
     model = folder / f"{name}.safetensors"
     arrays = {"conv.weight": np.arange(512, dtype=np.float32)}
-    safetensors.numpy.save_file(arrays, model, {"base": "photo", "step": "6"})
+    safetensors.numpy.save_file(arrays, model, {"base": "photo", "method": method, "step": "6"})
     safetensors.numpy.save_file(arrays, adapter_path(model))
     work = folder_of(model)
     (work / SAMPLES).mkdir(parents=True)

@@ -194,6 +194,10 @@ def test_destinations_are_created_once(gateway: GatewayServer) -> None:
         ({"owner": "somebody", "name": "a"}, 403, "only create models for local"),
         ({"name": "a", "visibility": "secret"}, 422, "private or public"),
         ({"name": "a", "hardware": "abacus"}, 422, "hardware"),
+        ({"name": "a", "hardware": ["abacus"]}, 422, "hardware"),
+        ({"name": "a" * 300}, 422, "owner and name"),
+        ({"name": ["a"]}, 422, "owner and name"),
+        ({"name": "a", "description": 5}, 422, "must be a text"),
     ):
         answer = gateway.post("/v1/models", json={**body, **changes})
         assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text

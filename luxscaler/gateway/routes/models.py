@@ -24,6 +24,8 @@ HARDWARE = (
     ("Nvidia H100 GPU", "gpu-h100"),
 )
 """For clients that choose from it; nothing here runs on it. What the containers run on is not asked."""
+_MAX_NAME = 200
+"""Characters of owner/name."""
 router = APIRouter()
 Here = Annotated[Gateway, Depends(gateway_of)]
 
@@ -52,15 +54,22 @@ async def create(request: Request, gateway: Here) -> Json:
     body = read_json(await request.body())
     owner, name = (body.get(key) for key in ("owner", "name"))
     full = f"{owner}/{name}"
-    if not isinstance(owner, str) or not isinstance(name, str) or not MODEL.fullmatch(full):
+    if (
+        not isinstance(owner, str)
+        or not isinstance(name, str)
+        or not MODEL.fullmatch(full)
+        or len(full) > _MAX_NAME
+    ):
         raise invalid_input("name", "owner and name are required, of lower-case letters, digits, - _ .")
     if owner not in (OWNER, gateway.settings.model.partition("/")[0]):
         raise Problem(403, f"You can only create models for {OWNER}", "Permission denied")
     if body.get("visibility") not in ("private", "public"):
         raise invalid_input("visibility", "must be private or public")
-    if body.get("hardware") not in {sku for _, sku in HARDWARE}:
+    if body.get("hardware") not in [sku for _, sku in HARDWARE]:
         raise invalid_input("hardware", "must be one of the list at /v1/hardware")
-    about = {key: body[key] for key in ("visibility", "description") if isinstance(body.get(key), str)}
+    if not isinstance(body.get("description") or "", str):
+        raise invalid_input("description", "must be a text")
+    about = {key: body.get(key) for key in ("visibility", "description")}
     if full == gateway.settings.model or not gateway.parts.store.add_model(full, about):
         raise invalid_input("name", "A model with that name and owner already exists")
     return _model(gateway, full, about)

@@ -35,7 +35,7 @@ def make_app(console: Console) -> FastAPI:
         redoc_url=None,
     )
     app.state.console = console
-    for router in (provider.router, money.router, jobs.router, deliveries.router, events.router):
+    for router in (provider.router, money.router, jobs.router, jobs.models, deliveries.router, events.router):
         app.include_router(router, dependencies=[Depends(_admit)])
     for router in (deliveries.public, health.router, sessions.router):
         app.include_router(router)

@@ -5,6 +5,7 @@ and files are read by luxscaler/cli/server.py.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class Settings:
     """What jobs are made from has to lie in one of them."""
     environment_token: str = field(default="", repr=False)
     """REPLICATE_API_TOKEN."""
+    delivery_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """HF_TOKEN and AWS's variables: where results are delivered to is set while it runs."""
     base_url: str = DEFAULT_BASE_URL
     status_url: str = "https://www.replicatestatus.com/api/v1/summary"
     """The provider's status page, as JSON."""

@@ -26,6 +26,7 @@ from luxscaler.cog.messages import Json, RunKind
 from luxscaler.cog.status import Status
 from luxscaler.errors import GatewayError
 from luxscaler.gateway.run import Run
+from luxscaler.sqlite_file import open_sqlite
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -85,11 +86,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.row_factory = sqlite3.Row
-            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
+            self._connection = open_sqlite(path, _SCHEMA, synchronous="NORMAL", patience=5.0)
             self._add_missing_columns()
             self._connection.execute(_KINDS)
         except sqlite3.Error as error:

@@ -68,9 +68,8 @@ def _learned(folder: Path, config: NetworkConfig, rank: int = 4, strength: float
             value.add_(strength * noise)
             learner.average[name].copy_(value)
     values = learner.averaged()
-    files = Files(
-        *(folder / f"{name}.safetensors" for name in ("base", "merged", "adapter")), unmerged=learner
-    )
+    base_path, merged, adapter = (folder / f"{name}.safetensors" for name in ("base", "merged", "adapter"))
+    files = Files(base_path, merged, adapter, learner)
     arrays = {name: value.numpy() for name, value in learner.whole(values).items()}
     files.merged.write_bytes(safetensors_bytes(arrays, {}))
     files.adapter.write_bytes(adapter_bytes(learner.adapter(values, base.digest)))

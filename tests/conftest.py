@@ -12,6 +12,7 @@ from hypothesis import settings
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
+from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_feature_network
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import CpuKernels, build, build_key
@@ -61,6 +62,15 @@ def real_weights() -> Path:
         verify(folder=folder)
     except WeightsError:
         fetch(folder=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_feature_networks() -> Path:
+    """A folder with the real weights of the judge and of the smaller feature network, verified."""
+    folder = weights_folder()
+    for name in (HED_NAME, JUDGE_NAME):
+        fetch_feature_network(name, folder)
     return folder
 
 

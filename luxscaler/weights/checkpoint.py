@@ -61,7 +61,7 @@ def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDi
     """
     if suffix.lower() not in SUFFIXES:
         raise WeightsError(f"a checkpoint must be {', '.join(SUFFIXES)}; got {suffix or 'no suffix'!r}")
-    content = _read_safetensors(data) if suffix.lower() == ".safetensors" else _read_pickle(data)
+    content = _read_safetensors(data) if suffix.lower() == ".safetensors" else read_pickle(data)
     return normalise_names(_unwrap(content, key))
 
 
@@ -73,11 +73,12 @@ def tensors_of(data: bytes) -> StateDict:
 def _read_safetensors(data: bytes) -> Any:
     try:
         return safetensors.torch.load(data)
-    except Exception as error:  # damaged bytes raise anything, as in _read_pickle
+    except Exception as error:  # damaged bytes raise anything, as in read_pickle
         raise WeightsError(f"not a readable safetensors file: {_first_line(error)}") from error
 
 
-def _read_pickle(data: bytes) -> Any:
+def read_pickle(data: bytes) -> Any:
+    """What a .pth file holds; nothing in it is executed. Raises `WeightsError`."""
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

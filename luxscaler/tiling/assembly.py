@@ -178,18 +178,19 @@ class Assembler:
             only = self._tile_of(0).region(top, bottom, 0, width)
             return only.rgb, only.alpha
         blended = np.zeros((bottom - top, width, 3), np.float32)
-        alpha = np.zeros((bottom - top, width), np.float32) if self._has_alpha else None
+        alpha = _Coverage(bottom - top, width) if self._has_alpha else None
         for row, span in enumerate(self._plan.rows):
             first, last = max(top, span.start), min(bottom, span.stop)
             if first < last:
                 inside = slice(first - top, last - top)
-                part = None if alpha is None else alpha[inside]
-                self._add_row(row, Span(first - span.start, last - span.start), blended[inside], part)
-        if alpha is not None:
-            alpha.clip(0.0, 1.0, out=alpha)  # the weights add up to one but for the last bit
-        return blended, alpha
+                self._add_row(
+                    row, Span(first - span.start, last - span.start), blended[inside], alpha, inside
+                )
+        return blended, None if alpha is None else alpha.blended()
 
-    def _add_row(self, row: int, lines: Span, rgb: FloatArray, alpha: FloatArray | None) -> None:
+    def _add_row(
+        self, row: int, lines: Span, rgb: FloatArray, alpha: "_Coverage | None", inside: slice
+    ) -> None:
         """Add lines of a row of tiles, times their weights."""
         down = self._down[row][lines.start : lines.stop, None]
         for column, span in enumerate(self._plan.columns):
@@ -199,7 +200,31 @@ class Assembler:
             columns = slice(span.start, span.stop)
             rgb[:, columns] += np.multiply(part.rgb, weight[..., None], out=part.rgb)
             if alpha is not None and part.alpha is not None:
-                alpha[:, columns] += part.alpha * weight
+                alpha.add((inside, columns), part.alpha, weight)
+
+
+class _Coverage:
+    """Alpha of rows that are being blended.
+
+    Weights add up to one but for the last bit, so what all tiles of a pixel agree on is kept: clear stays
+    exactly clear, and opaque opaque.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._sum = np.zeros((height, width), np.float32)
+        self._least = np.ones_like(self._sum)
+        self._most = np.zeros_like(self._sum)
+
+    def add(self, place: tuple[slice, slice], alpha: FloatArray, weight: FloatArray) -> None:
+        """A tile's alpha, (n, w) in [0, 1], times its weights; where those are 0 it does not count."""
+        self._sum[place] += alpha * weight
+        counts = weight > 0.0
+        np.minimum(self._least[place], alpha, out=self._least[place], where=counts)
+        np.maximum(self._most[place], alpha, out=self._most[place], where=counts)
+
+    def blended(self) -> FloatArray:
+        """(height, width) in [0, 1]."""
+        return np.clip(self._sum, self._least, self._most)
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ from luxscaler.io.write import export
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, UpscalerOptions, check_boost
+from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, LayerChoice, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
 from luxscaler.pipeline.output import check_path, format_of, usable_exif
 from luxscaler.pipeline.pictures import mask_of
@@ -56,6 +56,8 @@ def upscale(
     tile_box: TileBox | None = None,
     self_reference: bool = True,
     sdr: bool = False,
+    layer: str = "",
+    part: int | None = None,
     tile: int = DEFAULT_TILE,
     overlap: int | None = None,
     backend: str | BackendOptions | Backend = "local",
@@ -77,10 +79,11 @@ def upscale(
     hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
     by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
     and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR
-    picture of a file whose gain map makes an HDR one of it. tile, overlap: how a large picture is cut, in
-    source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that runs
-    here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that
-    compares before and after. fetch: bring the model's weights if they are absent.
+    picture of a file whose gain map makes an HDR one of it. layer, part: which layer, and which part from 1,
+    of an EXR. tile, overlap: how a large picture is cut, in source pixels. backend: a name, BackendOptions,
+    or a backend. device, precision: of a network that runs here ("auto", "cpu", "cuda", "mps"; "auto",
+    "fp32", "bf16", "fp16"). report: where to write a page that compares before and after. fetch: bring the
+    model's weights if they are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.
@@ -104,6 +107,7 @@ def upscale(
         export=export_options,
         self_reference=self_reference,
         sdr=sdr,
+        choice=LayerChoice(layer, part),
         tile=tile,
         overlap=overlap,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
@@ -212,15 +216,21 @@ def read(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: DecodeLimits | None = None,
     sdr: bool = False,
+    layer: str = "",
+    part: int | None = None,
 ) -> Picture:
     """A picture file, or its bytes, as linear light; upright, colour-managed, 8 bits to float.
 
-    sdr: of a file with a gain map the SDR picture, not the HDR one.
+    sdr: of a file with a gain map the SDR picture, not the HDR one. layer, part: which layer, and which part
+    from 1, of an EXR; the main one if not given.
 
     Decoded in a process of its own under `limits` (docs/formats.md). Raises PictureError for what is no
     whole, supported picture and PictureTooLargeError above `max_pixels`.
     """
-    return read_picture_isolated(source, max_pixels=max_pixels, limits=limits or DecodeLimits(), sdr=sdr)
+    choice = LayerChoice(layer, part)
+    return read_picture_isolated(
+        source, max_pixels=max_pixels, limits=limits or DecodeLimits(), sdr=sdr, choice=choice
+    )
 
 
 def write(
@@ -261,6 +271,8 @@ def preview(
     reference: PictureFile | Picture | None = None,
     tile_box: TileBox | None = None,
     sdr: bool = False,
+    layer: str = "",
+    part: int | None = None,
 ) -> Preview:
     """What `hdr_boost` does to a picture, on a copy of at most 1024 pixels a side; no network runs.
 
@@ -273,6 +285,7 @@ def preview(
         hdr_boost=hdr_boost,
         boost_mask=boost_mask,
         sdr=sdr,
+        choice=LayerChoice(layer, part),
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
     )
     return preview_of(request)

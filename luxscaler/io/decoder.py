@@ -58,6 +58,10 @@ class FileInfo:
     """How often the decoder passes over the pixels (JPEG)."""
     decoded_pixels: int = 0
     """Pixels that the decoder allocates where that is more than width × height."""
+    subimage: int = 0
+    """Number of the picture in the file, as OpenImageIO counts: TIFF's directories, OpenEXR's parts."""
+    is_plain: bool = True
+    """Whether the channels are what their places say to any reader, so that OpenImageIO may read bands."""
     notices: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
     gain_map: "GainMap | None" = None

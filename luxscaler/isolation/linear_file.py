@@ -27,7 +27,7 @@ from luxscaler.io.read import (
     with_late_profile,
 )
 from luxscaler.io.read_rows import BAND_BYTES, MAX_WHOLE_PIXELS, can_stream, check_whole, read_bands
-from luxscaler.options import DecodeLimits
+from luxscaler.options import MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _FLOAT = 4
@@ -47,18 +47,19 @@ def write_linear_file(
     limits: DecodeLimits,
     on_header: Callable[[int], None],
     sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
     on_header: called with the number of pixels that will be in memory at once, and again where they turn
     out to be more. Infinite values become the largest finite size of their band. Raises PictureError,
-    PictureTooLargeError, and OSError if the disk is full. sdr: as in read_picture. A gain map is in memory as
-    a whole, and has the limit of such pictures.
+    PictureTooLargeError, and OSError if the disk is full. sdr, choice: as in read_picture. A gain map is in
+    memory as a whole, and has the limit of such pictures.
     """
     most_map_pixels = min(max_pixels, MAX_WHOLE_PIXELS)
     with one_line_errors(name):
         stream.seek(0)
-        decoder, info = header_of(stream)
+        decoder, info = header_of(stream, choice)
         check_limits(info, stream.seek(0, 2), max_pixels, limits)
         if not can_stream(info):
             check_whole(info)

@@ -15,6 +15,7 @@ from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
 from luxscaler.isolation.pool import decode_to_file
+from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
 from luxscaler.pipeline.output import check_path
 from luxscaler.pipeline.pictures import read_mask
@@ -77,7 +78,7 @@ def preview_of(request: UpscaleRequest) -> Preview:
     """
     mask = read_mask(request)
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-        picture = _laid(request.source, request, Path(folder) / "picture")
+        picture = _laid(request.source, request, Path(folder) / "picture", request.choice)
         whole: Regions = picture
         box: TileBox | None = WHOLE
         if request.reference is not None:
@@ -89,15 +90,19 @@ def preview_of(request: UpscaleRequest) -> Preview:
     return _measured(visible(small), Expansion(request.hdr_boost, statistics, box, mask))
 
 
-def _laid(file: PictureFile | Picture, request: UpscaleRequest, path: Path) -> Regions:
+def _laid(
+    file: PictureFile | Picture, request: UpscaleRequest, path: Path, choice: LayerChoice = MAIN_LAYER
+) -> Regions:
     """The picture in parts, so that one of any size may be previewed."""
     if isinstance(file, Picture):
         return file
     limits = request.decode_limits
     if limits is not None:
-        header = read_header(file)
+        header = read_header(file, choice)
         limits = limits.for_pixels(header.width * header.height)
-    return decode_to_file(file, path, max_pixels=request.max_pixels, limits=limits, sdr=request.sdr)
+    return decode_to_file(
+        file, path, max_pixels=request.max_pixels, limits=limits, sdr=request.sdr, choice=choice
+    )
 
 
 def _measured(small: Picture, expansion: Expansion) -> Preview:

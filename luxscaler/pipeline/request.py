@@ -7,7 +7,14 @@ from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox, output_size
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import FORMATS, HDR_FORMATS
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
+from luxscaler.options import (
+    DEFAULT_MAX_PIXELS,
+    MAIN_LAYER,
+    DecodeLimits,
+    LayerChoice,
+    check_boost,
+    check_fractality,
+)
 from luxscaler.picture import Picture
 
 DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
@@ -67,7 +74,12 @@ class UpscaleRequest:
     """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
     white is all of it, and in between the gain is gain^grey."""
 
+    choice: LayerChoice = MAIN_LAYER
+    """Which layer of an EXR `source` is."""
+
     def __post_init__(self) -> None:
+        if self.choice and isinstance(self.source, Picture):
+            raise InputError("layer and part are of an EXR file, and the source is a Picture")
         if self.output_format not in FORMATS:
             known = ", ".join(FORMATS)
             raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")

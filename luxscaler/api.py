@@ -17,6 +17,7 @@ from luxscaler.backends.base import Backend
 from luxscaler.backends.choice import BackendOptions, make_backend
 from luxscaler.geometry import TileBox
 from luxscaler.hdr.expand import ToneStatistics
+from luxscaler.io.linearize import has_equal_channels
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import export
 from luxscaler.isolation.pool import read_picture_isolated
@@ -24,7 +25,7 @@ from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, LayerChoice, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
-from luxscaler.pipeline.output import check_path, format_of, usable_exif
+from luxscaler.pipeline.output import carried, check_path, format_of
 from luxscaler.pipeline.pictures import mask_of
 from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
@@ -246,12 +247,13 @@ def write(
     """
     path = Path(target)
     check_path(path)
-    source, _ = usable_exif(picture.source)
+    name = output_format or format_of(path)
+    source, _ = carried(picture.source, name)
     export(
         path,
         picture.rgb,
         picture.alpha,
-        file_format=output_format or format_of(path),
+        file_format=name,
         options=replace(
             export_options,
             estimated_range=export_options.estimated_range or source.estimated_range,
@@ -260,6 +262,8 @@ def write(
         resolution_dpi=source.resolution_dpi,
         exif=source.exif,
         sdr=None,
+        is_grey=source.is_grey and has_equal_channels(picture.rgb),
+        is_associated=source.is_associated,
     )
 
 

@@ -8,7 +8,7 @@ colour is un-associated (straight).
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +28,7 @@ REFERENCE_WHITE_CD_M2 = 203.0
 
 @dataclass(frozen=True)
 class PictureSource:
-    """What the file said about itself: for reports; no later stage computes with it."""
+    """What the file said about itself; later stages compute with the last two fields alone."""
 
     format: str = "array"
     """Name of the file format: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw",
@@ -49,6 +49,11 @@ class PictureSource:
     """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
+    is_grey: bool = False
+    """Whether the picture has one colour channel; R, G and B are equal then, and results have one too."""
+    is_associated: bool = False
+    """Whether `rgb` is light that alpha does not weigh: an EXR of fire or glow has light where alpha is 0,
+    which straight colour cannot hold. Such a picture is premultiplied inside as it is in its file."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
@@ -76,7 +81,8 @@ class PictureSource:
 class Picture:
     """A picture under the pixel contract.
 
-    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = 203 cd/m², unbounded, finite.
+    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = 203 cd/m², unbounded, finite; straight, or where
+        source.is_associated, premultiplied.
     alpha: (height, width) float32 in [0, 1], or None for an opaque picture.
     """
 
@@ -125,6 +131,12 @@ class Picture:
             )
         part = (slice(top, bottom), slice(left, right))
         return Picture(self.rgb[part], None if self.alpha is None else self.alpha[part], self.source)
+
+    def over_black(self) -> "Picture":
+        """What is seen of light that alpha does not cover, opaque; every other picture comes back itself."""
+        if self.alpha is None or not self.source.is_associated:
+            return self
+        return Picture(self.rgb, None, replace(self.source, is_associated=False))
 
     def whole(self) -> "Picture":
         """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""

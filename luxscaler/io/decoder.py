@@ -50,6 +50,8 @@ class FileInfo:
     source_bits: int | None = None
     """Depth of the integer picture whose floats these are, where a file of ours says so."""
     alpha: Alpha = Alpha.NONE
+    light_apart: bool = False
+    """Whether the file says that its associated colour holds light that alpha does not cover."""
     orientation: int = 1
     """EXIF orientation, 1 to 8, still to be applied (for AVIF: what irot and imir amount to)."""
     inverted: bool = False

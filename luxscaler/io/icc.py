@@ -148,6 +148,12 @@ def linear_profile() -> bytes:
 
 
 @lru_cache(maxsize=1)
+def linear_grey_profile() -> bytes:
+    """The profile of linear grey, D65, which TIFF files of one channel carry."""
+    return _dated(bytes(imagecodecs.cms_profile("gray", whitepoint=REC709.white, gamma=1.0)))
+
+
+@lru_cache(maxsize=1)
 def srgb_profile() -> bytes:
     """The profile of sRGB (IEC 61966-2-1) as LittleCMS makes it, which WebP and JPEG files carry."""
     return _dated(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())

@@ -28,7 +28,7 @@ from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import as_stored, linearize, oriented, upright_size
+from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
 from luxscaler.io.read_rows import whole_samples
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
@@ -141,6 +141,8 @@ def read_stream(
         if gain_map is not None:
             gain_map.apply(as_stored(picture.rgb, info.orientation), 0)
         source = replace(picture.source, notices=picture.source.notices + notices)
+        if gain_map is not None:
+            source = replace(source, is_grey=source.is_grey and has_equal_channels(picture.rgb))
         return replace(picture, source=source)
 
 

@@ -27,6 +27,8 @@ def encode_sdr(
     def encode(band: slice) -> None:
         linear = tone_map(np.maximum(source[band], 0, dtype=np.float64), frame.sdr_peak)
         coded[band, :, :3] = np.rint(encode_srgb(linear) * top)
+        if frame.is_grey:
+            coded[band, :, :3] = coded[band, :, 1:2]
         if frame.alpha is not None:
             coded[band, :, 3] = np.rint(np.multiply(frame.alpha[band], top, dtype=np.float64))
 

@@ -23,6 +23,8 @@ from luxscaler.io.sdr import encode_sdr
 
 MAX_SIDE = 16383
 """Pixels a side: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)."""
+_LOSSLESS_EFFORT = 30
+"""Of 100; what libwebp calls quality in lossless files."""
 _RIFF_BYTES = 12
 _KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"ANIM"}
 _HEAD_BYTES = 32
@@ -66,10 +68,14 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def write_webp(path: Path, frame: Frame) -> None:
-    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
+    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless.
+
+    Grey is lossless: of lossy files decoders round green otherwise than red and blue, which tints some greys.
+    """
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
-    quality, profile = frame.options.webp_quality, srgb_profile()
-    image.save(path, "WEBP", quality=quality, exif=describe(frame), icc_profile=profile)
+    how = {"lossless": True, "quality": _LOSSLESS_EFFORT} if frame.is_grey else {}
+    how = {"quality": frame.options.webp_quality, **how}
+    image.save(path, "WEBP", exif=describe(frame), icc_profile=srgb_profile(), **how)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:

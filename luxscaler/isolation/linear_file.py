@@ -8,7 +8,7 @@ in bands, it needs memory for one band only. `LinearFile` reads any part of the 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -16,9 +16,10 @@ from typing import BinaryIO
 import numpy as np
 
 from luxscaler.errors import PictureError
-from luxscaler.io.decoder import Alpha, FileInfo
+from luxscaler.io.decoder import Alpha, FileInfo, Samples
+from luxscaler.io.gain_map.gain_map import DecodedGainMap
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import as_stored, linearize, upright_size
+from luxscaler.io.linearize import as_stored, has_equal_channels, has_light_apart, linearize, upright_size
 from luxscaler.io.read import (
     gain_map_pixels,
     header_of,
@@ -70,25 +71,19 @@ def write_linear_file(
     has_alpha = info.alpha is not Alpha.NONE
     _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is not the picture's fault
     rgb, alpha = _mapped(target, width, height, has_alpha)
-    seen = _Seen()
+    seen: _Seen | None = None
     with one_line_errors(name):
         gain_map, said = read_gain_map(stream, info, most_map_pixels, sdr=sdr)
         whole = pixels_of(info) + of_map
-        for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(whole)):
-            if top == 0:  # it begins anew where the picture turns out not to come in bands
-                seen = _Seen()
-            if info.is_float:
-                seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
-            band = linearize(samples, replace(info, orientation=1))
-            if gain_map is not None:
-                gain_map.apply(band.rgb, top)
-            rows = slice(top, top + samples.shape[0])
-            as_stored(rgb, info.orientation)[rows] = band.rgb
-            if alpha is not None and band.alpha is not None:
-                as_stored(alpha, info.orientation)[rows] = band.alpha
-            seen.source = band.source
-            del band  # before the next is made
-    return width, height, has_alpha, _source(seen, info, said)
+
+        def bands() -> Iterator[tuple[int, Samples]]:
+            return read_bands(stream, decoder, info, on_whole=lambda: on_header(whole))
+
+        if not info.light_apart:
+            seen = _lay(bands(), info, gain_map, rgb, alpha, is_associated=False)
+        if seen is None:
+            seen = _lay(bands(), info, gain_map, rgb, alpha, is_associated=True)
+    return width, height, has_alpha, _source(seen or _Seen(), info, said)
 
 
 @dataclass
@@ -97,6 +92,40 @@ class _Seen:
 
     source: PictureSource = PictureSource()
     repaired: int = 0
+    is_grey: bool = True
+
+
+def _lay(
+    bands: Iterator[tuple[int, Samples]],
+    info: FileInfo,
+    gain_map: DecodedGainMap | None,
+    rgb: FloatArray,
+    alpha: FloatArray | None,
+    *,
+    is_associated: bool,
+) -> _Seen | None:
+    """Write the bands into the arrays; None where one holds light that alpha does not cover, and
+    `is_associated` is not set: then all have to be laid anew.
+    """
+    seen = _Seen()
+    for top, samples in bands:
+        if top == 0:  # it begins anew where the picture turns out not to come in bands
+            seen = _Seen()
+        if not is_associated and has_light_apart(samples, info):
+            return None
+        if info.is_float:
+            seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
+        band = linearize(samples, replace(info, orientation=1), is_associated=is_associated)
+        if gain_map is not None:
+            gain_map.apply(band.rgb, top)
+            seen.is_grey = seen.is_grey and has_equal_channels(band.rgb)
+        rows = slice(top, top + samples.shape[0])
+        as_stored(rgb, info.orientation)[rows] = band.rgb
+        if alpha is not None and band.alpha is not None:
+            as_stored(alpha, info.orientation)[rows] = band.alpha
+        seen.source = band.source
+        del band  # before the next is made
+    return seen
 
 
 def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource:
@@ -105,7 +134,9 @@ def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource
         notices += (f"{seen.repaired} pixels with NaN or infinite values were repaired",)
     dpi = info.metadata.resolution_dpi
     turned = info.orientation in (5, 6, 7, 8)
-    return replace(seen.source, notices=notices, resolution_dpi=dpi[::-1] if dpi and turned else dpi)
+    dpi = dpi[::-1] if dpi and turned else dpi
+    is_grey = seen.source.is_grey and seen.is_grey
+    return replace(seen.source, notices=notices, resolution_dpi=dpi, is_grey=is_grey)
 
 
 def _pixels_at_once(info: FileInfo) -> int:

@@ -43,7 +43,7 @@ def summary(
     """What write_report wants. Before `job` is removed."""
     return Report(
         title=f"{_name(request)} → {result.path.name}",
-        before=_small(picture),
+        before=_small(picture).over_black(),
         after=observer.preview(),
         figures=tuple(_figures(request, cuts, backend, result)),
         tiles=tuple(_tiles(cuts, job)),
@@ -132,7 +132,7 @@ def _enlarged(picture: LinearFile, cuts: Plan, box: Box, after: Picture) -> Pict
         alpha = _cropped(_cubic(torch.from_numpy(part.alpha)[..., None], size).clamp_(0.0, 1.0), skip, after)[
             ..., 0
         ]
-    return Picture(_cropped(rgb, skip, after), alpha)
+    return Picture(_cropped(rgb, skip, after), alpha, picture.source).over_black()
 
 
 def _cubic(samples: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -16,7 +16,15 @@ from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
+from luxscaler.io.write import (
+    ASSOCIATED_FORMATS,
+    STREAM_FORMATS,
+    SUFFIXES,
+    check_exif,
+    check_picture,
+    export,
+    open_stream,
+)
 from luxscaler.picture import FloatArray, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.assembly import Strip, WholeRows
@@ -39,6 +47,8 @@ class OutputFile:
     metadata: Mapping[str, str | float | int]
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    is_grey: bool = False
+    is_associated: bool = False
 
     @property
     def streams(self) -> bool:
@@ -84,6 +94,9 @@ def output_file(
         metadata=metadata,
         resolution_dpi=source.resolution_dpi,
         exif=source.exif,
+        # A checkpoint that is to change colours may give grey some.
+        is_grey=source.is_grey and (request.self_reference or request.reference is not None),
+        is_associated=source.is_associated,
     )
 
 
@@ -126,15 +139,18 @@ def check_output(output: OutputFile, *others: object) -> None:
         )
 
 
-def usable_exif(source: PictureSource) -> tuple[PictureSource, tuple[str, ...]]:
-    """The source without an EXIF block that no file can hold, and a notice of that."""
-    if source.exif is None:
-        return source, ()
-    try:
-        check_exif(source.exif)
-    except ExportError as error:
-        return replace(source, exif=None), (f"EXIF is left out: {error}",)
-    return source, ()
+def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
+    """The source without what a file of that format cannot hold, and notices of that."""
+    said: tuple[str, ...] = ()
+    if source.is_associated and file_format not in ASSOCIATED_FORMATS:
+        choose = " or ".join(ASSOCIATED_FORMATS)
+        said += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
+    if source.exif is not None:
+        try:
+            check_exif(source.exif)
+        except ExportError as error:
+            source, said = replace(source, exif=None), (*said, f"EXIF is left out: {error}")
+    return source, said
 
 
 class Sink(Protocol):
@@ -179,6 +195,8 @@ def write_whole(
         resolution_dpi=output.resolution_dpi,
         exif=output.exif,
         sdr=sdr,
+        is_grey=output.is_grey,
+        is_associated=output.is_associated,
     )
 
 
@@ -218,6 +236,8 @@ class StreamSink:
                 metadata=output.metadata,
                 resolution_dpi=output.resolution_dpi,
                 exif=output.exif,
+                is_grey=output.is_grey,
+                is_associated=output.is_associated,
             )
         )
 

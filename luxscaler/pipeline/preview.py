@@ -108,7 +108,8 @@ def _laid(
 def _measured(small: Picture, expansion: Expansion) -> Preview:
     expanded = expand_whole(torch.from_numpy(small.rgb), expansion, in_place=False).numpy()
     before, after = small.rgb.max(axis=2), expanded.max(axis=2)
-    seen = np.ones_like(before, bool) if small.alpha is None else small.alpha > 0.0
+    shown = small.over_black().alpha
+    seen = np.ones_like(before, bool) if shown is None else shown > 0.0
     if not seen.any():
         seen = np.ones_like(before, bool)
     gain = after[seen & (before > 0.0)] / before[seen & (before > 0.0)]

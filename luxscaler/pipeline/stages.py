@@ -21,7 +21,7 @@ from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import check_path, output_file, usable_exif, write_whole
+from luxscaler.pipeline.output import carried, check_path, output_file, write_whole
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
@@ -109,7 +109,7 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress
     """
     clock = Stopwatch(upscaler.device, dict(sources.timings))
     light = light_of(sources, upscaler, clock, progress)
-    source, dropped = usable_exif(sources.picture.source)
+    source, dropped = carried(sources.picture.source, sources.request.output_format)
     return Finished(
         request=sources.request,
         cuts=sources.cuts,

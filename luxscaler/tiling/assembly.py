@@ -25,6 +25,7 @@ from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.hdr.mask import mask_at, masked, reduced_mask
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.tiling.plan import Plan
+from luxscaler.upscaling.render import is_grey
 from luxscaler.upscaling.tiled import weights
 
 STRIP_BYTES = 48 * 2**20
@@ -265,7 +266,10 @@ def _expanded(rgb: Tensor, top: int, height: int, how: Expansion) -> Tensor:
     expanded = expand(rgb, how.boost, how.statistics, box)
     if how.mask is None or box is None or expanded is rgb:
         return expanded
-    return masked(rgb, expanded, mask_at(how.mask, box, *rgb.shape[:2]).to(rgb.device))
+    result = masked(rgb, expanded, mask_at(how.mask, box, *rgb.shape[:2]).to(rgb.device))
+    if is_grey(rgb):  # vectorised powers round equal channels differently in the last bit
+        result[..., ::2] = result[..., 1:2]
+    return result
 
 
 def _weights(index: int, cuts: tuple[Span, ...]) -> FloatArray:

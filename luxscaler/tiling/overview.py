@@ -78,12 +78,15 @@ def reduced(picture: Regions, height: int, width: int) -> Picture:
             rgb[row] = means
         else:
             alpha[row] = means[:, 3].clip(0.0, 1.0)
-            rgb[row] = means[:, :3] / np.maximum(means[:, 3:], 1e-6)
+            weight = 1.0 if picture.source.is_associated else np.maximum(means[:, 3:], 1e-6)
+            rgb[row] = means[:, :3] / weight
     return Picture(rgb, alpha, picture.source)
 
 
 def _row_sums(band: Picture) -> FloatArray:
     """(rows, width) → (width, 3 or 4): sums over the rows, colour times alpha."""
+    if band.alpha is not None and band.source.is_associated:
+        return np.asarray(np.concatenate((band.rgb, band.alpha[..., None]), axis=2).sum(axis=0), np.float32)
     if band.alpha is None:
         return np.asarray(band.rgb.sum(axis=0), np.float32)
     colour = (band.rgb * band.alpha[..., None]).sum(axis=0)

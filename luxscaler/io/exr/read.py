@@ -28,6 +28,8 @@ from luxscaler.options import MAIN_LAYER, LayerChoice
 _CHROMATICITY_TOLERANCE = 1e-4
 _LINEAR = "linear Rec.709"
 _SOURCE_BITS = "luxscaler:source_bits"
+LIGHT_APART = "luxscaler:light_apart"
+"""Attribute that is 1 where colour holds light that alpha does not cover, if only in other tiles."""
 _MAX_SOURCE_BITS = 32
 
 
@@ -58,6 +60,7 @@ class ExrDecoder:
             is_float=True,
             source_bits=_source_bits(part),
             alpha=Alpha.ASSOCIATED if alpha else Alpha.NONE,
+            light_apart=alpha and part.number(LIGHT_APART) == 1,
             decoded_pixels=max((data[2] - data[0] + 1) * (data[3] - data[1] + 1), part.tile_pixels()),
             subimage=layer.part,
             is_plain=layer.channels == layer.layout,

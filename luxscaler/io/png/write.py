@@ -6,6 +6,7 @@ The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
 import struct
 import zlib
 from pathlib import Path
+from typing import TypeVar
 
 import imagecodecs
 import numpy as np
@@ -15,6 +16,7 @@ from luxscaler.io.frame import Frame
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
 from luxscaler.io.sdr import encode_sdr
 
+Code = TypeVar("Code", bound=np.uint8 | np.uint16)
 _SIGNATURE_AND_HEADER = 8 + 25
 _INCH_IN_METRES = 0.0254
 _RGB_MATRIX, _FULL_RANGE = 0, 1
@@ -22,13 +24,22 @@ _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 def write_png(path: Path, frame: Frame) -> None:
     """Write sRGB that says so twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB."""
-    _write(path, encode_sdr(frame, np.dtype(np.uint16)), srgb_chunks() + notes_chunks(frame))
+    _write(
+        path, as_written(encode_sdr(frame, np.dtype(np.uint16)), frame), srgb_chunks() + notes_chunks(frame)
+    )
 
 
 def write_png_pq(path: Path, frame: Frame) -> None:
     """Write PQ in BT.2020 (H.273 code points 9, 16, 0, full range) with its light levels."""
     coded, levels = encode_pq(frame, 16)
-    _write(path, coded, pq_chunks(levels) + notes_chunks(frame))
+    _write(path, as_written(coded, frame), pq_chunks(levels) + notes_chunks(frame))
+
+
+def as_written(coded: NDArray[Code], frame: Frame) -> NDArray[Code]:
+    """(height, width, 3 or 4) codes, or 1 or 2 of a grey frame."""
+    if not frame.is_grey:
+        return coded
+    return np.ascontiguousarray(coded[..., 1:2] if frame.alpha is None else coded[..., 1::2])
 
 
 def srgb_chunks() -> bytes:

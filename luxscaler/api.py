@@ -189,7 +189,7 @@ class Model:
         )
         finished = render_sources(read_sources(request), self.upscaler, progress)
         source = replace(finished.source, notices=finished.notices)
-        return Picture(finished.light.rgb, finished.light.alpha, source)
+        return Picture(finished.light.rgb, finished.light.alpha, source).as_read()
 
 
 def load_model(
@@ -248,6 +248,7 @@ def write(
     path = Path(target)
     check_path(path)
     name = output_format or format_of(path)
+    picture = picture.as_light()
     source, _ = carried(picture.source, name)
     export(
         path,
@@ -307,9 +308,10 @@ def expand(
     """
     check_boost(boost)
     mask = None if boost_mask is None else mask_of(boost_mask)
-    tones = torch.from_numpy(visible(sample(picture if like is None else like)).rgb)
+    tones = torch.from_numpy(visible(sample((picture if like is None else like).as_light())).rgb)
     statistics = ToneStatistics.of(tones)
+    picture = picture.as_light()
     light = torch.from_numpy(picture.rgb)
     expanded = expand_whole(light, Expansion(boost, statistics, mask=mask), in_place=False)
     source = replace(picture.source, estimated_range=picture.source.estimated_range or boost > 1.0)
-    return replace(picture, rgb=expanded.numpy(), source=source)
+    return replace(picture, rgb=expanded.numpy(), source=source).as_read()

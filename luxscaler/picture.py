@@ -28,7 +28,7 @@ REFERENCE_WHITE_CD_M2 = 203.0
 
 @dataclass(frozen=True)
 class PictureSource:
-    """What the file said about itself; later stages compute with the last two fields alone."""
+    """What the file said about itself; later stages compute with the last three fields alone."""
 
     format: str = "array"
     """Name of the file format: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw",
@@ -51,9 +51,11 @@ class PictureSource:
     """Horizontal and vertical pixels per inch of the upright picture."""
     is_grey: bool = False
     """Whether the picture has one colour channel; R, G and B are equal then, and results have one too."""
+    has_light_apart: bool = False
+    """Whether there is light that alpha does not cover, as in an EXR of fire or glow. Where alpha is 0, `rgb`
+    is that light. Straight colour cannot be averaged then, so the stages work on `Picture.as_light`."""
     is_associated: bool = False
-    """Whether `rgb` is light that alpha does not weigh: an EXR of fire or glow has light where alpha is 0,
-    which straight colour cannot hold. Such a picture is premultiplied inside as it is in its file."""
+    """Whether `rgb` is what `Picture.as_light` gives."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
@@ -81,8 +83,7 @@ class PictureSource:
 class Picture:
     """A picture under the pixel contract.
 
-    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = 203 cd/m², unbounded, finite; straight, or where
-        source.is_associated, premultiplied.
+    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = 203 cd/m², unbounded, finite.
     alpha: (height, width) float32 in [0, 1], or None for an opaque picture.
     """
 
@@ -132,11 +133,33 @@ class Picture:
         part = (slice(top, bottom), slice(left, right))
         return Picture(self.rgb[part], None if self.alpha is None else self.alpha[part], self.source)
 
-    def over_black(self) -> "Picture":
-        """What is seen of light that alpha does not cover, opaque; every other picture comes back itself."""
+    def as_light(self) -> "Picture":
+        """With light that alpha does not cover: premultiplied, so that rgb is all of the light; every other
+        picture comes back itself.
+        """
+        if self.alpha is None or self.source.is_associated or not self.source.has_light_apart:
+            return self
+        rgb = np.multiply(
+            self.rgb, self.alpha[..., None], out=self.rgb.copy(), where=self.alpha[..., None] > 0
+        )
+        return Picture(rgb, self.alpha, replace(self.source, is_associated=True))
+
+    def as_read(self) -> "Picture":
+        """What `as_light` was called on, but for rounding."""
         if self.alpha is None or not self.source.is_associated:
             return self
-        return Picture(self.rgb, None, replace(self.source, is_associated=False))
+        alpha = self.alpha[..., None]
+        limit = np.finfo(np.float32).max
+        with np.errstate(over="ignore"):
+            rgb = np.divide(self.rgb, alpha, out=self.rgb.copy(), where=alpha > 0).clip(-limit, limit)
+        return Picture(rgb, self.alpha, replace(self.source, is_associated=False))
+
+    def over_black(self) -> "Picture":
+        """What is seen of light that alpha does not cover, opaque; every other picture comes back itself."""
+        if self.alpha is None or not self.source.has_light_apart:
+            return self
+        source = replace(self.source, has_light_apart=False, is_associated=False)
+        return Picture(self.as_light().rgb, None, source)
 
     def whole(self) -> "Picture":
         """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""

@@ -9,6 +9,7 @@ box that were asked for.
 import os
 import struct
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def encode(picture: Picture, *, is_hdr: bool = False) -> bytes:
     is_hdr: as in MasterContext. A container sees a tile only, which may lie in the shadows: the light of an
     HDR master is kept in all its tiles, as measured light is.
     """
+    picture = picture.as_light()
     source = picture.source
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
         path = Path(folder) / f"picture{SUFFIX}"
@@ -88,13 +90,10 @@ def decode(
 
 
 def _as_master(picture: Picture, *, is_associated: bool) -> FloatArray:
-    """The colour as the master has it, whatever the content of this tile made the reader take it for."""
-    if picture.alpha is None or picture.source.is_associated == is_associated:
+    """The colour as the master has it, whatever the reader took this tile for by its content."""
+    if not is_associated:
         return picture.rgb
-    alpha = picture.alpha[..., None]
-    if is_associated:
-        return picture.rgb * alpha
-    return np.divide(picture.rgb, alpha, out=np.zeros_like(picture.rgb), where=alpha > 0)
+    return replace(picture, source=replace(picture.source, has_light_apart=True)).as_light().rgb
 
 
 def tile_inputs(

@@ -61,12 +61,12 @@ def upright_size(info: FileInfo) -> tuple[int, int]:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def linearize(samples: Samples, info: FileInfo, *, is_associated: bool | None = None) -> Picture:
+def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = None) -> Picture:
     """Bring upright samples of (height, width, info.channels) under the pixel contract.
 
     Not-a-numbers become 0 and infinities the largest finite size in the picture, with a notice, so that
-    neither spreads. Associated colour is divided by alpha, unless it holds light that alpha does not cover
-    (`has_light_apart`): then all of the picture stays as it is. is_associated: what was found out about that.
+    neither spreads. Associated colour is divided by alpha; where alpha is 0 it is kept as it is. light_apart:
+    what `has_light_apart` said, if it was asked.
     """
     notices = info.notices
     if info.is_float:
@@ -77,8 +77,8 @@ def linearize(samples: Samples, info: FileInfo, *, is_associated: bool | None = 
         return Picture(samples, None, _source(info, notices))
     height, width = samples.shape[:2]
     has_alpha = info.alpha is not Alpha.NONE
-    if is_associated is None:
-        is_associated = info.light_apart or has_light_apart(samples, info)
+    if light_apart is None:
+        light_apart = info.light_apart or has_light_apart(samples, info)
     rgb = np.empty((height, width, 3), np.float32)
     alpha = np.empty((height, width), np.float32) if has_alpha else None
     to_strip = _converter(info)
@@ -90,13 +90,12 @@ def linearize(samples: Samples, info: FileInfo, *, is_associated: bool | None = 
         if info.inverted:
             strip = (1 if info.is_float else 2**info.bits - 1) - strip
         if alpha is not None and info.alpha is Alpha.ASSOCIATED:
-            strip = _unit(strip, info)
-            strip = strip if is_associated else _straight(strip, alpha[rows])
+            strip = _straight(_unit(strip, info), alpha[rows])
         rgb[rows] = to_strip(strip)
         if info.is_float:  # a curve, a division or a matrix can overflow
             np.nan_to_num(rgb[rows], copy=False, posinf=_FLOAT32_MAX, neginf=-_FLOAT32_MAX)
     source = _source(info, notices)
-    return Picture(rgb, alpha, replace(source, is_associated=is_associated and has_alpha))
+    return Picture(rgb, alpha, replace(source, has_light_apart=light_apart and has_alpha))
 
 
 @np.errstate(invalid="ignore")

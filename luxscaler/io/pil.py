@@ -75,6 +75,7 @@ def to_pil(picture: Picture, *, sdr_peak: float | None = None) -> Image.Image:
     """
     options = ExportOptions(sdr_peak=sdr_peak)
     peak = float(picture.rgb.max()) if sdr_peak is None else sdr_peak
+    picture = picture.as_light()
     frame = Frame(
         picture.rgb, picture.alpha, peak, options, {}, is_associated=picture.source.is_associated
     ).straight()

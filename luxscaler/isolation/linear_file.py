@@ -3,8 +3,8 @@
     bytes ─ io/read_rows ─→ samples of a band ─ io/linearize ─→ upright float32 rows in a file
 
 The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
-Picture. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can be read
-in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
+Picture.as_light. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can
+be read in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
 """
 
 import os
@@ -80,9 +80,9 @@ def write_linear_file(
             return read_bands(stream, decoder, info, on_whole=lambda: on_header(whole))
 
         if not info.light_apart:
-            seen = _lay(bands(), info, gain_map, rgb, alpha, is_associated=False)
+            seen = _lay(bands(), info, gain_map, rgb, alpha, light_apart=False)
         if seen is None:
-            seen = _lay(bands(), info, gain_map, rgb, alpha, is_associated=True)
+            seen = _lay(bands(), info, gain_map, rgb, alpha, light_apart=True)
     return width, height, has_alpha, _source(seen or _Seen(), info, said)
 
 
@@ -102,20 +102,20 @@ def _lay(
     rgb: FloatArray,
     alpha: FloatArray | None,
     *,
-    is_associated: bool,
+    light_apart: bool,
 ) -> _Seen | None:
     """Write the bands into the arrays; None where one holds light that alpha does not cover, and
-    `is_associated` is not set: then all have to be laid anew.
+    `light_apart` is not set: then all have to be laid anew.
     """
     seen = _Seen()
     for top, samples in bands:
         if top == 0:  # it begins anew where the picture turns out not to come in bands
             seen = _Seen()
-        if not is_associated and has_light_apart(samples, info):
+        if not light_apart and has_light_apart(samples, info):
             return None
         if info.is_float:
             seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
-        band = linearize(samples, replace(info, orientation=1), is_associated=is_associated)
+        band = linearize(samples, replace(info, orientation=1), light_apart=light_apart).as_light()
         if gain_map is not None:
             gain_map.apply(band.rgb, top)
             seen.is_grey = seen.is_grey and has_equal_channels(band.rgb)

@@ -95,7 +95,7 @@ def _laid(
 ) -> Regions:
     """The picture in parts, so that one of any size may be previewed."""
     if isinstance(file, Picture):
-        return file
+        return file.as_light()
     limits = request.decode_limits
     if limits is not None:
         header = read_header(file, choice)

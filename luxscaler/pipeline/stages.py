@@ -71,8 +71,10 @@ def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "referen
     """
     clock = Stopwatch(torch.device("cpu"))
     with clock.stage("decode"):
-        picture = read_named(request.source, request, names[0], choice=request.choice)
-        given = None if request.reference is None else read_named(request.reference, request, names[1])
+        picture = read_named(request.source, request, names[0], choice=request.choice).as_light()
+        given = (
+            None if request.reference is None else read_named(request.reference, request, names[1]).as_light()
+        )
         mask = read_mask(request)
     cuts = cuts_of(request, picture.width, picture.height)
     _check_size(request, cuts, picture)

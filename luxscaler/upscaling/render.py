@@ -42,8 +42,8 @@ def visible(picture: Picture) -> Picture:
     Colour that nobody sees must not count: not for the statistics, the low band, nor the network. Of a
     picture with light that alpha does not cover all can be seen.
     """
-    if picture.alpha is None or picture.source.is_associated:
-        return picture
+    if picture.alpha is None or picture.source.has_light_apart:
+        return picture.as_light()
     rgb, alpha = torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha)
     filled = fill_transparent(rgb, alpha)
     if filled is not rgb and is_grey(rgb[alpha > 0.0]):

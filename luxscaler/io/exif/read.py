@@ -128,9 +128,9 @@ def from_texts(owner: str, taken: str, known: Resolution | None) -> Metadata:
     return _rewritten("<", main, exif, {}, known)
 
 
-def from_tiff(stream: BinaryIO) -> Metadata:
-    """What the first directory of a TIFF or BigTIFF file says."""
-    return _metadata(stream_reader(stream), None)
+def from_tiff(stream: BinaryIO, directory: int | None = None) -> Metadata:
+    """What the directory at that place of a TIFF or BigTIFF file says; None: the first."""
+    return _metadata(stream_reader(stream), None, directory)
 
 
 def resolution(x: float, y: float, per_inch: float = 1.0) -> Resolution | None:
@@ -140,11 +140,11 @@ def resolution(x: float, y: float, per_inch: float = 1.0) -> Resolution | None:
     return dpi if all(math.isfinite(v) and low <= v <= high for v in dpi) else None
 
 
-def _metadata(read: Read, known: Resolution | None) -> Metadata:
+def _metadata(read: Read, known: Resolution | None, directory: int | None = None) -> Metadata:
     try:
         tiff = Tiff.of(read)
         wanted = {*_KEPT_OF_MAIN, *_RESOLUTION_TAGS, EXIF_IFD, GPS_IFD}
-        main = tiff.directory(tiff.start, wanted)
+        main = tiff.directory(tiff.start if directory is None else directory, wanted)
         known = known or _exif_resolution(tiff.order, main)
         exif = _directory_at(tiff, main.pop(EXIF_IFD, None))
         gps = _directory_at(tiff, main.pop(GPS_IFD, None))

@@ -263,6 +263,7 @@ def write(
         resolution_dpi=source.resolution_dpi,
         exif=source.exif,
         sdr=None,
+        inherited=source.inherited,
         is_grey=source.is_grey and has_equal_channels(picture.rgb),
         is_associated=source.is_associated,
     )

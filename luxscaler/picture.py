@@ -27,6 +27,40 @@ REFERENCE_WHITE_CD_M2 = 203.0
 
 
 @dataclass(frozen=True)
+class Inherited:
+    """What a result takes over from its file beside EXIF and resolution, as far as its format can hold it."""
+
+    xmp: bytes | None = None
+    """A packet without what is false of another picture (io/xmp.py)."""
+    iptc: bytes | None = None
+    """IPTC-IIM records."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """Keywords and texts of PNG, such as prompts."""
+    pixel_aspect: float = 1.0
+    """Width of a pixel / its height, where there is no resolution that says it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON types."""
+        return {
+            "xmp": None if self.xmp is None else base64.b64encode(self.xmp).decode("ascii"),
+            "iptc": None if self.iptc is None else base64.b64encode(self.iptc).decode("ascii"),
+            "texts": [list(pair) for pair in self.texts],
+            "pixel_aspect": self.pixel_aspect,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Inherited":
+        """What `to_json` was called on. Raises KeyError, TypeError or ValueError for anything else."""
+        blocks = (values["xmp"], values["iptc"])
+        xmp, iptc = (None if block is None else base64.b64decode(block) for block in blocks)
+        texts = tuple((str(key), str(text)) for key, text in values["texts"])
+        return cls(xmp, iptc, texts, float(values["pixel_aspect"]))
+
+
+NOTHING_INHERITED = Inherited()
+
+
+@dataclass(frozen=True)
 class PictureSource:
     """What the file said about itself; later stages compute with the last three fields alone."""
 
@@ -49,6 +83,7 @@ class PictureSource:
     """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
+    inherited: Inherited = NOTHING_INHERITED
     is_grey: bool = False
     """Whether the picture has one colour channel; R, G and B are equal then, and results have one too."""
     has_light_apart: bool = False
@@ -61,6 +96,7 @@ class PictureSource:
         """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
         values = asdict(self)
         values["notices"] = list(self.notices)
+        values["inherited"] = self.inherited.to_json()
         if self.exif is not None:
             values["exif"] = base64.b64encode(self.exif).decode("ascii")
         if self.resolution_dpi is not None:
@@ -73,6 +109,7 @@ class PictureSource:
         exif, dpi = values["exif"], values["resolution_dpi"]
         restored = {
             "notices": tuple(values["notices"]),
+            "inherited": Inherited.from_json(values["inherited"]) if "inherited" in values else Inherited(),
             "exif": None if exif is None else base64.b64decode(exif),
             "resolution_dpi": None if dpi is None else (float(dpi[0]), float(dpi[1])),
         }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from luxscaler.io.options import ExportOptions
-from luxscaler.picture import FloatArray
+from luxscaler.picture import NOTHING_INHERITED, FloatArray, Inherited
 
 Metadata = Mapping[str, str | float | int]
 
@@ -33,12 +33,20 @@ class Frame:
     metadata: Metadata
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    inherited: Inherited = NOTHING_INHERITED
     is_grey: bool = False
     """Whether formats that can write one channel: the second, since all are equal."""
     is_associated: bool = False
     """Whether rgb is premultiplied, and may hold light where alpha is 0."""
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel / its height."""
+        if self.resolution_dpi is None:
+            return self.inherited.pixel_aspect
+        return self.resolution_dpi[1] / self.resolution_dpi[0]
 
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""

@@ -123,7 +123,9 @@ def has_equal_channels(rgb: FloatArray) -> bool:
 
 def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
     metadata = info.metadata
-    dpi = metadata.resolution_dpi
+    dpi, inherited = metadata.resolution_dpi, metadata.inherited
+    if info.orientation in _EXIF_TRANSPOSED:
+        inherited = replace(inherited, pixel_aspect=1.0 / inherited.pixel_aspect)
     return PictureSource(
         format=info.format,
         bits=info.source_bits or info.bits,
@@ -132,6 +134,7 @@ def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
         notices=notices + metadata.notices,
         exif=metadata.exif,
         resolution_dpi=dpi[::-1] if dpi is not None and info.orientation in _EXIF_TRANSPOSED else dpi,
+        inherited=inherited,
         is_grey=_color_channels(info) == 1,
     )
 

@@ -16,7 +16,7 @@ from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.describe import describe
-from luxscaler.io.exif.read import Marks, from_exif, read_marks
+from luxscaler.io.exif.read import Marks, from_exif, read_marks, with_more
 from luxscaler.io.frame import Frame
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, srgb_profile
 from luxscaler.io.sdr import encode_sdr
@@ -26,7 +26,7 @@ MAX_SIDE = 16383
 _LOSSLESS_EFFORT = 30
 """Of 100; what libwebp calls quality in lossless files."""
 _RIFF_BYTES = 12
-_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"ANIM"}
+_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"XMP ", b"ANIM"}
 _HEAD_BYTES = 32
 _ALPHA_FLAG = 0x10
 
@@ -49,7 +49,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=marks.orientation,
         notices=notices,
-        metadata=from_exif(chunks.get(b"EXIF")),
+        metadata=with_more(from_exif(chunks.get(b"EXIF")), xmp=chunks.get(b"XMP ")),
     )
 
 
@@ -75,7 +75,9 @@ def write_webp(path: Path, frame: Frame) -> None:
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
     how = {"lossless": True, "quality": _LOSSLESS_EFFORT} if frame.is_grey else {}
     how = {"quality": frame.options.webp_quality, **how}
-    image.save(path, "WEBP", exif=describe(frame), icc_profile=srgb_profile(), **how)
+    image.save(
+        path, "WEBP", exif=describe(frame), xmp=frame.inherited.xmp or b"", icc_profile=srgb_profile(), **how
+    )
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -93,7 +95,7 @@ def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
     kept: dict[bytes, bytes] = {}
     for name, size in _chunks(stream):
         if name in _KEPT_CHUNKS and name not in kept:
-            limit = MAX_PROFILE_BYTES + 1 if name in (b"ICCP", b"EXIF") else _HEAD_BYTES
+            limit = MAX_PROFILE_BYTES + 1 if name in (b"ICCP", b"EXIF", b"XMP ") else _HEAD_BYTES
             kept[name] = stream.read(min(size, limit))
     return kept
 

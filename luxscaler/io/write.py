@@ -37,7 +37,7 @@ from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
-from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+from luxscaler.picture import NOTHING_INHERITED, REFERENCE_WHITE_CD_M2, FloatArray, Inherited
 
 __all__ = [
     "ASSOCIATED_FORMATS",
@@ -116,6 +116,7 @@ def export(
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
     sdr: FloatArray | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
     is_grey: bool = False,
     is_associated: bool = False,
 ) -> None:
@@ -132,6 +133,7 @@ def export(
         JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
+    inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.
     is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are written with one.
     is_associated: that rgb is premultiplied and may hold light where alpha is 0. EXR and TIFF keep it; in the
         other formats, which are straight, what is clear is black.
@@ -160,6 +162,7 @@ def export(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
+        inherited=inherited,
         is_grey=is_grey,
         is_associated=is_associated and alpha is not None,
         sdr=sdr,
@@ -181,6 +184,7 @@ def open_stream(
     metadata: Metadata = _NO_METADATA,
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
     is_grey: bool = False,
     is_associated: bool = False,
 ) -> AbstractContextManager[StreamWriter]:
@@ -223,6 +227,7 @@ def open_stream(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
+        inherited=inherited,
         is_grey=is_grey,
         is_associated=is_associated and has_alpha,
     )

@@ -135,8 +135,11 @@ def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource
     dpi = info.metadata.resolution_dpi
     turned = info.orientation in (5, 6, 7, 8)
     dpi = dpi[::-1] if dpi and turned else dpi
+    inherited = seen.source.inherited
+    if turned:
+        inherited = replace(inherited, pixel_aspect=1.0 / inherited.pixel_aspect)
     is_grey = seen.source.is_grey and seen.is_grey
-    return replace(seen.source, notices=notices, resolution_dpi=dpi, is_grey=is_grey)
+    return replace(seen.source, notices=notices, resolution_dpi=dpi, inherited=inherited, is_grey=is_grey)
 
 
 def _pixels_at_once(info: FileInfo) -> int:

@@ -18,7 +18,7 @@ from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.exif.read import Metadata, from_texts, resolution
+from luxscaler.io.exif.read import Metadata, from_texts, resolution, with_more
 from luxscaler.io.exr.chroma import to_rgb
 from luxscaler.io.exr.header import Part, read_parts
 from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
@@ -104,7 +104,8 @@ def _metadata(part: Part) -> Metadata:
     across, aspect = part.number("xDensity"), part.number("pixelAspectRatio") or 1.0
     # Of the vertical density the format says that it is xDensity × pixelAspectRatio.
     known = resolution(across, across * aspect) if isinstance(across, float) else None
-    return from_texts(part.text("owner"), part.text("capDate"), known)
+    found = from_texts(part.text("owner"), part.text("capDate"), known)
+    return with_more(found, pixel_aspect=1.0 if known else float(aspect))
 
 
 def _source_bits(part: Part) -> int | None:

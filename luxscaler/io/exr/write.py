@@ -73,6 +73,8 @@ def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]
         found["comments"] = ESTIMATED_RANGE_COMMENT
     if frame.resolution_dpi:
         found["xDensity"] = float(frame.resolution_dpi[0])
+    if frame.pixel_aspect != 1:
+        found["pixelAspectRatio"] = float(frame.pixel_aspect)
     owner, taken = owner_and_date(frame)
     return found | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
 

@@ -73,6 +73,8 @@ def _spec(oiio: Any, head: Frame, height: int) -> Any:
     for name, value in attributes(head).items():
         if name == "capDate":
             spec.attribute("DateTime", value)
+        elif name == "pixelAspectRatio":
+            spec.attribute("PixelAspectRatio", value)
         elif isinstance(value, tuple):
             spec.attribute(name, oiio.TypeDesc(f"float[{len(value)}]"), value)
         else:

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.frame import Frame
+from luxscaler.io.png.texts import text_chunks
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
 from luxscaler.io.sdr import encode_sdr
 
 Code = TypeVar("Code", bound=np.uint8 | np.uint16)
 _SIGNATURE_AND_HEADER = 8 + 25
+_ASPECT_UNIT = 1_000_000
 _INCH_IN_METRES = 0.0254
 _RGB_MATRIX, _FULL_RANGE = 0, 1
 
@@ -61,8 +63,14 @@ def notes_chunks(frame: Frame) -> bytes:
     if frame.resolution_dpi:
         per_metre = (round(value / _INCH_IN_METRES) for value in frame.resolution_dpi)
         chunks += chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1))
+    elif frame.pixel_aspect != 1:
+        chunks += chunk(
+            b"pHYs", struct.pack(">2IB", _ASPECT_UNIT, round(_ASPECT_UNIT * frame.pixel_aspect), 0)
+        )
     if frame.exif is not None:
         chunks += chunk(b"eXIf", frame.exif)
+    for kind, data in text_chunks(frame.inherited.texts, frame.inherited.xmp):
+        chunks += chunk(kind, data)
     chunks += chunk(b"tEXt", b"Software\0" + frame.options.software.encode())
     return chunks + chunk(b"tEXt", b"Comment\0" + frame.notes().encode())
 

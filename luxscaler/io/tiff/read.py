@@ -18,7 +18,7 @@ import tifffile
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import from_tiff
+from luxscaler.io.exif.read import Metadata, from_tiff, with_more
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.tiff import special_kinds
 from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
@@ -50,7 +50,8 @@ _REDUCED, _MASK = 1, 4
 _OLD_REDUCED = 2
 """Of SubfileType, which came before."""
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
-_ORIENTATION, _ICC_PROFILE = 274, 34675
+_ORIENTATION, _ICC_PROFILE, _XMP, _IPTC = 274, 34675, 700, 33723
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 # More channels than any picture has; a damaged header asks for up to 65535, each of which takes memory.
 _MAX_CHANNELS = 16
 _USUAL_CHANNELS = 5
@@ -95,8 +96,29 @@ def read_info(stream: BinaryIO) -> FileInfo:
             subimage=place.index,
             is_plain=alpha is Alpha.NONE or bool(page.extrasamples and page.extrasamples[0]),
             notices=notices + more,
-            metadata=from_tiff(stream, page.offset),
+            metadata=_metadata(stream, page),
         )
+
+
+def _metadata(stream: BinaryIO, page: tifffile.TiffPage) -> Metadata:
+    """Tags, EXIF, XMP and IPTC; the shape of pixels, where the resolution has no unit."""
+    x, y = (_ratio(page.tags.valueof(tag)) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+    aspect = y / x if page.tags.valueof(_RESOLUTION_UNIT) == 1 and x > 0 and y > 0 else 1.0
+    xmp, iptc = (page.tags.valueof(tag) for tag in (_XMP, _IPTC))
+    if isinstance(iptc, tuple):  # as 32-bit numbers, which some programs write
+        iptc = np.asarray(iptc, "<u4").tobytes().rstrip(b"\0")
+    return with_more(
+        from_tiff(stream, page.offset),
+        xmp=xmp if isinstance(xmp, bytes) else None,
+        iptc=iptc if isinstance(iptc, bytes) else None,
+        pixel_aspect=aspect,
+    )
+
+
+def _ratio(value: object) -> float:
+    if not isinstance(value, tuple) or len(value) != 2 or not value[1]:
+        return 0.0
+    return float(value[0]) / float(value[1])
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:

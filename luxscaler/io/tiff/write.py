@@ -11,6 +11,7 @@ from luxscaler.io.frame import THREADS, Frame
 from luxscaler.io.icc import linear_grey_profile, linear_profile
 from luxscaler.picture import FloatArray
 
+_XMP, _IPTC = 700, 33723
 CLASSIC_BYTES = 0xF000_0000
 """3.75 GiB of samples; beyond it 32-bit offsets could overflow."""
 
@@ -36,6 +37,7 @@ def without_axis_of_one(samples: FloatArray) -> FloatArray:
 
 def settings(frame: Frame) -> dict[str, Any]:
     """Return tifffile's arguments: the coding, and what the file says about itself."""
+    inherited = frame.inherited
     alpha = "assocalpha" if frame.is_associated else "unassalpha"
     return {
         "photometric": "minisblack" if frame.is_grey else "rgb",
@@ -47,10 +49,13 @@ def settings(frame: Frame) -> dict[str, Any]:
         "iccprofile": linear_grey_profile() if frame.is_grey else linear_profile(),
         "software": frame.options.software,
         "description": frame.notes(),
-        "resolution": frame.resolution_dpi,
-        "resolutionunit": None if frame.resolution_dpi is None else "INCH",
+        "resolution": frame.resolution_dpi
+        or (None if frame.pixel_aspect == 1 else (1.0, frame.pixel_aspect)),
+        "resolutionunit": "NONE" if frame.resolution_dpi is None else "INCH",
         "extratags": [
-            (tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(frame).items()
+            *((tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(frame).items()),
+            *((tag, 1, len(data), data, True) for tag, data in ((_XMP, inherited.xmp),) if data),
+            *((tag, 7, len(data), data, True) for tag, data in ((_IPTC, inherited.iptc),) if data),
         ],
         "metadata": None,  # or tifffile writes a description of its own
         "maxworkers": THREADS,

@@ -3,12 +3,12 @@
     bytes ─ io/read_rows ─→ samples of a band ─ io/linearize ─→ upright float32 rows in a file
 
 The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
-Picture.as_light. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can
+Picture. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can
 be read in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -16,10 +16,9 @@ from typing import BinaryIO
 import numpy as np
 
 from luxscaler.errors import PictureError
-from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.gain_map.gain_map import DecodedGainMap
+from luxscaler.io.decoder import Alpha, FileInfo
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import as_stored, has_equal_channels, has_light_apart, linearize, upright_size
+from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, upright_size
 from luxscaler.io.read import (
     gain_map_pixels,
     header_of,
@@ -71,19 +70,27 @@ def write_linear_file(
     has_alpha = info.alpha is not Alpha.NONE
     _reserve(target, linear_bytes(width, height, has_alpha))  # a full disk is not the picture's fault
     rgb, alpha = _mapped(target, width, height, has_alpha)
-    seen: _Seen | None = None
+    seen = _Seen()
     with one_line_errors(name):
         gain_map, said = read_gain_map(stream, info, most_map_pixels, sdr=sdr)
         whole = pixels_of(info) + of_map
-
-        def bands() -> Iterator[tuple[int, Samples]]:
-            return read_bands(stream, decoder, info, on_whole=lambda: on_header(whole))
-
-        if not info.light_apart:
-            seen = _lay(bands(), info, gain_map, rgb, alpha, light_apart=False)
-        if seen is None:
-            seen = _lay(bands(), info, gain_map, rgb, alpha, light_apart=True)
-    return width, height, has_alpha, _source(seen or _Seen(), info, said)
+        for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(whole)):
+            if top == 0:  # it begins anew where the picture turns out not to come in bands
+                seen = _Seen()
+            if info.is_float:
+                seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
+            band = linearize(samples, replace(info, orientation=1))
+            seen.has_light_apart = seen.has_light_apart or band.source.has_light_apart
+            if gain_map is not None:
+                gain_map.apply(band.rgb, top)
+                seen.is_grey = seen.is_grey and has_equal_channels(band.rgb)
+            rows = slice(top, top + samples.shape[0])
+            as_stored(rgb, info.orientation)[rows] = band.rgb
+            if alpha is not None and band.alpha is not None:
+                as_stored(alpha, info.orientation)[rows] = band.alpha
+            seen.source = band.source
+            del band  # before the next is made
+    return width, height, has_alpha, _source(seen, info, said)
 
 
 @dataclass
@@ -93,39 +100,7 @@ class _Seen:
     source: PictureSource = PictureSource()
     repaired: int = 0
     is_grey: bool = True
-
-
-def _lay(
-    bands: Iterator[tuple[int, Samples]],
-    info: FileInfo,
-    gain_map: DecodedGainMap | None,
-    rgb: FloatArray,
-    alpha: FloatArray | None,
-    *,
-    light_apart: bool,
-) -> _Seen | None:
-    """Write the bands into the arrays; None where one holds light that alpha does not cover, and
-    `light_apart` is not set: then all have to be laid anew.
-    """
-    seen = _Seen()
-    for top, samples in bands:
-        if top == 0:  # it begins anew where the picture turns out not to come in bands
-            seen = _Seen()
-        if not light_apart and has_light_apart(samples, info):
-            return None
-        if info.is_float:
-            seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
-        band = linearize(samples, replace(info, orientation=1), light_apart=light_apart).as_light()
-        if gain_map is not None:
-            gain_map.apply(band.rgb, top)
-            seen.is_grey = seen.is_grey and has_equal_channels(band.rgb)
-        rows = slice(top, top + samples.shape[0])
-        as_stored(rgb, info.orientation)[rows] = band.rgb
-        if alpha is not None and band.alpha is not None:
-            as_stored(alpha, info.orientation)[rows] = band.alpha
-        seen.source = band.source
-        del band  # before the next is made
-    return seen
+    has_light_apart: bool = False
 
 
 def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource:
@@ -139,7 +114,14 @@ def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource
     if turned:
         inherited = replace(inherited, pixel_aspect=1.0 / inherited.pixel_aspect)
     is_grey = seen.source.is_grey and seen.is_grey
-    return replace(seen.source, notices=notices, resolution_dpi=dpi, inherited=inherited, is_grey=is_grey)
+    return replace(
+        seen.source,
+        notices=notices,
+        resolution_dpi=dpi,
+        inherited=inherited,
+        is_grey=is_grey,
+        has_light_apart=seen.has_light_apart,
+    )
 
 
 def _pixels_at_once(info: FileInfo) -> int:

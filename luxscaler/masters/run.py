@@ -53,7 +53,7 @@ class Master:
 
 def _is_shown(picture: LinearFile) -> bool:
     """Whether reports show its alpha; light that alpha does not cover is shown over black."""
-    return picture.has_alpha and not picture.source.is_associated
+    return picture.has_alpha and not picture.source.has_light_apart
 
 
 class Run:

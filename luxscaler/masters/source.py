@@ -50,7 +50,7 @@ def lay_out(
         if _is_whole(known):
             return known
     if isinstance(file, Picture):
-        laid = _lay_samples(file.as_light(), path)
+        laid = _lay_samples(file, path)
     else:
         laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits, sdr=sdr, choice=choice)
     if job.lasts:

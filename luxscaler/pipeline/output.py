@@ -111,7 +111,7 @@ def output_file(
         ),
         # A checkpoint that is to change colours may give grey some.
         is_grey=source.is_grey and (request.self_reference or request.reference is not None),
-        is_associated=source.is_associated,
+        is_associated=source.has_light_apart,
     )
 
 
@@ -157,7 +157,7 @@ def check_output(output: OutputFile, *others: object) -> None:
 def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
     """The source without what a file of that format cannot hold, and notices of that."""
     said: tuple[str, ...] = ()
-    if source.is_associated and file_format not in ASSOCIATED_FORMATS:
+    if source.has_light_apart and file_format not in ASSOCIATED_FORMATS:
         choose = " or ".join(ASSOCIATED_FORMATS)
         said += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
     inherited, left = _carried(source.inherited, file_format)

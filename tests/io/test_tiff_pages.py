@@ -27,7 +27,7 @@ def pages(*parts: tuple[NDArray[Any], dict[str, Any]]) -> bytes:
 def read_both_ways(data: bytes, folder: Path) -> Any:
     """At once, and in bands; both must agree."""
     picture = read_picture(data)
-    laid = decode_to_file(data, folder / "laid", max_pixels=10**7).whole().as_read()
+    laid = decode_to_file(data, folder / "laid", max_pixels=10**7).whole()
     np.testing.assert_array_equal(laid.rgb, picture.rgb)
     assert (laid.alpha is None) == (picture.alpha is None)
     return picture

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FloatArray = NDArray[np.float32]
+ExrAttribute = tuple[str, str, bytes]
+"""Name, type and value of an attribute, as OpenEXR stores them."""
 
 REFERENCE_WHITE_CD_M2 = 203.0
 """Luminance of the linear value 1.0, in cd/m² (ITU-R BT.2408-7, HDR reference white)."""
@@ -91,12 +93,17 @@ class PictureSource:
     is that light. Straight colour cannot be averaged then, so the stages work on `Picture.as_light`."""
     is_associated: bool = False
     """Whether `rgb` is what `Picture.as_light` gives."""
+    exr_attributes: tuple[ExrAttribute, ...] = ()
+    """Of an EXR, what a result may inherit: time code, frames per second, camera, lens and their like."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
         values = asdict(self)
         values["notices"] = list(self.notices)
         values["inherited"] = self.inherited.to_json()
+        values["exr_attributes"] = [
+            [name, kind, base64.b64encode(value).decode("ascii")] for name, kind, value in self.exr_attributes
+        ]
         if self.exif is not None:
             values["exif"] = base64.b64encode(self.exif).decode("ascii")
         if self.resolution_dpi is not None:
@@ -110,6 +117,10 @@ class PictureSource:
         restored = {
             "notices": tuple(values["notices"]),
             "inherited": Inherited.from_json(values["inherited"]) if "inherited" in values else Inherited(),
+            "exr_attributes": tuple(
+                (str(name), str(kind), base64.b64decode(value))
+                for name, kind, value in values["exr_attributes"]
+            ),
             "exif": None if exif is None else base64.b64decode(exif),
             "resolution_dpi": None if dpi is None else (float(dpi[0]), float(dpi[1])),
         }

@@ -1,6 +1,6 @@
 """What clients see: predictions and uploads as the API's JSON.
 
-The body of a webhook is `document(prediction)` too, so it is exactly what a GET of the same moment gives.
+The body of a webhook is what a GET of the same moment gives; files in it are addresses (Settings.outputs).
 """
 
 import json
@@ -25,8 +25,13 @@ class Serializer:
         self._settings, self._addresses, self._files = settings, addresses, files
 
     def body(self, prediction: Prediction) -> bytes:
-        """A prediction as the bytes of a reply or a webhook."""
+        """A prediction as the bytes of a reply."""
         return json.dumps(self.document(prediction)).encode()
+
+    def delivered(self, prediction: Prediction) -> bytes:
+        """A prediction as a webhook's bytes: files are addresses there, unless all are to be data URLs."""
+        outputs = "data" if self._settings.outputs == "data" else "url"
+        return json.dumps(self.document(prediction, outputs)).encode()
 
     def listed(self, prediction: Prediction) -> Json:
         """A prediction in a list: no file is read for it, outputs are always addresses."""
@@ -98,9 +103,12 @@ class Serializer:
         return shown(prediction.output)
 
     def _file_output(self, prediction: str, name: str, expires: float, outputs: str) -> str | None:
+        path = self._files.output(prediction, name)
+        if outputs == "auto":
+            small = path is not None and path.stat().st_size <= self._settings.data_bytes
+            outputs = "data" if small and not self._settings.base_url.startswith("https:") else "url"
         if outputs == "url":
             return self._addresses.output(prediction, name, expires)
-        path = self._files.output(prediction, name)
         return file_as_data_url(content_type(name), path) if path else None
 
 

@@ -43,8 +43,13 @@ class Settings:
     """Address at which the containers reach this gateway; empty: http://host:port."""
     inputs: Literal["url", "data"] = "url"
     """How a container gets an uploaded file: a signed URL on this gateway, or a data URL."""
-    outputs: Literal["url", "data"] = "url"
-    """How a client gets a result's file: a signed URL on this gateway, or a data URL."""
+    outputs: Literal["auto", "url", "data"] = "auto"
+    """How a client gets a result's file: a signed URL on this gateway, or a data URL.
+
+    auto: as the official clients can use it. They make a file to read of https and data URLs alone, so where
+    replies name an http address, files up to data_bytes are data URLs.
+    """
+    data_bytes: int = 32 * MIB
     rate_limits: bool = False
     creates_per_minute: int = 600
     calls_per_minute: int = 3000

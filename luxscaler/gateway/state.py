@@ -64,7 +64,7 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
     async with httpx.AsyncClient(trust_env=False, limits=limits, cookies=_NoCookies()) as http:
         addresses = Addresses(settings, keys.address_key)
         serializer = Serializer(settings, addresses, files)
-        notifier = Notifier(settings, keys, clock, store, poster, serializer.body)
+        notifier = Notifier(settings, keys, clock, store, poster, serializer.delivered)
         parts = Parts(settings, clock, store, files, addresses, Lifecycle(store, clock, notifier))
         cogs = tuple(AsyncCogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
         runner = Runner(parts, cogs)

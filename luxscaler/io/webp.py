@@ -18,7 +18,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.describe import describe
 from luxscaler.io.exif.read import Marks, from_exif, read_marks, with_more
 from luxscaler.io.frame import Frame
-from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, srgb_profile
+from luxscaler.io.icc import MAX_PROFILE_BYTES, coded_profile, profile_coding
 from luxscaler.io.sdr import encode_sdr
 
 MAX_SIDE = 16383
@@ -68,16 +68,15 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def write_webp(path: Path, frame: Frame) -> None:
-    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless.
+    """Write lossy 8-bit codes of an ICC profile, sRGB unless another is asked for; alpha lossless.
 
     Grey is lossless: of lossy files decoders round green otherwise than red and blue, which tints some greys.
     """
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
     how = {"lossless": True, "quality": _LOSSLESS_EFFORT} if frame.is_grey else {}
     how = {"quality": frame.options.webp_quality, **how}
-    image.save(
-        path, "WEBP", exif=describe(frame), xmp=frame.inherited.xmp or b"", icc_profile=srgb_profile(), **how
-    )
+    profile = coded_profile(frame.profile)
+    image.save(path, "WEBP", exif=describe(frame), xmp=frame.inherited.xmp or b"", icc_profile=profile, **how)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:

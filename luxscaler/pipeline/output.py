@@ -6,7 +6,7 @@ the same bytes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +26,11 @@ from luxscaler.io.write import (
     open_stream,
 )
 from luxscaler.io.xmp import scaled_xmp
-from luxscaler.picture import NOTHING_INHERITED, FloatArray, Inherited, PictureSource
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.reduction import Reduction
 
 _WITH_XMP = ("png", "png-pq", "webp", "tiff", "jxl", "jpg")
 _WITH_IPTC = ("tiff", "jpg")
@@ -58,11 +59,32 @@ class OutputFile:
     inherited: Inherited = NOTHING_INHERITED
     is_grey: bool = False
     is_associated: bool = False
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
     @property
     def streams(self) -> bool:
         """Whether it is written as its rows come."""
         return self.file_format in STREAM_FORMATS and self.width * self.height > WHOLE_PIXELS
+
+
+def result_size(request: UpscaleRequest, cuts: Plan) -> tuple[int, int]:
+    """Width and height of the file."""
+    return request.final or (cuts.output_width, cuts.output_height)
+
+
+def reduction_of(request: UpscaleRequest, cuts: Plan, take: Callable[[Strip], None]) -> Reduction | None:
+    """What reduces the plan's rows to the size that the request asks for, and hands them to `take`; None
+    where they have it."""
+    size = result_size(request, cuts)
+    if size == (cuts.output_width, cuts.output_height):
+        return None
+    return Reduction(
+        (cuts.output_height, cuts.output_width),
+        size[::-1],
+        take,
+        wrap=cuts.wrap,
+        shows_both=request.output_format == "jpg",
+    )
 
 
 def output_file(
@@ -85,6 +107,10 @@ def output_file(
         metadata["boost_mask"] = "applied"
     if request.box is not None:
         metadata["tile_box"] = str(request.box)
+    if request.final is not None:
+        metadata["reduced_from"] = f"{cuts.output_width}x{cuts.output_height}"
+    if cuts.wrap:
+        metadata["wrap"] = str(cuts.wrap)
     if len(cuts) > 1:
         metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
     options = replace(
@@ -93,15 +119,16 @@ def output_file(
         estimated_range=request.expands,
         software=f"LuxScaler {__version__}",
     )
+    width, height = result_size(request, cuts)
     return OutputFile(
         path=Path(path),
-        width=cuts.output_width,
-        height=cuts.output_height,
+        width=width,
+        height=height,
         has_alpha=has_alpha,
         file_format=request.output_format,
         options=options,
         metadata=metadata,
-        resolution_dpi=source.resolution_dpi,
+        resolution_dpi=(request.size and request.size.dpi) or source.resolution_dpi,
         exif=source.exif,
         inherited=replace(
             source.inherited,
@@ -112,6 +139,7 @@ def output_file(
         # A checkpoint that is to change colours may give grey some.
         is_grey=source.is_grey and (request.self_reference or request.reference is not None),
         is_associated=source.has_light_apart,
+        exr_attributes=source.exr_attributes,
     )
 
 
@@ -234,6 +262,7 @@ def write_whole(
         inherited=output.inherited,
         is_grey=output.is_grey,
         is_associated=output.is_associated,
+        exr_attributes=output.exr_attributes,
     )
 
 
@@ -276,6 +305,7 @@ class StreamSink:
                 inherited=output.inherited,
                 is_grey=output.is_grey,
                 is_associated=output.is_associated,
+                exr_attributes=output.exr_attributes,
             )
         )
 

@@ -58,6 +58,9 @@ INPUTS: Json = {
     "hdr_boost": {"type": "number", "minimum": 1.0, "maximum": 49.0, "default": 1.0},
     "fractality": {"type": "number", "minimum": 0.0, "maximum": 2.0, "default": 1.0},
     "scale": {"type": "number", "minimum": 1.0, "maximum": 8.0, "default": 4.0},
+    "tile_box": {"type": "string", "default": ""},
+    "model": {"type": "string", "enum": ["photo", "anime", "fast", "trained"], "default": "photo"},
+    "sdr": {"type": "boolean", "default": False},
 }
 OPENAPI: Json = {
     "openapi": "3.0.2",

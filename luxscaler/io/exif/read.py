@@ -28,7 +28,7 @@ from luxscaler.io.exif.ifd import (
     tiff_block,
 )
 from luxscaler.io.xmp import usable_xmp
-from luxscaler.picture import NOTHING_INHERITED, Inherited
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, Inherited
 
 MAX_EXIF_BYTES = MAX_VALUE_BYTES
 """Larger blocks are not kept: a JPEG has no room for them."""
@@ -74,6 +74,7 @@ class Metadata:
     resolution_dpi: Resolution | None = None
     notices: tuple[str, ...] = ()
     inherited: Inherited = NOTHING_INHERITED
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
 
 def read_marks(block: bytes | None) -> Marks:

@@ -7,7 +7,7 @@ that.
 """
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,6 +22,7 @@ from luxscaler.io.exif.read import Metadata, from_texts, resolution, with_more
 from luxscaler.io.exr.chroma import to_rgb
 from luxscaler.io.exr.header import Part, read_parts
 from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
+from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
 from luxscaler.options import MAIN_LAYER, LayerChoice
 
@@ -100,11 +101,13 @@ def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:
 
 
 def _metadata(part: Part) -> Metadata:
-    """Who owns the picture, when it was taken, how many pixels an inch has: OpenEXR's standard attributes."""
+    """Who owns the picture, when it was taken, how many pixels an inch has; other standard attributes."""
     across, aspect = part.number("xDensity"), part.number("pixelAspectRatio") or 1.0
     # Of the vertical density the format says that it is xDensity × pixelAspectRatio.
     known = resolution(across, across * aspect) if isinstance(across, float) else None
-    found = from_texts(part.text("owner"), part.text("capDate"), known)
+    texts = from_texts(part.text("owner"), part.text("capDate"), known)
+    attributes, notices = standard_attributes(part)
+    found = replace(texts, exr_attributes=attributes, notices=texts.notices + notices)
     return with_more(found, pixel_aspect=1.0 if known else float(aspect))
 
 

@@ -1,4 +1,4 @@
-"""PNG, 16 bits: the SDR rendering in sRGB, or the HDR picture in PQ. Alpha is straight.
+"""PNG, 16 bits: the SDR rendering in sRGB or another profile, or the HDR picture in PQ. Alpha is straight.
 
 The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
 """
@@ -6,7 +6,6 @@ The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
 import struct
 import zlib
 from pathlib import Path
-from typing import TypeVar
 
 import imagecodecs
 import numpy as np
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 from luxscaler.io.frame import Frame
 from luxscaler.io.png.texts import text_chunks
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
-from luxscaler.io.sdr import encode_sdr
+from luxscaler.io.profiles import OutputProfile
+from luxscaler.io.sdr import as_written, encode_sdr
 
-Code = TypeVar("Code", bound=np.uint8 | np.uint16)
 _SIGNATURE_AND_HEADER = 8 + 25
 _ASPECT_UNIT = 1_000_000
 _INCH_IN_METRES = 0.0254
@@ -25,10 +24,9 @@ _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
 def write_png(path: Path, frame: Frame) -> None:
-    """Write sRGB that says so twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB."""
-    _write(
-        path, as_written(encode_sdr(frame, np.dtype(np.uint16)), frame), srgb_chunks() + notes_chunks(frame)
-    )
+    """Write the SDR rendering, with what says of which colours it is."""
+    coded = as_written(encode_sdr(frame, np.dtype(np.uint16)), frame)
+    _write(path, coded, sdr_chunks(frame.profile) + notes_chunks(frame))
 
 
 def write_png_pq(path: Path, frame: Frame) -> None:
@@ -37,15 +35,10 @@ def write_png_pq(path: Path, frame: Frame) -> None:
     _write(path, as_written(coded, frame), pq_chunks(levels) + notes_chunks(frame))
 
 
-def as_written(coded: NDArray[Code], frame: Frame) -> NDArray[Code]:
-    """(height, width, 3 or 4) codes, or 1 or 2 of a grey frame."""
-    if not frame.is_grey:
-        return coded
-    return np.ascontiguousarray(coded[..., 1:2] if frame.alpha is None else coded[..., 1::2])
-
-
-def srgb_chunks() -> bytes:
-    """Return what says sRGB."""
+def sdr_chunks(profile: OutputProfile) -> bytes:
+    """Return what says sRGB, twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB; or a profile."""
+    if profile.name != "srgb":
+        return chunk(b"iCCP", profile.name.encode() + b"\0\0" + zlib.compress(profile.icc(linear=False), 9))
     chunks = chunk(b"cICP", bytes([1, 13, _RGB_MATRIX, _FULL_RANGE]))
     return chunks + chunk(b"sRGB", b"\x00")  # rendering intent: perceptual
 

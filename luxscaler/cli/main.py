@@ -33,12 +33,17 @@ app.command(help="Publish FILE at the Hugging Face Hub, in S3-compatible storage
 
 
 @app.command()
-def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
+    layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.")] = "",
+    part: Annotated[int | None, typer.Option(help="Part of an EXR that is read, from 1.")] = None,
+) -> None:
     """Say what a picture is: size, depth, colour space, range in stops."""
     with one_line_errors():
         from luxscaler.cli.info import report  # noqa: PLC0415
+        from luxscaler.options import LayerChoice  # noqa: PLC0415
 
-        for name, value in report(file):
+        for name, value in report(file, LayerChoice(layer, part)):
             out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
 
 

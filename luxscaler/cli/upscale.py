@@ -152,6 +152,8 @@ def upscale(
             "--sdr", help="Read the SDR picture of a file with an HDR gain map.", rich_help_panel=_FILE
         ),
     ] = False,
+    layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.", rich_help_panel=_FILE)] = "",
+    part: Annotated[int | None, typer.Option(help="Part of an EXR, from 1.", rich_help_panel=_FILE)] = None,
     max_pixels: Annotated[
         int, typer.Option(help="Largest picture read, in pixels.", rich_help_panel=_FILE)
     ] = 1_000_000_000,
@@ -187,7 +189,7 @@ def upscale(
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
         from luxscaler.masters.shot import shot_of  # noqa: PLC0415
-        from luxscaler.options import DecodeLimits, UpscalerOptions  # noqa: PLC0415
+        from luxscaler.options import DecodeLimits, LayerChoice, UpscalerOptions  # noqa: PLC0415
         from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
         from luxscaler.pipeline.output import check_path, format_of  # noqa: PLC0415
         from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
@@ -218,6 +220,7 @@ def upscale(
             overlap=overlap,
             max_pixels=max_pixels,
             sdr=sdr,
+            choice=LayerChoice(layer, part),
             wrap=Wrap.parse(wrap),
             overscan=overscan,
             size=FinalSize.of(width, height, long_edge, megapixels, print_size),

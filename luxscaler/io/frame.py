@@ -4,14 +4,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.profiles import OutputProfile, profile_named
-from luxscaler.picture import ExrAttribute, FloatArray
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited
 
 Metadata = Mapping[str, str | float | int]
 
@@ -35,16 +35,59 @@ class Frame:
     metadata: Metadata
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    inherited: Inherited = NOTHING_INHERITED
+    is_grey: bool = False
+    """Whether formats that can write one channel: the second, since all are equal."""
+    is_associated: bool = False
+    """Whether rgb is premultiplied, and may hold light where alpha is 0."""
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
 
     exr_attributes: tuple[ExrAttribute, ...] = ()
     """What an EXR inherits from one, as in PictureSource."""
 
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel / its height."""
+        if self.resolution_dpi is None:
+            return self.inherited.pixel_aspect
+        return self.resolution_dpi[1] / self.resolution_dpi[0]
+
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""
         comment = {"comments": ESTIMATED_RANGE_COMMENT} if self.options.estimated_range else {}
         return json.dumps({**comment, "luxscaler": dict(self.metadata)})
+
+    @property
+    def channels(self) -> int:
+        """Of what `samples` gives."""
+        return (1 if self.has_one_channel else 3) + (self.alpha is not None)
+
+    def samples(self) -> FloatArray:
+        """(height, width, 1 to 4), contiguous: grey or colour, and alpha; the caller's own array where
+        there is neither grey nor alpha.
+        """
+        if not self.has_one_channel:
+            return self.interleaved()
+        planes = np.empty((*self.rgb.shape[:2], self.channels), np.float32)
+        planes[..., 0] = self.rgb[..., 1]
+        if self.alpha is not None:
+            planes[..., 1] = self.alpha
+        return planes
+
+    def straight(self) -> "Frame":
+        """The same with straight colour: black where alpha is 0."""
+        if self.alpha is None or not self.is_associated:
+            return self
+        alpha = self.alpha[..., None]
+        rgb = np.divide(self.rgb, alpha, out=np.zeros_like(self.rgb), where=alpha > 0)
+        limit = np.finfo(np.float32).max
+        return replace(self, rgb=rgb.clip(-limit, limit), is_associated=False)
+
+    @property
+    def has_one_channel(self) -> bool:
+        """Whether formats that can write grey: the profiles of other spaces are of three channels."""
+        return self.is_grey and self.profile.name == "srgb"
 
     @property
     def profile(self) -> OutputProfile:

@@ -1,5 +1,7 @@
 """The SDR rendering that PNG, WebP and 16-bit TIFF show: tone map, clip to a gamut, code values."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,9 +10,17 @@ from luxscaler.io.frame import Frame, in_bands, rows_of_a_band
 from luxscaler.io.profiles import OutputProfile
 from luxscaler.picture import FloatArray
 
+Code = TypeVar("Code", bound=np.uint8 | np.uint16)
 KNEE = 0.75
 """Linear value up to which `tone_map` changes nothing. Ours: it keeps diffuse whites (about 0.9) close to
 where they were and leaves the sRGB codes 225–255 of 255 to the highlights."""
+
+
+def as_written(coded: NDArray[Code], frame: Frame) -> NDArray[Code]:
+    """(height, width, 3 or 4) codes, or 1 or 2 of a grey frame."""
+    if not frame.has_one_channel:
+        return coded
+    return np.ascontiguousarray(coded[..., 1:2] if frame.alpha is None else coded[..., 1::2])
 
 
 def encode_sdr(
@@ -33,6 +43,8 @@ def encode_sdr(
             light = light.astype(np.float64) @ matrix.T
         linear = tone_map(np.maximum(light, 0, dtype=np.float64), frame.sdr_peak)
         coded[band, :, :3] = np.rint(curve(linear) * top)
+        if frame.is_grey:
+            coded[band, :, :3] = coded[band, :, 1:2]
         if frame.alpha is not None:
             coded[band, :, 3] = np.rint(np.multiply(frame.alpha[band], top, dtype=np.float64))
 

@@ -39,9 +39,16 @@ from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
-from luxscaler.picture import REFERENCE_WHITE_CD_M2, ExrAttribute, FloatArray
+from luxscaler.picture import (
+    NOTHING_INHERITED,
+    REFERENCE_WHITE_CD_M2,
+    ExrAttribute,
+    FloatArray,
+    Inherited,
+)
 
 __all__ = [
+    "ASSOCIATED_FORMATS",
     "ESTIMATED_RANGE_COMMENT",
     "EXR_COMPRESSIONS",
     "EXR_TYPES",
@@ -79,6 +86,8 @@ _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
 FORMATS = tuple(_WRITERS)
 FLOAT_FORMATS = ("tiff", "exr", "jxl")
 """Masters: linear float."""
+ASSOCIATED_FORMATS = ("tiff", "exr")
+"""Formats that hold light where alpha is 0."""
 HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
 """Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
 STREAM_FORMATS = tuple(_STREAMED)
@@ -118,14 +127,17 @@ def export(
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
     sdr: FloatArray | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
+    is_grey: bool = False,
+    is_associated: bool = False,
     exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> None:
     """Write a picture to `path`; a file that was there is replaced once the new one is complete.
 
     rgb: (height, width, 3) float32, linear Rec.709, D65, 1.0 = SDR white = 203 cd/m², unbounded, finite.
-    alpha: (height, width) float32 in [0, 1], or None. The colour is straight; only EXR stores it
-        premultiplied, as that format's convention asks. JPEG holds none: alpha below 1 is an error there.
-        Neither array is changed.
+    alpha: (height, width) float32 in [0, 1], or None. The colour is straight unless is_associated; only EXR
+        stores it premultiplied, as that format's convention asks. JPEG holds none: alpha below 1 is an error
+        there. Neither array is changed.
     file_format: one of FORMATS; None takes it from the suffix of `path`.
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
@@ -133,6 +145,10 @@ def export(
         JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
+    inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.
+    is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are written with one.
+    is_associated: that rgb is premultiplied and may hold light where alpha is 0. EXR and TIFF keep it; in the
+        other formats, which are straight, what is clear is black.
     exr_attributes: what an EXR inherits from one, as in PictureSource; other formats have no place for it.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
@@ -162,9 +178,14 @@ def export(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
-        sdr,
-        exr_attributes,
+        inherited=inherited,
+        is_grey=is_grey,
+        is_associated=is_associated and alpha is not None,
+        sdr=sdr,
+        exr_attributes=exr_attributes,
     )
+    if name not in ASSOCIATED_FORMATS:
+        frame = frame.straight()
     with replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, frame)
 
@@ -180,6 +201,9 @@ def open_stream(
     metadata: Metadata = _NO_METADATA,
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
+    is_grey: bool = False,
+    is_associated: bool = False,
     exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> AbstractContextManager[StreamWriter]:
     """Write a picture that need not fit into memory, row by row: what `export` writes of the same array.
@@ -223,6 +247,9 @@ def open_stream(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
+        inherited=inherited,
+        is_grey=is_grey,
+        is_associated=is_associated and has_alpha,
         exr_attributes=exr_attributes,
     )
     return streaming(Path(path), name, head, height)

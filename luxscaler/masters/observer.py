@@ -65,7 +65,7 @@ class Observer:
         """To be called with every strip, in order."""
         for detail in self.details:
             detail.see(strip)
-        if strip.alpha is None:
+        if strip.alpha is None or not self._has_alpha:
             self._preview.add(strip.top, strip.rgb)
         else:
             shown = np.concatenate((strip.rgb * strip.alpha[..., None], strip.alpha[..., None]), axis=2)

@@ -21,7 +21,7 @@ from luxscaler.masters.seams import tile_steps
 from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
-from luxscaler.pipeline.output import Sink, open_sink, output_file, reduction_of, result_size, usable_exif
+from luxscaler.pipeline.output import Sink, carried, open_sink, output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure
 from luxscaler.report.page import write_report
@@ -51,6 +51,11 @@ class Master:
         part = part_of(bordered(self.picture, self.plan), cut)
         box = None if self.reference is None else cut.box
         return Tile(number, attempt, part, box, cut.output_size)
+
+
+def _is_shown(picture: LinearFile) -> bool:
+    """Whether reports show its alpha; light that alpha does not cover is shown over black."""
+    return picture.has_alpha and not picture.source.has_light_apart
 
 
 class Run:
@@ -84,8 +89,8 @@ class Run:
         observer = None
         if self._options.report is not None:
             details = places(master.picture, master.plan)
-            observer = Observer(master.plan, has_alpha=master.picture.has_alpha, details=details)
-        source, dropped = usable_exif(master.picture.source)
+            observer = Observer(master.plan, has_alpha=_is_shown(master.picture), details=details)
+        source, dropped = carried(master.picture.source, request.output_format)
         self._notices |= dict.fromkeys(dropped)
         output = output_file(
             master.target,

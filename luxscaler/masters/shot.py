@@ -138,7 +138,7 @@ def with_tones(
     def tones_of(frame: Frame) -> Tensor:
         nonlocal done
         with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-            picture = laid(frame.source, request, Path(folder) / "picture")
+            picture = laid(frame.source, request, Path(folder) / "picture", request.choice)
             tones = torch.from_numpy(visible(sample(picture)).rgb)
         done += 1
         seen(min(done, len(shot)))

@@ -27,6 +27,7 @@ from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
+from luxscaler.options import LayerChoice
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.output import check_output, check_path, output_file, result_size
 from luxscaler.pipeline.overscan import with_overscan
@@ -110,7 +111,7 @@ def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[U
     """The request for the picture's size, and its plan: from the header alone, so that what cannot be is said
     before any work."""
     picture = request.source
-    header = picture if isinstance(picture, Picture) else read_header_isolated(picture)
+    header = picture if isinstance(picture, Picture) else read_header_isolated(picture, choice=request.choice)
     request = request.for_picture(header.width, header.height)
     cuts = cuts_of(request, header.width, header.height)
     read = request.files
@@ -155,6 +156,7 @@ def _job(
         "overlap": str(cuts.overlap),
         "self_reference": str(request.self_reference),
         "sdr": str(request.sdr),
+        **_layer_facts(request.choice),
         **({"shot_white": repr(request.tones.peak)} if request.tones is not None else {}),
         **({"wrap": str(request.wrap)} if request.wrap else {}),
         **options.facts,
@@ -166,6 +168,11 @@ def _job(
             yield job
         finally:
             job.close()
+
+
+def _layer_facts(choice: LayerChoice) -> dict[str, str]:
+    """What the choice of a layer adds; nothing where none was made, as in jobs from before there was one."""
+    return {"layer": choice.layer, "part": str(choice.part)} if choice else {}
 
 
 def _check_disk(request: UpscaleRequest, cuts: Plan, job: Job) -> None:
@@ -201,6 +208,7 @@ def _run(
         max_pixels=request.max_pixels,
         limits=None if limits is None else limits.for_pixels(cuts.width * cuts.height),
         sdr=request.sdr,
+        choice=request.choice,
     )
     master = replace(_master(request, target, cuts, picture), mask=mask)
     try:

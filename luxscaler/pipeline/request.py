@@ -9,7 +9,14 @@ from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.profiles import check_profile
 from luxscaler.io.write import FORMATS, HDR_FORMATS
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
+from luxscaler.options import (
+    DEFAULT_MAX_PIXELS,
+    MAIN_LAYER,
+    DecodeLimits,
+    LayerChoice,
+    check_boost,
+    check_fractality,
+)
 from luxscaler.picture import Picture
 from luxscaler.pipeline.final_size import FinalSize, scale_for, size_notices
 
@@ -85,7 +92,12 @@ class UpscaleRequest:
     size_notices: tuple[str, ...] = ()
     """What is to be said of them."""
 
+    choice: LayerChoice = MAIN_LAYER
+    """Which layer of an EXR `source` is."""
+
     def __post_init__(self) -> None:
+        if self.choice and isinstance(self.source, Picture):
+            raise InputError("layer and part are of an EXR file, and the source is a Picture")
         if self.output_format not in FORMATS:
             known = ", ".join(FORMATS)
             raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")

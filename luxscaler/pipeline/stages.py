@@ -21,7 +21,7 @@ from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import check_path, output_file, result_size, usable_exif, write_whole
+from luxscaler.pipeline.output import carried, check_path, output_file, result_size, write_whole
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
@@ -72,8 +72,10 @@ def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "referen
     """
     clock = Stopwatch(torch.device("cpu"))
     with clock.stage("decode"):
-        picture = read_named(request.source, request, names[0])
-        given = None if request.reference is None else read_named(request.reference, request, names[1])
+        picture = read_named(request.source, request, names[0], choice=request.choice).as_light()
+        given = (
+            None if request.reference is None else read_named(request.reference, request, names[1]).as_light()
+        )
         mask = read_mask(request)
     request = request.for_picture(picture.width, picture.height)
     cuts = cuts_of(request, picture.width, picture.height)
@@ -113,7 +115,7 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress
     """
     clock = Stopwatch(upscaler.device, dict(sources.timings))
     light = light_of(sources, upscaler, clock, progress)
-    source, dropped = usable_exif(sources.picture.source)
+    source, dropped = carried(sources.picture.source, sources.request.output_format)
     return Finished(
         request=sources.request,
         cuts=sources.cuts,

@@ -27,6 +27,7 @@ from luxscaler.hdr.mask import mask_at, masked, reduced_mask
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.wrap import Fold
+from luxscaler.upscaling.render import is_grey
 from luxscaler.upscaling.tiled import weights
 
 STRIP_BYTES = 48 * 2**20
@@ -225,19 +226,19 @@ class Assembler:
             only = self._tile_of(0).region(top, bottom, 0, width)
             return only.rgb, only.alpha
         blended = np.zeros((bottom - top, width, 3), np.float32)
-        alpha = np.zeros((bottom - top, width), np.float32) if self._has_alpha else None
+        alpha = _Coverage(bottom - top, width) if self._has_alpha else None
         for lines, at in self._fold_rows.lines(top, bottom):
             for row, span in enumerate(self._plan.rows):
                 first, last = max(lines.start, span.start), min(lines.stop, span.stop)
                 if first < last:
                     inside = slice(at + first - lines.start, at + last - lines.start)
-                    part = None if alpha is None else alpha[inside]
-                    self._add_row(row, Span(first - span.start, last - span.start), blended[inside], part)
-        if alpha is not None:
-            alpha.clip(0.0, 1.0, out=alpha)  # the weights add up to one but for the last bit
-        return blended, alpha
+                    part = Span(first - span.start, last - span.start)
+                    self._add_row(row, part, blended[inside], alpha, inside)
+        return blended, None if alpha is None else alpha.blended()
 
-    def _add_row(self, row: int, lines: Span, rgb: FloatArray, alpha: FloatArray | None) -> None:
+    def _add_row(
+        self, row: int, lines: Span, rgb: FloatArray, alpha: "_Coverage | None", inside: slice
+    ) -> None:
         """Add lines of a row of tiles, times their weights."""
         down = self._down[row][lines.start : lines.stop, None]
         for column, span in enumerate(self._plan.columns):
@@ -245,12 +246,35 @@ class Assembler:
             part = tile.region(lines.start, lines.stop, 0, tile.width)
             weight = down * self._across[column]
             np.multiply(part.rgb, weight[..., None], out=part.rgb)
-            covered = None if part.alpha is None else part.alpha * weight
             for place, at in self._fold_columns.places(span):
-                columns, inside = slice(place.start, place.stop), slice(at, at + place.stop - place.start)
-                rgb[:, columns] += part.rgb[:, inside]
-                if alpha is not None and covered is not None:
-                    alpha[:, columns] += covered[:, inside]
+                columns, seen = slice(place.start, place.stop), slice(at, at + place.stop - place.start)
+                rgb[:, columns] += part.rgb[:, seen]
+                if alpha is not None and part.alpha is not None:
+                    alpha.add((inside, columns), part.alpha[:, seen], weight[:, seen])
+
+
+class _Coverage:
+    """Alpha of rows that are being blended.
+
+    Weights add up to one but for the last bit, so what all tiles of a pixel agree on is kept: clear stays
+    exactly clear, and opaque opaque.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._sum = np.zeros((height, width), np.float32)
+        self._least = np.ones_like(self._sum)
+        self._most = np.zeros_like(self._sum)
+
+    def add(self, place: tuple[slice, slice], alpha: FloatArray, weight: FloatArray) -> None:
+        """A tile's alpha, (n, w) in [0, 1], times its weights; where those are 0 it does not count."""
+        self._sum[place] += alpha * weight
+        counts = weight > 0.0
+        np.minimum(self._least[place], alpha, out=self._least[place], where=counts)
+        np.maximum(self._most[place], alpha, out=self._most[place], where=counts)
+
+    def blended(self) -> FloatArray:
+        """(height, width) in [0, 1]."""
+        return np.clip(self._sum, self._least, self._most)
 
 
 @torch.inference_mode()
@@ -300,7 +324,10 @@ def _expanded(rgb: Tensor, top: int, height: int, how: Expansion, wraps: bool = 
     expanded = expand(rgb, how.boost, how.statistics, box)
     if how.mask is None or box is None or expanded is rgb:
         return expanded
-    return masked(rgb, expanded, mask_at(how.mask, box, *rgb.shape[:2]).to(rgb.device))
+    result = masked(rgb, expanded, mask_at(how.mask, box, *rgb.shape[:2]).to(rgb.device))
+    if is_grey(rgb):  # vectorised powers round equal channels differently in the last bit
+        result[..., ::2] = result[..., 1:2]
+    return result
 
 
 def _weights(index: int, cuts: tuple[Span, ...], fold: Fold) -> FloatArray:

@@ -19,6 +19,7 @@ from luxscaler.inference.prepare import prepared
 from luxscaler.networks.build import Network
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling import code_values, tiled
+from luxscaler.upscaling.alpha_limits import limit_to_source
 from luxscaler.upscaling.back_projection import keep_averages
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -109,8 +110,8 @@ class Upscaler:
     def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: PixelProgress | None = None) -> Tensor:
         """Upscale coverage by the same network, so that its edges match those of the colour.
 
-        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]; a constant
-        alpha stays that constant exactly.
+        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) within the range of the
+        source around each pixel (alpha_limits.py): flat areas stay what they are exactly.
         """
         out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
         first = alpha.flatten()[0]
@@ -120,7 +121,7 @@ class Upscaler:
         result = self._run(code, progress).mean(1, keepdim=True)
         if (out_height, out_width) != tuple(result.shape[2:]):
             result = _resize(result, out_height, out_width)
-        return result.clamp_(0.0, 1.0)[0, 0].contiguous()
+        return limit_to_source(result[0, 0].contiguous(), code[0, 0])
 
     def _run(self, code: Tensor, progress: PixelProgress | None) -> Tensor:
         """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""

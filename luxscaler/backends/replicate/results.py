@@ -81,7 +81,9 @@ class Results:
             digests.append("")
             try:
                 digests[-1] = self._fetched(prediction, path, tile.output_size)
-                return exr_transport.decode(path, tile.output_size, tile.box)
+                return exr_transport.decode(
+                    path, tile.output_size, tile.box, is_associated=tile.picture.source.is_associated
+                )
             except TileError as error:
                 if len(digests) == _DOWNLOADS:
                     if digests[-1] and len(set(digests[-_SAME:])) == 1:

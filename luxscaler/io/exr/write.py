@@ -47,9 +47,22 @@ def write_exr(path: Path, frame: Frame) -> None:
     with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
         if OpenEXR.global_thread_count() < THREADS:
             OpenEXR.set_global_thread_count(THREADS)
-    with OpenEXR.File(header, {"RGB" if frame.alpha is None else "RGBA": stored}) as file:
+    with OpenEXR.File(header, _channels(stored)) as file:
         file.write(str(path))
     put_in_place(path, frame.exr_attributes)
+
+
+def channel_names(channels: int) -> tuple[str, ...]:
+    """The names of that many channels: grey is luminance."""
+    return {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}[channels]
+
+
+def _channels(stored: NDArray[np.float32 | np.float16]) -> dict[str, NDArray[np.float32 | np.float16]]:
+    """As the binding takes them: R, G, B and A together, others plane by plane and contiguous."""
+    names = channel_names(stored.shape[2])
+    if len(names) > 2:
+        return {"".join(names): stored}
+    return {name: np.ascontiguousarray(stored[..., index]) for index, name in enumerate(names)}
 
 
 def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]:
@@ -61,19 +74,23 @@ def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]
         "software": frame.options.software,
         **{f"luxscaler:{key}": _exr_value(value) for key, value in frame.metadata.items()},
     }
+    if frame.is_associated:
+        found["luxscaler:light_apart"] = 1
     if frame.options.estimated_range:
         found["comments"] = ESTIMATED_RANGE_COMMENT
     if frame.resolution_dpi:
         found["xDensity"] = float(frame.resolution_dpi[0])
+    if frame.pixel_aspect != 1:
+        found["pixelAspectRatio"] = float(frame.pixel_aspect)
     owner, taken = owner_and_date(frame)
     return found | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
 
 
 def stored_samples(frame: Frame) -> NDArray[np.float32 | np.float16]:
-    """Return (height, width, 3 or 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
-    samples = frame.interleaved()
-    if frame.alpha is not None:
-        samples[..., :3] *= frame.alpha[..., None]
+    """Return (height, width, 1 to 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
+    samples = frame.samples()
+    if frame.alpha is not None and not frame.is_associated:
+        samples[..., :-1] *= frame.alpha[..., None]
     if frame.options.exr_type == "half":
         return to_half(samples)
     return round_mantissa(samples, frame.options.mantissa_bits)

@@ -10,7 +10,7 @@ from typing import Any
 
 from luxscaler.errors import ExportError
 from luxscaler.io.exr.standard import placeholder, put_in_place
-from luxscaler.io.exr.write import attributes, codec, stored_samples
+from luxscaler.io.exr.write import attributes, channel_names, codec, stored_samples
 from luxscaler.io.frame import THREADS, Frame
 
 _BAND_BYTES = 32 << 20
@@ -23,7 +23,7 @@ def band_rows(head: Frame) -> int:
     if head.options.exr_tile:
         return head.options.exr_tile
     width: int = head.rgb.shape[1]
-    channels = 3 if head.alpha is None else 4
+    channels = head.channels
     return max(1, _BAND_BYTES // (width * channels * 4) // _BAND_STEP) * _BAND_STEP
 
 
@@ -66,8 +66,9 @@ def _library() -> Any:
 
 def _spec(oiio: Any, head: Frame, height: int) -> Any:
     options = head.options
-    channels = 3 if head.alpha is None else 4
-    spec = oiio.ImageSpec(head.rgb.shape[1], height, channels, options.exr_type)
+    spec = oiio.ImageSpec(head.rgb.shape[1], height, head.channels, options.exr_type)
+    spec.channelnames = channel_names(head.channels)
+    spec.alpha_channel = -1 if head.alpha is None else head.channels - 1
     spec.tile_width = spec.tile_height = options.exr_tile
     if options.exr_windows is not None:
         spec.x, spec.y = options.exr_windows.origin
@@ -79,6 +80,8 @@ def _spec(oiio: Any, head: Frame, height: int) -> Any:
     for name, value in {**attributes(head), **placeholder(head.exr_attributes)}.items():
         if name == "capDate":
             spec.attribute("DateTime", value)
+        elif name == "pixelAspectRatio":
+            spec.attribute("PixelAspectRatio", value)
         elif isinstance(value, tuple):
             spec.attribute(name, oiio.TypeDesc(f"float[{len(value)}]"), value)
         else:

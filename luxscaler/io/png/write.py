@@ -12,24 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.frame import Frame
+from luxscaler.io.png.texts import text_chunks
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
 from luxscaler.io.profiles import OutputProfile
-from luxscaler.io.sdr import encode_sdr
+from luxscaler.io.sdr import as_written, encode_sdr
 
 _SIGNATURE_AND_HEADER = 8 + 25
+_ASPECT_UNIT = 1_000_000
 _INCH_IN_METRES = 0.0254
 _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
 def write_png(path: Path, frame: Frame) -> None:
     """Write the SDR rendering, with what says of which colours it is."""
-    _write(path, encode_sdr(frame, np.dtype(np.uint16)), sdr_chunks(frame.profile) + notes_chunks(frame))
+    coded = as_written(encode_sdr(frame, np.dtype(np.uint16)), frame)
+    _write(path, coded, sdr_chunks(frame.profile) + notes_chunks(frame))
 
 
 def write_png_pq(path: Path, frame: Frame) -> None:
     """Write PQ in BT.2020 (H.273 code points 9, 16, 0, full range) with its light levels."""
     coded, levels = encode_pq(frame, 16)
-    _write(path, coded, pq_chunks(levels) + notes_chunks(frame))
+    _write(path, as_written(coded, frame), pq_chunks(levels) + notes_chunks(frame))
 
 
 def sdr_chunks(profile: OutputProfile) -> bytes:
@@ -53,8 +56,14 @@ def notes_chunks(frame: Frame) -> bytes:
     if frame.resolution_dpi:
         per_metre = (round(value / _INCH_IN_METRES) for value in frame.resolution_dpi)
         chunks += chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1))
+    elif frame.pixel_aspect != 1:
+        chunks += chunk(
+            b"pHYs", struct.pack(">2IB", _ASPECT_UNIT, round(_ASPECT_UNIT * frame.pixel_aspect), 0)
+        )
     if frame.exif is not None:
         chunks += chunk(b"eXIf", frame.exif)
+    for kind, data in text_chunks(frame.inherited.texts, frame.inherited.xmp):
+        chunks += chunk(kind, data)
     chunks += chunk(b"tEXt", b"Software\0" + frame.options.software.encode())
     return chunks + chunk(b"tEXt", b"Comment\0" + frame.notes().encode())
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from luxscaler.networks.build import Network
+from luxscaler.networks.build import AnyNetwork
+from luxscaler.networks.foreign import ForeignNetwork
 from luxscaler.networks.rrdb import RECONSTRUCT_RADIUS, RRDBNet
 
 STRIP_ROWS = 32
@@ -15,15 +16,19 @@ STRIP_ROWS = 32
 class PlainNetwork:
     """A network moved to a device; called like one of prepare.py."""
 
-    def __init__(self, network: Network, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> None:
         network = network.to(device, dtype)
-        # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
-        self._network: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._format = torch.contiguous_format
+        if not isinstance(network, ForeignNetwork):  # others may reshape what they take to lie in rows
+            # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
+            self._format = torch.channels_last
+            network = network.to(memory_format=self._format)  # type: ignore[call-overload]
+        self._network: AnyNetwork = network
         self._dtype = dtype
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; `step` is RRDBNet.extract's."""
-        x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        x = x.to(self._dtype).contiguous(memory_format=self._format)
         # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             network = self._network
@@ -34,11 +39,13 @@ def in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None 
     """`network(x)`, its upsampling part strip by strip of rows."""
     features = network.extract(x, step)
     rows, columns = features.shape[2:]
-    out = x.new_empty((1, network.config.out_channels, 4 * rows, 4 * columns), dtype=torch.float32)
+    times = network.config.enlargement
+    size = (1, network.config.out_channels, times * rows, times * columns)
+    out = x.new_empty(size, dtype=torch.float32)
     for start in range(0, rows, STRIP_ROWS):
         stop = min(start + STRIP_ROWS, rows)
         first, last = max(start - RECONSTRUCT_RADIUS, 0), min(stop + RECONSTRUCT_RADIUS, rows)
         strip = features[:, :, first:last].contiguous(memory_format=torch.channels_last)
-        skip = 4 * (start - first)
-        out[:, :, 4 * start : 4 * stop] = network.reconstruct(strip)[:, :, skip : skip + 4 * (stop - start)]
+        skip, length = times * (start - first), times * (stop - start)
+        out[:, :, times * start : times * stop] = network.reconstruct(strip)[:, :, skip : skip + length]
     return out

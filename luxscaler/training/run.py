@@ -31,7 +31,7 @@ from luxscaler.training.validation import (
     questions,
     scores_of,
 )
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 MAX_STRIKES = 3
 """Steps in a row without a finite loss after which the training goes back."""
@@ -59,15 +59,15 @@ class Run:
         self._job, self._events, self._clock = job, events, clock
         settings = job.settings
         self._batch = settings.batch_size(job.device.type)
-        self._rate = settings.learning_rate(job.base.config)
-        self._learner = Learner(job.base.module, settings.method, settings.rank, settings.seed, job.device)
+        self._rate = settings.learning_rate(job.base.own.config)
+        self._learner = Learner(job.base.own, settings.method, settings.rank, settings.seed, job.device)
         checkpointing = settings.checkpointing == "on"
         self._position = Position(means=Means(job.precision, checkpointing), crop=settings.crop)
         self._best: StateDict = {}
         if job.state is not None:
             self._go_to(job.state)
         self._questions = self._asked()
-        base = network_of(job.base.config, job.base.module.state_dict())
+        base = network_of(job.base.own.config, job.base.own.state_dict())
         self._base_scores, self._base_pictures = scores_of(
             base, self._questions, job.device, samples.MOST_ROWS
         )
@@ -159,7 +159,7 @@ class Run:
             self._position.crop,
             batch=self._batch,
             may_checkpoint=self._job.settings.checkpointing != "off",
-            multiple=self._job.base.config.unshuffle,
+            multiple=self._job.base.own.config.unshuffle,
         )
         self._position = replace(self._position, means=means, crop=crop)
         self._events.say(line)
@@ -184,7 +184,7 @@ class Run:
 
     def _asked(self) -> list[Question]:
         job = self._job
-        unshuffle = job.base.config.unshuffle
+        unshuffle = job.base.own.config.unshuffle
         return questions(job.pictures.held_out, job.recipe, job.base.scale, unshuffle, job.settings.seed)
 
     def _keep_validated(self) -> None:
@@ -194,7 +194,7 @@ class Run:
     def _validated(self) -> tuple[Position, StateDict]:
         """The position with one more entry in its history, and the best network so far."""
         values = self._learner.averaged()
-        network = network_of(self._job.base.config, self._learner.whole(values))
+        network = network_of(self._job.base.own.config, self._learner.whole(values))
         scores, made = scores_of(network, self._questions, self._job.device, samples.MOST_ROWS)
         step = self._position.step
         entry = {"step": step, **scores.to_json()}

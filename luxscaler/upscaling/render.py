@@ -108,7 +108,7 @@ def render(
             if not faithful:
                 rgb = match_source(rgb, light)
             rgb, place = _follow(rgb, light, reference, place)
-    return Rendered(rgb, alpha, place.box, place.notices)
+    return Rendered(rgb, alpha, place.box, (*place.notices, *upscaler.notices(scale)))
 
 
 def _follow(rgb: Tensor, source: Tensor, reference: Tensor, place: Place) -> tuple[Tensor, Place]:

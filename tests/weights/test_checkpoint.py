@@ -22,14 +22,12 @@ from luxscaler.networks.build import NetworkConfig, build_network
 from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.weights.checkpoint import (
-    StateDict,
     build_loaded,
-    infer_config,
     layer_names,
-    normalise_names,
     read_state_dict,
     safetensors_bytes,
 )
+from luxscaler.weights.namings import StateDict, infer_config, normalise_names
 from luxscaler.weights.ncnn import Array
 from tests.support.slow import slow
 
@@ -198,6 +196,7 @@ def test_damaged_files_are_refused_or_read(suffix: str, data: st.DataObject) -> 
         ({"params": {}}, "holds dict"),
         ({"a": 1}, "'a' is not a plain tensor"),
         ({"a": torch.ones(1, dtype=torch.int8)}, "'a' is not a plain tensor of floating"),
+        ({"a": torch.ones(1, dtype=torch.complex64)}, "'a' is not a plain tensor"),
         ({"a": torch.ones(1, device="meta")}, "'a' is not a plain tensor"),
         ({"a": torch.ones(2, 2).to_sparse()}, "'a' is not a plain tensor"),
         ({3: torch.ones(1)}, "3 is not a plain tensor"),
@@ -209,7 +208,7 @@ def test_checkpoints_with_something_else(content: Any, message: str) -> None:
 
 
 def test_other_suffixes_are_refused() -> None:
-    with pytest.raises(WeightsError, match=r"\.pth, \.pt, \.safetensors; got '\.onnx'"):
+    with pytest.raises(WeightsError, match=r"\.pth, \.pt, \.ckpt, \.safetensors; got '\.onnx'"):
         read_state_dict(b"", ".onnx")
 
 

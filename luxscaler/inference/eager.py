@@ -17,22 +17,31 @@ class PlainNetwork:
     """A network moved to a device; called like one of prepare.py."""
 
     def __init__(self, network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> None:
+        self._device, self._dtype = device, dtype
+        self._is_foreign = isinstance(network, ForeignNetwork)
+        if self._is_foreign:
+            self._network: AnyNetwork = network.to(device)
+            return
         network = network.to(device, dtype)
-        self._format = torch.contiguous_format
-        if not isinstance(network, ForeignNetwork):  # others may reshape what they take to lie in rows
-            # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
-            self._format = torch.channels_last
-            network = network.to(memory_format=self._format)  # type: ignore[call-overload]
-        self._network: AnyNetwork = network
-        self._dtype = dtype
+        # channels_last is what cuDNN's and oneDNN's fastest convolutions want.
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; `step` is RRDBNet.extract's."""
-        x = x.to(self._dtype).contiguous(memory_format=self._format)
         # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            if self._is_foreign:
+                return self._mixed(x)
+            x = x.to(self._dtype).contiguous(memory_format=torch.channels_last)
             network = self._network
             return in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """Products in the dtype, the rest in float32: few of those networks run in half precision alone."""
+        enabled = self._dtype != torch.float32
+        with torch.autocast(self._device.type, self._dtype if enabled else None, enabled=enabled):
+            out: Tensor = self._network(x.contiguous())
+        return out.float()
 
 
 def in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:

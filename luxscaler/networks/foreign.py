@@ -3,12 +3,16 @@
 Weights and module come from weights/spandrel_loader.py; spandrel itself is not imported here.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+_GRID, _LARGEST_GRID = 32, 64
+"""In pixels. Windows have mostly 8 or 16, and U-shaped networks halve a picture up to 4 or 5 times."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class ForeignConfig:
     def unshuffle(self) -> int:
         """Always 1: the network itself pads what it is given."""
         return 1
+
+    @property
+    def grid(self) -> int:
+        """What tiles should begin at multiples of, in pixels: windows and strides repeat after so many."""
+        return max(_GRID, math.gcd(self.multiple_of, _LARGEST_GRID))
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that the network takes, no smaller than those given."""
@@ -76,13 +85,12 @@ def _padded(x: Tensor, height: int, width: int) -> Tensor:
     return F.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), mode="replicate")
 
 
-def is_finite_in(network: ForeignNetwork, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the network, already on the device in that dtype, gives finite values of seeded noise there."""
-    config = network.config
+def gives_finite(run: Callable[[Tensor], Tensor], config: ForeignConfig, device: torch.device) -> bool:
+    """Whether `run`, the network as it will be used, gives finite values of seeded noise."""
     side = max(32, config.minimum)
     noise = torch.rand((1, config.in_channels, side, side), generator=torch.Generator().manual_seed(1))
     try:
         with torch.inference_mode():
-            return bool(torch.isfinite(network(noise.to(device, dtype))).all())
-    except (RuntimeError, NotImplementedError, TypeError):  # an operator that this dtype lacks
+            return bool(torch.isfinite(run(noise.to(device))).all())
+    except (RuntimeError, NotImplementedError, TypeError):  # an operator that a precision lacks
         return False

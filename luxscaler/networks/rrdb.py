@@ -58,6 +58,11 @@ class RRDBNetConfig:
         return self.enlargement // self.scale
 
     @property
+    def grid(self) -> int:
+        """What tiles should begin at multiples of, in pixels of the input."""
+        return self.unshuffle
+
+    @property
     def is_common(self) -> bool:
         """Whether it has the two ×2 steps, and no more, of nearly every published network."""
         return (self.steps, self.step_factor, self.plus) == (2, 2, False)

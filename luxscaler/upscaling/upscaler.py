@@ -17,7 +17,7 @@ from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.eager import PlainNetwork
 from luxscaler.inference.prepare import prepared
 from luxscaler.networks.build import AnyNetwork
-from luxscaler.networks.foreign import ForeignNetwork, is_finite_in
+from luxscaler.networks.foreign import ForeignNetwork, gives_finite
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling import code_values, tiled
 from luxscaler.upscaling.back_projection import keep_averages
@@ -26,6 +26,10 @@ from luxscaler.upscaling.channels import check_channels, through
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DECODE_ROWS = 256
 """Rows that are decoded at once, so that temporaries stay small beside the picture."""
+
+FOREIGN_TILE, FOREIGN_OVERLAP = 256, 32
+"""Most that a network of another library sees at once, and what its tiles share, in source pixels: attention
+takes many times the memory of convolutions."""
 
 PixelProgress = Callable[[int, int], None]
 """Called with (source pixels done, source pixels in all)."""
@@ -78,12 +82,17 @@ class Upscaler:
         self._network = prepared(network, self.device, self.dtype) or PlainNetwork(
             network, self.device, self.dtype
         )
-        if isinstance(network, ForeignNetwork) and self.precision != "fp32":
-            self._check_finite(network)
+        self._grid = network.config.grid
+        self._tile, self._overlap = options.tile, options.shared
+        if isinstance(network, ForeignNetwork):
+            self._tile = min(options.tile, FOREIGN_TILE)
+            self._overlap = min(options.overlap or FOREIGN_OVERLAP, self._tile // 2)
+            if self.precision != "fp32":
+                self._check_finite(network)
 
     def _check_finite(self, network: ForeignNetwork) -> None:
         """Other libraries' networks, of which few are made for half precision, are tried before any work."""
-        if not is_finite_in(network, self.device, self.dtype):
+        if not gives_finite(self._network, network.config, self.device):
             raise InputError(
                 f"precision is {self.precision!r}, in which this {network.config.architecture} gives "
                 "no finite values: take fp32"
@@ -144,9 +153,10 @@ class Upscaler:
         run = tiled.TiledRun(
             lambda piece: self._forward(piece, run.within),
             self.native_scale,
-            self.options.tile,
-            self.options.shared,
+            self._tile,
+            self._overlap,
             progress,
+            self._grid,
         )
         out = run(code)
         if not bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most

@@ -22,11 +22,14 @@ from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
 INSTALL = "pip install 'luxscaler[models]'"
 _STAND_INS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
-_REFUSED = {
-    "FaceSR": "it restores faces that were cut out and aligned, not pictures",
-    "Inpainting": "it fills holes that a mask shows, and enlarges nothing",
+_FACES = "it restores faces that were cut out and aligned, not pictures"
+REFUSED = {
+    "GFPGAN": _FACES,
+    "RestoreFormer": _FACES,
+    "LaMa": "it fills holes that a mask shows, and enlarges nothing",
+    "AuraSR": "it draws random numbers for each tile, so that tiles do not match and no run repeats another",
 }
-"""Purposes of networks that are no use for a whole picture."""
+"""Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
 _importing = threading.Lock()
 
 
@@ -43,15 +46,15 @@ def load_foreign(tensors: Mapping[str, Tensor]) -> ForeignNetwork:
         raise _unknown(state)
     support, state = found
     name = support.architecture.name
+    if reason := REFUSED.get(support.architecture.id):
+        raise WeightsError(f"architecture {name} is not supported: {reason}")
     try:
         descriptor = support.architecture.load(state)
     except Exception as error:  # whatever a library says of weights that do not fit its architecture
         if other := unsupported_name(state):
             raise unsupported_error(other) from error
-        reason = one_line(str(error))
-        raise WeightsError(f"architecture {name}, which the weights do not fit: {reason}") from error
-    if descriptor.purpose in _REFUSED:
-        raise WeightsError(f"architecture {name} is not supported: {_REFUSED[descriptor.purpose]}")
+        said = one_line(str(error))
+        raise WeightsError(f"architecture {name}, which the weights do not fit: {said}") from error
     return _network(spandrel, descriptor)
 
 
@@ -62,9 +65,9 @@ def _unknown(state: StateDict) -> WeightsError:
     return WeightsError(f"unknown architecture: neither ours nor one of spandrel's (it has {names}, …)")
 
 
-def foreign_architectures() -> tuple[str, ...]:
-    """Names of all architectures that spandrel knows. Raises `WeightsError` if it is not installed."""
-    return tuple(support.architecture.name for support in _spandrel().MAIN_REGISTRY)
+def foreign_architectures() -> dict[str, str]:
+    """Ids and names of all that spandrel knows. Raises `WeightsError` if it is not installed."""
+    return {str(one.architecture.id): one.architecture.name for one in _spandrel().MAIN_REGISTRY}
 
 
 def _detected(spandrel: Any, state: StateDict) -> tuple[Any, StateDict] | None:

@@ -161,13 +161,13 @@ def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
     if expected is not None and digest != expected:
         raise WeightsError(f"{path} was changed: SHA-256 {digest}, expected {expected}; fetch it again")
     try:
-        module = _network_of(read_tensors(data, path.suffix), path.stem)
+        module = network_of(read_tensors(data, path.suffix), path.stem)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     return LoadedNetwork(module, module.config, path.stem, str(path), digest)
 
 
-def _network_of(tensors: StateDict, name: str) -> AnyNetwork:
+def network_of(tensors: StateDict, name: str) -> AnyNetwork:
     """By our own networks where they fit, else by spandrel. name: of the file, without its suffix."""
     state = own_state(tensors)
     if is_esrgan(state) or is_compact(state):

@@ -14,6 +14,9 @@ from luxscaler.errors import WeightsError
 FOLDER = "community"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
+_LONGEST = 150
+"""Letters of a name, so that a file with a suffix and a temporary one fits any file system."""
+
 
 @dataclass(frozen=True)
 class FetchedModel:
@@ -22,6 +25,11 @@ class FetchedModel:
     path: Path
     sha256: str
     """Lower-case hexadecimal; what the file had when it was fetched."""
+
+
+def is_usable_name(name: str) -> bool:
+    """Whether a model's name can be that of a file here."""
+    return bool(_NAME.fullmatch(name)) and len(name) <= _LONGEST
 
 
 def community_folder(weights: Path) -> Path:
@@ -35,7 +43,7 @@ def fetched_model(name: str, weights: Path) -> FetchedModel | None:
     Raises `WeightsError` if what is written beside it cannot be read.
     """
     folder = community_folder(weights)
-    if not _NAME.fullmatch(name) or not folder.is_dir():
+    if not is_usable_name(name) or not folder.is_dir():
         return None
     found = next((file for file in sorted(folder.glob("*.json")) if file.stem.lower() == name.lower()), None)
     if found is None:

@@ -43,6 +43,7 @@ _RENAMES = tuple(
 _POSITION = re.compile(r"model\.(\d+)" + _LAYER)
 _FIRST_STEP, _STEP = 3, 3
 """Position of the first step's convolution in the first ESRGAN, and how far the steps are apart."""
+_ESRGAN = re.compile(r"(conv_(first|body|up\d+|hr|last)|body\.\d+\.rdb[123]\.conv([1-5]|1x1))\.(weight|bias)")
 _COMPACT = re.compile(r"body\.\d+\.(weight|bias)")
 
 
@@ -101,8 +102,9 @@ def _rename(name: str) -> str:
 
 def is_esrgan(state: Mapping[str, Tensor]) -> bool:
     """Whether a state dict (names normalised) is an RRDBNet's, of whatever size."""
-    dense = ("body.0.rdb1.conv1.weight", "body.0.rdb1.conv1x1.weight")
-    return "conv_first.weight" in state and any(name in state for name in dense)
+    # All names: other architectures contain an RRDBNet and more (MMRealSR).
+    is_known = all(_ESRGAN.fullmatch(name) for name in state)
+    return is_known and {"conv_first.weight", "body.0.rdb1.conv1.weight"} <= state.keys()
 
 
 def is_compact(state: Mapping[str, Tensor]) -> bool:

@@ -125,7 +125,7 @@ def test_these_rooms_load_no_torch() -> None:
         (("gateway", "console"), ("fastapi", "starlette", "uvicorn", "pydantic")),
         (("backends",), ("ray",)),
         (("inference",), ("cuda",)),
-        ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2")),
+        ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2", "spandrel")),
     ],
     ids=str,
 )

@@ -124,13 +124,13 @@ def test_search() -> None:
             {
                 "4x-B": entry(),
                 "1x-A": entry(scale=1, architecture="Real-PLKSR", tags=["jpeg"]),
-                "4x-C": entry(author="me"),
+                "4x-C": entry(author="zoe"),
             }
         ).encode()
     )
     assert [model.id for model in search(known)] == ["1x-A", "4x-B", "4x-C"]
     assert [model.id for model in search(known, ["ANIME", "4x"])] == ["4x-B", "4x-C"]
-    assert [model.id for model in search(known, ["me"])] == ["4x-C"]
+    assert [model.id for model in search(known, ["zoe"])] == ["4x-C"]
     assert [model.id for model in search(known, scale=1)] == ["1x-A"]
     assert [model.id for model in search(known, architecture="realplksr")] == ["1x-A"]
 

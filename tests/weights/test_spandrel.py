@@ -20,6 +20,7 @@ from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights import spandrel_loader
 from luxscaler.weights.spandrel_loader import foreign_architectures, load_foreign
 from luxscaler.weights.store import convert_checkpoint, load_network, scale_of
+from tests.conftest import ROOT
 from tests.support.architectures import SAMPLES, Sample
 
 pytestmark = pytest.mark.skipif(find_spec("spandrel") is None, reason="needs the extra models")
@@ -125,6 +126,11 @@ def test_every_architecture_loads_or_is_refused_by_its_name(sample: Sample) -> N
 
 def test_there_is_a_sample_of_every_architecture() -> None:
     assert {sample.architecture for sample in SAMPLES} == set(foreign_architectures())
+
+
+def test_the_document_has_a_row_for_every_architecture() -> None:
+    text = (ROOT / "docs" / "models.md").read_text("utf-8")
+    assert all(f"\n| {name} | " in text for name in foreign_architectures().values())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Optional
 from cog import BasePredictor, Input, Path
 
 from luxscaler.isolation.pool import warm_up
+from luxscaler.pipeline.closing import Closing
 from luxscaler.pipeline.inputs import request_from_inputs
 from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.server import TileServer
@@ -33,7 +34,8 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
         models = Models(trained=str(weights) if weights else None)
         on_gpu = models(TRAINED if weights else "photo").device.type == "cuda"
         slots = int(os.environ.get("COG_MAX_CONCURRENCY", "1"))  # cog.yaml's concurrency, as Cog builds it in
-        self.tiles = TileServer(models, overlap=on_gpu, slots=slots, fetching=fetching)
+        closing = Closing.of(os.environ)
+        self.tiles = TileServer(models, overlap=on_gpu, slots=slots, fetching=fetching, closing=closing)
 
     async def predict(
         self,
@@ -49,12 +51,12 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             default="",
         ),
         output_format: str = Input(
-            description="SDR: webp, png. Float masters: exr, tiff, jxl. HDR for the web: png-pq, avif, jpg",
+            description="SDR: webp, png, tiff16. Float masters: exr, tiff, jxl. HDR: png-pq, avif, jpg",
             default="webp",
-            choices=["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
+            choices=["webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg"],
         ),
         hdr_boost: float = Input(
-            description="Multiplier of the dynamic range of all but webp and png; 1 is none",
+            description="Multiplier of the dynamic range of all but webp, png and tiff16; 1 is none",
             default=1.0,
             ge=1.0,
             le=49.0,

@@ -47,9 +47,7 @@ def main() -> None:
     """Parse the command line, measure, print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", default="", help="ids of architectures, a,b,c")
-    parser.add_argument(
-        "--rest", action="store_true", help="only those that docs/models.md has no figures of"
-    )
+    parser.add_argument("--rest", action="store_true", help="only what docs/models.md lacks figures of")
     parser.add_argument("--write", action="store_true", help="put the rows into docs/models.md")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

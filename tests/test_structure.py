@@ -18,12 +18,12 @@ FLOORS = (
     *("errors", "clock", "private_files", "options", "geometry", "picture", "color", "color_torch"),
     *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
-    *("api", "console", "cli"),
+    *("publishing", "api", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
     *("errors", "clock", "private_files", "options", "geometry", "picture", "color"),
-    *("web", "cog", "replicate", "gateway", "io", "console"),
+    *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )
 CONTAINER_ONLY = {
     "numpy",
@@ -124,6 +124,7 @@ def test_these_rooms_load_no_torch() -> None:
         (("cog", "replicate", "gateway", "backends", "console", "cli"), ("httpx",)),
         (("gateway", "console"), ("fastapi", "starlette", "uvicorn", "pydantic")),
         (("backends",), ("ray",)),
+        (("publishing",), ("huggingface_hub", "httpx2", "boto3", "botocore")),
         (("inference",), ("cuda",)),
         ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2", "spandrel")),
     ],

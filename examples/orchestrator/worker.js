@@ -12,6 +12,7 @@
 const TOLERANCE_SECONDS = 300;
 const RECORD_SECONDS = 24 * 3600;
 const HMAC = { name: "HMAC", hash: "SHA-256" };
+const PENDING = "pending/";
 const TERMINAL = ["succeeded", "failed", "canceled", "aborted"];
 
 export default {
@@ -23,8 +24,7 @@ export default {
     }
     if (request.method === "POST" && path === "/") return sendTile(request, env);
     if (request.method === "GET" && path.length > 1) {
-      const record = await env.RESULTS.get(path.slice(1), "json");
-      return record ? reply(200, record) : reply(404, { error: "no such tile" });
+      return result(path.slice(1), env);
     }
     return reply(404, { error: "no such address" });
   },
@@ -52,7 +52,16 @@ async function sendTile(request, env) {
   if (!answer.ok) {
     return reply(answer.status, { error: body.detail ?? "the create was refused", retry_after: body.retry_after });
   }
+  // Under a key of its own, which the webhook never writes: the result may have come already.
+  const record = JSON.stringify({ id: body.id, status: "pending" });
+  await env.RESULTS.put(PENDING + body.id, record, { expirationTtl: RECORD_SECONDS });
   return reply(202, { id: body.id, status: body.status });
+}
+
+/** What is known about a tile: its result, or that it is pending; 404 for one that was never sent. */
+async function result(id, env) {
+  const record = (await env.RESULTS.get(id, "json")) ?? (await env.RESULTS.get(PENDING + id, "json"));
+  return record ? reply(200, record) : reply(404, { error: "no such tile" });
 }
 
 /** Keeps a result. The same delivery may come twice, and late: a second one changes nothing. */

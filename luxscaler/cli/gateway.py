@@ -18,7 +18,12 @@ DEFAULT_DATA = Path("~/.local/share/luxscaler/gateway")
 
 
 def gateway(
-    cog: Annotated[list[str], typer.Option(help="Address of a Cog container; several may be given.")],
+    cog: Annotated[
+        list[str] | None, typer.Option(help="Address of a Cog container; several may be given.")
+    ] = None,
+    trainer: Annotated[
+        list[str] | None, typer.Option(help="Address of a Cog server in train mode; several may be given.")
+    ] = None,
     data: Annotated[
         Path, typer.Option(help="Folder of the database, the files and the keys.")
     ] = DEFAULT_DATA,
@@ -32,7 +37,9 @@ def gateway(
     public_url: Annotated[str, typer.Option(help="Address that replies name, without /v1.")] = "",
     cog_facing_url: Annotated[str, typer.Option(help="Address at which containers reach it.")] = "",
     inputs: Annotated[str, typer.Option(help="How a container gets an upload: url or data.")] = "url",
-    outputs: Annotated[str, typer.Option(help="How a client gets a result: url or data.")] = "url",
+    outputs: Annotated[
+        str, typer.Option(help="How a client gets a result: url, data, or auto for the official clients.")
+    ] = "auto",
     webhook_allow: Annotated[
         str, typer.Option(help="Networks that webhooks may go to beside public addresses; any: all.")
     ] = "",
@@ -49,11 +56,14 @@ def gateway(
                 f"{error.name} is not installed: pip install 'luxscaler[gateway]' brings it"
             ) from error
 
-        if inputs not in ("url", "data") or outputs not in ("url", "data"):
-            raise GatewayError(f"--inputs and --outputs are url or data, got {inputs!r} and {outputs!r}")
+        if inputs not in ("url", "data"):
+            raise GatewayError(f"--inputs is url or data, got {inputs!r}")
+        if outputs not in ("auto", "url", "data"):
+            raise GatewayError(f"--outputs is auto, url or data, got {outputs!r}")
         chosen = settings.Settings(
-            tuple(cog),
+            tuple(cog or ()),
             data.expanduser(),
+            trainers=tuple(trainer or ()),
             model=model or settings.DEFAULT_MODEL,
             version=version,
             host=host,
@@ -61,7 +71,7 @@ def gateway(
             public_url=public_url,
             cog_facing_url=cog_facing_url,
             inputs="url" if inputs == "url" else "data",
-            outputs="url" if outputs == "url" else "data",
+            outputs="url" if outputs == "url" else "data" if outputs == "data" else "auto",
             webhook_allow=webhook_allow,
             rate_limits=rate_limits,
             creates_per_minute=creates_per_minute,

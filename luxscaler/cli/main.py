@@ -13,6 +13,7 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, jobs, models, server, weights
+from luxscaler.cli.publish import publish
 from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
@@ -29,6 +30,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command(help="Run the console: Replicate's jobs and spending, at http://HOST:PORT.")(server.server)
 app.command(help="Upscale IN and write OUT.")(upscale)
 app.command(help="Train a network on the folder PICTURES and write it to OUT.")(train)
+app.command(help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(publish)
 
 
 @app.command()

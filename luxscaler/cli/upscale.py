@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luxscaler.cli import size_options as size
+from luxscaler.cli.preview import write_preview
+from luxscaler.cli.shot import run_shot
 from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar, say
 from luxscaler.cli.weights import fetch_weights
 
@@ -128,7 +131,7 @@ def upscale(
         str,
         typer.Option(
             "--format",
-            help="exr, tiff, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix if not given.",
+            help="exr, tiff, tiff16, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix.",
             rich_help_panel=_FILE,
         ),
     ] = "",
@@ -167,6 +170,15 @@ def upscale(
         float,
         typer.Option(help="Most pixels for a byte of IN, beyond 33.5 million.", rich_help_panel=_FILE),
     ] = 1000.0,
+    wrap: size.WrapOption = "",
+    width: size.WidthOption = None,
+    height: size.HeightOption = None,
+    long_edge: size.LongEdgeOption = None,
+    megapixels: size.MegapixelsOption = None,
+    print_size: size.PrintOption = None,
+    profile: size.ProfileOption = "srgb",
+    frames: size.FramesOption = "",
+    overscan: size.OverscanOption = "crop",
 ) -> None:
     """Upscale `source` and write `target`. Long, because typer reads the options from the signature."""
     if target is None and preview is None:
@@ -176,15 +188,18 @@ def upscale(
 
         warm_up()  # the decoding process starts while PyTorch is imported
         from luxscaler.backends.choice import BackendOptions, own_scale  # noqa: PLC0415
-        from luxscaler.geometry import TileBox  # noqa: PLC0415
+        from luxscaler.geometry import TileBox, Wrap  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
+        from luxscaler.masters.shot import shot_of  # noqa: PLC0415
         from luxscaler.options import DecodeLimits, UpscalerOptions  # noqa: PLC0415
+        from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
         from luxscaler.pipeline.output import check_path, format_of  # noqa: PLC0415
         from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
+        shot = shot_of(source, target, frames) if target is not None else ()
         request = UpscaleRequest(
-            source,
+            shot[0].source if shot else source,
             reference=reference,
             box=TileBox.parse(tile_box) if tile_box else None,
             output_format=output_format or ("exr" if target is None else format_of(target)),
@@ -201,12 +216,16 @@ def upscale(
                 exr_compression=exr_compression,
                 exr_tile=exr_tile,
                 mantissa_bits=mantissa_bits,
+                profile=profile,
             ),
             self_reference=self_reference,
             tile=tile,
             overlap=overlap,
             max_pixels=max_pixels,
             sdr=sdr,
+            wrap=Wrap.parse(wrap),
+            overscan=overscan,
+            size=FinalSize.of(width, height, long_edge, megapixels, print_size),
             decode_limits=DecodeLimits(
                 seconds=decode_seconds,
                 memory_bytes=int(decode_memory * 1e6),
@@ -214,7 +233,7 @@ def upscale(
             ),
         )
         if preview is not None:
-            _write_preview(request, preview, target, report)
+            write_preview(request, preview, target, report)
         if target is None:
             return
         network = UpscalerOptions(device=device, precision=precision)
@@ -243,28 +262,13 @@ def upscale(
         check_path(target, *request.files)
         if fetch and backend == "local":
             _fetch_if_known(model)
+        if shot:
+            with _terminated_as_interrupted():
+                run_shot(request, shot, where, options, _summary)
+            return
         result = _run(request, target, where, options)
         say(result.notices)
         out.print(_summary(result), soft_wrap=True, markup=False)
-
-
-def _write_preview(request: "UpscaleRequest", path: Path, target: Path | None, report: Path | None) -> None:
-    """Before any network is loaded."""
-    from luxscaler.errors import InputError  # noqa: PLC0415
-    from luxscaler.pipeline.preview import check_preview_path, preview_of  # noqa: PLC0415
-
-    if target is None and report is not None:
-        raise InputError("--report compares IN and OUT, and no OUT was given")
-    others = {"IN": request.source, "OUT": target, "--boost-mask": request.boost_mask, "--report": report}
-    for name, other in (*others.items(), ("--reference", request.reference)):
-        if isinstance(other, Path) and path.resolve() == other.resolve():
-            raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
-    check_preview_path(path, *request.files)
-    made = preview_of(request)
-    made.write(path)
-    if target is None:  # else the run says them
-        say(made.before.source.notices)
-    out.print(f"{path}: {made}", soft_wrap=True, markup=False)
 
 
 def _summary(result: "Result") -> str:

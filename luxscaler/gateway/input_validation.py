@@ -1,9 +1,10 @@
 """Checks an input against the model's schema, as Replicate does before it takes a prediction.
 
-Only what the schemas of Cog say: required, type, limits, choices. A container without a built schema has its
-inputs checked by the model alone. Unknown inputs are left to the model too.
+Only what the schemas of Cog say: names, required, type, limits, choices. A container without a built schema
+has its inputs checked by the model alone.
 """
 
+from difflib import get_close_matches
 from typing import Any
 
 from luxscaler.cog.messages import Json
@@ -19,17 +20,21 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def check_input(inputs: Json, schema: Json) -> None:
-    """Raises Problem: 422 with every field that is wrong."""
+def check_input(inputs: Json, schema: Json, model_name: str = "Input") -> None:
+    """Raises Problem: 422 with every field that is wrong. model_name: Input, or TrainingInput."""
     schemas = schema.get("components", {}).get("schemas", {})
-    model = schemas.get("Input", {})
+    model = schemas.get(model_name, {})
     wrong = [
         ("required", name, f"{name} is required")
         for name in model.get("required", ())
         if inputs.get(name) is None
     ]
+    properties = model.get("properties", {})
     for name, value in inputs.items():
-        field = model.get("properties", {}).get(name)
+        field = properties.get(name)
+        if properties and field is None:
+            # Cog would drop it without a word, and the prediction would not be what was meant.
+            wrong.append(("additional_property", name, _unknown(name, list(properties))))
         if isinstance(field, dict) and value is not None:
             message = _wrong(value, _resolved(field, schemas))
             if message:
@@ -44,6 +49,12 @@ def check_input(inputs: Json, schema: Json) -> None:
                 for kind, name, message in wrong
             ],
         )
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    meant = f"did you mean {near[0]}?" if near else f"the inputs are {', '.join(known)}"
+    return f"Additional property {name} is not allowed; {meant}"
 
 
 def _resolved(field: Json, schemas: Json) -> Json:

@@ -27,6 +27,7 @@ from typing import Any
 
 from luxscaler.errors import InputError, StoppedError
 from luxscaler.io.write import suffix_of
+from luxscaler.pipeline.closing import Closing
 from luxscaler.pipeline.remote import FetchSettings, fetch_file
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Result
@@ -34,6 +35,7 @@ from luxscaler.pipeline.stages import read_sources, render_sources, write_finish
 from luxscaler.pipeline.workers import Workers
 from luxscaler.upscaling.upscaler import Upscaler
 
+_Tile = tuple[Result, tempfile.TemporaryDirectory[str]]
 ONLY_PUBLIC = FetchSettings()
 INPUT_NAMES = ("tile_input", "global_reference")
 """What messages call the pictures of a request: as the container's inputs."""
@@ -55,13 +57,15 @@ class TileServer:
         overlap: bool,
         slots: int,
         fetching: FetchSettings = ONLY_PUBLIC,
+        closing: Closing | None = None,
     ) -> None:
         """upscaler_for: as for process. overlap: whether a tile may be on the device while another is
         read or written. slots: how many predictions the server lets be under way at once. fetching: where
-        pictures may come from."""
+        pictures may come from. closing: tells when the server may wait for tiles no longer."""
         self._upscaler_for = upscaler_for
         self._slots = slots
         self._fetching = fetching
+        self._closing = closing
         # More than slots: a cancelled prediction's slot is free before its thread has noticed.
         self._workers = Workers(2 * slots + 1)
         self._device, self._writer = threading.Lock(), threading.Lock()
@@ -73,7 +77,7 @@ class TileServer:
 
         Text in the request is a URL, never a path. The timings have two stages more: `wait`, for other tiles,
         and `fetch`. When the caller is cancelled, the tile ends as soon as it can; until then the device is
-        its own. Raises what process raises.
+        its own. Raises what process raises, and StoppedError when the server shuts down meanwhile.
         """
         self._remove_what_was_read()
         stop, start = threading.Event(), time.monotonic()
@@ -81,7 +85,7 @@ class TileServer:
         context = contextvars.copy_context()
         pending = self._workers.submit(lambda: context.run(self._process, request, stop, start))
         try:
-            result, folder = await asyncio.wrap_future(pending)
+            result, folder = await self._ended(asyncio.wrap_future(pending))
         except BaseException:
             stop.set()
             pending.add_done_callback(_remove)  # the work may have ended a moment before nobody wanted it
@@ -90,9 +94,21 @@ class TileServer:
         asyncio.get_running_loop().call_later(READ_SECONDS, self._remove_written, folder)
         return result
 
-    def _process(
-        self, request: UpscaleRequest, stop: threading.Event, start: float
-    ) -> tuple[Result, tempfile.TemporaryDirectory[str]]:
+    async def _ended(self, tile: "asyncio.Future[_Tile]") -> _Tile:
+        """What the tile gives, if it comes before the server has to end. Raises what the tile raises."""
+        if self._closing is None:
+            return await tile
+        expired = asyncio.ensure_future(self._closing.expired())
+        try:
+            await asyncio.wait((tile, expired), return_when=asyncio.FIRST_COMPLETED)
+            if not tile.done():
+                raise StoppedError("the server is shutting down")
+            return tile.result()
+        finally:
+            expired.cancel()
+            tile.cancel()
+
+    def _process(self, request: UpscaleRequest, stop: threading.Event, start: float) -> _Tile:
         def check(*_progress: int) -> None:
             if stop.is_set():
                 raise StoppedError("the prediction was cancelled")
@@ -163,7 +179,7 @@ class TileServer:
             folder.cleanup()
 
 
-def _remove(pending: "Future[tuple[Result, tempfile.TemporaryDirectory[str]]]") -> None:
+def _remove(pending: "Future[_Tile]") -> None:
     """The folder of a result that nobody took."""
     if not pending.cancelled() and pending.exception() is None:
         pending.result()[1].cleanup()

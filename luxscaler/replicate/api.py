@@ -9,6 +9,7 @@ import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import httpx
 
@@ -18,11 +19,13 @@ from luxscaler.replicate.pace import Limiter, Pace
 from luxscaler.replicate.responses import (
     DEFAULT_RETRY_AFTER,
     BusyError,
+    ModelName,
     NoAnswerError,
     RemotePrediction,
     parse_answer,
     prediction_in,
     seconds_of,
+    version_id,
 )
 
 DEFAULT_BASE_URL = "https://api.replicate.com"
@@ -141,6 +144,15 @@ class ReplicateApi:
         except httpx.HTTPError as error:
             raise NoAnswerError(one_line(str(error)) or type(error).__name__) from error
         return self._reply(answer, self._creates)
+
+    def newest_version(self, model: ModelName) -> str:
+        """The 64 digits of a model's newest version. Raises BackendError, NoAnswerError."""
+        path = f"/v1/models/{quote(model.owner, safe='')}/{quote(model.name, safe='')}"
+        newest = self._again("GET", path).get("latest_version")
+        found = newest.get("id") if isinstance(newest, dict) else None
+        if not isinstance(found, str):
+            raise BackendError(f"{model} has no version yet")
+        return version_id(found)
 
     def get(self, prediction: str) -> RemotePrediction | None:
         """The prediction as it is now; None if Replicate does not know it."""

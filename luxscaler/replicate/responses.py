@@ -18,6 +18,7 @@ from luxscaler.errors import BackendError, InputError, RefusedError, one_line
 
 DEFAULT_RETRY_AFTER = 5.0
 _VERSION = re.compile(r"(?:(?:https://)?r8\.im/)?(?:[\w.-]+/[\w.-]+[:@](?:sha256:)?)?([0-9a-f]{64})")
+_MODEL = re.compile(r"(?:(?:https://)?r8\.im/)?([\w.-]+)/([\w.-]+)")
 _MEANINGS = {
     400: "the request is refused",
     401: "the token is refused",
@@ -120,9 +121,30 @@ def version_id(text: str) -> str:
     found = _VERSION.fullmatch(text.strip())
     if found is None:
         raise InputError(
-            f"the model's version is {text!r}; it must be 64 hexadecimal digits, alone or after owner/model:"
+            f"the model's version is {text!r}; it must be owner/model, for the newest one, or 64 hexadecimal "
+            "digits, alone or after owner/model:"
         )
     return found[1]
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A model without a version: its newest one is meant."""
+
+    owner: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+def model_or_version(text: str) -> ModelName | str:
+    """owner/model, with or without r8.im/, or a version's 64 digits out of what version_id takes.
+
+    Raises InputError.
+    """
+    found = _MODEL.fullmatch(text.strip())
+    return ModelName(*found.groups()) if found else version_id(text)
 
 
 def _status(word: object) -> Status:

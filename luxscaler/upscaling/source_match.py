@@ -51,7 +51,7 @@ def match_source(rgb: Tensor, source: Tensor) -> Tensor:
     No value leaves the range of `source` and `rgb`, widened to [0, 1].
     """
     wanted = code_values.encode(source)
-    near, full = _ranges(wanted)
+    near = _near(wanted)
     noise = _noise(near)
     size = (source.shape[0], source.shape[1])
     scale = rgb.shape[0] / size[0]
@@ -60,6 +60,8 @@ def match_source(rgb: Tensor, source: Tensor) -> Tensor:
     _add(rgb, _correction(wanted - area_means(rgb, size), scale, noise), near)
     found = area_means(rgb, size)
     _add_shares(rgb, _shares(_correction(wanted - found, scale, None), found, near), near)
+    full = _Range(near.low.clamp_(max=0.0), near.high.clamp_(min=1.0))
+    del near, found
     _add_shares(rgb, _exact_shares(wanted, area_means(rgb, size), noise, full), full, mode="nearest")
     for band in _bands(rgb):
         code_values.decode_(band)
@@ -74,13 +76,14 @@ class _Range:
     high: Tensor
 
 
-def _ranges(source: Tensor) -> tuple[_Range, _Range]:
-    """The source's own range around each pixel, wider by NOISE, and that widened to [0, 1]."""
+def _near(source: Tensor) -> _Range:
+    """The source's own range around each pixel, wider by NOISE, but within [0, 1] where the source is."""
     plane = source.permute(2, 0, 1)[None]
     high, low = (sign * F.max_pool2d(sign * plane, 3, stride=1, padding=1) for sign in (1.0, -1.0))
     high, low = (limit[0].permute(1, 2, 0) for limit in (high, low))
-    full = _Range(low.clamp(max=0.0), high.clamp(min=1.0))
-    return _Range(torch.maximum(low - NOISE, full.low), torch.minimum(high + NOISE, full.high)), full
+    return _Range(
+        torch.maximum(low - NOISE, low.clamp(max=0.0)), torch.minimum(high + NOISE, high.clamp(min=1.0))
+    )
 
 
 def _bands(picture: Tensor) -> Iterator[Tensor]:
@@ -124,9 +127,12 @@ def _seen(picture: Tensor, scale: float) -> Tensor:
     """The means of `picture` after a linear enlargement: what its neighbours leave of a pixel."""
     side = (1.0 - scale**-2) / 8.0  # mean distance of the enlarged pixels from the middle, halved
     kernel = picture.new_tensor([side, 1.0 - 2.0 * side, side])
-    plane = F.pad(picture.permute(2, 0, 1)[:, None], (1, 1, 1, 1), mode="replicate")
-    plane = F.conv2d(plane, (kernel[:, None] * kernel[None, :])[None, None])
-    return plane[:, 0].permute(1, 2, 0)
+    kernel = (kernel[:, None] * kernel[None, :])[None, None]
+    seen = torch.empty_like(picture)
+    for channel in range(picture.shape[2]):  # one by one: the convolution's scratch is as large as its planes
+        plane = F.pad(picture[None, None, :, :, channel], (1, 1, 1, 1), mode="replicate")
+        seen[..., channel] = F.conv2d(plane, kernel)[0, 0]
+    return seen
 
 
 def _shares(change: Tensor, found: Tensor, range_: _Range) -> Tensor:

@@ -410,7 +410,29 @@ def test_versions_are_taken_in_all_their_forms(prefix: str) -> None:
     assert ReplicateBackend(TOKEN, prefix + VERSION).version == VERSION
 
 
-@pytest.mark.parametrize("version", ["", "latest", "josfer/luxscaler-v32", VERSION[:-1], "a:" + VERSION])
+@pytest.mark.parametrize("name", ["josfer/luxscaler-v32", "r8.im/josfer/luxscaler-v32"])
+def test_a_model_without_a_version_means_its_newest_one(
+    name: str, replicate: FakeReplicate, ledger: MemoryLedger
+) -> None:
+    backend = ReplicateBackend(TOKEN, name, transport=replicate, clock=replicate.clock)
+    for index in range(2):  # a run and one that goes on
+        with backend.open(a_context(4, ledger=ledger)) as session:
+            session.run(a_tile(index, tiles=4))
+    assert [body["version"] for body in replicate.bodies] == [VERSION, VERSION]
+    assert replicate.calls["model"] == 1
+
+
+def test_a_model_that_has_no_version_is_said(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
+    replicate.has_version = False
+    backend = ReplicateBackend(TOKEN, "josfer/new", transport=replicate, clock=replicate.clock)
+    with (
+        pytest.raises(BackendError, match="josfer/new has no version yet"),
+        backend.open(a_context(4, ledger=ledger)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("version", ["", "latest", "a/b/c", VERSION[:-1], "a:" + VERSION])
 def test_other_versions_are_refused(version: str) -> None:
     with pytest.raises(InputError, match="64 hexadecimal digits"):
         ReplicateBackend(TOKEN, version)

@@ -114,7 +114,7 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def until_known(worker: Worker, name: str) -> dict[str, Any]:
     deadline = time.monotonic() + 20
-    while (answer := worker.result(name)).status_code == 404:
+    while (answer := worker.result(name)).json()["status"] == "pending":
         assert time.monotonic() < deadline
         time.sleep(0.05)
     found: dict[str, Any] = answer.json()
@@ -138,6 +138,17 @@ def test_a_tile_goes_out_with_the_payload_of_the_guide_and_comes_back(worker: Wo
         "fractality": 1.2,
     }
     assert made["webhook_events_filter"] == ["completed"]
+
+
+def test_a_tile_is_pending_until_its_webhook_comes(worker: Worker) -> None:
+    worker.cog.seconds = 0.5
+    try:
+        name = worker.send(tile_input=tile_url()).json()["id"]
+        assert worker.result(name).json() == {"id": name, "status": "pending"}
+        assert until_known(worker, name)["status"] == "succeeded"
+    finally:
+        worker.cog.seconds = 0.0
+    assert worker.result("never-sent").status_code == 404
 
 
 def test_a_tile_that_fails_is_known_as_failed(worker: Worker) -> None:

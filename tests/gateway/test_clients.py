@@ -38,7 +38,7 @@ def fresh_cog(cog: FakeCog) -> FakeCog:
 
 @pytest.fixture(scope="module")
 def gateway(cog: FakeCog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
-    with gateway_server(tmp_path_factory.mktemp("gateway"), cog.url) as running:
+    with gateway_server(tmp_path_factory.mktemp("gateway"), cog.url, outputs="auto") as running:
         yield running
 
 
@@ -60,17 +60,29 @@ def test_run_uploads_the_file_and_gives_the_address_of_the_result(
     client: Client, gateway: GatewayServer, tile: Path
 ) -> None:
     with tile.open("rb") as file:
-        output = client.run(
+        output: Any = client.run(
             f"{gateway.model}:{gateway.version}",
             input={"tile_input": file, "output_format": "exr", "scale": 2},
         )
-    # Not a FileOutput: the client makes one of https and data addresses only.
-    assert isinstance(output, str)
-    picture = read_picture(gateway.plain.get(output).content)
+    picture = read_picture(output.read())
     assert (picture.width, picture.height) == (16, 12)
     assert np.array_equal(picture.rgb[::2, ::2], read_picture(tile).rgb)
     newest = gateway.predictions()[0]
     assert newest["input"]["tile_input"].startswith(f"{gateway.url}/v1/files/")
+
+
+def test_large_files_are_addresses(
+    fresh_cog: FakeCog, tile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a FileOutput: the client makes one of https and data addresses only."""
+    with gateway_server(tmp_path, fresh_cog.url, outputs="auto", data_bytes=1000) as gateway:
+        monkeypatch.setenv("REPLICATE_BASE_URL", gateway.url)
+        output = Client(api_token=gateway.token).run(
+            f"{gateway.model}:{gateway.version}",
+            input={"tile_input": data_url(tile), "output_format": "exr"},
+        )
+        assert isinstance(output, str)
+        assert read_picture(gateway.plain.get(output).content).width == 32
 
 
 def test_run_gives_a_file_output_for_data_urls(
@@ -101,8 +113,10 @@ def test_run_outlives_the_wait(
     client: Client, gateway: GatewayServer, fresh_cog: FakeCog, tile: Path
 ) -> None:
     fresh_cog.seconds = 1.5
-    output = client.run(f"{gateway.model}:{gateway.version}", input={"tile_input": data_url(tile)}, wait=1)
-    assert isinstance(output, str)
+    output: Any = client.run(
+        f"{gateway.model}:{gateway.version}", input={"tile_input": data_url(tile)}, wait=1
+    )
+    assert output.read()[:4]
 
 
 def test_predictions_are_created_read_listed_and_canceled(
@@ -209,7 +223,7 @@ def test_the_javascript_client(
     )
     assert ran.returncode == 0, ran.stderr.decode()
     result = json.loads(ran.stdout)
-    assert result["kind"] == "String"  # a FileOutput is made of https and data addresses only
+    assert result["kind"] == "FileOutput"  # a small file is a data URL, which the client makes one of
     assert read_picture(base64.b64decode(result["bytes"])).width == 16
     assert result["upload"]["size"] == tile.stat().st_size
     assert result["upload"]["metadata"] == {"part": 1}

@@ -3,12 +3,13 @@
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
 from luxscaler.io.read import read_picture
 from tests.gateway.test_runner import eventually, tile_url
-from tests.support.cog_server import CogServer, cog_server
+from tests.support.cog_server import CogServer, built_cog_server, cog_server
 from tests.support.fake_cog import fake_cog
 from tests.support.gateway_server import gateway_server
 from tests.support.webhook_receiver import webhook_receiver
@@ -60,3 +61,21 @@ def test_cancel_reaches_the_container(cog: CogServer, tmp_path: Path) -> None:
 
 def _png() -> bytes:
     return base64.b64decode(tile_url().partition(",")[2])
+
+
+def test_a_built_container_and_the_gateway_name_what_is_wrong(real_weights: Path, tmp_path: Path) -> None:
+    with built_cog_server(tmp_path) as cog, gateway_server(tmp_path / "gateway", cog.url) as gateway:
+        shown = gateway.get(f"/v1/models/{gateway.model}").json()["latest_version"]["openapi_schema"]
+        assert "hdr_boost" in shown["components"]["schemas"]["Input"]["properties"]
+        answer = gateway.post(
+            "/v1/predictions",
+            json={"version": gateway.version, "input": {"tile_input": tile_url(), "hdr_bost": 2}},
+        )
+        assert answer.status_code == 422
+        assert "did you mean hdr_boost?" in answer.json()["detail"]
+        with pytest.raises(HTTPError) as error:
+            cog.predict(tile_input=tile_url(), hdr_boost=99)
+        assert error.value.code == 422
+        assert b"hdr_boost" in error.value.read()
+        made = gateway.create({"tile_input": tile_url(), **FAST}, 60)
+        assert made["status"] == "succeeded"

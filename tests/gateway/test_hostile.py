@@ -89,7 +89,8 @@ def test_half_of_a_surrogate_pair_is_a_422(gateway: GatewayServer) -> None:
         body = f'{{"version": "{gateway.version}", "input": {place}}}'
         found = problem(gateway.post("/v1/predictions", content=body.encode()), 422)
         assert "half of a surrogate pair" in found["detail"]
-    whole = f'{{"version": "{gateway.version}", "input": {{"tile_input": "data:,x", "x": "\\ud83d\\ude00"}}}}'
+    inside = '{"tile_input": "data:,x", "tile_box": "\\ud83d\\ude00"}'
+    whole = f'{{"version": "{gateway.version}", "input": {inside}}}'
     assert gateway.post("/v1/predictions", content=whole.encode()).status_code == 201
     assert len(gateway.predictions()) == before + 1
 
@@ -260,7 +261,7 @@ def test_a_full_database_is_a_507_and_recovers(cog: FakeCog, tmp_path: Path) -> 
         store = _store_of(gateway)
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        large = {"version": gateway.version, "input": inputs(note="x" * 500_000)}
+        large = {"version": gateway.version, "input": inputs(tile_box="x" * 500_000)}
         found = problem(gateway.post("/v1/predictions", json=large), 507)
         assert "disk is full" in found["detail"]
         assert gateway.predictions() == before

@@ -130,6 +130,8 @@ def test_a_container_that_is_not_ready_is_not_asked(
     gateway: GatewayServer, cog: FakeCog, health: str
 ) -> None:
     cog.health = health
+    before = cog.calls["GET /health-check"]
+    eventually(lambda: cog.calls["GET /health-check"] > before + 1)  # the gateway has seen it
     made = gateway.create(inputs(), wait=None)
     before = cog.calls["GET /health-check"]
     eventually(lambda: cog.calls["GET /health-check"] > before + 2)

@@ -67,15 +67,16 @@ def _shown(scene: NDArray[np.float32], name: str, folder: Path) -> NDArray[np.fl
     return shot[:height, :width]
 
 
-@pytest.mark.parametrize(("name", "mean_error"), [("png-pq", 0.5), ("avif", 3.0), ("jpg", 3.0)])
+@pytest.mark.parametrize(("name", "mean_error"), [("png-pq", 1.5), ("avif", 3.0), ("jpg", 3.0)])
 def test_an_hdr_file_of_an_sdr_scene_looks_like_the_sdr_png(
     scene: NDArray[np.float32], tmp_path: Path, name: str, mean_error: float
 ) -> None:
+    """Chromium's tone mapping varies by a code from version to version; faults are dozens of codes."""
     sdr = _shown(scene, "png", tmp_path / "sdr")
     assert sdr.std() > 20  # the picture is there
     hdr = _shown(scene, name, tmp_path / "hdr")
     assert np.abs(hdr - sdr).mean() < mean_error
-    assert hdr.mean() == pytest.approx(sdr.mean(), abs=1)
+    assert hdr.mean() == pytest.approx(sdr.mean(), abs=2)
     assert hdr.std() == pytest.approx(sdr.std(), rel=0.03)
 
 

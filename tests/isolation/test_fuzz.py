@@ -19,6 +19,7 @@ def test_damaged_files_meet_no_fault() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_more_damaged_files_meet_no_fault() -> None:
     _, faults = run(1500, seed=5, seconds=280)
     assert faults == []

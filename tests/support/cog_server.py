@@ -10,11 +10,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from luxscaler.cog.schema import PLACE, write_schema
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
@@ -104,10 +106,33 @@ def output_file(reply: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
+def built_cog_server(temporary: Path, **environment: str) -> Iterator[CogServer]:
+    """A server that has a schema, as a built container, and so checks inputs itself."""
+    path = write_schema(ROOT)
+    try:
+        with _started(temporary, (), ROOT, environment) as server:
+            yield server
+    finally:
+        path.unlink()
+
+
+@contextmanager
 def cog_server(
     temporary: Path, *arguments: str, cwd: Path | str = ROOT, **environment: str
 ) -> Iterator[CogServer]:
-    """A server for the time of the block, its setup over: READY, or failed. cwd: the predictor's folder."""
+    """A server without a schema for the time of the block, its setup over: READY, or failed.
+
+    cwd: the predictor's folder.
+    """
+    (Path(cwd) / PLACE).unlink(missing_ok=True)
+    with _started(temporary, arguments, cwd, environment) as server:
+        yield server
+
+
+@contextmanager
+def _started(
+    temporary: Path, arguments: Sequence[str], cwd: Path | str, environment: Mapping[str, str]
+) -> Iterator[CogServer]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

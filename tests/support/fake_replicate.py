@@ -68,6 +68,8 @@ class FakeReplicate(httpx.BaseTransport):
     files: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     bodies: list[Json] = field(default_factory=list)
+    has_version: bool = True
+    """Whether the model has a version."""
     refused: int = 0
     """Creates beyond the limit."""
     _times: list[float] = field(default_factory=list)
@@ -80,7 +82,7 @@ class FakeReplicate(httpx.BaseTransport):
         with self._lock:
             self.calls[call] += 1
             fault = self.fault(call, self.calls[call])
-            early = self._early(call, fault)
+            early = self._early(call, fault) or self._model(call)
             if early is not None:
                 return early
             answer = self._carry_out(call, request, fault)
@@ -145,6 +147,10 @@ class FakeReplicate(httpx.BaseTransport):
                 return httpx.Response(429, json={"detail": "throttled", "retry_after": wait})
             self._times.append(now)
         return None
+
+    def _model(self, call: str) -> httpx.Response | None:
+        newest = {"id": VERSION} if self.has_version else None
+        return httpx.Response(200, json={"latest_version": newest}) if call == "model" else None
 
     def _carry_out(self, call: str, request: httpx.Request, fault: str | None) -> httpx.Response:
         path = request.url.path
@@ -247,6 +253,8 @@ def _kind(request: httpx.Request) -> str:
         return "upload"
     if path == "/v1/predictions":
         return "create" if method == "POST" else "list"
+    if path.startswith("/v1/models/"):
+        return "model"
     return "cancel" if path.endswith("/cancel") else "get"
 
 

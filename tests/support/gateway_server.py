@@ -133,8 +133,8 @@ def gateway_server(
     clock: Clock | None = None,
     **options: Any,
 ) -> Iterator[GatewayServer]:
-    """A gateway in a thread, for the time of the block."""
-    settings, keys = _settings(folder, cogs, options)
+    """A gateway in a thread, for the time of the block; its outputs are addresses if not chosen otherwise."""
+    settings, keys = _settings(folder, cogs, {"outputs": "url"} | options)
     app: AsgiApp = make_app(settings, keys, clock)
     if middleware is not None:
         app = middleware(app)

@@ -18,11 +18,15 @@ from luxscaler.clock import Clock
 from luxscaler.errors import BackendError, CostError
 from luxscaler.replicate.api import DEFAULT_BASE_URL, ReplicateApi, Token, checked_base_url
 from luxscaler.replicate.pace import Pace
-from luxscaler.replicate.responses import NoAnswerError, version_id
+from luxscaler.replicate.responses import NoAnswerError, model_or_version
 
 
 class ReplicateBackend:
-    """The model version `version` of the account that `token` belongs to."""
+    """A model of the account that `token` belongs to.
+
+    version: a version, or owner/model for the newest one when the master begins; a run that goes on with a
+    master keeps the version that it began with.
+    """
 
     name = "replicate"
 
@@ -37,7 +41,7 @@ class ReplicateBackend:
         clock: Clock | None = None,
     ) -> None:
         """Raises InputError. transport, clock: for tests."""
-        self.version = version_id(version)
+        self.version = model_or_version(version)
         self.base_url = checked_base_url(base_url)
         self._token = Token(token)
         self._options = options or ReplicateOptions()
@@ -56,9 +60,21 @@ class ReplicateBackend:
         pace = Pace(context.stop, self._clock)
         api = ReplicateApi(self._token, self.base_url, options.api, pace, self._transport)
         with closing(api), tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-            session = ReplicateSession(api, context, self.version, options, Path(folder))
             try:
+                version = self._pinned(api, context)
+                session = ReplicateSession(api, context, version, options, Path(folder))
                 session.reference()
             except NoAnswerError as error:
                 raise BackendError(f"{self.base_url} cannot be reached: {error}") from error
             yield session
+
+    def _pinned(self, api: ReplicateApi, context: MasterContext) -> str:
+        """The version of all tiles of this master. Raises BackendError, NoAnswerError."""
+        if isinstance(self.version, str):
+            return self.version
+        key = f"replicate.version.{self.base_url}.{self.version}"
+        found = context.ledger.recall(key)
+        if not found:
+            found = api.newest_version(self.version)
+            context.ledger.remember(key, found)
+        return found

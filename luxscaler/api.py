@@ -14,7 +14,7 @@ import torch
 
 from luxscaler import __version__
 from luxscaler.backends.base import Backend
-from luxscaler.backends.choice import BackendOptions, make_backend
+from luxscaler.backends.choice import BackendOptions, make_backend, own_scale
 from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.linearize import has_equal_channels
@@ -47,7 +47,7 @@ def upscale(
     source: PictureFile | Picture,
     target: str | os.PathLike[str],
     *,
-    scale: float = 4.0,
+    scale: float | None = None,
     model: str | os.PathLike[str] = "photo",
     hdr_boost: float = 1.0,
     boost_mask: PictureFile | Picture | None = None,
@@ -78,8 +78,9 @@ def upscale(
 ) -> Result:
     """Upscale a picture of any size and write the result at `target`, as `luxscaler upscale` does.
 
-    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or
-    the path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
+    source: a path, the bytes of a file, or a Picture. scale: 1 to 8; None: the model's own, any other is made
+    by resampling its result. model: "photo", "anime", "fast", the name of a fetched model, or the path of a
+    checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
     highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
     hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
     by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
@@ -110,7 +111,7 @@ def upscale(
         hdr_boost=hdr_boost,
         boost_mask=boost_mask,
         fractality=fractality,
-        scale=scale,
+        scale=_own_scale(model, backend) if scale is None else scale,
         model=model,
         export=export_options,
         self_reference=self_reference,
@@ -146,6 +147,10 @@ def _backend(
     if not isinstance(backend, BackendOptions):
         return backend, {}
     return make_backend(backend), backend.tile_facts
+
+
+def _own_scale(model: str, backend: str | BackendOptions | Backend) -> float:
+    return own_scale(model, backend if isinstance(backend, str) else backend.name)
 
 
 def _fetch(model: str) -> None:
@@ -209,7 +214,7 @@ def load_model(
     precision: str = "auto",
     fetch: bool = False,
 ) -> Model:
-    """A network of the catalogue ("photo", "anime", "fast") or of a Real-ESRGAN checkpoint file, on a device.
+    """A network of the catalogue ("photo", "anime", "fast"), a fetched one or a checkpoint's, on a device.
 
     Raises InputError for a device or precision that this machine does not have, WeightsError for weights that
     are absent (fetch=True brings those of the catalogue), damaged or of an unknown architecture.

@@ -7,14 +7,16 @@ from fractions import Fraction
 from luxscaler.errors import InputError
 
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
+LARGEST_NATIVE_SCALE = 16.0
+"""Of published networks; allowed too, so that their results need not be resampled."""
 
 
 def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
     """(width, height) of the result: each side times scale (as written in decimals), rounded half to even.
 
-    Raises InputError when scale is not a number from 1 to 8.
+    Raises InputError when scale is not a number from 1 to 8, or 16.
     """
-    if not MIN_SCALE <= scale <= MAX_SCALE:  # also catches NaN
+    if not MIN_SCALE <= scale <= MAX_SCALE and scale != LARGEST_NATIVE_SCALE:  # also catches NaN
         raise InputError(f"scale is {scale}; it must be from {MIN_SCALE:g} to {MAX_SCALE:g}")
     # Exactly, or tiles would not fit: 4015 × 1.1 is 4416.5, and in floats a little more.
     exact = Fraction(str(float(scale)))

@@ -128,7 +128,7 @@ def test_these_rooms_load_no_torch() -> None:
         (("publishing",), ("huggingface_hub", "httpx2", "boto3", "botocore")),
         (("inference",), ("cuda",)),
         (("training",), ("tensorboardX",)),
-        ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2")),
+        ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2", "spandrel")),
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from luxscaler import __version__
-from luxscaler.cli import gateway, jobs, server, weights
+from luxscaler.cli import gateway, jobs, models, server, weights
 from luxscaler.cli.publish import publish
 from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
 from luxscaler.cli.train import train
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(weights.app, name="weights")
+app.add_typer(models.app, name="models")
 app.command(help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1.")(
     gateway.gateway
 )

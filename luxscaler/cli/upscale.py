@@ -53,9 +53,9 @@ def upscale(
         ),
     ] = None,
     fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
-    scale: Annotated[float, typer.Option(help="Output size / input size, 1 to 8.")] = 4.0,
+    scale: Annotated[float | None, typer.Option(help="OUT / IN, 1 to 8; the model's own.")] = None,
     model: Annotated[
-        str, typer.Option(help="photo, anime, fast, or the path of a Real-ESRGAN checkpoint.")
+        str, typer.Option(help="photo, anime, fast, a fetched model's name, or the path of a checkpoint.")
     ] = "photo",
     self_reference: Annotated[
         bool,
@@ -184,7 +184,7 @@ def upscale(
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 
         warm_up()  # the decoding process starts while PyTorch is imported
-        from luxscaler.backends.choice import BackendOptions  # noqa: PLC0415
+        from luxscaler.backends.choice import BackendOptions, own_scale  # noqa: PLC0415
         from luxscaler.geometry import TileBox, Wrap  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
@@ -203,7 +203,7 @@ def upscale(
             hdr_boost=hdr_boost,
             boost_mask=boost_mask,
             fractality=fractality,
-            scale=scale,
+            scale=own_scale(model, backend) if scale is None else scale,
             model=model,
             export=ExportOptions(
                 webp_quality=webp_quality,

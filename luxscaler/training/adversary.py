@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from luxscaler.training.discriminator import Discriminator
 from luxscaler.training.seeds import generator
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 RATE = 1e-4
 BETAS = (0.9, 0.99)

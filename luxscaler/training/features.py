@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from luxscaler.networks.vgg import VGG, VGG16_HED, VGG19, VGGConfig
-from luxscaler.weights.checkpoint import StateDict
 from luxscaler.weights.feature_networks import HED_NAME, VGG19_NAME
+from luxscaler.weights.namings import StateDict
 
 NETWORKS: Mapping[str, VGGConfig] = {VGG19_NAME: VGG19, HED_NAME: VGG16_HED}
 """By name, the best one first."""

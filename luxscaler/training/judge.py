@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from luxscaler.networks.efficientnet import EfficientNetLite0
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 
 class Judge:

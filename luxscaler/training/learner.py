@@ -20,7 +20,7 @@ from luxscaler.networks.srvgg import SRVGGNetCompact
 from luxscaler.training.lora import insert_adapters
 from luxscaler.training.losses import Detail, losses
 from luxscaler.weights.adapter import Adapter, merge
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 1e-4

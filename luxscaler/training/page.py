@@ -102,8 +102,8 @@ def _rejected(job: Prepared) -> str:
 
 def _samples(job: Prepared, trained: Trained) -> Iterable[str]:
     """Base and trained network side by side; the network at the end where none was better."""
-    config, device = job.base.config, job.device
-    base = network_of(config, job.base.module.state_dict()).to(device)
+    config, device = job.base.own.config, job.device
+    base = network_of(config, job.base.own.state_dict()).to(device)
     values = trained.best or trained.learner.averaged()
     network = network_of(config, trained.learner.whole(values)).to(device)
     shown = job.pictures.held_out[:MOST_SAMPLES]

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from luxscaler.errors import InputError, StoppedError, TrainingError
+from luxscaler.networks.foreign import ForeignConfig
+from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.training.degradation import Recipe, recipe_of
 from luxscaler.training.folder import (
     folder_of,
@@ -136,6 +138,12 @@ def _precision(name: str, device: torch.device) -> str:
 
 def _check_base(base: LoadedNetwork, settings: TrainingSettings, target: Path) -> None:
     config = base.config
+    if isinstance(config, ForeignConfig):
+        raise InputError(
+            f"base {settings.base!r} is {config.architecture}; only ESRGAN and Compact are trained"
+        )
+    if isinstance(config, RRDBNetConfig) and config.plus:
+        raise InputError(f"base {settings.base!r} is an ESRGAN+, which is not trained")
     if (config.in_channels, config.out_channels) != (3, 3):
         raise InputError(
             f"base {settings.base!r} has {config.in_channels} and {config.out_channels} channels; RGB has 3"

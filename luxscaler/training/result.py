@@ -92,7 +92,7 @@ def card(job: Prepared, trained: Trained) -> str:
             f"- Method: {method}; best after {trained.position.best_step} of {settings.steps} steps",
             f"- Goal: {_goal(job)}",
             f"- Degradation: {'own pairs' if settings.pairs else settings.degradation}",
-            f"- Learning rate {settings.learning_rate(job.base.config):g}, seed {settings.seed}",
+            f"- Learning rate {settings.learning_rate(job.base.own.config):g}, seed {settings.seed}",
             "",
             _markdown(rows(trained)),
             "",

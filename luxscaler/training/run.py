@@ -37,7 +37,7 @@ from luxscaler.training.validation import (
     rank,
     scores_of,
 )
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 MAX_STRIKES = 3
 """Steps in a row without a finite loss after which the training goes back."""
@@ -65,10 +65,10 @@ class Run:
         self._job, self._events, self._clock = job, events, clock
         settings = job.settings
         self._batch = settings.batch_size(job.device.type)
-        self._rate = settings.learning_rate(job.base.config)
+        self._rate = settings.learning_rate(job.base.own.config)
         self._judge = job.onlookers.judge
         self._learner = Learner(
-            job.base.module, settings.method, settings.rank, settings.seed, job.device, _detail(job)
+            job.base.own, settings.method, settings.rank, settings.seed, job.device, _detail(job)
         )
         means = Means(job.precision, settings.checkpointing == "on")
         self._position = Position(means=means, scale=first_scale(job.precision), crop=settings.crop)
@@ -76,7 +76,7 @@ class Run:
         if job.state is not None:
             self._go_to(job.state)
         self._questions = self._asked()
-        base = network_of(job.base.config, job.base.module.state_dict())
+        base = network_of(job.base.own.config, job.base.own.state_dict())
         self._base_scores, self._base_pictures = scores_of(
             base, self._questions, job.device, samples.MOST_ROWS, self._judge
         )
@@ -187,7 +187,7 @@ class Run:
             self._position.crop,
             batch=self._batch,
             may_checkpoint=self._job.settings.checkpointing != "off",
-            multiple=self._job.base.config.unshuffle,
+            multiple=self._job.base.own.config.unshuffle,
         )
         self._position = replace(self._position, means=means, crop=crop)
         self._events.say(line)
@@ -214,7 +214,7 @@ class Run:
 
     def _asked(self) -> list[Question]:
         job = self._job
-        unshuffle = job.base.config.unshuffle
+        unshuffle = job.base.own.config.unshuffle
         return questions(job.pictures.held_out, job.recipe, job.base.scale, unshuffle, job.settings.seed)
 
     def _keep_validated(self) -> None:
@@ -224,7 +224,7 @@ class Run:
     def _validated(self) -> tuple[Position, StateDict]:
         """The position with one more entry in its history, and the best network so far."""
         values = self._learner.averaged()
-        network = network_of(self._job.base.config, self._learner.whole(values))
+        network = network_of(self._job.base.own.config, self._learner.whole(values))
         scores, made = scores_of(network, self._questions, self._job.device, samples.MOST_ROWS, self._judge)
         step, goal = self._position.step, self._job.settings.goal
         entry = {"step": step, **scores.to_json()}

@@ -17,7 +17,8 @@ from luxscaler.errors import TrainingError
 from luxscaler.training.folder import write_synced
 from luxscaler.training.learner import Means
 from luxscaler.training.loss_scale import LossScale
-from luxscaler.weights.checkpoint import StateDict, safetensors_bytes
+from luxscaler.weights.checkpoint import safetensors_bytes
+from luxscaler.weights.namings import StateDict
 
 STATE, INTERRUPTED = "state.safetensors", "interrupted.safetensors"
 _BEST = "best/"

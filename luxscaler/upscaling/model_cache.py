@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from luxscaler.errors import InputError
-from luxscaler.networks.build import Network
+from luxscaler.networks.build import AnyNetwork
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights.bundle import load_bundle
@@ -49,7 +49,7 @@ class Models:
                 self._loaded[name] = Upscaler(self._network(name), self._options)
             return self._loaded[name]
 
-    def _network(self, name: str) -> Network:
+    def _network(self, name: str) -> AnyNetwork:
         if name == TRAINED and self._trained is not None:
             return load_bundle(self._trained).module
         return load_network(name, self._folder).module

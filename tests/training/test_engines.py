@@ -50,7 +50,7 @@ class Files:
     def networks(self) -> tuple[Network, Network, Network]:
         """The merged file, base and adapter, the base."""
         names = (str(self.merged), f"{self.base}+{self.adapter}", str(self.base))
-        merged, adapted, base = (load_network(name).module for name in names)
+        merged, adapted, base = (load_network(name).own for name in names)
         return merged, adapted, base
 
     @torch.no_grad()
@@ -61,7 +61,7 @@ class Files:
 
 def _learned(folder: Path, config: NetworkConfig, rank: int = 4, strength: float = 0.02) -> Files:
     base = load_network(write_base(folder / "base.safetensors", config))
-    learner = Learner(base.module, "lora", rank, 0, CPU)
+    learner = Learner(base.own, "lora", rank, 0, CPU)
     with torch.no_grad():
         for name, value in learner.parameters.items():
             noise = torch.randn(value.shape, generator=torch.Generator().manual_seed(len(name)))

@@ -19,7 +19,7 @@ from tests.support.training_files import Listener, tiny_settings, write_pictures
 @pytest.mark.slow
 def test_a_lora_of_photo_learns(tmp_path: Path, real_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(real_weights))
-    base = load_network("photo").module
+    base = load_network("photo").own
     small = torch.rand((1, 3, 8, 8), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         before = base(small)

@@ -13,12 +13,15 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, jobs, server, weights
+from luxscaler.cli.defaults import default_map
 from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
 
 app = typer.Typer(
-    help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
+    help="Upscale pictures and expand their dynamic range.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.add_typer(weights.app, name="weights")
 app.command(help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1.")(
@@ -48,11 +51,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Upscale pictures and expand their dynamic range."""
+    with one_line_errors():
+        context.default_map = default_map(context.command)
 
 
 def main() -> None:

@@ -62,6 +62,14 @@ def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool) -> None:
             err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
 
 
+def fetch_if_known(model: str) -> None:
+    """Fetch the weights of a model of the catalogue; a checkpoint's path is left as it is."""
+    from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
+
+    if model in known_names():
+        fetch_weights([model], force=False, quiet=True)
+
+
 @app.command("verify")
 def weights_verify(
     names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,

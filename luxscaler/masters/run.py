@@ -23,7 +23,7 @@ from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
 from luxscaler.pipeline.output import Sink, open_sink, output_file, usable_exif
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result, SeamFigure
+from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip
 from luxscaler.tiling.overview import part_of
@@ -62,7 +62,9 @@ class Run:
         options: RunOptions,
         progress: Callable[[Progress], None],
         stop: threading.Event,
+        stage: StageListener,
     ) -> None:
+        self._begun = stage
         self._master = master
         self._backend = backend
         self._job = job
@@ -73,7 +75,9 @@ class Run:
         self._kept = len(self._done)
         self._retries = 0
         self._started = time.monotonic()
-        self._notices: dict[str, None] = dict.fromkeys(master.picture.source.notices)
+        self._notices: dict[str, None] = dict.fromkeys(
+            (*master.request.notices, *master.picture.source.notices)
+        )
 
     def to_file(self) -> Result:
         """Everything that is left to do; nothing appears unless all of it succeeds."""
@@ -103,6 +107,7 @@ class Run:
             raise
         result = self._result(assembler, observer)
         if observer is not None and self._options.report is not None:
+            self._begun("reporting")
             page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
             write_report(self._options.report, page)
         return result
@@ -137,7 +142,9 @@ class Run:
                 is_hdr=master.statistics.peak >= SDR_PEAK,
                 stop=self._stop,
             )
+            self._begun("loading")
             with self._backend.open(context) as session:
+                self._begun("upscaling")
                 self._started = time.monotonic()
                 self._tell(self._progress())
                 work = Work(
@@ -151,6 +158,7 @@ class Run:
                     attempts=self._options.attempts,
                     stop=self._stop,
                 ).run(waiting)
+        self._begun("writing")
         writer.finish()
 
     def _keep(self, tile: Tile, output: TileOutput, writer: Writer) -> None:

@@ -1,0 +1,121 @@
+"""IN and OUT of `luxscaler upscale`: one file, a folder or a name pattern, without slow imports."""
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from luxscaler.cli.displays import WAYS
+from luxscaler.cli.voice import Manner
+from luxscaler.errors import InputError
+
+if TYPE_CHECKING:
+    from luxscaler.masters.pairs import Naming, Pair
+
+_RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif", ".jxl", ".jpg", ".jpeg"))
+"""Those of io/write.py (a test holds that), which costs NumPy and the codecs to import."""
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a name holds fields to be filled in."""
+    return "{" in text or "}" in text
+
+
+def is_folder(text: str) -> bool:
+    """Whether OUT is a folder, or is to become one."""
+    return text.endswith(os.sep) or Path(text).is_dir()
+
+
+def is_one_file(text: str) -> bool:
+    """Whether OUT can only be the name of one file, or standard output."""
+    if text == "-":
+        return True
+    return not is_folder(text) and not is_pattern(text) and Path(text).suffix.lower() in _RESULT_SUFFIXES
+
+
+def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tuple[list[str], str | None]:
+    """IN and OUT; no OUT beside a preview alone. Wrong usage if one is missing or OUT takes one picture."""
+    if len(paths) == 1:
+        if not previews:
+            raise typer.BadParameter(
+                "give OUT, or --preview FILE to see what --hdr-boost does", param_hint="OUT"
+            )
+        return paths, None
+    sources, out = paths[:-1], paths[-1]
+    if previews and _are_several(sources):
+        raise typer.BadParameter("it shows one picture, and IN may be several", param_hint="--preview")
+    if len(sources) > 1 and is_one_file(out):
+        raise typer.BadParameter(
+            f"{out!r} is one file, and IN names {len(sources)} pictures: give a folder, or a pattern such as "
+            "out/{stem}.exr",
+            param_hint="OUT",
+        )
+    if out == "-" and not output_format:
+        raise typer.BadParameter("OUT is standard output: say its format by --format", param_hint="OUT")
+    return sources, out
+
+
+def manner_of(*, json: bool, quiet: bool, verbose: bool, progress: str, out: str | None) -> Manner:
+    """How the run speaks. Wrong usage for an unknown way of progress, and for both of two opposites."""
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose: give one of them")
+    if progress not in WAYS:
+        raise typer.BadParameter(f"{progress!r} is none of {', '.join(WAYS)}", param_hint="--progress")
+    return Manner(json=json, quiet=quiet, verbose=verbose, progress=progress, to_stderr=out == "-")
+
+
+def pairs_of(
+    sources: Sequence[str],
+    out: str | None,
+    output_format: str,
+    values: Mapping[str, object],
+    *,
+    report: str | None,
+    recursive: bool,
+) -> "list[Pair]":
+    """The pictures, and the files that become of them. Raises InputError and ExportError."""
+    from luxscaler.masters.pairs import Pair, find_pictures, pair_up  # noqa: PLC0415
+
+    if out is None:
+        found = find_pictures(sources)
+        return [Pair(found[0], None, None if report is None else Path(report))]
+    naming, pages, folder = _namings(sources, out, output_format, values, report)
+    return pair_up(find_pictures(sources, recursive=recursive, leave_out=folder), out, naming, pages)
+
+
+def _namings(
+    sources: Sequence[str],
+    out: str,
+    output_format: str,
+    values: Mapping[str, object],
+    report: str | None,
+) -> tuple["Naming | None", "Naming | None", Path | None]:
+    """How results and compare pages are called, and the folder of the results.
+
+    The first is None where OUT is one file. values: of the fields that are the same for all pictures.
+    Raises InputError for a pattern that cannot be filled in.
+    """
+    from luxscaler.masters.pairs import Naming  # noqa: PLC0415
+
+    pages = None if report is None else Naming(report, output_format, values)
+    if out == "-":
+        return None, pages, None
+    if is_pattern(out):
+        return Naming(out, output_format, values), pages, Path(out.partition("{")[0] + "_").parent
+    if is_folder(out) or (not is_one_file(out) and _are_several(sources)):
+        if not output_format:
+            example = f"{out.rstrip(os.sep)}/{{stem}}.exr"
+            raise InputError(f"OUT is the folder {out!r}: say --format, or give a pattern such as {example}")
+        pattern = f"{out.replace('{', '{{').replace('}', '}}')}/{{folder}}/{{stem}}.{{ext}}"
+        return Naming(pattern, output_format, values), pages, Path(out)
+    return None, pages, None
+
+
+def _are_several(sources: Sequence[str]) -> bool:
+    if len(sources) > 1:
+        return True
+    text = sources[0]
+    return Path(text).is_dir() or (glob.has_magic(text) and not Path(text).exists())

@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from luxscaler.color import luminance
+from luxscaler.io.own_tags import own_tags
 from luxscaler.isolation.pool import read_header_isolated, read_picture_isolated
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
@@ -30,6 +31,7 @@ def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
         lines.append(("orientation", f"EXIF {header.orientation}, applied"))
     if header.gain_map:
         lines.append(("gain map", header.gain_map))
+    lines += [(f"luxscaler:{name}", value) for name, value in own_tags(file).items()]
     picture = read_picture_isolated(file)
     lines += _range(picture.rgb)
     lines += [("note", notice) for notice in dict.fromkeys(header.notices + picture.source.notices)]

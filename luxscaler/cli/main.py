@@ -13,8 +13,10 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, jobs, server, weights
+from luxscaler.cli.completion import completion
 from luxscaler.cli.defaults import default_map
-from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
+from luxscaler.cli.doctor import doctor
+from luxscaler.cli.terminal import grouped, one_line_errors, out, prepare_streams, write_json
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
 
@@ -29,18 +31,29 @@ app.command(help="Offer running Cog containers as Replicate's HTTP API, at http:
 )
 app.add_typer(jobs.app, name="jobs")
 app.command(help="Run the console: Replicate's jobs and spending, at http://HOST:PORT.")(server.server)
-app.command(help="Upscale IN and write OUT.")(upscale)
+app.command(help="Upscale pictures.")(upscale)
+app.command()(doctor)
+app.command()(completion)
 app.command(help="Train a network on the folder PICTURES and write it to OUT.")(train)
 
 
 @app.command()
-def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
-    """Say what a picture is: size, depth, colour space, range in stops."""
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Say what a picture is: size, depth, colour space, range in stops, and how LuxScaler made it."""
     with one_line_errors():
         from luxscaler.cli.info import report  # noqa: PLC0415
 
-        for name, value in report(file):
-            out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+        lines = report(file)
+        if as_json:
+            write_json(grouped(lines))
+            return
+        for name, value in lines:
+            out.print(
+                f"{name:<12}{value}" if len(name) < 12 else f"{name} {value}", soft_wrap=True, markup=False
+            )
 
 
 def _version(wanted: bool) -> None:

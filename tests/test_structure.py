@@ -28,7 +28,7 @@ FLOORS = (
     ),
     *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
-    *("api", "console", "cli"),
+    *("api", "many", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (

@@ -19,21 +19,16 @@ _RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif",
 """Those of io/write.py (a test holds that), which costs NumPy and the codecs to import."""
 
 
-def is_pattern(text: str) -> bool:
-    """Whether a name holds fields to be filled in."""
-    return "{" in text or "}" in text
-
-
 def is_folder(text: str) -> bool:
     """Whether OUT is a folder, or is to become one."""
-    return text.endswith(os.sep) or Path(text).is_dir()
+    return text.endswith(os.sep) or _is_there(text, folder=True)
 
 
 def is_one_file(text: str) -> bool:
     """Whether OUT can only be the name of one file, or standard output."""
     if text == "-":
         return True
-    return not is_folder(text) and not is_pattern(text) and Path(text).suffix.lower() in _RESULT_SUFFIXES
+    return not is_folder(text) and not _is_pattern(text) and Path(text).suffix.lower() in _RESULT_SUFFIXES
 
 
 def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tuple[list[str], str | None]:
@@ -77,45 +72,48 @@ def pairs_of(
     recursive: bool,
 ) -> "list[Pair]":
     """The pictures, and the files that become of them. Raises InputError and ExportError."""
-    from luxscaler.masters.pairs import Pair, find_pictures, pair_up  # noqa: PLC0415
+    from luxscaler.masters.pairs import Naming, Pair, find_pictures, pair_up  # noqa: PLC0415
 
     if out is None:
         found = find_pictures(sources)
         return [Pair(found[0], None, None if report is None else Path(report))]
-    naming, pages, folder = _namings(sources, out, output_format, values, report)
+    naming = _naming(sources, out, output_format, values)
+    pages = None if report is None else Naming(report, output_format, values)
+    folder = None if naming is None else naming.folder
     return pair_up(find_pictures(sources, recursive=recursive, leave_out=folder), out, naming, pages)
 
 
-def _namings(
-    sources: Sequence[str],
-    out: str,
-    output_format: str,
-    values: Mapping[str, object],
-    report: str | None,
-) -> tuple["Naming | None", "Naming | None", Path | None]:
-    """How results and compare pages are called, and the folder of the results.
+def _naming(
+    sources: Sequence[str], out: str, output_format: str, values: Mapping[str, object]
+) -> "Naming | None":
+    """How results are called; None where OUT is one file. Raises InputError for what cannot be filled in."""
+    from luxscaler.masters.pairs import Naming, in_folder  # noqa: PLC0415
 
-    The first is None where OUT is one file. values: of the fields that are the same for all pictures.
-    Raises InputError for a pattern that cannot be filled in.
-    """
-    from luxscaler.masters.pairs import Naming  # noqa: PLC0415
-
-    pages = None if report is None else Naming(report, output_format, values)
     if out == "-":
-        return None, pages, None
-    if is_pattern(out):
-        return Naming(out, output_format, values), pages, Path(out.partition("{")[0] + "_").parent
-    if is_folder(out) or (not is_one_file(out) and _are_several(sources)):
-        if not output_format:
-            example = f"{out.rstrip(os.sep)}/{{stem}}.exr"
-            raise InputError(f"OUT is the folder {out!r}: say --format, or give a pattern such as {example}")
-        pattern = f"{out.replace('{', '{{').replace('}', '}}')}/{{folder}}/{{stem}}.{{ext}}"
-        return Naming(pattern, output_format, values), pages, Path(out)
-    return None, pages, None
+        return None
+    if _is_pattern(out):
+        return Naming(out, output_format, values)
+    if not is_folder(out) and (is_one_file(out) or not _are_several(sources)):
+        return None
+    if not output_format:
+        example = f"{out.rstrip(os.sep)}/{{stem}}.exr"
+        raise InputError(f"OUT is the folder {out!r}: say --format, or give a pattern such as {example}")
+    return Naming(in_folder(out), output_format, values)
+
+
+def _is_pattern(text: str) -> bool:
+    return "{" in text or "}" in text
 
 
 def _are_several(sources: Sequence[str]) -> bool:
     if len(sources) > 1:
         return True
     text = sources[0]
-    return Path(text).is_dir() or (glob.has_magic(text) and not Path(text).exists())
+    return _is_there(text, folder=True) or (glob.has_magic(text) and not _is_there(text))
+
+
+def _is_there(text: str, *, folder: bool = False) -> bool:
+    try:
+        return Path(text).is_dir() if folder else Path(text).exists()
+    except (OSError, ValueError):  # no file can have such a name
+        return False

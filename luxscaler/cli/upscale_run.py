@@ -178,7 +178,7 @@ class PictureRun:
             meter.tiles(progress.done, progress.kept, progress.dollars)
 
         try:
-            return upscale_picture(
+            result = upscale_picture(
                 request,
                 target,
                 self._ready(),
@@ -189,7 +189,9 @@ class PictureRun:
                 stop=stop,
             )
         finally:
+            meter.stage("done")
             self._spent += max(self._dollars, spent_in(target))
+        return result
 
     def _ready(self) -> "Backend":
         """The backend: one for all pictures, unless what may be spent is less for each."""

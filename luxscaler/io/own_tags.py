@@ -54,7 +54,7 @@ def _of_text(data: mmap.mmap) -> dict[str, str]:
     at = data.rfind(_MARK)
     while at >= 0:
         text = data[at + len(_MARK) - 1 : at + _REACH].decode("ascii", "replace")
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             tags, _ = json.JSONDecoder().raw_decode(text)
             return {_shown(name): _shown(value) for name, value in tags.items()}
         at = data.rfind(_MARK, 0, at)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from luxscaler.errors import ExportError, InputError
-from luxscaler.io.write import FORMATS, SUFFIXES
+from luxscaler.io.write import FORMATS
 
 STREAM = "-"
 """Stands for standard input or output."""
@@ -105,6 +105,16 @@ class Naming:
         """The fields that the pattern holds."""
         return [field for _, field, _, _ in self._parsed() if field is not None]
 
+    @property
+    def folder(self) -> Path:
+        """Where all results lie, in it or below."""
+        fixed = ""
+        for literal, field, _, _ in self._parsed():
+            fixed += literal
+            if field is not None:
+                break
+        return Path(fixed + "_").parent
+
     def path_of(self, found: Found, index: int) -> Path:
         """The file that becomes of a picture; index: its number, from 1."""
         known = {
@@ -138,10 +148,19 @@ class Naming:
             ) from None
 
 
+def is_pattern(text: str) -> bool:
+    """Whether a name holds fields to be filled in."""
+    return "{" in text or "}" in text
+
+
+def in_folder(folder: str) -> str:
+    """The pattern of results that keep the names of their pictures, in a folder."""
+    return f"{folder.replace('{', '{{').replace('}', '}}')}/{{folder}}/{{stem}}.{{ext}}"
+
+
 def suffix_of(file_format: str) -> str:
-    """The suffix of a format, without the dot."""
-    names = {name: suffix for suffix, name in reversed(SUFFIXES.items())} | {"png-pq": ".png"}
-    return names[file_format].removeprefix(".")
+    """The suffix of a format, without the dot: its own name, but for png-pq, which is a PNG."""
+    return "png" if file_format == "png-pq" else file_format
 
 
 def find_pictures(

@@ -238,6 +238,8 @@ class Watch:
                 if self._end.is_set():
                     return
                 try:
-                    self._display.show(self._moment())
+                    moment = self._moment()
+                    if moment.view.stage != "done":
+                        self._display.show(moment)
                 except (OSError, ValueError):  # whoever read it has gone
                     return

@@ -263,7 +263,8 @@ def upscale(
         if not (overwrite or skip_existing):
             refuse_existing(pairs)
         if fetch and backend == "local":
-            fetch_if_known(model)
+            with session.watch.out_of_the_way():  # it has a bar of its own
+                fetch_if_known(model, silent=quiet or json_lines)
         status = run.all(pairs, skip_existing=skip_existing)
         if status:
             raise typer.Exit(status)

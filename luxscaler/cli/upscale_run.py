@@ -113,8 +113,10 @@ class PictureRun:
         for pair in pairs:
             request = self._of(pair, b"")
             if pair.target is not None:
-                near = _standing(pair.target) if pair.makes_folders else pair.target
-                check_path(near, *request.files[1:], pair.source.path)
+                if pair.makes_folders and not pair.target.parent.exists():
+                    check_path(_standing(pair.target.parent) / ".made-later")
+                else:
+                    check_path(pair.target, *request.files[1:], pair.source.path)
         if any(pair.target is None for pair in pairs) and sys.stdout.isatty():
             raise InputError("OUT is standard output, which is a terminal: send it to a file or a program")
 
@@ -223,12 +225,11 @@ class PictureRun:
                 voice.note(guess)
 
 
-def _standing(path: Path) -> Path:
-    """The path, in the nearest folder above it that is there: folders that are not yet will be made."""
-    folder = path.parent
+def _standing(folder: Path) -> Path:
+    """The nearest folder above one that is there: those in between will be made."""
     while not folder.exists() and folder.parent != folder:
         folder = folder.parent
-    return path if folder == path.parent else folder / path.name
+    return folder
 
 
 def _to_standard_output(path: Path) -> None:

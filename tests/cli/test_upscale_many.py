@@ -69,6 +69,16 @@ def test_a_folder_into_a_folder_with_one_network(here: Path, monkeypatch: pytest
     assert result.stderr.startswith("3 pictures: 3 written (")
 
 
+def test_a_source_may_have_the_name_of_a_result_elsewhere(here: Path) -> None:
+    (here / "a.png").write_bytes(Path("photos/a.png").read_bytes())
+    assert _run("a.png", "new/deep/{name}").exit_code == 0
+    assert _files(here / "new") == ["deep/a.png"]
+    (here / "file").write_bytes(b"x")
+    blocked = _run("a.png", "file/{name}")
+    assert blocked.exit_code == 1
+    assert len(blocked.stderr.splitlines()) == 1
+
+
 def test_a_glob_and_a_pattern(here: Path) -> None:
     assert _run("photos/*.*", "out/{stem}_x{scale}.webp", "--scale", "2").exit_code == 0
     assert _files(here / "out") == ["a_x2.webp", "b_x2.webp"]

@@ -14,8 +14,8 @@ AFTER = ("matching", "expanding", "writing", "reporting")
 """Stages that come after the network."""
 _GUESSED_SECONDS = {"matching": 0.15, "expanding": 0.15, "writing": 0.15, "reporting": 0.15}
 """For a megapixel of the result. Guesses: they say where the bar stands, and are soon replaced."""
-_LATE = 0.15
-"""Of the seconds that a stage has taken, those it is taken to need still once it is late."""
+_REST = 0.1
+"""Of the network's seconds, what the stages after it are guessed to take together, at least."""
 _LEAST_SHARE = 0.01
 """Of the network; below, its seconds cannot be told."""
 
@@ -50,11 +50,14 @@ class Pace:
     """Seconds for a megapixel of the result that stages after the network took, in this run."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict(_GUESSED_SECONDS))
+    is_known: bool = False
+    """Whether a picture has been through."""
 
     def learn(self, stage: str, seconds: float, megapixels: float) -> None:
         """One stage of one picture is over."""
         if stage in self.seconds and megapixels > 0.0:
             self.seconds[stage] = seconds / megapixels
+            self.is_known = self.is_known or stage == "writing"
 
 
 class Meter:
@@ -76,7 +79,7 @@ class Meter:
         self._done = self._kept = 0
         self._shares: dict[int, float] = {}
         self._dollars = 0.0
-        self._fraction = 0.0
+        self._fraction = self._floor = 0.0
 
     def plan(self, tiles: int, megapixels: float) -> None:
         """What is to be done: tiles, and megapixels of the result."""
@@ -89,6 +92,7 @@ class Meter:
             now = self._clock()
             if self._stage == "upscaling" and name != "upscaling" and self._network_began is not None:
                 self._network_seconds = now - self._network_began
+            self._floor = self._fraction
             if self._stage in AFTER:
                 self._pace.learn(self._stage, now - self._stage_began, self._megapixels)
             self._stage, self._stage_began = name, now
@@ -109,14 +113,17 @@ class Meter:
         """Where the work is now."""
         with self._lock:
             now = self._clock()
-            left = self._left(now)
             spent = now - self._began
-            if left is not None:
-                self._fraction = max(self._fraction, min(spent / (spent + left), 0.999) if spent else 0.0)
+            left = self._left(now)
+            if self._stage in AFTER:
+                share = self._share_of_stage(now)
+            else:
+                share = 0.0 if left is None else spent / (spent + left)
+            self._fraction = max(self._fraction, min(share, 0.999))
             return View(
                 self._stage,
                 spent,
-                self._fraction if left is not None or self._fraction else None,
+                self._fraction or None,
                 left,
                 self._done,
                 self._tiles,
@@ -134,10 +141,19 @@ class Meter:
             taken = now - self._network_began
             network = max(taken * (1.0 - share) / share, 0.02 * taken)
             return network + sum(self._expected(stage) for stage in self._stages())
-        taken = now - self._stage_began
-        own = max(self._expected(self._stage) - taken, _LATE * taken)
+        own = self._expected(self._stage) - (now - self._stage_began)
+        return own + self._later() if own > 0.0 else None  # late: nobody knows
+
+    def _share_of_stage(self, now: float) -> float:
+        """Of all, in a stage after the network: through its own part of what is left, ever slower."""
+        taken, own = now - self._stage_began, self._expected(self._stage)
+        part = (1.0 - self._floor) * own / max(own + self._later(), 1e-9)
+        return self._floor + part * taken / max(taken + own, 1e-9)
+
+    def _later(self) -> float:
+        """Seconds of the stages after this one."""
         after = AFTER.index(self._stage)
-        return own + sum(self._expected(stage) for stage in self._stages() if AFTER.index(stage) > after)
+        return sum(self._expected(stage) for stage in self._stages() if AFTER.index(stage) > after)
 
     def _stages(self) -> tuple[str, ...]:
         """Those that come after the network: the tiles of several bring colours and range with them."""
@@ -154,4 +170,8 @@ class Meter:
 
     def _expected(self, stage: str) -> float:
         rows = 1.0 if self._tiles == 1 else 1.0 / self._tiles  # the others are written beside the network
-        return self._pace.seconds[stage] * self._megapixels * (rows if stage == "writing" else 1.0)
+        seconds = self._pace.seconds[stage] * self._megapixels * (rows if stage == "writing" else 1.0)
+        if self._pace.is_known or self._network_began is None or self._tiles > 1:
+            return seconds
+        network = self._network_seconds or self._clock() - self._network_began
+        return max(seconds, _REST * network / len(self._stages()))

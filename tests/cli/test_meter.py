@@ -59,8 +59,9 @@ def test_one_tile_never_falls_and_ends_below_all(clock: _Clock) -> None:
             look()
     assert seen == sorted(seen)
     assert at_the_end_of_the_network < 0.8
-    assert 0.9 < seen[-1] < 1.0
-    assert len(set(seen)) > 40
+    assert 0.95 < seen[-1] < 1.0
+    assert len(set(seen)) > 80  # it moves, however late a stage is
+    assert meter.view().left is None
 
 
 def test_tiles_side_by_side_count_by_their_shares(clock: _Clock) -> None:

@@ -51,12 +51,12 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             default="",
         ),
         output_format: str = Input(
-            description="SDR: webp, png. Float masters: exr, tiff, jxl. HDR for the web: png-pq, avif, jpg",
+            description="SDR: webp, png, tiff16. Float masters: exr, tiff, jxl. HDR: png-pq, avif, jpg",
             default="webp",
-            choices=["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
+            choices=["webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg"],
         ),
         hdr_boost: float = Input(
-            description="Multiplier of the dynamic range of all but webp and png; 1 is none",
+            description="Multiplier of the dynamic range of all but webp, png and tiff16; 1 is none",
             default=1.0,
             ge=1.0,
             le=49.0,

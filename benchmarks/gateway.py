@@ -25,7 +25,7 @@ from luxscaler.cog.status import Status
 from luxscaler.gateway.addresses import Addresses
 from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.keys import Keys, load_keys
-from luxscaler.gateway.prediction import Prediction
+from luxscaler.gateway.run import Run
 from luxscaler.gateway.serialize import Serializer
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
@@ -114,8 +114,8 @@ class _Timed(Poster):
         return status
 
 
-def _finished(url: str, now: float) -> Prediction:
-    return Prediction(
+def _finished(url: str, now: float) -> Run:
+    return Run(
         new_id(),
         "josfer/luxscaler-v32",
         "0" * 64,

@@ -16,7 +16,7 @@ from luxscaler import __version__
 from luxscaler.backends.base import Backend
 from luxscaler.backends.choice import BackendOptions, make_backend
 from luxscaler.backends.local import LocalBackend
-from luxscaler.geometry import TileBox
+from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import export
@@ -25,6 +25,7 @@ from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
+from luxscaler.pipeline.final_size import FinalSize
 from luxscaler.pipeline.output import check_path, format_of, usable_exif
 from luxscaler.pipeline.pictures import mask_of
 from luxscaler.pipeline.preview import Preview, preview_of
@@ -58,6 +59,9 @@ def upscale(
     tile_box: TileBox | None = None,
     self_reference: bool = True,
     sdr: bool = False,
+    wrap: str = "",
+    size: FinalSize | None = None,
+    overscan: str = "crop",
     tile: int = DEFAULT_TILE,
     overlap: int | None = None,
     backend: str | BackendOptions | Backend = "local",
@@ -78,11 +82,14 @@ def upscale(
     highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
     hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
     by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
-    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR
-    picture of a file whose gain map makes an HDR one of it. tile, overlap: how a large picture is cut, in
-    source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that runs
-    here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that
-    compares before and after. fetch: bring the model's weights if they are absent.
+    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the
+    SDR picture of a file whose gain map makes an HDR one of it. wrap: "x", "y" or "xy", where opposite
+    edges meet (textures, panoramas). size: how large the result is to be, in pixels or on paper; it is
+    reduced to that after the network. overscan: "keep" reads the data window of an EXR, and the resulting
+    EXR has both windows. tile, overlap: how a large picture is cut, in source pixels. backend: a name,
+    BackendOptions, or a backend. device, precision: of a network that runs here ("auto", "cpu", "cuda",
+    "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that compares before and after.
+    fetch: bring the model's weights if they are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.
@@ -106,6 +113,9 @@ def upscale(
         export=export_options,
         self_reference=self_reference,
         sdr=sdr,
+        wrap=Wrap.parse(wrap),
+        size=size,
+        overscan=overscan,
         tile=tile,
         overlap=overlap,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
@@ -254,6 +264,7 @@ def write(
         resolution_dpi=source.resolution_dpi,
         exif=source.exif,
         sdr=None,
+        exr_attributes=source.exr_attributes,
     )
 
 

@@ -63,6 +63,32 @@ WHOLE = TileBox(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
+class Wrap:
+    """The axes along which a picture goes on at its other side: tileable textures, 360° panoramas."""
+
+    x: bool = False
+    """Whether the right edge meets the left one."""
+    y: bool = False
+    """Whether the lower edge meets the upper one."""
+
+    def __bool__(self) -> bool:
+        return self.x or self.y
+
+    def __str__(self) -> str:
+        return "x" * self.x + "y" * self.y
+
+    @staticmethod
+    def parse(text: str) -> "Wrap":
+        """The axes written as "x", "y", "xy", or nothing; InputError for anything else."""
+        if text not in ("", "x", "y", "xy"):
+            raise InputError(f"wrap is {text!r}; it must be x (left meets right), y (top meets bottom) or xy")
+        return Wrap("x" in text, "y" in text)
+
+
+NO_WRAP = Wrap()
+
+
+@dataclass(frozen=True)
 class Span:
     """A tile along one axis, in source pixels: it covers [start, stop)."""
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FloatArray = NDArray[np.float32]
+ExrAttribute = tuple[str, str, bytes]
+"""Name, type and value of an attribute, as OpenEXR stores them."""
 
 REFERENCE_WHITE_CD_M2 = 203.0
 """Luminance of the linear value 1.0, in cd/m² (ITU-R BT.2408-7, HDR reference white)."""
@@ -49,11 +51,16 @@ class PictureSource:
     """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
+    exr_attributes: tuple[ExrAttribute, ...] = ()
+    """Of an EXR, what a result may inherit: time code, frames per second, camera, lens and their like."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
         values = asdict(self)
         values["notices"] = list(self.notices)
+        values["exr_attributes"] = [
+            [name, kind, base64.b64encode(value).decode("ascii")] for name, kind, value in self.exr_attributes
+        ]
         if self.exif is not None:
             values["exif"] = base64.b64encode(self.exif).decode("ascii")
         if self.resolution_dpi is not None:
@@ -66,6 +73,10 @@ class PictureSource:
         exif, dpi = values["exif"], values["resolution_dpi"]
         restored = {
             "notices": tuple(values["notices"]),
+            "exr_attributes": tuple(
+                (str(name), str(kind), base64.b64decode(value))
+                for name, kind, value in values["exr_attributes"]
+            ),
             "exif": None if exif is None else base64.b64decode(exif),
             "resolution_dpi": None if dpi is None else (float(dpi[0]), float(dpi[1])),
         }

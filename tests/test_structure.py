@@ -28,12 +28,12 @@ FLOORS = (
     ),
     *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
-    *("api", "many", "console", "cli"),
+    *("publishing", "api", "many", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
     *("errors", "clock", "threads", "private_files", "options", "geometry", "picture", "color"),
-    *("web", "cog", "replicate", "gateway", "io", "console"),
+    *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )
 CONTAINER_ONLY = {
     "numpy",
@@ -134,6 +134,7 @@ def test_these_rooms_load_no_torch() -> None:
         (("cog", "replicate", "gateway", "backends", "console", "cli"), ("httpx",)),
         (("gateway", "console"), ("fastapi", "starlette", "uvicorn", "pydantic")),
         (("backends",), ("ray",)),
+        (("publishing",), ("huggingface_hub", "httpx2", "boto3", "botocore")),
         (("inference",), ("cuda",)),
         ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2")),
     ],

@@ -14,6 +14,7 @@ from luxscaler.errors import InputError
 
 if TYPE_CHECKING:
     from luxscaler.masters.pairs import Naming, Pair
+    from luxscaler.masters.shot import Frame
 
 _RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif", ".jxl", ".jpg", ".jpeg"))
 """Those of io/write.py (a test holds that), which costs NumPy and the codecs to import."""
@@ -81,6 +82,17 @@ def pairs_of(
     pages = None if report is None else Naming(report, output_format, values)
     folder = None if naming is None else naming.folder
     return pair_up(find_pictures(sources, recursive=recursive, leave_out=folder), out, naming, pages)
+
+
+def shot_pairs(sources: Sequence[str], shot: "Sequence[Frame]", report: str | None) -> "list[Pair]":
+    """The frames of an image sequence. Raises InputError for what is said of more than one sequence."""
+    from luxscaler.masters.pairs import Found, Pair  # noqa: PLC0415
+
+    if len(sources) > 1:
+        raise InputError(f"IN is {len(sources)} names, and the first is a sequence: give it alone")
+    if report is not None:
+        raise InputError("--report compares two pictures; IN is a sequence")
+    return [Pair(Found(frame.source), frame.target) for frame in shot]
 
 
 def _naming(

@@ -16,6 +16,7 @@ from luxscaler.cli import gateway, jobs, server, weights
 from luxscaler.cli.completion import completion
 from luxscaler.cli.defaults import default_map
 from luxscaler.cli.doctor import doctor
+from luxscaler.cli.publish import publish
 from luxscaler.cli.terminal import grouped, one_line_errors, out, prepare_streams, write_json
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
@@ -35,6 +36,7 @@ app.command(help="Upscale pictures.")(upscale)
 app.command()(doctor)
 app.command()(completion)
 app.command(help="Train a network on the folder PICTURES and write it to OUT.")(train)
+app.command(help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(publish)
 
 
 @app.command()

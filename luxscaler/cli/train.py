@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luxscaler.cli.publish import Wishes, check_all, publish_to
 from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar
 from luxscaler.cli.weights import fetch_weights
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
     Advance = Callable[[Progress], None]
 
-_HOW, _WORK = "How it learns", "How it works"
+_HOW, _WORK, _PUBLISH = "How it learns", "How it works", "Publishing"
 
 
 def train(
@@ -78,9 +79,28 @@ def train(
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Fetch the base's weights if absent.", rich_help_panel=_WORK)
     ] = False,
+    push_to_hub: Annotated[
+        str,
+        typer.Option(
+            help="OWNER/NAME at the Hugging Face Hub; HF_TOKEN has to be set.", rich_help_panel=_PUBLISH
+        ),
+    ] = "",
+    s3: Annotated[
+        str,
+        typer.Option(help="s3://BUCKET/PREFIX, with AWS's environment variables.", rich_help_panel=_PUBLISH),
+    ] = "",
+    s3_endpoint: Annotated[
+        str, typer.Option(help="URL of storage other than AWS, e.g. MinIO.", rich_help_panel=_PUBLISH)
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="The Hub repository may be public.", rich_help_panel=_PUBLISH)
+    ] = False,
 ) -> None:
     """Train on `pictures` and write `target`. Long, because typer reads the options from the signature."""
     with one_line_errors():
+        wishes = Wishes(push_to_hub, s3, None, s3_endpoint, public)
+        destinations = wishes.destinations()
+        check_all(destinations)
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 
         warm_up()  # the decoding process starts while PyTorch is imported
@@ -123,6 +143,7 @@ def train(
             soft_wrap=True,
             markup=False,
         )
+        publish_to(made.model, destinations, wishes)
 
 
 def _number(name: str, text: str) -> float:

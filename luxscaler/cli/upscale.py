@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
-from luxscaler.cli.arguments import manner_of, pairs_of, split_paths
+from luxscaler.cli import size_options as size
+from luxscaler.cli.arguments import manner_of, pairs_of, shot_pairs, split_paths
+from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
 
 _FILE, _WHERE, _MANY, _SAID = "The file", "Where tiles run", "Several pictures", "What is said"
@@ -117,7 +119,7 @@ def upscale(
         str,
         typer.Option(
             "--format",
-            help="exr, tiff, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix if not given.",
+            help="exr, tiff, tiff16, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix.",
             rich_help_panel=_FILE,
         ),
     ] = "",
@@ -178,29 +180,44 @@ def upscale(
         str,
         typer.Option(help="auto (a bar on a terminal, else lines), bar, lines, none.", rich_help_panel=_SAID),
     ] = "auto",
+    wrap: size.WrapOption = "",
+    width: size.WidthOption = None,
+    height: size.HeightOption = None,
+    long_edge: size.LongEdgeOption = None,
+    megapixels: size.MegapixelsOption = None,
+    print_size: size.PrintOption = None,
+    profile: size.ProfileOption = "srgb",
+    frames: size.FramesOption = "",
+    overscan: size.OverscanOption = "crop",
 ) -> None:
     """Upscale `paths` but the last, OUT. Long, because typer reads the options from the signature."""
     sources, out = split_paths(paths, output_format, previews=preview is not None)
     if skip_existing and overwrite:
         raise typer.BadParameter("--skip-existing and --overwrite: give one of them")
     manner = manner_of(json=json_lines, quiet=quiet, verbose=verbose, progress=progress, out=out)
-    from luxscaler.cli.upscale_run import PictureRun, session_of, write_preview  # noqa: PLC0415
+    from luxscaler.cli.upscale_run import PictureRun, session_of  # noqa: PLC0415
 
     with session_of(manner) as session:
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 
         warm_up()  # the decoding process starts while PyTorch is imported
         from luxscaler.backends.choice import BackendOptions  # noqa: PLC0415
-        from luxscaler.geometry import TileBox  # noqa: PLC0415
+        from luxscaler.geometry import TileBox, Wrap  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
         from luxscaler.masters.pairs import refuse_existing  # noqa: PLC0415
+        from luxscaler.masters.shot import shot_of, with_tones  # noqa: PLC0415
         from luxscaler.options import DecodeLimits, UpscalerOptions  # noqa: PLC0415
+        from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
         from luxscaler.pipeline.output import format_of  # noqa: PLC0415
         from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
         names = {"scale": f"{scale:g}", "model": Path(model).stem, "hdr_boost": f"{hdr_boost:g}"}
-        pairs = pairs_of(sources, out, output_format, names, report=report, recursive=recursive)
+        shot = () if out in (None, "-") else shot_of(Path(sources[0]), Path(out), frames)
+        if shot:
+            pairs = shot_pairs(sources, shot, report)
+        else:
+            pairs = pairs_of(sources, out, output_format, names, report=report, recursive=recursive)
         first = pairs[0]
         request = UpscaleRequest(
             first.source.path or (b"" if preview is None else session.standard_input()),
@@ -220,12 +237,16 @@ def upscale(
                 exr_compression=exr_compression,
                 exr_tile=exr_tile,
                 mantissa_bits=mantissa_bits,
+                profile=profile,
             ),
             self_reference=self_reference,
             tile=tile,
             overlap=overlap,
             max_pixels=max_pixels,
             sdr=sdr,
+            wrap=Wrap.parse(wrap),
+            overscan=overscan,
+            size=FinalSize.of(width, height, long_edge, megapixels, print_size),
             decode_limits=DecodeLimits(
                 seconds=decode_seconds,
                 memory_bytes=int(decode_memory * 1e6),
@@ -265,6 +286,10 @@ def upscale(
         if fetch and backend == "local":
             with session.watch.out_of_the_way():  # it has a bar of its own
                 fetch_if_known(model, silent=quiet or json_lines)
+        if shot:
+            run.request = with_tones(request, shot, session.looked_at)
+            with session.watch.out_of_the_way():
+                session.voice.note(f"{len(shot)} frames, one curve")
         status = run.all(pairs, skip_existing=skip_existing)
         if status:
             raise typer.Exit(status)

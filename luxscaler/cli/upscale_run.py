@@ -60,6 +60,10 @@ class Session:
             self._input = sys.stdin.buffer.read()
         return self._input
 
+    def looked_at(self, count: int) -> None:
+        """So many frames of a shot were looked at."""
+        self.name, self.number = f"the tones of frame {count}", 0
+
     def _moment(self) -> Moment:
         return Moment(self.name, self.number, self.count, self.meter.view())
 
@@ -98,7 +102,7 @@ class PictureRun:
     ) -> None:
         """request: of any of the pictures. output_format: empty: by the suffix of each result."""
         self._session = session
-        self._request = request
+        self.request = request
         self._where = where
         self._options = options
         self._format = output_format
@@ -163,10 +167,8 @@ class PictureRun:
     def _of(self, pair: "Pair", source: Path | bytes) -> "UpscaleRequest":
         from luxscaler.pipeline.output import format_of  # noqa: PLC0415
 
-        name = self._format or (
-            self._request.output_format if pair.target is None else format_of(pair.target)
-        )
-        return replace(self._request, source=source, output_format=name)
+        name = self._format or (self.request.output_format if pair.target is None else format_of(pair.target))
+        return replace(self.request, source=source, output_format=name)
 
     def _upscaled(self, request: "UpscaleRequest", pair: "Pair", target: Path) -> "Result":
         from luxscaler.masters.job import spent_in  # noqa: PLC0415
@@ -239,25 +241,3 @@ def _to_standard_output(path: Path) -> None:
         sys.stdout.buffer.flush()
     except OSError as error:
         raise ExportError(f"cannot write to standard output: {error.strerror}") from error
-
-
-def write_preview(
-    session: Session, request: "UpscaleRequest", path: Path, pair: "Pair", *, has_out: bool
-) -> None:
-    """The picture of --preview and its line, before any network is loaded. Raises InputError and its kin."""
-    from luxscaler.pipeline.preview import check_preview_path, preview_of  # noqa: PLC0415
-
-    if not has_out and pair.report is not None:
-        raise InputError("--report compares IN and OUT, and no OUT was given")
-    others = {"IN": request.source, "OUT": pair.target, "--boost-mask": request.boost_mask}
-    for name, other in (*others.items(), ("--report", pair.report), ("--reference", request.reference)):
-        if isinstance(other, Path) and path.resolve() == other.resolve():
-            raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
-    check_preview_path(path, *request.files)
-    made = preview_of(request)
-    made.write(path)
-    with session.watch.out_of_the_way():
-        if not has_out:  # else the run says them
-            for notice in made.before.source.notices:
-                session.voice.note(notice)
-        session.voice.line(f"{path}: {made}", input=pair.source.name, output=str(path), figures=str(made))

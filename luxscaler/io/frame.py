@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
-from luxscaler.picture import FloatArray
+from luxscaler.io.profiles import OutputProfile, profile_named
+from luxscaler.picture import ExrAttribute, FloatArray
 
 Metadata = Mapping[str, str | float | int]
 
@@ -28,7 +30,7 @@ class Frame:
     alpha: FloatArray | None
     """(height, width) in [0, 1]; the colour is straight."""
     sdr_peak: float
-    """Linear value that PNG and WebP show as SDR white."""
+    """Linear value that PNG, WebP and 16-bit TIFF show as SDR white."""
     options: ExportOptions
     metadata: Metadata
     resolution_dpi: tuple[float, float] | None = None
@@ -36,17 +38,28 @@ class Frame:
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
 
+    exr_attributes: tuple[ExrAttribute, ...] = ()
+    """What an EXR inherits from one, as in PictureSource."""
+
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""
         comment = {"comments": ESTIMATED_RANGE_COMMENT} if self.options.estimated_range else {}
         return json.dumps({**comment, "luxscaler": dict(self.metadata)})
 
+    @property
+    def profile(self) -> OutputProfile:
+        """The colour space of the file, where its format leaves the choice."""
+        return profile_named(self.options.profile)
+
     def interleaved(self) -> FloatArray:
-        """(height, width, 3 or 4), contiguous; the caller's own array where that is possible."""
+        """(height, width, 3 or 4), linear light in the profile's primaries, contiguous; the caller's own
+        array where that is possible."""
+        matrix = self.profile.matrix
+        rgb = self.rgb if matrix is None else apply_matrix(self.rgb, matrix)
         if self.alpha is None:
-            return np.ascontiguousarray(self.rgb)
+            return np.ascontiguousarray(rgb)
         rgba = np.empty((*self.alpha.shape, 4), np.float32)
-        rgba[..., :3] = self.rgb
+        rgba[..., :3] = rgb
         rgba[..., 3] = self.alpha
         return rgba
 

@@ -19,6 +19,7 @@ from PIL import ImageCms
 from luxscaler.color import REC709, Matrix, apply_matrix, decode_srgb
 from luxscaler.io.color_encoding import ColorCoding, from_icc
 from luxscaler.io.decoder import Samples
+from luxscaler.io.profiles import OutputProfile
 from luxscaler.picture import FloatArray
 
 MAX_PROFILE_BYTES = 16 * 2**20
@@ -151,6 +152,11 @@ def linear_profile() -> bytes:
 def srgb_profile() -> bytes:
     """The profile of sRGB (IEC 61966-2-1) as LittleCMS makes it, which WebP and JPEG files carry."""
     return _dated(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+
+
+def coded_profile(profile: OutputProfile) -> bytes:
+    """The profile of the code values that WebP and TIFF of 16 bits hold."""
+    return srgb_profile() if profile.name == "srgb" else profile.icc(linear=False)
 
 
 def _dated(profile: bytes) -> bytes:

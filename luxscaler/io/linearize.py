@@ -98,6 +98,7 @@ def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
         color_space=info.coding.name,
         notices=notices + metadata.notices,
         exif=metadata.exif,
+        exr_attributes=metadata.exr_attributes,
         resolution_dpi=dpi[::-1] if dpi is not None and info.orientation in _EXIF_TRANSPOSED else dpi,
     )
 

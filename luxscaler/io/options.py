@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.overscan import Windows
+from luxscaler.io.profiles import PROFILES
 
 EXR_TYPES = ("float", "half")
 EXR_COMPRESSIONS = ("auto", "zip", "zips", "piz", "pxr24", "dwaa", "none")
@@ -36,6 +38,11 @@ class ExportOptions:
     mantissa_bits: int = FULL_MANTISSA_BITS
     """Explicit bits of mantissa that EXR (float) and TIFF keep, 8 to 23; 23 is every bit. Fewer make smaller
     files; the relative error is at most 2^-(bits + 1), and the file says how many there are."""
+    profile: str = "srgb"
+    """One of PROFILES: the colours of PNG, WebP and 16-bit TIFF, with the profile's curve, and of EXR and
+    float TIFF, as linear light. Other formats hold their own."""
+    exr_windows: Windows | None = None
+    """Where the pixels of an EXR lie beside what it shows; None: both are the same, from 0, 0."""
     sdr_peak: float | None = None
     """Linear value that PNG and WebP show as SDR white; None: the picture's own maximum. Tiles of one
     picture need a common peak, or their highlights differ from tile to tile. Below 1 counts as 1."""
@@ -48,6 +55,7 @@ class ExportOptions:
         _check_range("webp_quality", self.webp_quality, 0, 100)
         _check_range("avif_quality", self.avif_quality, 0, 100)
         _check_choice("avif_bits", self.avif_bits, AVIF_BITS)
+        _check_choice("profile", self.profile, PROFILES)
         _check_choice("exr_type", self.exr_type, EXR_TYPES)
         _check_choice("exr_compression", self.exr_compression, EXR_COMPRESSIONS)
         if self.exr_tile != 0:

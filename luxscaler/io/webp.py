@@ -18,7 +18,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.describe import describe
 from luxscaler.io.exif.read import Marks, from_exif, read_marks
 from luxscaler.io.frame import Frame
-from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, srgb_profile
+from luxscaler.io.icc import MAX_PROFILE_BYTES, coded_profile, profile_coding
 from luxscaler.io.sdr import encode_sdr
 
 MAX_SIDE = 16383
@@ -66,9 +66,9 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def write_webp(path: Path, frame: Frame) -> None:
-    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
+    """Write lossy 8-bit codes of an ICC profile, sRGB unless another is asked for; alpha lossless."""
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
-    quality, profile = frame.options.webp_quality, srgb_profile()
+    quality, profile = frame.options.webp_quality, coded_profile(frame.profile)
     image.save(path, "WEBP", quality=quality, exif=describe(frame), icc_profile=profile)
 
 

@@ -1,9 +1,10 @@
 """Writes a finished picture into a file: float32 linear light → EXR, TIFF, PNG, WebP, AVIF, JPEG XL, JPEG.
 
-Three kinds of file come out. EXR, TIFF and JPEG XL are masters: linear float, range and out-of-gamut
+Three kinds of file come out. EXR, float TIFF and JPEG XL are masters: linear float, range and out-of-gamut
 negatives included. "png-pq", AVIF and JPEG (a gain map) are HDR pictures for the web: absolute luminance,
-clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bit) are sRGB pictures of the
-same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
+clipped above 10,000 cd/m² and outside their gamut. PNG, "tiff16" (both 16-bit) and WebP (8-bit) are SDR
+pictures of the same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside the
+gamut of their profile, sRGB unless another is asked for, clipped.
 
 A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
 `export` takes a whole picture, `open_stream` one that comes row by row because it does not fit into memory.
@@ -31,13 +32,14 @@ from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportOptions
 from luxscaler.io.png.write import write_png, write_png_pq
-from luxscaler.io.sdr import KNEE, tone_map
-from luxscaler.io.tiff.write import write_tiff
+from luxscaler.io.profiles import PROFILES, check_profile, profile_named
+from luxscaler.io.sdr import KNEE, peak_in, tone_map
+from luxscaler.io.tiff.write import write_tiff, write_tiff16
 from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
-from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+from luxscaler.picture import REFERENCE_WHITE_CD_M2, ExrAttribute, FloatArray
 
 __all__ = [
     "ESTIMATED_RANGE_COMMENT",
@@ -48,6 +50,7 @@ __all__ = [
     "FULL_MANTISSA_BITS",
     "HDR_FORMATS",
     "KNEE",
+    "PROFILES",
     "REFERENCE_WHITE_CD_M2",
     "STREAM_FORMATS",
     "SUFFIXES",
@@ -66,6 +69,7 @@ _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "webp": write_webp,
     "png": write_png,
     "tiff": write_tiff,
+    "tiff16": write_tiff16,
     "exr": write_exr,
     "png-pq": write_png_pq,
     "avif": write_avif,
@@ -90,7 +94,8 @@ SUFFIXES = {
     ".jpg": "jpg",
     ".jpeg": "jpg",
 }
-"""Formats by the suffix of a path, in lower case. png-pq shares that of png and is chosen by name."""
+"""Formats by the suffix of a path, in lower case. png-pq and tiff16 share those of png and tiff, and are
+chosen by name."""
 _SIDES = {
     "webp": ("WebP", WEBP_SIDE),
     "avif": ("AVIF", AVIF_SIDE),
@@ -113,6 +118,7 @@ def export(
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
     sdr: FloatArray | None = None,
+    exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> None:
     """Write a picture to `path`; a file that was there is replaced once the new one is complete.
 
@@ -127,6 +133,7 @@ def export(
         JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
+    exr_attributes: what an EXR inherits from one, as in PictureSource; other formats have no place for it.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
     Long for its arguments, not for what it does.
@@ -137,11 +144,14 @@ def export(
     if sdr is not None and (sdr.shape != rgb.shape or sdr.dtype != np.float32):
         raise ExportError(f"sdr must be {rgb.shape} float32 like rgb, got {sdr.shape} {sdr.dtype}")
     check_resolution(resolution_dpi)
+    check_profile(options.profile, name)
     if exif is not None:
         check_exif(exif)
     if alpha is not None:
         check_values("alpha", alpha, 0.0, 1.0)
     peak = check_values("rgb", rgb)
+    if options.sdr_peak is None and profile_named(options.profile).matrix is not None:
+        peak = peak_in(profile_named(options.profile), rgb)
     if sdr is not None:
         peak = check_values("sdr", sdr)
     frame = Frame(
@@ -153,6 +163,7 @@ def export(
         resolution_dpi,
         exif,
         sdr,
+        exr_attributes,
     )
     with replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, frame)
@@ -169,6 +180,7 @@ def open_stream(
     metadata: Metadata = _NO_METADATA,
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> AbstractContextManager[StreamWriter]:
     """Write a picture that need not fit into memory, row by row: what `export` writes of the same array.
 
@@ -180,8 +192,8 @@ def open_stream(
     one row of tiles for tiled EXR, about 32 MiB for other EXR, less for PNG.
 
     width, height: in pixels. has_alpha: whether rows come with alpha.
-    file_format: one of STREAM_FORMATS; None takes it from the suffix of `path`. png needs options.sdr_peak,
-        since the picture's maximum is not known when its first row is written.
+    file_format: one of STREAM_FORMATS; None takes it from the suffix of `path`. png and tiff16 need
+        options.sdr_peak, since the picture's maximum is not known when its first row is written.
     The other arguments are those of `export`.
 
     Raises ExportError: here for a wrong argument, from `write` and at the end of the block for the rest.
@@ -195,11 +207,13 @@ def open_stream(
     check_picture(name, width, height, transparent=has_alpha)
     check_metadata(metadata)
     check_resolution(resolution_dpi)
+    check_profile(options.profile, name)
     if exif is not None:
         check_exif(exif)
-    if name == "png" and options.sdr_peak is None:
+    if name in ("png", "tiff16") and options.sdr_peak is None:
         raise ExportError(
-            "png row by row needs sdr_peak: the picture's maximum is unknown when its first row is written"
+            f"{name} row by row needs sdr_peak: "
+            "the picture's maximum is unknown when its first row is written"
         )
     head = Frame(
         np.empty((0, width, 3), np.float32),
@@ -209,13 +223,14 @@ def open_stream(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
+        exr_attributes=exr_attributes,
     )
     return streaming(Path(path), name, head, height)
 
 
 def suffix_of(file_format: str) -> str:
     """Return the suffix of a format's files, e.g. ".png" for "png-pq"."""
-    return f".{file_format.split('-', maxsplit=1)[0]}"
+    return {"png-pq": ".png", "tiff16": ".tiff"}.get(file_format, f".{file_format}")
 
 
 def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:

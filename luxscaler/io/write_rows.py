@@ -37,6 +37,7 @@ class StreamFormat:
 
 FORMATS = {
     "tiff": StreamFormat(tiff.write_tiff_bands, tiff.band_rows),
+    "tiff16": StreamFormat(tiff.write_tiff16_bands, tiff.band_rows),
     "exr": StreamFormat(exr.write_exr_bands, exr.band_rows),
     "png": StreamFormat(png.write_png_bands, png.band_rows),
     "png-pq": StreamFormat(png.write_png_pq_bands, png.band_rows),

@@ -21,13 +21,15 @@ from luxscaler.masters.seams import tile_steps
 from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
-from luxscaler.pipeline.output import Sink, open_sink, output_file, usable_exif
+from luxscaler.pipeline.output import Sink, open_sink, output_file, reduction_of, result_size, usable_exif
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.reduction import Reduction
+from luxscaler.tiling.wrap import bordered
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Master:
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
         cut = self.plan.cut(number)
-        part = part_of(self.picture, cut)
+        part = part_of(bordered(self.picture, self.plan), cut)
         box = None if self.reference is None else cut.box
         return Tile(number, attempt, part, box, cut.output_size)
 
@@ -76,8 +78,9 @@ class Run:
         self._retries = 0
         self._started = time.monotonic()
         self._notices: dict[str, None] = dict.fromkeys(
-            (*master.request.notices, *master.picture.source.notices)
+            (*master.request.notices, *master.picture.source.notices, *master.request.size_notices)
         )
+        self._reduction: Reduction | None = None
 
     def to_file(self) -> Result:
         """Everything that is left to do; nothing appears unless all of it succeeds."""
@@ -113,12 +116,16 @@ class Run:
         return result
 
     def _assembler(self, sink: Sink, observer: Observer | None) -> Assembler:
-        master = self._master
+        master, write = self._master, sink.write
+        self._reduction = reduction_of(master.request, master.plan, sink.write)
+        if self._reduction is not None:
+            write = self._reduction.see
 
         def take(strip: Strip) -> None:
-            sink.write(strip)
-            if observer is not None:
-                observer.see(strip)
+            write(strip)
+            inside = strip.within(master.plan.output_height)
+            if observer is not None and inside is not None:
+                observer.see(inside)
 
         return Assembler(
             master.plan,
@@ -126,12 +133,13 @@ class Run:
             Expansion(master.request.boost, master.statistics, mask=master.mask),
             take,
             has_alpha=master.picture.has_alpha,
+            border=0 if self._reduction is None else self._reduction.border,
         )
 
     def _run_tiles(self, writer: Writer) -> None:
         """All tiles that are not done; returns when all rows are written too."""
         master, request = self._master, self._master.request
-        waiting = [number for number in range(len(master.plan)) if number not in self._done]
+        waiting = [number for number in master.plan.order if number not in self._done]
         ledger: Ledger = self._job
         if waiting:
             context = MasterContext(
@@ -183,11 +191,12 @@ class Run:
 
     def _result(self, assembler: Assembler, observer: Observer | None) -> Result:
         cuts = self._master.plan
+        width, height = result_size(self._master.request, cuts)
         return Result(
             path=self._master.target,
-            width=cuts.output_width,
-            height=cuts.output_height,
-            peak=assembler.peak,
+            width=width,
+            height=height,
+            peak=assembler.peak if self._reduction is None else self._reduction.peak,
             notices=tuple(self._notices),
             progress=self._progress(),
             extra=cuts.extra,

@@ -110,10 +110,18 @@ def _light(peak: float) -> str:
 def _tiles(cuts: Plan, job: Job) -> list[TileFigure]:
     figures = []
     for number, record in job.records().items():
-        box = cuts.cut(number).box
-        place = (box.x, box.y, box.width, box.height)
+        place = _place(cuts, number)
         figures.append(TileFigure(number, place, record.seconds, record.attempts, record.dollars))
     return figures
+
+
+def _place(cuts: Plan, number: int) -> Box:
+    """Where a tile lies in the picture, in fractions; what reaches around an edge is left out."""
+    cut = cuts.cut(number)
+    (above, before), (height, width) = cuts.source_border, (cuts.height, cuts.width)
+    top, bottom = max(cut.source_rows.start - above, 0), min(cut.source_rows.stop - above, height)
+    left, right = max(cut.source_columns.start - before, 0), min(cut.source_columns.stop - before, width)
+    return left / width, top / height, (right - left) / width, (bottom - top) / height
 
 
 def _enlarged(picture: LinearFile, cuts: Plan, box: Box, after: Picture) -> Picture:

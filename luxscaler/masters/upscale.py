@@ -28,13 +28,15 @@ from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
 from luxscaler.picture import Picture, PictureSource
-from luxscaler.pipeline.output import check_output, check_path, output_file
+from luxscaler.pipeline.output import check_output, check_path, output_file, result_size
+from luxscaler.pipeline.overscan import with_overscan
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
 from luxscaler.pipeline.stages import cuts_of, process
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
 
@@ -69,7 +71,9 @@ def upscale_picture(
     if request.reference is not None:
         _check_tile(backend, options)
     stage("reading")
-    cuts = _plan(request, target, options)
+    check_path(target, *request.files)
+    request = with_overscan(request)
+    request, cuts = _plan(request, target, options)
     planned(cuts)
     if options.restart:
         restart(target)
@@ -105,17 +109,19 @@ def _check_tile(backend: Backend, options: RunOptions) -> None:
         raise InputError("the compare page is for a whole picture, and this is a tile of its reference")
 
 
-def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> Plan:
-    """From the header alone, so that what cannot be is said before any work."""
+def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[UpscaleRequest, Plan]:
+    """The request for the picture's size, and its plan: from the header alone, so that what cannot be is said
+    before any work."""
     picture = request.source
     header = picture if isinstance(picture, Picture) else read_header_isolated(picture)
+    request = request.for_picture(header.width, header.height)
     cuts = cuts_of(request, header.width, header.height)
     read = request.files
     if options.report is not None:
         check_path(options.report, *read, target)
     output = output_file(target, request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0)
     check_output(output, *read)
-    return cuts
+    return request, cuts
 
 
 def _short_way(
@@ -153,6 +159,8 @@ def _job(
         "overlap": str(cuts.overlap),
         "self_reference": str(request.self_reference),
         "sdr": str(request.sdr),
+        **({"shot_white": repr(request.tones.peak)} if request.tones is not None else {}),
+        **({"wrap": str(request.wrap)} if request.wrap else {}),
         **options.facts,
     }
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as temporary:
@@ -209,10 +217,11 @@ def _run(
 
 
 def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:
-    size = (cuts.output_width, cuts.output_height)
-    check_picture(request.output_format, *size, transparent=is_transparent(picture))
-    reference = reference_of(picture) if request.self_reference else None
-    statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb))
+    check_picture(request.output_format, *result_size(request, cuts), transparent=is_transparent(picture))
+    reference = reference_of(bordered(picture, cuts)) if request.self_reference else None
+    statistics = request.tones
+    if statistics is None:
+        statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb), request.wrap)
     return Master(request, target, cuts, picture, reference, statistics)
 
 

@@ -1,20 +1,25 @@
 """From a picture to its upscaled, expanded light: as one tile, or cut and put together in memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.picture import FloatArray, Picture
+from luxscaler.pipeline.output import reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import StageListener, unheard
-from luxscaler.tiling.assembly import MARGIN, Assembler, Expansion, TileInMemory, WholeRows, expand_whole
+from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory, WholeRows, expand_whole
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
+
+REDUCED_ROWS = 256
+"""Rows that are reduced at once, so that temporaries stay small beside the picture."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def light_of(
     stage: StageListener = unheard,
 ) -> Light:
     """The picture upscaled and expanded, in the host's memory. Raises InputError and UpscaleError."""
-    if len(sources.cuts) == 1:
+    if len(sources.cuts) == 1 and not sources.cuts.wrap:
         return _in_one(sources, upscaler, clock, progress, stage)
     return _in_tiles(sources, upscaler, clock, progress)
 
@@ -98,7 +103,31 @@ def _in_one(
     with clock.stage("transfer"):
         pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
         shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
-    return Light(pixels, coverage, shown, peak, notices)
+    light = Light(pixels, coverage, shown, peak, notices)
+    with clock.stage("expand"):
+        return _reduced(light, request, sources.cuts)
+
+
+def _reduced(light: Light, request: UpscaleRequest, cuts: Plan) -> Light:
+    """The light at the size that the request asks for."""
+    size = result_size(request, cuts)
+    rows = _rows(size, request, has_alpha=light.alpha is not None)
+    reduction = reduction_of(request, cuts, rows.take)
+    if reduction is None:
+        return light
+    for top in range(0, len(light.rgb), REDUCED_ROWS):
+        seen = slice(top, top + REDUCED_ROWS)
+        rgb, sdr, alpha = (
+            None if each is None else each[seen] for each in (light.rgb, light.sdr, light.alpha)
+        )
+        assert rgb is not None  # noqa: S101
+        reduction.see(Strip(top, rgb, rgb if sdr is None else sdr, alpha))
+    return replace(light, rgb=rows.rgb, alpha=rows.alpha, sdr=rows.sdr, peak=reduction.peak)
+
+
+def _rows(size: tuple[int, int], request: UpscaleRequest, *, has_alpha: bool) -> WholeRows:
+    """Arrays for a result of that width and height."""
+    return WholeRows(size[1], size[0], has_alpha=has_alpha, shows_both=request.output_format == "jpg")
 
 
 def _in_tiles(
@@ -107,26 +136,24 @@ def _in_tiles(
     """The picture cut and put together, in memory; tiles are let go as soon as their rows are done."""
     request, cuts = sources.request, sources.cuts
     reference = _on_device(sources.reference, upscaler)
-    rows = WholeRows(
-        cuts.output_height,
-        cuts.output_width,
-        has_alpha=sources.picture.has_alpha,
-        shows_both=request.output_format == "jpg",
-    )
+    rows = _rows(result_size(request, cuts), request, has_alpha=sources.picture.has_alpha)
+    reduction = reduction_of(request, cuts, rows.take)
     tiles: dict[int, TileInMemory] = {}
     notices: dict[str, None] = {}
     assembler = Assembler(
         cuts,
         tiles.__getitem__,
         Expansion(request.boost, sources.statistics, mask=sources.mask),
-        rows.take,
+        rows.take if reduction is None else reduction.see,
         has_alpha=sources.picture.has_alpha,
+        border=0 if reduction is None else reduction.border,
     )
+    picture = bordered(sources.picture, cuts)
     finished: set[int] = set()
-    for number in range(len(cuts)):
+    for number in cuts.order:
         cut = cuts.cut(number)
         rendered = render(
-            visible(part_of(sources.picture, cut)),
+            visible(part_of(picture, cut)),
             upscaler,
             scale=request.scale,
             fractality=request.fractality,
@@ -134,7 +161,7 @@ def _in_tiles(
             reference=reference,
             place=Place(cut.box, is_own=True),
             clock=clock,
-            progress=_share_of(progress, number, len(cuts)),
+            progress=_share_of(progress, len(finished), len(cuts)),
         )
         with clock.stage("transfer"):
             alpha = None if rendered.alpha is None else to_host(rendered.alpha)
@@ -143,16 +170,17 @@ def _in_tiles(
         notices |= dict.fromkeys(rendered.notices)
         with clock.stage("expand"):
             assembler.advance(finished.__contains__)
-            for done in [n for n in tiles if cuts.cut(n).rows.stop <= assembler.rows_done - MARGIN]:
+            for done in [n for n in tiles if not assembler.needs(n)]:
                 del tiles[done]
-    return Light(rows.rgb, rows.alpha, rows.sdr, assembler.peak, tuple(notices))
+    peak = assembler.peak if reduction is None else reduction.peak
+    return Light(rows.rgb, rows.alpha, rows.sdr, peak, tuple(notices))
 
 
-def _share_of(progress: PixelProgress | None, number: int, count: int) -> PixelProgress | None:
-    """The progress of one tile as that of the whole."""
+def _share_of(progress: PixelProgress | None, before: int, count: int) -> PixelProgress | None:
+    """The progress of one tile as that of the whole, after `before` others."""
     if progress is None:
         return None
-    return lambda done, total: progress(number * total + done, count * total)
+    return lambda done, total: progress(before * total + done, count * total)
 
 
 def _on_device(reference: Picture | None, upscaler: Upscaler) -> torch.Tensor | None:

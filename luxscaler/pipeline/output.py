@@ -6,7 +6,7 @@ the same bytes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +17,11 @@ from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
-from luxscaler.picture import FloatArray, PictureSource
+from luxscaler.picture import ExrAttribute, FloatArray, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.reduction import Reduction
 
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
@@ -39,11 +40,32 @@ class OutputFile:
     metadata: Mapping[str, str | float | int]
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
     @property
     def streams(self) -> bool:
         """Whether it is written as its rows come."""
         return self.file_format in STREAM_FORMATS and self.width * self.height > WHOLE_PIXELS
+
+
+def result_size(request: UpscaleRequest, cuts: Plan) -> tuple[int, int]:
+    """Width and height of the file."""
+    return request.final or (cuts.output_width, cuts.output_height)
+
+
+def reduction_of(request: UpscaleRequest, cuts: Plan, take: Callable[[Strip], None]) -> Reduction | None:
+    """What reduces the plan's rows to the size that the request asks for, and hands them to `take`; None
+    where they have it."""
+    size = result_size(request, cuts)
+    if size == (cuts.output_width, cuts.output_height):
+        return None
+    return Reduction(
+        (cuts.output_height, cuts.output_width),
+        size[::-1],
+        take,
+        wrap=cuts.wrap,
+        shows_both=request.output_format == "jpg",
+    )
 
 
 def output_file(
@@ -66,6 +88,10 @@ def output_file(
         metadata["boost_mask"] = "applied"
     if request.box is not None:
         metadata["tile_box"] = str(request.box)
+    if request.final is not None:
+        metadata["reduced_from"] = f"{cuts.output_width}x{cuts.output_height}"
+    if cuts.wrap:
+        metadata["wrap"] = str(cuts.wrap)
     if len(cuts) > 1:
         metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
     options = replace(
@@ -74,16 +100,18 @@ def output_file(
         estimated_range=request.expands,
         software=f"LuxScaler {__version__}",
     )
+    width, height = result_size(request, cuts)
     return OutputFile(
         path=Path(path),
-        width=cuts.output_width,
-        height=cuts.output_height,
+        width=width,
+        height=height,
         has_alpha=has_alpha,
         file_format=request.output_format,
         options=options,
         metadata=metadata,
-        resolution_dpi=source.resolution_dpi,
+        resolution_dpi=(request.size and request.size.dpi) or source.resolution_dpi,
         exif=source.exif,
+        exr_attributes=source.exr_attributes,
     )
 
 
@@ -179,6 +207,7 @@ def write_whole(
         resolution_dpi=output.resolution_dpi,
         exif=output.exif,
         sdr=sdr,
+        exr_attributes=output.exr_attributes,
     )
 
 
@@ -218,6 +247,7 @@ class StreamSink:
                 metadata=output.metadata,
                 resolution_dpi=output.resolution_dpi,
                 exif=output.exif,
+                exr_attributes=output.exr_attributes,
             )
         )
 

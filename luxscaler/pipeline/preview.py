@@ -77,11 +77,11 @@ def preview_of(request: UpscaleRequest) -> Preview:
     """
     mask = read_mask(request)
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-        picture = _laid(request.source, request, Path(folder) / "picture")
+        picture = laid(request.source, request, Path(folder) / "picture")
         whole: Regions = picture
         box: TileBox | None = WHOLE
         if request.reference is not None:
-            whole = _laid(request.reference, request, Path(folder) / "reference")
+            whole = laid(request.reference, request, Path(folder) / "reference")
             box = place_of(visible(picture.whole()), visible(whole.whole()), request.box).box
         statistics = ToneStatistics.of(torch.from_numpy(visible(sample(whole)).rgb))
         times = max(1.0, max(picture.width, picture.height) / PREVIEW_SIDE)
@@ -89,7 +89,7 @@ def preview_of(request: UpscaleRequest) -> Preview:
     return _measured(visible(small), Expansion(request.hdr_boost, statistics, box, mask))
 
 
-def _laid(file: PictureFile | Picture, request: UpscaleRequest, path: Path) -> Regions:
+def laid(file: PictureFile | Picture, request: UpscaleRequest, path: Path) -> Regions:
     """The picture in parts, so that one of any size may be previewed."""
     if isinstance(file, Picture):
         return file

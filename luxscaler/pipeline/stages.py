@@ -21,12 +21,13 @@ from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import check_path, output_file, usable_exif, write_whole
+from luxscaler.pipeline.output import check_path, output_file, result_size, usable_exif, write_whole
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import Place, place_of, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
@@ -82,6 +83,7 @@ def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "referen
         picture = read_named(request.source, request, names[0])
         given = None if request.reference is None else read_named(request.reference, request, names[1])
         mask = read_mask(request)
+    request = request.for_picture(picture.width, picture.height)
     cuts = cuts_of(request, picture.width, picture.height)
     _check_size(request, cuts, picture)
     return replace(look_at(request, picture, given, cuts, clock), mask=mask)
@@ -97,11 +99,13 @@ def look_at(
         seen = visible(sampled)
         tones = torch.from_numpy(seen.rgb)
         # Without an expansion only the white is needed.
-        statistics = ToneStatistics.of(tones) if request.expands else ToneStatistics(white_of(tones))
+        white = ToneStatistics(white_of(tones))
+        own = ToneStatistics.of(tones, request.wrap) if request.expands and request.tones is None else white
+        statistics = request.tones or own
     with clock.stage("reference"):
         reference = None
         if given is not None or request.self_reference:
-            small = reference_of(whole)
+            small = reference_of(bordered(whole, cuts))
             reference = seen if small is sampled else visible(small)  # both are `whole` where it is small
         if given is None or request.box is not None:
             place = Place(request.box or WHOLE, is_own=given is None)
@@ -131,7 +135,13 @@ def render_sources(
         white=sources.statistics.peak,
         source=source,
         timings=clock.timings,
-        notices=(*sources.request.notices, *sources.picture.source.notices, *light.notices, *dropped),
+        notices=(
+            *sources.request.notices,
+            *sources.picture.source.notices,
+            *sources.request.size_notices,
+            *light.notices,
+            *dropped,
+        ),
     )
 
 
@@ -172,6 +182,7 @@ def cuts_of(request: UpscaleRequest, width: int, height: int) -> Plan:
         tile=request.tile,
         overlap=request.overlap,
         most_pixels=request.max_output_pixels,
+        wrap=request.wrap,
     )
 
 
@@ -183,4 +194,4 @@ def _check_size(request: UpscaleRequest, cuts: Plan, picture: Picture) -> None:
             f"the result would have {width * height:,} pixels ({width} × {height}), "
             f"the limit is {request.max_output_pixels:,}"
         )
-    check_picture(request.output_format, width, height, transparent=is_transparent(picture))
+    check_picture(request.output_format, *result_size(request, cuts), transparent=is_transparent(picture))

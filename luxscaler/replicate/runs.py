@@ -6,15 +6,15 @@ money, is sent once, as `ReplicateApi.create` is.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from luxscaler.clock import from_iso
+from luxscaler.cog.messages import RunKind
 from luxscaler.cog.status import Status
 from luxscaler.errors import BackendError
 from luxscaler.replicate.api import ReplicateApi, checked_id
 from luxscaler.replicate.responses import NoAnswerError, prediction_in
 
-RunKind = Literal["predictions", "trainings"]
 _FILE_SCHEMES = ("https://", "http://", "data:")
 
 

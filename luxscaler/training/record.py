@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import TrainingError
-from luxscaler.training.folder import write_error, write_synced
-
-NAME = "metrics.jsonl"
+from luxscaler.training.folder import METRICS, write_error, write_synced
 
 
 class Record:
@@ -16,7 +14,7 @@ class Record:
 
     def __init__(self, folder: Path, step: int) -> None:
         """step: steps done. Raises TrainingError if the file cannot be written."""
-        path = folder / NAME
+        path = folder / METRICS
         if path.is_file():
             kept = [line for line in _whole_lines(path) if line["step"] <= step]
             write_synced(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
@@ -40,7 +38,7 @@ class Record:
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
     """All lines of a training's log; none if there is no log."""
-    path = folder / NAME
+    path = folder / METRICS
     return _whole_lines(path) if path.is_file() else []
 
 

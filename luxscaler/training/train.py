@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luxscaler.errors import TrainingError
-from luxscaler.training.folder import write_synced
+from luxscaler.training.folder import CARD, REPORT, adapter_path, write_synced
 from luxscaler.training.page import page
 from luxscaler.training.prepare import Events, Prepared, prepared
 from luxscaler.training.result import card
@@ -12,8 +12,6 @@ from luxscaler.training.run import Run, Trained
 from luxscaler.training.settings import TrainingSettings
 from luxscaler.weights.adapter import adapter_bytes
 from luxscaler.weights.checkpoint import safetensors_bytes
-
-REPORT, CARD = "report.html", "card.md"
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,6 @@ def train(
         if trained.best_scores is None:
             raise TrainingError(_not_better(job, trained))
         return _deliver(job, trained)
-
-
-def adapter_path(target: Path) -> Path:
-    """OUT.safetensors → OUT.adapter.safetensors."""
-    return target.with_name(f"{target.stem}.adapter.safetensors")
 
 
 def _not_better(job: Prepared, trained: Trained) -> str:

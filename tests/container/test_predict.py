@@ -36,7 +36,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "tile_box": {"default": ""},
     "output_format": {
         "default": "webp",
-        "choices": ["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
+        "choices": ["webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg"],
     },
     "hdr_boost": {"default": 1.0, "ge": 1.0, "le": 49.0},
     "fractality": {"default": 1.0, "ge": 0.0, "le": 2.0},
@@ -155,7 +155,7 @@ def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
 def test_the_file_has_the_suffix_of_its_format(predictor: Predictor, tile: str, name: str) -> None:
     path = _predict(predictor, tile, output_format=name)
     assert path.is_file()
-    assert path.name == f"luxscaler.{name.removesuffix('-pq')}"
+    assert path.name == f"luxscaler.{name.removesuffix('-pq').removesuffix('16')}"
 
 
 def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile: str) -> None:
@@ -218,7 +218,9 @@ def test_tiles_overlap_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: s
     monkeypatch.setattr("predict.Models", lambda **_: lambda name: upscaler)
     monkeypatch.setattr("predict.TileServer", lambda _models, **words: made.update(words))
     monkeypatch.setenv("COG_MAX_CONCURRENCY", "2")
+    monkeypatch.setenv("PORT", "5123")
     Predictor().setup()
+    assert made.pop("closing").port == 5123  # type: ignore[attr-defined]
     assert made == {"overlap": overlaps, "slots": 2, "fetching": FetchSettings()}
 
 

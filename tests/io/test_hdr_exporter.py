@@ -394,7 +394,7 @@ def current_umask() -> int:
         ({"alpha": np.zeros((5, 4), np.float32)}, "alpha.*\\(4, 5\\).*\\(5, 4\\)"),
         ({"alpha": np.full((4, 5), 1.5, np.float32)}, "alpha must be 0 to 1, got 1.5"),
         ({"alpha": np.full((4, 5), np.nan, np.float32)}, "alpha.*20 NaN"),
-        ({"file_format": "jpeg"}, "'jpeg'; known are webp, png, tiff, exr, png-pq, avif, jxl, jpg"),
+        ({"file_format": "jpeg"}, "'jpeg'; known are webp, png, tiff, tiff16, exr, png-pq, avif, jxl, jpg"),
         ({"path": "a.gif"}, "'.gif'.*known are"),
         ({"path": "a"}, "suffix ''"),
         ({"sdr": np.ones((5, 4, 3), np.float32)}, "sdr must be \\(4, 5, 3\\).*got \\(5, 4, 3\\)"),

@@ -66,7 +66,7 @@ BAD: list[tuple[str, object, str]] = [
     ("global_reference", "", "global_reference is ''"),
     ("global_reference", ["x"], r"global_reference is \['x'\]"),
     ("output_format", None, "output_format is None; it must be text"),
-    ("output_format", "bmp", "output_format is 'bmp'; it must be one of webp, png, tiff, exr"),
+    ("output_format", "bmp", "output_format is 'bmp'; it must be one of webp, png, tiff, tiff16, exr"),
     ("output_format", "EXR", "output_format is 'EXR'"),
     ("hdr_boost", None, "hdr_boost is None; it must be a number"),
     ("hdr_boost", True, "hdr_boost is True; it must be a number"),

@@ -96,7 +96,8 @@ def test_every_format_has_the_size_type_and_result(
     request = UpscaleRequest(pillow(noise(), "PNG"), output_format=name, hdr_boost=2.0, fractality=1.2)
     result = process(request, tiny, path)
     pixels = _pixels(path)
-    dtype = {"webp": np.uint8, "jpg": np.uint8, "png": np.uint16, "png-pq": np.uint16, "avif": np.uint16}
+    dtype: dict[str, type] = {"webp": np.uint8, "jpg": np.uint8}
+    dtype |= dict.fromkeys(("png", "png-pq", "avif", "tiff16"), np.uint16)
     assert pixels.shape == (96, 128, 3)
     assert pixels.dtype == dtype.get(name, np.float32)
     assert np.isfinite(pixels).all()

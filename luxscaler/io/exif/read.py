@@ -27,6 +27,7 @@ from luxscaler.io.exif.ifd import (
     text_entry,
     tiff_block,
 )
+from luxscaler.picture import ExrAttribute
 
 MAX_EXIF_BYTES = MAX_VALUE_BYTES
 """Larger blocks are not kept: a JPEG has no room for them."""
@@ -68,6 +69,7 @@ class Metadata:
     exif: bytes | None = None
     resolution_dpi: Resolution | None = None
     notices: tuple[str, ...] = ()
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
 
 def read_marks(block: bytes | None) -> Marks:

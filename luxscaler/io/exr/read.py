@@ -7,6 +7,7 @@ file on standard error before it raises; its Python binding has no switch for th
 """
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +21,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import Metadata, from_texts, resolution
 from luxscaler.io.exr.chroma import CHROMA_STEP, to_rgb
 from luxscaler.io.exr.header import Part, read_parts
+from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
 
 _CHROMA = ("RY", "BY")
@@ -133,11 +135,13 @@ def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:
 
 
 def _metadata(part: Part) -> Metadata:
-    """Who owns the picture, when it was taken, how many pixels an inch has: OpenEXR's standard attributes."""
+    """Who owns the picture, when it was taken, how many pixels an inch has; other standard attributes."""
     across, aspect = part.number("xDensity"), part.number("pixelAspectRatio") or 1.0
     # Of the vertical density the format says that it is xDensity × pixelAspectRatio.
     known = resolution(across, across * aspect) if isinstance(across, float) else None
-    return from_texts(part.text("owner"), part.text("capDate"), known)
+    texts = from_texts(part.text("owner"), part.text("capDate"), known)
+    attributes, notices = standard_attributes(part)
+    return replace(texts, exr_attributes=attributes, notices=texts.notices + notices)
 
 
 def _source_bits(part: Part) -> int | None:

@@ -7,8 +7,8 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.color import REC709
 from luxscaler.io.exif.describe import owner_and_date
+from luxscaler.io.exr.standard import placeholder, put_in_place
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
 from luxscaler.io.options import ExportOptions
@@ -29,28 +29,35 @@ _POOL = threading.Lock()
 def write_exr(path: Path, frame: Frame) -> None:
     """Scan lines or tiles of float32 or half floats, R, G, B and, where there is one, A."""
     options = frame.options
-    header = {
+    header: dict[str, object] = {
         "compression": _COMPRESSIONS[codec(options)],
         "type": OpenEXR.tiledimage if options.exr_tile else OpenEXR.scanlineimage,
         **attributes(frame),
+        **placeholder(frame.exr_attributes),
     }
     if options.exr_tile:
-        tiles = header["tiles"] = OpenEXR.TileDescription()
+        header["tiles"] = tiles = OpenEXR.TileDescription()
         tiles.xSize = tiles.ySize = options.exr_tile
+    if options.exr_windows is not None:
+        (left, top), display = options.exr_windows.origin, options.exr_windows.display
+        height, width = frame.rgb.shape[:2]
+        header["dataWindow"] = _window(left, top, left + width - 1, top + height - 1)
+        header["displayWindow"] = _window(*display)
     stored = stored_samples(frame)
     with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
         if OpenEXR.global_thread_count() < THREADS:
             OpenEXR.set_global_thread_count(THREADS)
     with OpenEXR.File(header, {"RGB" if frame.alpha is None else "RGBA": stored}) as file:
         file.write(str(path))
+    put_in_place(path, frame.exr_attributes)
 
 
 def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]:
     """Return what the file says beside its pixels and their layout: attributes by their names."""
     found: dict[str, str | float | int | tuple[float, ...]] = {
-        "chromaticities": REC709.chromaticities,
+        "chromaticities": frame.profile.primaries.chromaticities,
         "whiteLuminance": REFERENCE_WHITE_CD_M2,
-        "colorInteropID": "lin_rec709_scene",
+        **({"colorInteropID": frame.profile.interop_id} if frame.profile.interop_id else {}),
         "software": frame.options.software,
         **{f"luxscaler:{key}": _exr_value(value) for key, value in frame.metadata.items()},
     }
@@ -80,6 +87,11 @@ def codec(options: ExportOptions) -> str:
     if options.exr_compression != "auto":
         return options.exr_compression
     return "piz" if options.exr_type == "half" or options.mantissa_bits <= _PIZ_MANTISSA_BITS else "zip"
+
+
+def _window(*sides: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Left, top, right and bottom as OpenEXR takes them."""
+    return np.array(sides[:2], np.int32), np.array(sides[2:], np.int32)
 
 
 def _exr_value(value: str | float | int) -> str | float | int:

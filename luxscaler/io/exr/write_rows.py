@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.standard import placeholder, put_in_place
 from luxscaler.io.exr.write import attributes, codec, stored_samples
 from luxscaler.io.frame import THREADS, Frame
 
@@ -34,12 +35,12 @@ def write_exr_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]
     if file is None or not file.open(str(path), spec):
         raise OSError(oiio.geterror() if file is None else file.geterror())
     try:
-        top = 0
+        top = spec.y
         for band in bands:
             samples = stored_samples(band)
             bottom = top + len(samples)
             if spec.tile_width:
-                written = file.write_tiles(0, spec.width, top, bottom, 0, 1, samples)
+                written = file.write_tiles(spec.x, spec.x + spec.width, top, bottom, 0, 1, samples)
             else:
                 written = file.write_scanlines(top, bottom, 0, samples)
             if not written:
@@ -49,6 +50,7 @@ def write_exr_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]
         closed = file.close()
     if not closed:
         raise OSError(file.geterror())
+    put_in_place(path, head.exr_attributes)
 
 
 def _library() -> Any:
@@ -67,9 +69,14 @@ def _spec(oiio: Any, head: Frame, height: int) -> Any:
     channels = 3 if head.alpha is None else 4
     spec = oiio.ImageSpec(head.rgb.shape[1], height, channels, options.exr_type)
     spec.tile_width = spec.tile_height = options.exr_tile
+    if options.exr_windows is not None:
+        spec.x, spec.y = options.exr_windows.origin
+        left, top, right, bottom = options.exr_windows.display
+        spec.full_x, spec.full_y = left, top
+        spec.full_width, spec.full_height = right - left + 1, bottom - top + 1
     spec.attribute("compression", codec(options))
     spec.attribute("DateTime", "")  # or the time of day becomes capDate; it is empty, so it is left out
-    for name, value in attributes(head).items():
+    for name, value in {**attributes(head), **placeholder(head.exr_attributes)}.items():
         if name == "capDate":
             spec.attribute("DateTime", value)
         elif isinstance(value, tuple):

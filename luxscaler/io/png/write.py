@@ -1,4 +1,4 @@
-"""PNG, 16 bits: the SDR rendering in sRGB, or the HDR picture in PQ. Alpha is straight.
+"""PNG, 16 bits: the SDR rendering in sRGB or another profile, or the HDR picture in PQ. Alpha is straight.
 
 The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from luxscaler.io.frame import Frame
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
+from luxscaler.io.profiles import OutputProfile
 from luxscaler.io.sdr import encode_sdr
 
 _SIGNATURE_AND_HEADER = 8 + 25
@@ -21,8 +22,8 @@ _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
 def write_png(path: Path, frame: Frame) -> None:
-    """Write sRGB that says so twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB."""
-    _write(path, encode_sdr(frame, np.dtype(np.uint16)), srgb_chunks() + notes_chunks(frame))
+    """Write the SDR rendering, with what says of which colours it is."""
+    _write(path, encode_sdr(frame, np.dtype(np.uint16)), sdr_chunks(frame.profile) + notes_chunks(frame))
 
 
 def write_png_pq(path: Path, frame: Frame) -> None:
@@ -31,8 +32,10 @@ def write_png_pq(path: Path, frame: Frame) -> None:
     _write(path, coded, pq_chunks(levels) + notes_chunks(frame))
 
 
-def srgb_chunks() -> bytes:
-    """Return what says sRGB."""
+def sdr_chunks(profile: OutputProfile) -> bytes:
+    """Return what says sRGB, twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB; or a profile."""
+    if profile.name != "srgb":
+        return chunk(b"iCCP", profile.name.encode() + b"\0\0" + zlib.compress(profile.icc(linear=False), 9))
     chunks = chunk(b"cICP", bytes([1, 13, _RGB_MATRIX, _FULL_RANGE]))
     return chunks + chunk(b"sRGB", b"\x00")  # rendering intent: perceptual
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.frame import THREADS, Frame, rows_of_a_band
-from luxscaler.io.png.write import chunk, notes_chunks, pq_chunks, srgb_chunks
+from luxscaler.io.png.write import chunk, notes_chunks, pq_chunks, sdr_chunks
 from luxscaler.io.pq import LightLevels, code_band, light_levels
 from luxscaler.io.sdr import encode_sdr
 
@@ -53,7 +53,7 @@ def band_rows(head: Frame) -> int:
 def write_png_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the SDR rendering for head.sdr_peak; the bands are of `band_rows` rows, but for the last."""
     with path.open("wb") as file:
-        _write(file, head, height, srgb_chunks(), _pieces(bands, _sdr_codes))
+        _write(file, head, height, sdr_chunks(head.profile), _pieces(bands, _sdr_codes))
 
 
 def write_png_pq_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:

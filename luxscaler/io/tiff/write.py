@@ -1,14 +1,16 @@
-"""TIFF: the master in 32-bit float, for programs that read no EXR."""
+"""TIFF: the master in 32-bit float, for programs that read no EXR; the SDR rendering in 16 bits for print."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
 
 from luxscaler.io.exif.describe import baseline_tags
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.frame import THREADS, Frame
-from luxscaler.io.icc import linear_profile
+from luxscaler.io.icc import coded_profile, linear_profile
+from luxscaler.io.sdr import encode_sdr
 
 CLASSIC_BYTES = 0xF000_0000
 """3.75 GiB of samples; beyond it 32-bit offsets could overflow."""
@@ -28,7 +30,13 @@ def write_tiff(path: Path, frame: Frame) -> None:
     )
 
 
-def settings(frame: Frame) -> dict[str, Any]:
+def write_tiff16(path: Path, frame: Frame) -> None:
+    """Strips of 16-bit codes of an ICC profile, ZIP with the horizontal predictor."""
+    samples = encode_sdr(frame, np.dtype(np.uint16))
+    tifffile.imwrite(path, samples, bigtiff=samples.nbytes > CLASSIC_BYTES, **settings(frame, is_float=False))
+
+
+def settings(frame: Frame, *, is_float: bool = True) -> dict[str, Any]:
     """Return tifffile's arguments: the coding, and what the file says about itself."""
     return {
         "photometric": "rgb",
@@ -36,8 +44,8 @@ def settings(frame: Frame) -> dict[str, Any]:
         "extrasamples": None if frame.alpha is None else ["unassalpha"],
         "compression": "zlib",
         "compressionargs": {"level": 1},
-        "predictor": 3,
-        "iccprofile": linear_profile(),
+        "predictor": 3 if is_float else 2,
+        "iccprofile": _linear(frame) if is_float else coded_profile(frame.profile),
         "software": frame.options.software,
         "description": frame.notes(),
         "resolution": frame.resolution_dpi,
@@ -49,3 +57,7 @@ def settings(frame: Frame) -> dict[str, Any]:
         "maxworkers": THREADS,
         "buffersize": 1 << 24,  # bytes of strips or tiles in flight
     }
+
+
+def _linear(frame: Frame) -> bytes:
+    return linear_profile() if frame.profile.name == "srgb" else frame.profile.icc(linear=True)

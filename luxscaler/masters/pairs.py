@@ -159,8 +159,8 @@ def in_folder(folder: str) -> str:
 
 
 def suffix_of(file_format: str) -> str:
-    """The suffix of a format, without the dot: its own name, but for png-pq, which is a PNG."""
-    return "png" if file_format == "png-pq" else file_format
+    """The suffix of a format, without the dot: its own name, but for those that share one."""
+    return {"png-pq": "png", "tiff16": "tiff"}.get(file_format, file_format)
 
 
 def find_pictures(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from luxscaler.errors import ExportError, InputError
+from luxscaler.io.write import FORMATS, SUFFIXES
 from luxscaler.masters.pairs import (
     Naming,
     Pair,
@@ -14,6 +15,7 @@ from luxscaler.masters.pairs import (
     in_folder,
     pair_up,
     refuse_existing,
+    suffix_of,
 )
 
 
@@ -97,6 +99,10 @@ def test_patterns_are_filled_in(here: Path) -> None:
     assert _targets(in_folder("o{u}t"), "photos", file_format="tiff") == [
         *("o{u}t/a.tiff", "o{u}t/b.tiff", "o{u}t/in/a.tiff", "o{u}t/in/deep/c.tiff"),
     ]
+
+
+def test_every_format_has_a_suffix_that_is_known() -> None:
+    assert {f".{suffix_of(name)}" for name in FORMATS} <= set(SUFFIXES)
 
 
 @pytest.mark.parametrize(

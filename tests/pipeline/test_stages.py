@@ -85,7 +85,7 @@ def _smooth(height: int = 96, width: int = 128, seed: int = 5) -> NDArray[np.uin
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-SDR_FORMATS = ("webp", "png")
+SDR_FORMATS = ("webp", "png", "tiff16")
 
 
 @pytest.mark.parametrize("name", hdr_exporter.FORMATS)

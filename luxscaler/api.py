@@ -15,6 +15,7 @@ import torch
 from luxscaler import __version__
 from luxscaler.backends.base import Backend
 from luxscaler.backends.choice import BackendOptions, make_backend, own_scale
+from luxscaler.backends.local import LocalBackend
 from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.linearize import has_equal_channels
@@ -34,6 +35,7 @@ from luxscaler.pipeline.result import Progress, Result
 from luxscaler.pipeline.stages import read_sources, render_sources
 from luxscaler.tiling.assembly import Expansion, expand_whole
 from luxscaler.tiling.overview import sample
+from luxscaler.upscaling.model_cache import Models
 from luxscaler.upscaling.render import visible
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 from luxscaler.weights.catalogue import known_names
@@ -111,7 +113,7 @@ def upscale(
         hdr_boost=hdr_boost,
         boost_mask=boost_mask,
         fractality=fractality,
-        scale=_own_scale(model, backend) if scale is None else scale,
+        scale=model_scale(model, backend) if scale is None else scale,
         model=model,
         export=export_options,
         self_reference=self_reference,
@@ -124,7 +126,7 @@ def upscale(
         overlap=overlap,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
     )
-    where, facts = _backend(backend, UpscalerOptions(device=device, precision=precision))
+    where, facts = backend_of(backend, UpscalerOptions(device=device, precision=precision))
     check_path(path, *request.files)
     if fetch:
         _fetch(model)
@@ -138,18 +140,21 @@ def upscale(
     return upscale_picture(request, path, where, options, progress=progress, stop=stop)
 
 
-def _backend(
+def backend_of(
     backend: str | BackendOptions | Backend, network: UpscalerOptions
 ) -> tuple[Backend, dict[str, str]]:
     """The backend, and what its tiles depend on."""
     if isinstance(backend, str):
         backend = BackendOptions(backend, network)
+    if isinstance(backend, LocalBackend) and isinstance(backend.upscaler_for, Models):
+        return backend, {"precision": backend.upscaler_for.options.precision}
     if not isinstance(backend, BackendOptions):
         return backend, {}
     return make_backend(backend), backend.tile_facts
 
 
-def _own_scale(model: str, backend: str | BackendOptions | Backend) -> float:
+def model_scale(model: str, backend: str | BackendOptions | Backend) -> float:
+    """The scale that a model has on a backend, taken where none is asked for. Raises WeightsError."""
     return own_scale(model, backend if isinstance(backend, str) else backend.name)
 
 

@@ -50,6 +50,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         options.dist = "loadfile"
 
 
+# The configuration of whoever runs the tests is not the tests'.
+os.environ["LUXSCALER_CONFIG"] = ""
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"
 

@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from luxscaler.color import luminance
+from luxscaler.io.own_tags import own_tags
 from luxscaler.isolation.pool import read_header_isolated, read_picture_isolated
 from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
@@ -31,6 +32,7 @@ def report(file: str | os.PathLike[str], choice: LayerChoice = MAIN_LAYER) -> li
         lines.append(("orientation", f"EXIF {header.orientation}, applied"))
     if header.gain_map:
         lines.append(("gain map", header.gain_map))
+    lines += [(f"luxscaler:{name}", value) for name, value in own_tags(file).items()]
     picture = read_picture_isolated(file, choice=choice)
     lines += _range(picture.rgb)
     lines += [("note", notice) for notice in dict.fromkeys(header.notices + picture.source.notices)]

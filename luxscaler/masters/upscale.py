@@ -33,7 +33,7 @@ from luxscaler.pipeline.output import check_output, check_path, output_file, res
 from luxscaler.pipeline.overscan import with_overscan
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result
+from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
 from luxscaler.pipeline.stages import cuts_of, process
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan
@@ -55,11 +55,13 @@ def upscale_picture(
     *,
     planned: Callable[[Plan], None] = lambda _plan: None,
     progress: Callable[[Progress], None] = lambda _progress: None,
+    stage: StageListener = unheard,
     stop: threading.Event | None = None,
 ) -> Result:
     """Upscale the picture and write it at `target`.
 
-    `planned` is told what will be done before anything is; what it raises ends the work.
+    `planned` is told what will be done before anything is; what it raises ends the work. `stage` is told what
+    begins.
 
     Setting `stop`, or Ctrl-C, ends the work cleanly: StoppedError says what is kept. Raises InputError and
     its kin for what is asked, JobError, BackendError and what the backend raises, ExportError; in each case
@@ -69,6 +71,7 @@ def upscale_picture(
     _check_self_reference(request, backend)
     if request.reference is not None:
         _check_tile(backend, options)
+    stage("reading")
     check_path(target, *request.files)
     request = with_overscan(request)
     request, cuts = _plan(request, target, options)
@@ -80,9 +83,9 @@ def upscale_picture(
     if isinstance(backend, LocalBackend) and (
         request.reference is not None or (is_short and options.report is None)
     ):
-        return _short_way(request, target, backend, progress, stop)
+        return _short_way(request, target, backend, progress, stage, stop)
     with _job(request, target, cuts, options, lasts=not is_short) as job:
-        return _run(request, target, backend, options, cuts, job, progress, stop)
+        return _run(request, target, backend, options, cuts, job, progress, stage, stop)
 
 
 def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:
@@ -127,17 +130,18 @@ def _short_way(
     target: Path,
     backend: LocalBackend,
     progress: Callable[[Progress], None],
+    stage: StageListener,
     stop: threading.Event,
 ) -> Result:
     """One tile on this machine: nothing is laid on disk, since nothing would be left to go on from."""
 
     def advance(done: int, total: int) -> None:
         if stop.is_set():
-            raise StoppedError("stopped")
+            raise StoppedError("stopped: nothing was written")
         backend.tell(0, done / max(total, 1))
 
     progress(Progress(0, 1))
-    result = process(request, backend.upscaler_for, target, advance)
+    result = process(request, backend.upscaler_for, target, advance, stage)
     progress(result.progress)
     return result
 
@@ -198,6 +202,7 @@ def _run(
     cuts: Plan,
     job: Job,
     progress: Callable[[Progress], None],
+    stage: StageListener,
     stop: threading.Event,
 ) -> Result:
     mask = read_mask(request)  # before the work: it may be no mask
@@ -212,8 +217,8 @@ def _run(
     )
     master = replace(_master(request, target, cuts, picture), mask=mask)
     try:
-        result = Run(master, backend, job, options, progress, stop).to_file()
-    except StoppedError:
+        result = Run(master, backend, job, options, progress, stop, stage).to_file()
+    except (StoppedError, KeyboardInterrupt):
         raise StoppedError(_stopped(job)) from None
     job.remove()
     return result
@@ -231,5 +236,5 @@ def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFi
 def _stopped(job: Job) -> str:
     done = len(job.records())
     if not done or not job.lasts:
-        return "stopped"
+        return "stopped: nothing was written"
     return f"stopped: {done} tiles are kept in {str(job.folder)!r}; the same command goes on from there"

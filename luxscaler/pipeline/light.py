@@ -8,6 +8,7 @@ from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.output import reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import StageListener, unheard
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory, WholeRows, expand_whole
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
@@ -54,13 +55,26 @@ class Light:
     notices: tuple[str, ...]
 
 
-def light_of(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
+def light_of(
+    sources: Sources,
+    upscaler: Upscaler,
+    clock: Stopwatch,
+    progress: PixelProgress | None,
+    stage: StageListener = unheard,
+) -> Light:
     """The picture upscaled and expanded, in the host's memory. Raises InputError and UpscaleError."""
-    work = _in_one if len(sources.cuts) == 1 and not sources.cuts.wrap else _in_tiles
-    return work(sources, upscaler, clock, progress)
+    if len(sources.cuts) == 1 and not sources.cuts.wrap:
+        return _in_one(sources, upscaler, clock, progress, stage)
+    return _in_tiles(sources, upscaler, clock, progress)
 
 
-def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
+def _in_one(
+    sources: Sources,
+    upscaler: Upscaler,
+    clock: Stopwatch,
+    progress: PixelProgress | None,
+    stage: StageListener,
+) -> Light:
     """The picture as one tile, expanded on the device."""
     request = sources.request
     reference = _on_device(sources.reference, upscaler)
@@ -74,9 +88,11 @@ def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Pi
         place=sources.place,
         clock=clock,
         progress=progress,
+        matching=lambda: stage("matching"),
     )
     rgb, alpha, box, notices = rendered.rgb, rendered.alpha, rendered.box, rendered.notices
     del reference, rendered  # a picture that is held longer than needed is 192 MiB for 4096²
+    stage("expanding")
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
         shows_both = request.output_format == "jpg"

@@ -157,6 +157,16 @@ class UpscaleRequest:
         return self.hdr_boost if self.expands else 1.0
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What of the request has no effect, one line each."""
+        if self.hdr_boost == 1.0 or self.expands:
+            return ()
+        return (
+            f"hdr_boost {self.hdr_boost:g} changes nothing: {self.output_format} shows the SDR rendering; "
+            f"{', '.join(HDR_FORMATS)} keep light above white",
+        )
+
+    @property
     def settings(self) -> TileSettings:
         """What the tiles need to know."""
         return TileSettings(self.scale, self.model, self.fractality)

@@ -24,7 +24,7 @@ from luxscaler.pipeline.light import Light, Sources, light_of
 from luxscaler.pipeline.output import carried, check_path, output_file, result_size, write_whole
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result
+from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
 from luxscaler.tiling.wrap import bordered
@@ -52,16 +52,24 @@ def process(
     upscaler_for: Callable[[str], Upscaler],
     path: str | os.PathLike[str],
     progress: PixelProgress | None = None,
+    stage: StageListener = unheard,
 ) -> Result:
     """Walk the whole way and write the file at `path`.
 
     `upscaler_for` gives the upscaler of a model's name. progress: told source pixels done, and in all.
+    stage: told what begins.
     Raises InputError (and its kin) for what the request asks, WeightsError, UpscaleError or ExportError; in
     each case no file appears.
     """
     check_path(Path(path), *request.files)
+    stage("loading")
     upscaler = upscaler_for(request.model)
-    return write_finished(render_sources(read_sources(request), upscaler, progress), path)
+    stage("reading")
+    sources = read_sources(request)
+    stage("upscaling")
+    finished = render_sources(sources, upscaler, progress, stage)
+    stage("writing")
+    return write_finished(finished, path)
 
 
 def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "reference")) -> Sources:
@@ -108,13 +116,19 @@ def look_at(
     return Sources(request, picture, cuts, reference, place, statistics, clock.timings)
 
 
-def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress | None = None) -> Finished:
+def render_sources(
+    sources: Sources,
+    upscaler: Upscaler,
+    progress: PixelProgress | None = None,
+    stage: StageListener = unheard,
+) -> Finished:
     """Everything that computes on the device; nothing of it is left there afterwards.
 
+    stage: told when a picture of one tile is upscaled and its range is expanded.
     Raises InputError and UpscaleError, and what `progress` raises.
     """
     clock = Stopwatch(upscaler.device, dict(sources.timings))
-    light = light_of(sources, upscaler, clock, progress)
+    light = light_of(sources, upscaler, clock, progress, stage)
     source, dropped = carried(sources.picture.source, sources.request.output_format)
     return Finished(
         request=sources.request,
@@ -124,6 +138,7 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress
         source=source,
         timings=clock.timings,
         notices=(
+            *sources.request.notices,
             *sources.picture.source.notices,
             *sources.request.size_notices,
             *light.notices,

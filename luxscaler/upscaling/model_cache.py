@@ -30,7 +30,7 @@ class Models:
         own_checkpoints: bool = False,
         trained: str | None = None,
     ) -> None:
-        self._options = options
+        self.options = options
         self._folder = folder or weights_folder()
         self._own_checkpoints = own_checkpoints
         self._trained = trained
@@ -46,7 +46,7 @@ class Models:
             raise InputError(f"model is {name!r}; it must be one of {', '.join(known)}")
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = Upscaler(self._network(name), self._options)
+                self._loaded[name] = Upscaler(self._network(name), self.options)
             return self._loaded[name]
 
     def _network(self, name: str) -> AnyNetwork:

@@ -5,6 +5,7 @@
 No dynamic range is expanded here: that is done once for the whole picture (tiling/assembly.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -99,27 +100,31 @@ def render(
     place: Place = Place(WHOLE),
     clock: Stopwatch | None = None,
     progress: PixelProgress | None = None,
+    matching: Callable[[], None] = lambda: None,
 ) -> Rendered:
     """Upscale a tile, and give it back its own colours and the low band of the reference.
 
     tile: as `visible` gives it. is_hdr: whether the picture that it is of holds light above SDR white.
     reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device; None
     leaves the colours as the network makes them; with one, a tile without colour gets none, neither from the
-    network nor from the reference. place: where the tile sits in it. Raises InputError and
-    UpscaleError.
+    network nor from the reference. place: where the tile sits in it. matching: called when the network is
+    done, and detail and colours follow. Raises InputError and UpscaleError.
     """
     clock = clock or Stopwatch(upscaler.device)
     with clock.stage("network"):
         # A float or HDR file holds measured or rendered light; an SDR one also noise and compression to lose.
         faithful = tile.source.is_float or is_hdr
         light = torch.from_numpy(tile.rgb).to(upscaler.device)  # once, for all that look at it there
-        rgb = upscaler.upscale(light, scale, faithful=faithful, progress=progress)
+        runs = 1 if tile.alpha is None else 2
+        rgb = upscaler.upscale(light, scale, faithful=faithful, progress=_of_run(progress, 0, runs))
         stays_grey = reference is not None and is_grey(light)
         if stays_grey:
             rgb = _luminance(rgb)
         alpha = None
         if tile.alpha is not None:
-            alpha = upscaler.upscale_alpha(torch.from_numpy(tile.alpha), scale)
+            coverage = torch.from_numpy(tile.alpha)
+            alpha = upscaler.upscale_alpha(coverage, scale, progress=_of_run(progress, 1, runs))
+    matching()
     with clock.stage("detail"):
         rgb = shape_detail(rgb, (tile.height, tile.width), fractality, in_place=True)
     with clock.stage("reference"):
@@ -136,6 +141,13 @@ def _luminance(rgb: Tensor) -> Tensor:
     """(H, W, 3) linear light without its colour, the same luminance in all channels."""
     weights = rgb.new_tensor(LUMINANCE)
     return (rgb * weights).sum(-1, keepdim=True).expand(-1, -1, 3).contiguous()
+
+
+def _of_run(progress: PixelProgress | None, number: int, runs: int) -> PixelProgress | None:
+    """The progress of one of several runs of the network as that of all."""
+    if progress is None or runs == 1:
+        return progress
+    return lambda done, total: progress(number * total + done, runs * total)
 
 
 def _follow(rgb: Tensor, source: Tensor, reference: Tensor, place: Place) -> tuple[Tensor, Place]:

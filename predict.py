@@ -13,12 +13,16 @@ from typing import Optional
 
 from cog import BasePredictor, Input, Path
 
-from luxscaler.isolation.pool import warm_up
-from luxscaler.pipeline.closing import Closing
-from luxscaler.pipeline.inputs import request_from_inputs
-from luxscaler.pipeline.remote import FetchSettings
-from luxscaler.pipeline.server import TileServer
-from luxscaler.upscaling.model_cache import TRAINED, Models
+from luxscaler.spinning import spin_briefly
+
+spin_briefly()  # before PyTorch is imported, by the following
+
+from luxscaler.isolation.pool import warm_up  # noqa: E402
+from luxscaler.pipeline.closing import Closing  # noqa: E402
+from luxscaler.pipeline.inputs import request_from_inputs  # noqa: E402
+from luxscaler.pipeline.remote import FetchSettings  # noqa: E402
+from luxscaler.pipeline.server import TileServer  # noqa: E402
+from luxscaler.upscaling.model_cache import TRAINED, Models  # noqa: E402
 
 
 class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls this a runner; `predict` is the name of the guide

@@ -15,14 +15,15 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py", ROOT / "train.py"]
 FLOORS = (
-    *("errors", "clock", "private_files", "options", "geometry", "picture", "color", "color_torch"),
+    *("errors", "clock", "spinning", "private_files", "options", "geometry", "picture", "color"),
+    "color_torch",
     *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
     *("publishing", "api", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
-    *("errors", "clock", "private_files", "options", "geometry", "picture", "color"),
+    *("errors", "clock", "spinning", "private_files", "options", "geometry", "picture", "color"),
     *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )
 CONTAINER_ONLY = {

@@ -17,6 +17,7 @@ from luxscaler.cli.publish import publish
 from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
+from luxscaler.spinning import spin_briefly
 
 app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
@@ -59,6 +60,7 @@ def _root(
 
 def main() -> None:
     """Entry point of the `luxscaler` command."""
+    spin_briefly()
     prepare_streams()
     try:
         app(prog_name="luxscaler")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
@@ -14,6 +15,7 @@ from luxscaler.io.profiles import OutputProfile, profile_named
 from luxscaler.picture import ExrAttribute, FloatArray
 
 Metadata = Mapping[str, str | float | int]
+Coded = NDArray[np.uint8 | np.uint16 | np.float16]
 
 ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
 THREADS = min(8, os.cpu_count() or 1)
@@ -37,6 +39,8 @@ class Frame:
     exif: bytes | None = None
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
+    coded: Coded | None = None
+    """(height, width, 3 or 4) as the format stores it, where that was made before; rgb has no rows then."""
 
     exr_attributes: tuple[ExrAttribute, ...] = ()
     """What an EXR inherits from one, as in PictureSource."""

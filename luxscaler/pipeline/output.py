@@ -15,8 +15,17 @@ from typing import Protocol
 from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
+from luxscaler.io.frame import Coded
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
+from luxscaler.io.write import (
+    STREAM_FORMATS,
+    SUFFIXES,
+    check_exif,
+    check_picture,
+    export,
+    export_coded,
+    open_stream,
+)
 from luxscaler.picture import ExrAttribute, FloatArray, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.assembly import Strip, WholeRows
@@ -208,6 +217,20 @@ def write_whole(
         exif=output.exif,
         sdr=sdr,
         exr_attributes=output.exr_attributes,
+    )
+
+
+def write_coded(output: OutputFile, coded: Coded) -> None:
+    """Write a whole result as the device coded it (device_coding.py). Raises ExportError, and then no file
+    appears."""
+    export_coded(
+        output.path,
+        coded,
+        file_format=output.file_format,
+        options=output.options,
+        metadata=output.metadata,
+        resolution_dpi=output.resolution_dpi,
+        exif=output.exif,
     )
 
 

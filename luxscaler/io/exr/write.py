@@ -48,7 +48,7 @@ def write_exr(path: Path, frame: Frame) -> None:
     with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
         if OpenEXR.global_thread_count() < THREADS:
             OpenEXR.set_global_thread_count(THREADS)
-    with OpenEXR.File(header, {"RGB" if frame.alpha is None else "RGBA": stored}) as file:
+    with OpenEXR.File(header, {"RGBA"[: stored.shape[2]]: stored}) as file:
         file.write(str(path))
     put_in_place(path, frame.exr_attributes)
 
@@ -72,6 +72,8 @@ def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]
 
 def stored_samples(frame: Frame) -> NDArray[np.float32 | np.float16]:
     """Return (height, width, 3 or 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
+    if frame.coded is not None:
+        return frame.coded.astype(np.float16, copy=False)
     samples = frame.interleaved()
     if frame.alpha is not None:
         samples[..., :3] *= frame.alpha[..., None]

@@ -2,7 +2,7 @@
 
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,7 @@ def test_another_card_driver_pytorch_or_kernel_is_tried(
 ) -> None:
     a_card(monkeypatch, tmp_path)
     runs = trials(monkeypatch)
-    changes = [
+    changes: list[Callable[[], None]] = [
         lambda: None,
         lambda: a_card(monkeypatch, tmp_path, name="L40S"),
         lambda: a_card(monkeypatch, tmp_path, driver="581.0"),

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.prediction import write_tile
 from tests.support.cog_server import CogServer, cog_server
 
-IN_FLIGHT = 2
+IN_FLIGHT = 8
 """cog.yaml's `concurrency: max`."""
 
 

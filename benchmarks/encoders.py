@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUALITY = 90
 """Of the reference setting, and what users get unless they ask otherwise."""
 QUALITIES = (70, 78, 84, 88, 90, 92, 95, 98)
-WEBP_TODAY, AVIF_TODAY = 4, 8
+WEBP_TODAY, AVIF_TODAY = 4, 9
 Codes = NDArray[np.uint8 | np.uint16]
 Coded = tuple[float, int, float]
 """Seconds, bytes, SSIM."""

@@ -31,7 +31,7 @@ from luxscaler.training.similarity import ssim
 ROOT = Path(__file__).resolve().parent.parent
 QUALITY = 90
 """Of the reference setting, and what users get unless they ask otherwise."""
-QUALITIES = (70, 78, 84, 88, 90, 92, 95, 98)
+QUALITIES = (74, 82, *range(86, 97), 98)
 WEBP_TODAY, AVIF_TODAY = 4, 9
 Codes = NDArray[np.uint8 | np.uint16]
 Coded = tuple[float, int, float]
@@ -82,9 +82,10 @@ def at(similarity: float, found: list[Coded]) -> tuple[float, float]:
     found = sorted(found, key=lambda one: one[2])
     similarities = [one[2] for one in found]
     seconds = np.interp(similarity, similarities, [one[0] for one in found])
-    return float(seconds), float(
-        np.exp(np.interp(similarity, similarities, np.log([one[1] for one in found])))
-    )
+    if not similarities[0] <= similarity <= similarities[-1]:
+        return float(seconds), float("nan")  # outside of QUALITIES
+    size = np.exp(np.interp(similarity, similarities, np.log([one[1] for one in found])))
+    return float(seconds), float(size)
 
 
 def lossy(

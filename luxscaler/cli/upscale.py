@@ -136,10 +136,7 @@ def upscale(
     exr_type: Annotated[str, typer.Option(help="float or half.", rich_help_panel=_FILE)] = "float",
     exr_compression: Annotated[
         str,
-        typer.Option(
-            help="auto (fits the picture, loses nothing), zip, zips, piz, pxr24, dwaa, dwab, rle or none.",
-            rich_help_panel=_FILE,
-        ),
+        typer.Option(help="auto, zip, zips, piz, pxr24, dwaa, dwab, rle or none.", rich_help_panel=_FILE),
     ] = "auto",
     exr_tile: Annotated[
         int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.", rich_help_panel=_FILE)

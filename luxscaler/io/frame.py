@@ -39,11 +39,11 @@ class Frame:
     exif: bytes | None = None
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
-    coded: Coded | None = None
-    """(height, width, 3 or 4) as the format stores it, where that was made before; rgb has no rows then."""
 
     exr_attributes: tuple[ExrAttribute, ...] = ()
     """What an EXR inherits from one, as in PictureSource."""
+    coded: Coded | None = None
+    """(height, width, 3 or 4) as the format stores it, where that was made before; rgb has no rows then."""
 
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""

@@ -8,9 +8,13 @@ import os
 
 from cog import BaseModel, Input, Path
 
-from luxscaler.pipeline.remote import FetchSettings
-from luxscaler.training.container import train_archive
-from luxscaler.training.settings import TrainingSettings
+from luxscaler.spinning import spin_briefly
+
+spin_briefly()  # before PyTorch is imported, by the following
+
+from luxscaler.pipeline.remote import FetchSettings  # noqa: E402
+from luxscaler.training.container import train_archive  # noqa: E402
+from luxscaler.training.settings import TrainingSettings  # noqa: E402
 
 
 class TrainingOutput(BaseModel):  # type: ignore[misc] # no types

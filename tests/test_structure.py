@@ -15,8 +15,8 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py", ROOT / "train.py"]
 FLOORS = (
-    *("errors", "clock", "threads", "private_files", "sqlite_file", "options", "geometry"),
-    *("picture", "color"),
+    *("errors", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
+    *("geometry", "picture", "color"),
     *("color_torch", "web", "networks", "cog", "replicate", "inference", "weights", "upscaling"),
     *("hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
@@ -24,8 +24,8 @@ FLOORS = (
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
-    *("errors", "clock", "threads", "private_files", "sqlite_file", "options", "geometry"),
-    *("picture", "color"),
+    *("errors", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
+    *("geometry", "picture", "color"),
     *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )
 CONTAINER_ONLY = {

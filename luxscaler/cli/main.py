@@ -20,6 +20,7 @@ from luxscaler.cli.publish import publish
 from luxscaler.cli.terminal import grouped, one_line_errors, out, prepare_streams, write_json
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
+from luxscaler.spinning import spin_briefly
 
 app = typer.Typer(
     help="Upscale pictures and expand their dynamic range.",
@@ -82,6 +83,7 @@ def _root(
 
 def main() -> None:
     """Entry point of the `luxscaler` command."""
+    spin_briefly()
     prepare_streams()
     try:
         app(prog_name="luxscaler")

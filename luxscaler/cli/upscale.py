@@ -128,8 +128,9 @@ def upscale(
     avif_bits: Annotated[int, typer.Option(help="10 or 12.", rich_help_panel=_FILE)] = 10,
     exr_type: Annotated[str, typer.Option(help="float or half.", rich_help_panel=_FILE)] = "float",
     exr_compression: Annotated[
-        str, typer.Option(help="zip, zips, piz, pxr24, dwaa, none or auto.", rich_help_panel=_FILE)
-    ] = "zip",
+        str,
+        typer.Option(help="auto, zip, zips, piz, pxr24, dwaa, dwab, rle or none.", rich_help_panel=_FILE),
+    ] = "auto",
     exr_tile: Annotated[
         int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.", rich_help_panel=_FILE)
     ] = 0,

@@ -23,7 +23,7 @@ from luxscaler.console.provider_settings import ProviderSettings, ProviderSettin
 from luxscaler.console.publications import Publications
 from luxscaler.console.settings import Settings
 from luxscaler.console.spending import Spending
-from luxscaler.errors import InputError
+from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id
 
@@ -32,7 +32,8 @@ TRAINED = "trained"
 HERE = "this machine"
 """The hardware of jobs that cost nothing."""
 _PLACES = {"replicate": "at Replicate", "here": "on this machine"}
-MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr")
+_EXR_INPUTS = ("exr_type", "exr_compression")
+MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr", *_EXR_INPUTS)
 
 
 class SubmitRequest(BaseModel):
@@ -257,6 +258,7 @@ def _training(request: SubmitRequest, provider: ProviderSettings) -> dict[str, A
 
 def _check_master(inputs: dict[str, Any]) -> None:
     """As the container checks them; 422."""
+    from luxscaler.io.options import ExportOptions  # noqa: PLC0415 - as the next
     from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415 - its formats take a second to load
 
     unknown = [name for name in inputs if name not in MASTER_INPUTS]
@@ -264,10 +266,13 @@ def _check_master(inputs: dict[str, Any]) -> None:
         known = ", ".join(MASTER_INPUTS)
         raise Problem(422, f"inputs: unknown {unknown[0][:80]!r}; known are {known}", field="inputs")
     for name, value in inputs.items():
-        kind = {"output_format": str, "model": str, "sdr": bool}.get(name, (int, float))
+        texts = dict.fromkeys(("output_format", "model", *_EXR_INPUTS), str)
+        kind = {**texts, "sdr": bool}.get(name, (int, float))
         if not isinstance(value, kind) or (isinstance(value, bool) and name != "sdr"):
             raise Problem(422, f"inputs: {name} is {str(value)[:80]!r}", field="inputs")
     try:
-        UpscaleRequest(b"", **inputs)
-    except InputError as error:
+        export = ExportOptions(**{name: inputs[name] for name in _EXR_INPUTS if name in inputs})
+        rest = {name: value for name, value in inputs.items() if name not in _EXR_INPUTS}
+        UpscaleRequest(b"", export=export, **rest)
+    except (InputError, ExportError) as error:
         raise Problem(422, f"inputs: {error}", field="inputs") from error

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
@@ -14,6 +15,7 @@ from luxscaler.io.profiles import OutputProfile, profile_named
 from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited
 
 Metadata = Mapping[str, str | float | int]
+Coded = NDArray[np.uint8 | np.uint16 | np.float16]
 
 ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
 THREADS = min(8, os.cpu_count() or 1)
@@ -45,6 +47,8 @@ class Frame:
 
     exr_attributes: tuple[ExrAttribute, ...] = ()
     """What an EXR inherits from one, as in PictureSource."""
+    coded: Coded | None = None
+    """(height, width, 3 or 4) as the format stores it, where that was made before; rgb has no rows then."""
 
     @property
     def pixel_aspect(self) -> float:

@@ -31,6 +31,8 @@ def encode_sdr(
 
     Of frame.rgb, or of `picture` in its place. In float64, so that no code is off by rounding.
     """
+    if frame.coded is not None and picture is None:
+        return frame.coded.astype(dtype, copy=False)
     top = np.iinfo(dtype).max
     height, width = frame.rgb.shape[:2]
     source = frame.rgb if picture is None else picture

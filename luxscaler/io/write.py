@@ -26,7 +26,7 @@ from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Frame, Metadata
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Coded, Frame, Metadata
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
@@ -67,6 +67,7 @@ __all__ = [
     "check_exif",
     "check_picture",
     "export",
+    "export_coded",
     "open_stream",
     "suffix_of",
     "tone_map",
@@ -105,6 +106,12 @@ SUFFIXES = {
 }
 """Formats by the suffix of a path, in lower case. png-pq and tiff16 share those of png and tiff, and are
 chosen by name."""
+CODED_TYPES: dict[str, np.dtype[np.uint8 | np.uint16 | np.float16]] = {
+    "webp": np.dtype(np.uint8),
+    "png": np.dtype(np.uint16),
+    "exr": np.dtype(np.float16),
+}
+"""Samples that `export_coded` takes."""
 _SIDES = {
     "webp": ("WebP", WEBP_SIDE),
     "avif": ("AVIF", AVIF_SIDE),
@@ -188,6 +195,36 @@ def export(
         frame = frame.straight()
     with replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, frame)
+
+
+def export_coded(
+    path: str | os.PathLike[str],
+    coded: Coded,
+    *,
+    file_format: str,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    metadata: Metadata = _NO_METADATA,
+    resolution_dpi: tuple[float, float] | None = None,
+    exif: bytes | None = None,
+) -> None:
+    """Write samples that are coded already: the file that `export` writes of the picture they were made of.
+
+    coded: (height, width, 3 or 4), contiguous, of CODED_TYPES for the format: sRGB codes with straight alpha,
+    or half floats premultiplied. The other arguments are those of `export`. Raises ExportError.
+    """
+    expected = CODED_TYPES.get(file_format)
+    if expected != coded.dtype or coded.ndim != 3 or coded.shape[2] not in (3, 4) or 0 in coded.shape:
+        raise ExportError(f"{file_format} has no samples that are {coded.shape} {coded.dtype}")
+    check_picture(file_format, coded.shape[1], coded.shape[0], transparent=False)
+    check_metadata(metadata)
+    check_resolution(resolution_dpi)
+    if exif is not None:
+        check_exif(exif)
+    empty = np.empty((0, coded.shape[1], 3), np.float32)
+    named = with_mantissa_bits(file_format, options, metadata)
+    frame = Frame(empty, None, 1.0, options, named, resolution_dpi, exif, coded=coded)
+    with replacing(Path(path)) as temporary:
+        _WRITERS[file_format](temporary, frame)
 
 
 def open_stream(

@@ -13,6 +13,7 @@ from luxscaler.errors import TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.checks import check_tile
+from luxscaler.masters.held import HeldTiles, usual_budget
 from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
 from luxscaler.masters.options import RunOptions
@@ -78,6 +79,8 @@ class Run:
         self._options = options
         self._tell = progress
         self._stop = stop
+        # The report compares tiles when all are done: then none may be let go before.
+        self._held = HeldTiles(0 if options.report is not None else usual_budget())
         self._done = job.intact()
         self._kept = len(self._done)
         self._retries = 0
@@ -131,15 +134,17 @@ class Run:
             inside = strip.within(master.plan.output_height)
             if observer is not None and inside is not None:
                 observer.see(inside)
+            self._held.release(lambda number: not assembler.needs(number))
 
-        return Assembler(
+        assembler = Assembler(
             master.plan,
-            self._job.tile,
+            lambda number: self._held.get(number) or self._job.tile(number),
             Expansion(master.request.boost, master.statistics, mask=master.mask),
             take,
             has_alpha=master.picture.has_alpha,
             border=0 if self._reduction is None else self._reduction.border,
         )
+        return assembler
 
     def _run_tiles(self, writer: Writer) -> None:
         """All tiles that are not done; returns when all rows are written too."""
@@ -175,7 +180,8 @@ class Run:
         writer.finish()
 
     def _keep(self, tile: Tile, output: TileOutput, writer: Writer) -> None:
-        self._job.store(tile.index, output, tile.attempt)
+        if not self._held.take(tile.index, output):
+            self._job.store(tile.index, output, tile.attempt)
         self._notices.update(dict.fromkeys(output.notices))
         self._done.add(tile.index)
         writer.wake()

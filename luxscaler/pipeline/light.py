@@ -1,11 +1,15 @@
 """From a picture to its upscaled, expanded light: as one tile, or cut and put together in memory."""
 
+import math
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
-from luxscaler.picture import FloatArray, Picture
+from luxscaler.io.frame import Coded
+from luxscaler.picture import NOTHING_INHERITED, FloatArray, Picture, PictureSource
+from luxscaler.pipeline.device_coding import coded, is_coded
 from luxscaler.pipeline.output import reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import StageListener, unheard
@@ -53,6 +57,16 @@ class Light:
     peak: float
     """Largest value of rgb."""
     notices: tuple[str, ...]
+    coded: Coded | None = None
+    """The picture as its file stores it, where the device made that; rgb has no rows then."""
+
+
+_NO_ROWS = np.empty((0, 1, 3), np.float32)
+
+
+def codes_on(device: torch.device) -> bool:
+    """Whether coding there saves a copy: everywhere but in the host's own memory."""
+    return device.type != "cpu"
 
 
 def light_of(
@@ -99,13 +113,31 @@ def _in_one(
         sdr = rgb if shows_both else None
         expansion = Expansion(request.boost, sources.statistics, box, sources.mask)
         rgb = expand_whole(rgb, expansion, in_place=not shows_both)
-        peak = float(rgb.max())  # on the device, where it is a small part of what it is on the host
+        # On the device, where it is a small part of what it is on the host; both in one copy.
+        least, peak = torch.stack(rgb.aminmax()).tolist()
+        height, width = rgb.shape[:2]
+        # A reduced result, and what only some files hold, are the writers' work.
+        is_whole = result_size(request, sources.cuts) == (width, height)
+        is_whole = is_whole and _is_plain(sources.picture.source)
+        is_whole = is_whole and codes_on(upscaler.device) and math.isfinite(least + peak)
+        if is_whole and is_coded(request, width * height):
+            samples = coded(request, rgb, alpha, max(sources.statistics.peak, 1.0))
+        else:
+            samples = None
     with clock.stage("transfer"):
+        if samples is not None:
+            return Light(_NO_ROWS, None, None, peak, notices, to_host(samples))
         pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
         shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
     light = Light(pixels, coverage, shown, peak, notices)
     with clock.stage("expand"):
         return _reduced(light, request, sources.cuts)
+
+
+def _is_plain(source: PictureSource) -> bool:
+    """Whether a result's file holds its colours, its alpha and the usual metadata alone."""
+    apart = source.is_grey or source.has_light_apart or source.is_associated
+    return not (apart or source.exr_attributes or source.inherited != NOTHING_INHERITED)
 
 
 def _reduced(light: Light, request: UpscaleRequest, cuts: Plan) -> Light:

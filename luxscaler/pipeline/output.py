@@ -15,6 +15,7 @@ from typing import Protocol
 from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
+from luxscaler.io.frame import Coded
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import (
     ASSOCIATED_FORMATS,
@@ -23,6 +24,7 @@ from luxscaler.io.write import (
     check_exif,
     check_picture,
     export,
+    export_coded,
     open_stream,
 )
 from luxscaler.io.xmp import scaled_xmp
@@ -263,6 +265,20 @@ def write_whole(
         is_grey=output.is_grey,
         is_associated=output.is_associated,
         exr_attributes=output.exr_attributes,
+    )
+
+
+def write_coded(output: OutputFile, coded: Coded) -> None:
+    """Write a whole result as the device coded it (device_coding.py). Raises ExportError, and then no file
+    appears."""
+    export_coded(
+        output.path,
+        coded,
+        file_format=output.file_format,
+        options=output.options,
+        metadata=output.metadata,
+        resolution_dpi=output.resolution_dpi,
+        exif=output.exif,
     )
 
 

@@ -21,7 +21,14 @@ from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import carried, check_path, output_file, result_size, write_whole
+from luxscaler.pipeline.output import (
+    carried,
+    check_path,
+    output_file,
+    result_size,
+    write_coded,
+    write_whole,
+)
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
@@ -159,7 +166,10 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
             source=finished.source,
             peak=finished.white,
         )
-        write_whole(output, light.rgb, light.alpha, light.sdr)
+        if light.coded is not None:
+            write_coded(output, light.coded)
+        else:
+            write_whole(output, light.rgb, light.alpha, light.sdr)
     tiles, seconds = len(finished.cuts), sum(clock.timings.values())
     return Result(
         path=output.path,

@@ -159,6 +159,7 @@ class Assembler:
         self._fold_columns = Fold(plan.output_width, border_columns)
         self._down = [_weights(i, plan.rows, self._fold_rows) for i in range(len(plan.rows))]
         self._across = [_weights(i, plan.columns, self._fold_columns) for i in range(len(plan.columns))]
+        self._inside = [_ones(weights) for weights in self._across]
         self.peak = 0.0
         """Largest linear value so far."""
 
@@ -245,7 +246,9 @@ class Assembler:
             tile = self._tile_of(row * len(self._plan.columns) + column)
             part = tile.region(lines.start, lines.stop, 0, tile.width)
             weight = down * self._across[column]
-            np.multiply(part.rgb, weight[..., None], out=part.rgb)
+            alone = self._inside[column] if (down == 1.0).all() else slice(0, 0)
+            for rim in (slice(0, alone.start), slice(alone.stop, tile.width)):
+                np.multiply(part.rgb[:, rim], weight[:, rim, None], out=part.rgb[:, rim])
             for place, at in self._fold_columns.places(span):
                 columns, seen = slice(place.start, place.stop), slice(at, at + place.stop - place.start)
                 rgb[:, columns] += part.rgb[:, seen]
@@ -333,3 +336,11 @@ def _expanded(rgb: Tensor, top: int, height: int, how: Expansion, wraps: bool = 
 def _weights(index: int, cuts: tuple[Span, ...], fold: Fold) -> FloatArray:
     line = np.asarray(weights(index, list(cuts), 1).numpy(), np.float32)
     return line * fold.weights(cuts[index]) if fold.border else line
+
+
+def _ones(weights_: FloatArray) -> slice:
+    """The middle of a tile, where no other tile has a part: a product by 1 changes nothing."""
+    (places,) = np.nonzero(weights_ != 1.0)
+    middle = len(weights_) // 2
+    before, after = places[places < middle], places[places >= middle]
+    return slice(int(before[-1]) + 1 if len(before) else 0, int(after[0]) if len(after) else len(weights_))

@@ -18,6 +18,7 @@ import hdr_exporter
 from luxscaler.cog.data_urls import data_url
 from luxscaler.errors import InputError
 from luxscaler.geometry import MAX_SCALE, MIN_SCALE
+from luxscaler.io.options import EXR_COMPRESSIONS
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import MAX_BOOST, MAX_FRACTALITY, MIN_BOOST, MIN_FRACTALITY
 from luxscaler.pipeline.inputs import request_from_inputs
@@ -43,8 +44,11 @@ INPUTS: dict[str, dict[str, Any]] = {
     "scale": {"default": 4.0, "ge": 1.0, "le": 8.0},
     "model": {"default": "photo", "choices": ["photo", "anime", "fast", "trained"]},
     "sdr": {"default": False},
+    "exr_type": {"default": "float", "choices": ["float", "half"]},
+    "exr_compression": {"default": "auto", "choices": list(EXR_COMPRESSIONS)},
 }
-"""The inputs of DESIGN.md and `sdr`, without their descriptions."""
+"""The inputs of DESIGN.md, `sdr` and those of EXR, without their descriptions."""
+EXR_INPUTS = ("exr_type", "exr_compression")
 
 
 def _predict_in_source() -> ast.AsyncFunctionDef:
@@ -92,6 +96,8 @@ def test_the_annotations_are_ones_that_the_schema_builder_knows() -> None:
         "scale": "float",
         "model": "str",
         "sdr": "bool",
+        "exr_type": "str",
+        "exr_compression": "str",
     }
     assert function.returns is not None
     assert ast.unparse(function.returns) == "Path"
@@ -114,6 +120,9 @@ def test_the_defaults_are_the_same_everywhere(defaults_of: Callable[..., object]
     parameters = inspect.signature(defaults_of).parameters
     for name, words in INPUTS.items():
         if "default" in words and not (name == "tile_box" and defaults_of is UpscaleRequest):
+            if name in EXR_INPUTS and defaults_of is UpscaleRequest:
+                assert getattr(parameters["export"].default, name) == words["default"]
+                continue
             field = FIELDS.get(name, name) if defaults_of is UpscaleRequest else name
             assert parameters[field].default == words["default"], name
 

@@ -117,7 +117,7 @@ def test_exr_says_what_it_is(tmp_path: Path, rgb: FloatArray) -> None:
     with OpenEXR.File(str(path)) as file:
         header = file.header()  # empty once the file is closed
         assert OpenEXR.checkColorMetadata(header) == 0
-        assert header["compression"] == OpenEXR.ZIP_COMPRESSION
+        assert header["compression"] == OpenEXR.NO_COMPRESSION  # these samples are noise
         assert header["type"] == OpenEXR.scanlineimage
     seen = read_oiio(path)[1]
     assert seen["chromaticities"] == pytest.approx((0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290))

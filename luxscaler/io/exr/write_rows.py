@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.codec import codec
 from luxscaler.io.exr.standard import placeholder, put_in_place
-from luxscaler.io.exr.write import attributes, channel_names, codec, stored_samples
+from luxscaler.io.exr.write import attributes, channel_names, stored_samples
 from luxscaler.io.frame import THREADS, Frame
 
 _BAND_BYTES = 32 << 20
@@ -30,27 +34,34 @@ def band_rows(head: Frame) -> int:
 def write_exr_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the bands, which are of `band_rows` rows, the last one of what is left."""
     oiio = _library()
-    spec = _spec(oiio, head, height)
+    samples = map(stored_samples, bands)
+    first = next(samples)  # a codec that is chosen by the samples follows these
+    spec = _spec(oiio, head, height, codec(head.options, first))
     file = oiio.ImageOutput.create("openexr")
     if file is None or not file.open(str(path), spec):
         raise OSError(oiio.geterror() if file is None else file.geterror())
     try:
-        top = spec.y
-        for band in bands:
-            samples = stored_samples(band)
-            bottom = top + len(samples)
-            if spec.tile_width:
-                written = file.write_tiles(spec.x, spec.x + spec.width, top, bottom, 0, 1, samples)
-            else:
-                written = file.write_scanlines(top, bottom, 0, samples)
-            if not written:
-                raise OSError(file.geterror())
-            top = bottom
+        top = _written(file, spec, spec.y, first)
+        del first
+        for rows in samples:
+            top = _written(file, spec, top, rows)
     finally:
         closed = file.close()
     if not closed:
         raise OSError(file.geterror())
     put_in_place(path, head.exr_attributes)
+
+
+def _written(file: Any, spec: Any, top: int, rows: NDArray[np.float32 | np.float16]) -> int:
+    """Write rows from `top`; return where they end."""
+    bottom = top + len(rows)
+    if spec.tile_width:
+        written = file.write_tiles(spec.x, spec.x + spec.width, top, bottom, 0, 1, rows)
+    else:
+        written = file.write_scanlines(top, bottom, 0, rows)
+    if not written:
+        raise OSError(file.geterror())
+    return bottom
 
 
 def _library() -> Any:
@@ -64,7 +75,7 @@ def _library() -> Any:
     return OpenImageIO
 
 
-def _spec(oiio: Any, head: Frame, height: int) -> Any:
+def _spec(oiio: Any, head: Frame, height: int, compression: str) -> Any:
     options = head.options
     spec = oiio.ImageSpec(head.rgb.shape[1], height, head.channels, options.exr_type)
     spec.channelnames = channel_names(head.channels)
@@ -75,7 +86,7 @@ def _spec(oiio: Any, head: Frame, height: int) -> Any:
         left, top, right, bottom = options.exr_windows.display
         spec.full_x, spec.full_y = left, top
         spec.full_width, spec.full_height = right - left + 1, bottom - top + 1
-    spec.attribute("compression", codec(options))
+    spec.attribute("compression", compression)
     spec.attribute("DateTime", "")  # or the time of day becomes capDate; it is empty, so it is left out
     for name, value in {**attributes(head), **placeholder(head.exr_attributes)}.items():
         if name == "capDate":

@@ -30,6 +30,7 @@ from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.upscaling.upscaler import Upscaler
+from tests.support.notices import told
 from tests.support.picture_files import exr, pillow, tiff
 
 HEIGHT, WIDTH, SCALE = 40, 88, 2
@@ -210,14 +211,14 @@ def test_light_without_coverage_survives(name: str, tile: int, tmp_path: Path) -
     np.testing.assert_allclose(means[:24, :28, :3], light[:24, :28], rtol=0.08, atol=0.02)
     assert abs(pixels[..., :3].mean() / light.mean() - 1) < 0.02
     assert (pixels[..., 3][flat(planes["A"], 0)] == 0).all()
-    assert result.notices == ()
+    assert told(result) == ()
     again = luxscaler.read(path).as_light()
     np.testing.assert_allclose(again.rgb, pixels[..., :3], rtol=1e-6)
 
 
 def test_light_that_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
     result = upscaled(exr(fire()), tmp_path / "out.png", name="png")
-    assert result.notices == ("png holds no light where alpha is 0: it is left out; choose tiff or exr",)
+    assert told(result) == ("png holds no light where alpha is 0: it is left out; choose tiff or exr",)
     assert (seen(tmp_path / "out.png")[..., 3][flat(fire()["A"], 0)] == 0).all()
 
 

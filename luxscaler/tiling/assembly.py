@@ -25,6 +25,7 @@ from luxscaler.hdr.dequantize import RADIUS
 from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.hdr.mask import mask_at, masked, reduced_mask
 from luxscaler.picture import FloatArray, Picture
+from luxscaler.tiling.coverage import Coverage
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.wrap import Fold
 from luxscaler.upscaling.render import is_grey
@@ -227,7 +228,7 @@ class Assembler:
             only = self._tile_of(0).region(top, bottom, 0, width)
             return only.rgb, only.alpha
         blended = np.zeros((bottom - top, width, 3), np.float32)
-        alpha = _Coverage(bottom - top, width) if self._has_alpha else None
+        alpha = Coverage(bottom - top, width) if self._has_alpha else None
         for lines, at in self._fold_rows.lines(top, bottom):
             for row, span in enumerate(self._plan.rows):
                 first, last = max(lines.start, span.start), min(lines.stop, span.stop)
@@ -237,9 +238,7 @@ class Assembler:
                     self._add_row(row, part, blended[inside], alpha, inside)
         return blended, None if alpha is None else alpha.blended()
 
-    def _add_row(
-        self, row: int, lines: Span, rgb: FloatArray, alpha: "_Coverage | None", inside: slice
-    ) -> None:
+    def _add_row(self, row: int, lines: Span, rgb: FloatArray, alpha: Coverage | None, inside: slice) -> None:
         """Add lines of a row of tiles, times their weights."""
         down = self._down[row][lines.start : lines.stop, None]
         for column, span in enumerate(self._plan.columns):
@@ -254,30 +253,6 @@ class Assembler:
                 rgb[:, columns] += part.rgb[:, seen]
                 if alpha is not None and part.alpha is not None:
                     alpha.add((inside, columns), part.alpha[:, seen], weight[:, seen])
-
-
-class _Coverage:
-    """Alpha of rows that are being blended.
-
-    Weights add up to one but for the last bit, so what all tiles of a pixel agree on is kept: clear stays
-    exactly clear, and opaque opaque.
-    """
-
-    def __init__(self, height: int, width: int) -> None:
-        self._sum = np.zeros((height, width), np.float32)
-        self._least = np.ones_like(self._sum)
-        self._most = np.zeros_like(self._sum)
-
-    def add(self, place: tuple[slice, slice], alpha: FloatArray, weight: FloatArray) -> None:
-        """A tile's alpha, (n, w) in [0, 1], times its weights; where those are 0 it does not count."""
-        self._sum[place] += alpha * weight
-        counts = weight > 0.0
-        np.minimum(self._least[place], alpha, out=self._least[place], where=counts)
-        np.maximum(self._most[place], alpha, out=self._most[place], where=counts)
-
-    def blended(self) -> FloatArray:
-        """(height, width) in [0, 1]."""
-        return np.clip(self._sum, self._least, self._most)
 
 
 @torch.inference_mode()

@@ -133,7 +133,8 @@ def render(
                 rgb = match_source(rgb, light)
             rgb, place = _follow(rgb, light, _luminance(reference) if stays_grey else reference, place)
         if stays_grey:  # vectorised curves round equal channels differently in the last bit
-            rgb[..., ::2] = rgb[..., 1:2]
+            with torch.inference_mode():
+                rgb[..., ::2] = rgb[..., 1:2]
     return Rendered(rgb, alpha, place.box, (*place.notices, *upscaler.notices(scale)))
 
 

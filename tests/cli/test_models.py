@@ -78,6 +78,17 @@ def test_a_fetched_model_upscales_by_its_own_scale(server: IndexServer, tmp_path
     assert done.exit_code == 0, done.output
     assert Image.open(out).size == (32, 24)
     assert "resampled" not in done.stderr
-    other = run("upscale", str(source), str(out), "--model", "2x-Free", "--device", "cpu", "--scale", "3")
+    other = run(
+        "upscale",
+        str(source),
+        str(out),
+        "--model",
+        "2x-Free",
+        "--device",
+        "cpu",
+        "--scale",
+        "3",
+        "--overwrite",
+    )
     assert "note: the model's own scale is 2: its result is resampled to 3" in other.stderr
     assert Image.open(out).size == (48, 36)

@@ -21,6 +21,7 @@ from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.upscaling.upscaler import Upscaler
+from tests.support.notices import told
 from tests.support.picture_files import exr, noise, tiff
 
 RGB = noise(16, 20)
@@ -87,7 +88,7 @@ def test_xmp_and_iptc(name: str, tmp_path: Path) -> None:
         assert Image.open(path).info["photoshop"][0x0404] == IPTC
     else:
         lost.add(f"IPTC is left out: not written into {name}")
-    assert set(result.notices) == lost
+    assert set(told(result)) == lost
     if name in ("png", "webp", "tiff", "jpg"):
         again = read_picture(data, sdr=True).source.inherited
         assert again.xmp is not None
@@ -103,9 +104,9 @@ def test_prompts(name: str, tmp_path: Path) -> None:
         image = Image.open(path)
         assert isinstance(image, PngImagePlugin.PngImageFile)
         assert {key: image.text[key] for key in TEXTS} == TEXTS
-        assert result.notices == ()
+        assert told(result) == ()
     else:
-        assert result.notices == (f"PNG texts are left out: not written into {name}: parameters, workflow",)
+        assert told(result) == (f"PNG texts are left out: not written into {name}: parameters, workflow",)
 
 
 def anamorphic(kind: str) -> bytes:
@@ -128,13 +129,13 @@ def test_the_shape_of_pixels(kind: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix_of(name)}"
     result = upscaled(anamorphic(kind), path, name, 1.0)
     if name in ("exr", "tiff", "png", "png-pq"):
-        assert result.notices == ()
+        assert told(result) == ()
         assert read_picture(path).source.inherited.pixel_aspect == pytest.approx(2.0)
         seen = oiio.ImageBuf(str(path)).spec()
         x, y = seen.get_float_attribute("XResolution"), seen.get_float_attribute("YResolution")
         assert seen.get_float_attribute("PixelAspectRatio", y / x if x else 0.0) == pytest.approx(2.0)
     else:
-        assert result.notices == (f"pixels are 2 times as wide as high, and {name} does not say so",)
+        assert told(result) == (f"pixels are 2 times as wide as high, and {name} does not say so",)
 
 
 def test_a_resolution_of_two_numbers_is_the_shape_of_exrs_pixels(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ _OPTIONS: dict[str, dict[str, tuple[str, tuple[type, ...]]]] = {
         "learning_rate": ("--lr", _NUMBER),
         "batch": ("--batch", _WHOLE),
         "crop": ("--crop", _WHOLE),
+        "goal": ("--goal", _TEXT),
         "degradation": ("--degradation", _TEXT),
         "validate": ("--validate", _NUMBER),
         "every": ("--every", _WHOLE),

@@ -4,7 +4,7 @@ import { get, REPLICATE } from "./api.js";
 import { $ } from "./dom.js";
 import { common, placeOf, showHardwareOf, startForm } from "./job_form.js";
 
-const TEXTS = ["base", "method", "degradation"];
+const TEXTS = ["base", "method", "goal", "degradation"];
 const NUMBERS = ["rank", "steps", "learning_rate", "batch", "crop", "validate", "every", "patience", "seed"];
 const SHARE_FOR_STEPS = 0.8;
 

@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -101,7 +103,7 @@ def synthetic(path: Path, side: int) -> None:
 
     across = np.linspace(0, 40, side, dtype=np.float32)
 
-    def strips() -> object:
+    def strips() -> Iterator[Any]:
         for top in range(0, side, 256):
             down = np.arange(top, min(top + 256, side), dtype=np.float32)[:, None] / 97
             waves = (np.sin(across + down), np.sin(1.3 * across - down), np.cos(0.7 * across + 2 * down))

@@ -8,7 +8,7 @@ TFLOP/s counts the multiplications of a plain convolution, so that Winograd's ca
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ PROBED_SIDE = 32
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Print the table; return it."""
     coded = crop(options.picture, options.size)
-    network = load_network(options.model).module
+    network = load_network(options.model).own
     candidates, missing = build(network, coded, options)
     reference = float_reference(network, coded)
     times, results = interleaved(candidates, options.rounds)
@@ -160,10 +160,10 @@ def multiplications(network: Network, size: int) -> float:
 
     def count(module: torch.nn.Module, _inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal total
-        total += 2.0 * module.weight[0].numel() * output.numel()  # type: ignore[operator,union-attr]
+        total += 2.0 * cast(torch.Tensor, module.weight)[0].numel() * output.numel()
 
     hooks = [
-        module.register_forward_hook(count)  # type: ignore[arg-type]
+        module.register_forward_hook(count)
         for module in network.modules()
         if isinstance(module, torch.nn.Conv2d)
     ]

@@ -160,4 +160,4 @@ class Pictures:
 
 def _without(message: str, path: Path) -> str:
     """A reader's message without the path that the console gave the file."""
-    return message.replace(str(path), "it").replace(path.name, "it")
+    return message.replace(str(path), "it").replace(path.name, "it").removeprefix("it: ")

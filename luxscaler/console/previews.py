@@ -79,7 +79,7 @@ class PreviewRoom:
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(  # noqa: S603 - this program
-                [sys.executable, "-m", preview_process.__name__, str(self._folder)],
+                _command(self._folder),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -133,6 +133,10 @@ class PreviewRoom:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", preview_process.__name__, str(folder)]
 
 
 def _read(process: "subprocess.Popen[bytes]", deadline: float) -> bytes:

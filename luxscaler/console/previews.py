@@ -58,7 +58,9 @@ class PreviewRoom:
         return told, data
 
     def stop(self) -> None:
-        """End the process, if there is one."""
+        """End the process, if there is one; a request under way fails."""
+        if (process := self._process) is not None:
+            process.kill()
         with self._lock:
             self._end()
 

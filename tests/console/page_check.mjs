@@ -157,10 +157,10 @@ async function upscaler({ pictures, shots }) {
   page.setDefaultTimeout(60000);
   const text = (id, part) => page.waitForFunction(([name, words]) => document.getElementById(name).textContent.includes(words), [id, part]);
   await page.goto(`${task.url}/#upscale`);
+  await page.locator("#upscale-model").selectOption("fast");
   await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
   await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
   const refused = await page.locator("#upscale-upload-state").textContent();
-  await page.getByLabel("Model").selectOption("fast");
   await page.getByLabel("Scale: times its width and height").fill("2");
   await text("upscale-result", "192 × 128");
   await text("preview-state", "96 × 64 pixels became 192 × 128");

@@ -165,7 +165,11 @@ async function upscaler({ pictures, shots }) {
   await text("upscale-result", "192 × 128");
   await text("preview-state", "96 × 64 pixels became 192 × 128");
   await page.getByLabel("Border between before and after").fill("30");
-  const sample = () => page.evaluate(() => [...document.getElementById("preview-part").getContext("2d").getImageData(150, 60, 1, 1).data]);
+  const sample = () => page.evaluate(() => {
+    const copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    copy.drawImage(document.getElementById("preview-part"), -150, -60);
+    return [...copy.getImageData(0, 0, 1, 1).data];
+  });
   const normal = await sample();
   await page.getByLabel("Exposure, stops").fill("2");
   const brighter = await sample();

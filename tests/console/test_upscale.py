@@ -249,6 +249,10 @@ def test_progress_result_and_compare_page(
     done = alone.until(job, "completed", "failed")
     assert {file["name"] for file in done["files"]} == {"output.png", "report.html"}
     assert alone.get(f"/api/cloud/jobs/{job}/files/output.png").content == b"result"
+    named = alone.get(f"/api/upscale/jobs/{job}/download/output.png")
+    assert named.content == b"result"
+    assert 'filename="picture-upscaled.png"' in named.headers["content-disposition"]
+    assert alone.get(f"/api/upscale/jobs/{job}/download/else.png").status_code == 404
     page = alone.get(f"/api/upscale/jobs/{job}/compare")
     assert page.text == "<title>compared</title>"
     assert page.headers["content-type"].startswith("text/html")

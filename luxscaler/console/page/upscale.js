@@ -224,9 +224,9 @@ async function links(job, target) {
     const link = document.createElement("a");
     link.className = "button";
     const compares = file.name === "report.html";
-    link.href = compares ? `/api/upscale/jobs/${job.id}/compare` : `/api/cloud/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
+    link.href = compares ? `/api/upscale/jobs/${job.id}/compare` : `/api/upscale/jobs/${job.id}/download/${encodeURIComponent(file.name)}`;
     if (compares) [link.target, link.rel] = ["_blank", "noopener"];
-    else link.download = `${job.name.replace(/\.[^.]*$/, "")}-upscaled.${file.name.split(".").pop()}`;
+    else link.download = "";
     link.textContent = compares ? "Compare" : `Download ${file.name.split(".").pop()}, ${size(file.size)}`;
     link.setAttribute("aria-label", `${link.textContent}: ${job.name}`);
     target.append(link);

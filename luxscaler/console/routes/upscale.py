@@ -3,7 +3,9 @@
 The jobs themselves are those of routes/jobs.py: masters whose source is an uploaded picture.
 """
 
+import re
 import struct
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -22,6 +24,8 @@ UPLOAD_PATH = f"{PREFIX}/pictures"
 router = APIRouter(prefix=PREFIX, tags=["upscale"])
 Here = Annotated[Console, Depends(console_of)]
 _FLOAT = 4
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_MOST_STEM = 100
 _COMPARE_POLICY = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'"
@@ -135,6 +139,17 @@ def compare(name: str, console: Here) -> Response:
         media_type="text/html; charset=utf-8",
         headers={"content-security-policy": _COMPARE_POLICY},
     )
+
+
+@router.get("/jobs/{name}/download/{file}")
+def download(name: str, file: str, console: Here) -> Response:
+    """A result, named after the picture that it was made of."""
+    job, path = console.jobs.get(name), console.results.path(name, file)
+    if job is None or path is None:
+        raise Problem(404, f"Job {name[:40]!r} has no file {file[:100]!r}")
+    stem = _NOT_IN_NAMES.sub("_", Path(job.name).stem).strip(" .") or "picture"
+    target = f"{stem[:_MOST_STEM]}-upscaled{path.suffix}"
+    return FileResponse(path, media_type="application/octet-stream", filename=target)
 
 
 def _encoded(sizes: list[list[int]], figures: list[float], data: bytes) -> Response:

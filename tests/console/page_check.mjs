@@ -174,7 +174,7 @@ async function upscaler({ pictures, shots }) {
   await page.getByLabel("Exposure, stops").fill("2");
   const brighter = await sample();
   await page.getByLabel("Exposure, stops").fill("0");
-  await text("upscale-cost", "Free. About");
+  await text("upscale-cost", "by the preview's pace");
   await page.getByRole("button", { name: "Upscale", exact: true }).press("Enter");
   const link = page.locator("#upscale-queue").getByRole("link", { name: /^Download/ });
   await link.waitFor();

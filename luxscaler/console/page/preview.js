@@ -126,8 +126,11 @@ function drawPart(stops) {
   context.imageSmoothingQuality = "high";
   context.drawImage(develop(before, stops), 0, 0, canvas.width, canvas.height);
   context.restore();
+  const line = Math.max(1, Math.round(canvas.width / 280));
+  context.fillStyle = "#000";
+  context.fillRect(border - line, 0, 3 * line, canvas.height);
   context.fillStyle = "#fff";
-  context.fillRect(border - 1, 0, 2, canvas.height);
+  context.fillRect(border, 0, line, canvas.height);
 }
 
 /** @param {() => void} changed @param {() => void} paced */

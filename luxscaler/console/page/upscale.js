@@ -22,7 +22,13 @@ const picture = () => pictures.find((each) => each.id === chosen);
 const megapixels = (/** @type {{width: number, height: number}} */ size) => (size.width * size.height) / 1e6;
 
 /** @param {number} bytes */
-const size = (bytes) => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+function size(bytes) {
+  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** @param {number} seconds */
+const about = (seconds) => (seconds < 1 ? "less than a second" : `about ${duration(seconds)}`);
 
 /** What a job or a preview is made with. */
 function options() {
@@ -128,7 +134,7 @@ async function showResult(number) {
   if (number !== asked) return;
   const entries = {
     Picture: `${each.width} × ${each.height}, ${each.color_space}`,
-    Result: `${result.width} × ${result.height}, ${result.megapixels.toFixed(1)} megapixels`,
+    Result: `${result.width} × ${result.height}, ${result.megapixels.toFixed(result.megapixels < 10 ? 2 : 0)} megapixels`,
     Memory: `${size(result.light_bytes)} for all of its light; large ones are made in tiles`,
   };
   $("upscale-result").replaceChildren(
@@ -145,8 +151,8 @@ function cost(each, guess) {
       + `(${dollars(guess.low_usd)} to ${dollars(guess.high_usd)}), at most ${dollars(guess.at_most_usd)}. Basis: ${guess.basis}.`;
   }
   const pace = place() === "here" ? preview.secondsPerMegapixel(options()) : null;
-  if (pace !== null) return `Free. About ${duration(pace * megapixels(each))} by the preview's pace, without loading and writing.`;
-  if (guess.avg_duration_seconds !== null) return `Free. About ${duration(guess.avg_duration_seconds)}. Basis: ${guess.basis}.`;
+  if (pace !== null) return `Free. It takes ${about(pace * megapixels(each))} by the preview's pace, without loading and writing.`;
+  if (guess.avg_duration_seconds !== null) return `Free. It takes ${about(guess.avg_duration_seconds)}. Basis: ${guess.basis}.`;
   return place() === "here" ? "Free. The preview will say how long it takes." : "Free. No estimate of the time.";
 }
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from luxscaler.console.local import upscaling
 from luxscaler.console.local.preview_process import Previews, serve
 from luxscaler.console.local.upscaling import Meter
 from luxscaler.console.progress import read_progress
 from luxscaler.pipeline.result import Progress
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_clock import ManualClock
+from tests.support.fake_cog import fake_cog
 from tests.support.fake_previews import fake_previews
 from tests.support.replicate_account import Account
 from tests.support.training_files import write_base
@@ -340,3 +343,33 @@ def test_what_is_wrong_with_a_preview_is_its_answer(tmp_path: Path) -> None:
     told = json.loads(answers.getvalue())
     assert "absent.png" in told["error"]
     assert told["bytes"] == 0
+
+
+def test_a_running_container_does_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target, report = (tmp_path / name for name in ("scan.png", "output.png", "report.html"))
+    source.write_bytes(_png(48, 32))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with fake_cog() as cog:
+            inputs = {"cog": cog.url, "model": "fast", "output_format": "png", "scale": 2}
+            status = upscaling.main(source, target, report, inputs)
+            asked = len(cog.predictions)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert asked == 1
+    assert Image.open(target).size == (96, 64)
+    assert "before" in report.read_text()
+    assert read_progress(said).step == 100
+    assert said.endswith("output.png: 96 × 64, peak 0.127\n")
+
+
+def test_an_error_of_the_work_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    paths = (tmp_path / name for name in ("absent.png", "output.png", "report.html"))
+    try:
+        assert upscaling.main(*paths, {"output_format": "png", "model": str(tmp_path / "no.pth")}) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("error: ")

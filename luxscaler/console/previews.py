@@ -135,6 +135,7 @@ class PreviewRoom:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+        (self._folder / preview_process.DECODED).unlink(missing_ok=True)
 
 
 def _command(folder: Path) -> list[str]:

@@ -164,6 +164,18 @@ def test_what_a_result_will_be(alone: ConsoleServer) -> None:
         assert reason in answer.json()["detail"]
 
 
+def test_no_time_is_claimed_before_anything_has_run_here(
+    alone: ConsoleServer, work: Callable[[str], None]
+) -> None:
+    work("sleep 0.1; echo x > $OUT")
+    body = {"kind": "master", "place": "here", "source": _upload(alone)["source"]}
+    assert alone.post("/api/cloud/estimate", json=body).json()["avg_duration_seconds"] is None
+    alone.until(alone.submit(**body), "completed")
+    told = alone.post("/api/cloud/estimate", json=body).json()
+    assert told["avg_duration_seconds"] > 0
+    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 jobs that have ended")
+
+
 def test_an_overview_and_a_part(alone: ConsoleServer) -> None:
     picture = _upload(alone)
     sizes, _, data = _unpacked(alone.get(f"{PICTURES}/{picture['id']}/overview"))
@@ -367,9 +379,10 @@ def test_a_running_container_does_the_work(tmp_path: Path, capsys: pytest.Captur
 
 def test_an_error_of_the_work_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    paths = (tmp_path / name for name in ("absent.png", "output.png", "report.html"))
+    source, target, report = (tmp_path / name for name in ("absent.png", "output.png", "report.html"))
+    inputs = {"output_format": "png", "model": str(tmp_path / "no.pth")}
     try:
-        assert upscaling.main(*paths, {"output_format": "png", "model": str(tmp_path / "no.pth")}) == 1
+        assert upscaling.main(source, target, report, inputs) == 1
     finally:
         signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().out.splitlines()[-1].startswith("error: ")

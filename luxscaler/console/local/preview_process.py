@@ -14,7 +14,7 @@ gives. Around it are a few pixels more, which are cut away again.
 import json
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from luxscaler.pipeline.request import UpscaleRequest
     from luxscaler.upscaling.upscaler import Upscaler
 
+DECODED = "decoded"
 OVERVIEW_PIXELS = 400 * 400
 SIDES = {"cuda": 256, "mps": 192, "cpu": 96}
 """Of a part, in pixels of the source, by device."""
@@ -53,7 +54,8 @@ class Previews:
     """What one process keeps: the last picture and the last network."""
 
     folder: Path
-    _path: str = ""
+    _source: tuple[str, bool] = ("", False)
+    """Path, and whether it is read as SDR."""
     _decoded: _Decoded | None = None
     _model: str = ""
     _loaded: "tuple[Upscaler, int] | None" = None
@@ -81,7 +83,7 @@ class Previews:
         from luxscaler.upscaling.render import Place, visible  # noqa: PLC0415
         from luxscaler.upscaling.stopwatch import Stopwatch  # noqa: PLC0415
 
-        whole = self._picture(task["path"])
+        whole = self._picture(task["path"], sdr=bool(task["inputs"].get("sdr", False)))
         upscaler, side = self._network(task["inputs"]["model"])
         file = whole.file
         rows, columns = _span(task["y"], side, file.height), _span(task["x"], side, file.width)
@@ -90,7 +92,14 @@ class Previews:
         picture = file.region(wide_rows.start, wide_rows.stop, wide_columns.start, wide_columns.stop)
         place = Place(_box(wide_rows, wide_columns, file), is_own=True)
         cuts = uncut(picture.width, picture.height, scale=request.scale)
-        sources = Sources(request, picture, cuts, whole.reference, place, whole.tones)
+        sources = Sources(
+            request=request,
+            picture=picture,
+            cuts=cuts,
+            reference=whole.reference,
+            place=place,
+            statistics=whole.tones,
+        )
         began = time.monotonic()
         light = light_of(sources, upscaler, Stopwatch(upscaler.device), None)
         seconds = time.monotonic() - began
@@ -112,7 +121,7 @@ class Previews:
         }
         return told, _bytes(before) + _bytes(after)
 
-    def _picture(self, path: str) -> _Decoded:
+    def _picture(self, path: str, *, sdr: bool = False) -> _Decoded:
         """Decoded once, until another one is asked for."""
         import torch  # noqa: PLC0415
 
@@ -122,11 +131,11 @@ class Previews:
         from luxscaler.tiling.overview import reference_of, sample  # noqa: PLC0415
         from luxscaler.upscaling.render import visible  # noqa: PLC0415
 
-        if path != self._path or self._decoded is None:
-            self._path, self._decoded = "", None
-            file = decode_to_file(path, self.folder / "decoded", max_pixels=DEFAULT_MAX_MASTER_PIXELS)
+        if (path, sdr) != self._source or self._decoded is None:
+            self._source, self._decoded = ("", False), None
+            file = decode_to_file(path, self.folder / DECODED, max_pixels=DEFAULT_MAX_MASTER_PIXELS, sdr=sdr)
             tones = ToneStatistics.of(torch.from_numpy(visible(sample(file)).rgb))
-            self._path, self._decoded = path, _Decoded(file, visible(reference_of(file)), tones)
+            self._source, self._decoded = (path, sdr), _Decoded(file, visible(reference_of(file)), tones)
         return self._decoded
 
     def _network(self, model: str) -> "tuple[Upscaler, int]":
@@ -165,7 +174,9 @@ def serve(folder: Path, requests: BinaryIO, answers: BinaryIO) -> None:
 def _request(task: dict[str, Any]) -> "UpscaleRequest":
     from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
-    return UpscaleRequest(task["path"], **task["inputs"])
+    request = UpscaleRequest(task["path"], **task["inputs"])
+    # A float format: others may be coded on the device, and what they show is told by their boost.
+    return replace(request, output_format="tiff", hdr_boost=request.boost)
 
 
 def _span(middle: float, side: int, length: int) -> range:

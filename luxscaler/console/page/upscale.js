@@ -271,6 +271,10 @@ function showFields() {
 
 function startDrop() {
   const target = $("upscale-drop");
+  for (const name of ["dragover", "drop"]) {
+    // Beside the field too: else the browser would leave this page for the picture.
+    document.addEventListener(name, (event) => event.preventDefault());
+  }
   for (const [name, over] of /** @type {[string, boolean][]} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
     target.addEventListener(name, (/** @type {DragEvent} */ event) => {
       event.preventDefault();

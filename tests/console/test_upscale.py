@@ -386,3 +386,13 @@ def test_an_error_of_the_work_is_one_line(tmp_path: Path, capsys: pytest.Capture
     finally:
         signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().out.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(("form", "name"), [("tiff16", "output.tiff"), ("png-pq", "output.png")])
+def test_results_have_suffixes_that_programs_know(
+    alone: ConsoleServer, work: Callable[[str], None], form: str, name: str
+) -> None:
+    work("echo x > $OUT")
+    inputs = {"output_format": form}
+    job = alone.submit(kind="master", place="here", source=_upload(alone)["source"], inputs=inputs)
+    assert [file["name"] for file in alone.until(job, "completed")["files"]] == [name]

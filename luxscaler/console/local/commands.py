@@ -59,7 +59,7 @@ _AUTOMATIC_AT_ZERO = ("learning_rate", "batch")
 _PATHS = {"base", "model", "degradation"}
 """Inputs that may name a file."""
 _DEFAULT_FORMAT = "exr"
-_SUFFIXES = {"png-pq": "png"}
+_SUFFIXES = {"png-pq": "png", "tiff16": "tiff"}
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 

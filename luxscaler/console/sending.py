@@ -183,7 +183,7 @@ class Sender:
     @contextmanager
     def _packed(self, job: Job) -> Iterator[tuple[str, Path]]:
         """(name, file) to upload; an archive goes when the block ends, however it ends."""
-        source = checked_source(job.source, self.settings.folders, self.settings.max_upload_bytes)
+        source = checked_source(job.source, self.settings.sources, self.settings.max_upload_bytes)
         self.jobs.change(job.id, upload_total=source.size, upload_bytes=0)
         if not source.is_folder:
             yield source.path.name, source.path

@@ -52,6 +52,12 @@ class Settings:
     max_result_bytes: int = 8 * 1024 * MIB
     max_webhook_bytes: int = 32 * MIB
     """Bodies of webhooks carry all logs."""
+    max_picture_bytes: int = 1024 * MIB
+    """Of one picture that is uploaded to the console."""
+    max_pictures_bytes: int = 16 * 1024 * MIB
+    """No further picture is taken once they have so much together."""
+    picture_seconds: float = 7 * 86400.0
+    """After so long an uploaded picture is removed."""
     max_body_bytes: int = MIB
     """Of every other request."""
     workers: int = 8
@@ -67,6 +73,16 @@ class Settings:
                 f"--host {self.host} lets other machines connect: set a password, by --password-file or "
                 "LUXSCALER_CONSOLE_PASSWORD"
             )
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of uploaded pictures."""
+        return self.data / "pictures"
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Folders that jobs may be made from."""
+        return (*self.folders, self.pictures)
 
     @property
     def is_loopback(self) -> bool:

@@ -14,6 +14,8 @@ from luxscaler.console.engine import Engine
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.runner import LocalRunner
 from luxscaler.console.models import Models
+from luxscaler.console.pictures import Pictures
+from luxscaler.console.previews import PreviewRoom
 from luxscaler.console.provider import Provider
 from luxscaler.console.provider_settings import ProviderSettingsStore
 from luxscaler.console.publications import Publications
@@ -49,6 +51,8 @@ class Console:
     publications: Publications
     sessions: Sessions
     engine: Engine
+    pictures: Pictures
+    previews: PreviewRoom
 
 
 @contextmanager
@@ -85,6 +89,8 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
         for left in uploads.glob("*.zip"):  # of a run that was killed
             left.unlink()
         results = Results(settings, provider, jobs, clock, settings.data / "results")
+        pictures = Pictures(settings, jobs, clock)
+        previews = PreviewRoom(settings.data / "previews", provider_settings)
     except OSError as error:
         raise ConsoleError(f"cannot use the folder {str(settings.data)!r}: {error.strerror}") from error
     publications = Publications(jobs, results, provider_settings, settings.delivery_environment, clock)
@@ -122,8 +128,11 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
             publications,
             Sessions(database, clock, settings.password, settings.session_seconds),
             engine,
+            pictures,
+            previews,
         )
     finally:
+        previews.stop()
         engine.stop()
         provider.close()
         database.close()

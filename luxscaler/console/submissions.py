@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,6 +33,7 @@ TRAINED = "trained"
 HERE = "this machine"
 """The hardware of jobs that cost nothing."""
 _PLACES = {"replicate": "at Replicate", "here": "on this machine"}
+_MOST_ADDRESS = 500
 _EXR_INPUTS = ("exr_type", "exr_compression")
 MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr", *_EXR_INPUTS)
 
@@ -113,7 +115,7 @@ class Submissions:
             return 0
         here = request.place == "here"
         limit = sys.maxsize if here else self._settings.max_upload_bytes
-        source = checked_source(request.source, self._settings.folders, limit)
+        source = checked_source(request.source, self._settings.sources, limit)
         check_kind(request.kind, source)
         return 0 if here else source.size
 
@@ -154,7 +156,7 @@ class Submissions:
         if request.trained_by and request.kind != "master":
             raise Problem(422, "trained_by: is for masters", field="trained_by")
         if request.kind == "master":
-            _check_master(request.inputs)
+            check_master_inputs(request.inputs, is_here=request.place == "here")
         if request.place == "here":
             return self._local_call(request)
         return (
@@ -256,11 +258,14 @@ def _training(request: SubmitRequest, provider: ProviderSettings) -> dict[str, A
     }
 
 
-def _check_master(inputs: dict[str, Any]) -> None:
-    """As the container checks them; 422."""
+def check_master_inputs(inputs: dict[str, Any], *, is_here: bool = False) -> None:
+    """As the container checks them; 422. On this machine `cog` may name a running container."""
     from luxscaler.io.options import ExportOptions  # noqa: PLC0415 - as the next
     from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415 - its formats take a second to load
 
+    inputs = dict(inputs)
+    if is_here and "cog" in inputs:
+        _check_cog(inputs.pop("cog"))
     unknown = [name for name in inputs if name not in MASTER_INPUTS]
     if unknown:
         known = ", ".join(MASTER_INPUTS)
@@ -276,3 +281,14 @@ def _check_master(inputs: dict[str, Any]) -> None:
         UpscaleRequest(b"", export=export, **rest)
     except (InputError, ExportError) as error:
         raise Problem(422, f"inputs: {error}", field="inputs") from error
+
+
+def _check_cog(address: object) -> None:
+    parts = urlsplit(address) if isinstance(address, str) and len(address) <= _MOST_ADDRESS else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+        raise Problem(
+            422,
+            f"inputs: cog must be the address of a container, e.g. http://127.0.0.1:5000, got "
+            f"{str(address)[:80]!r}",
+            field="inputs",
+        )

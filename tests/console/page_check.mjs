@@ -151,8 +151,53 @@ async function newcomer({ token, folder, destination, picture, url, shots }) {
   return { weights: bytes(weights), model: bytes(model), upscaled: bytes(upscaled) };
 }
 
+/** From dropped pictures to a result that is compared and downloaded. */
+async function upscaler({ pictures, shots }) {
+  const page = await open(1440, "light");
+  page.setDefaultTimeout(60000);
+  const text = (id, part) => page.waitForFunction(([name, words]) => document.getElementById(name).textContent.includes(words), [id, part]);
+  await page.goto(`${task.url}/#upscale`);
+  await page.locator("#upscale-model").selectOption("fast");
+  await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
+  await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
+  const refused = await page.locator("#upscale-upload-state").textContent();
+  await page.getByLabel("Scale: times its width and height").fill("2");
+  await text("upscale-result", "192 × 128");
+  await text("preview-state", "96 × 64 pixels became 192 × 128");
+  await page.getByLabel("Border between before and after").fill("30");
+  const sample = () => page.evaluate(() => {
+    const copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    copy.drawImage(document.getElementById("preview-part"), -150, -60);
+    return [...copy.getImageData(0, 0, 1, 1).data];
+  });
+  const normal = await sample();
+  await page.getByLabel("Exposure, stops").fill("2");
+  const brighter = await sample();
+  await page.getByLabel("Exposure, stops").fill("0");
+  await text("upscale-cost", "by the preview's pace");
+  await page.getByRole("button", { name: "Upscale", exact: true }).press("Enter");
+  const link = page.locator("#upscale-queue").getByRole("link", { name: /^Download/ });
+  await link.waitFor();
+  const waiting = page.waitForEvent("download");
+  await link.click();
+  const download = await waiting;
+  const opened = page.context().waitForEvent("page");
+  await page.locator("#upscale-queue").getByRole("link", { name: /^Compare/ }).press("Enter");
+  const compare = await opened;
+  await compare.waitForFunction(() => !document.getElementById("status").textContent.includes("Unpacking"));
+  const reached = await compare.evaluate((url) => fetch(`${url}/api/cloud/jobs`).then(() => "reached", () => "refused"), task.url);
+  const title = await compare.title();
+  await page.screenshot({ path: join(shots, "upscaled.png"), fullPage: true });
+  await page.setViewportSize({ width: 360, height: 900 });
+  await page.screenshot({ path: join(shots, "upscaled-360.png"), fullPage: true });
+  const bytes = readFileSync(await download.path()).toString("base64");
+  return { refused, normal, brighter, name: download.suggestedFilename(), bytes, reached, title };
+}
+
 let result;
-if (task.newcomer) {
+if (task.upscaler) {
+  result = await upscaler({ ...task.upscaler, shots: task.shots });
+} else if (task.newcomer) {
   result = await newcomer({ ...task.newcomer, url: task.url, shots: task.shots });
 } else if (task.journey) {
   result = await journey(task.journey);

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,6 +19,7 @@ from tests.conftest import ROOT
 from tests.io.test_chromium import CHROMIUM
 from tests.support.cog_server import cog_server
 from tests.support.console_server import ConsoleServer, console_server
+from tests.support.fake_previews import fake_previews
 from tests.support.gateway_npm import npm_packages
 from tests.support.gateway_server import gateway_server
 from tests.support.replicate_account import OUTPUT, TOKEN, Account
@@ -58,8 +60,16 @@ def _end(process: subprocess.Popen[str], seconds: float = 180) -> dict[str, Any]
 
 @needs_chromium
 def test_every_tab_at_two_widths_light_and_dark(
-    account: Account, console: ConsoleServer, picture: Path, folder: Path, shots: Path
+    account: Account,
+    console: ConsoleServer,
+    picture: Path,
+    folder: Path,
+    shots: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
+    for name in ("scan.png", "A name that is rather long " * 6):
+        console.post("/api/upscale/pictures", params={"name": name}, content=picture.read_bytes())
     console.set(cost_limit_enabled=True, cost_limit_amount=10, max_minutes=10)
     done, failed = (console.submit(kind="master", source=str(picture)) for _ in range(2))
     job = console.submit(kind="training", source=str(folder), destination="ada/mine", name="second try " * 9)
@@ -74,15 +84,17 @@ def test_every_tab_at_two_widths_light_and_dark(
     console.until_that(job, lambda found: found["step"] == 40)
     found = _end(
         _task(
-            console, tabs=["cloud", "jobs", "train", "masters", "spending", f"jobs/{job}"], shots=str(shots)
+            console,
+            tabs=["cloud", "upscale", "jobs", "train", "masters", "spending", f"jobs/{job}"],
+            shots=str(shots),
         )
     )
     assert found["said"] == []
-    assert len(found["result"]) == 24
+    assert len(found["result"]) == 28
     for view in found["result"]:
         assert view["violations"] == [], view
         assert view["overflow"] == 0, view
-    assert len(list(shots.iterdir())) == 24
+    assert len(list(shots.iterdir())) == 28
 
 
 @needs_chromium
@@ -147,6 +159,32 @@ def test_from_nothing_to_a_picture_upscaled_with_an_own_model(
     assert hashlib.sha256(files["model"]).hexdigest() == trained["sha256"]
     assert Image.open(io.BytesIO(files["upscaled"])).size == (384, 384)
     assert [line for line in found["said"] if "net::ERR_ABORTED" not in line] == []
+
+
+@needs_chromium
+def test_pictures_are_upscaled_compared_and_downloaded(
+    tmp_path: Path, shots: Path, real_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the network `fast`, on this machine; one of the files is no picture."""
+    monkeypatch.setenv("LUXSCALER_WEIGHTS", str(real_weights))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    picture, note = tmp_path / "scan.png", tmp_path / "note.txt"
+    Image.linear_gradient("L").resize((96, 64)).convert("RGB").save(picture)
+    note.write_text("no picture")
+    with console_server(tmp_path, "http://127.0.0.1:9", environment_token="", folders=()) as console:
+        upscaler = {"pictures": [str(picture), str(note)]}
+        found = _end(_task(console, shots=str(shots), upscaler=upscaler))
+    result = found["result"]
+    assert "note.txt: it is not a picture" in result["refused"]
+    assert result["name"] == "scan-upscaled.png"
+    upscaled = Image.open(io.BytesIO(base64.b64decode(result["bytes"])))
+    assert upscaled.size == (192, 128)
+    assert abs(int(np.asarray(upscaled.convert("L"))[64, 96]) - 128) < 8
+    assert result["brighter"][0] > result["normal"][0] + 20
+    assert result["reached"] == "refused"
+    assert "scan" in result["title"] or "picture" in result["title"]
+    assert [line for line in found["said"] if "422" not in line and "connect-src" not in line] == []
+    assert len(list(shots.iterdir())) == 2
 
 
 def test_its_scripts_have_types() -> None:

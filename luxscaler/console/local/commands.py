@@ -1,5 +1,6 @@
 """A job as a command of this machine: its options from the job's inputs, its environment, its files."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from luxscaler.console.jobs import Job
+from luxscaler.console.local import upscaling
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings
 from luxscaler.gateway.problems import Problem
 
 _ADAPTER = "model.adapter.safetensors"
+REPORT = "report.html"
+"""The compare page of an upscaled picture; of a training its report."""
 WORK = "model.train"
 """The folder in which `luxscaler train` keeps what it needs to go on."""
 _TEXT, _NUMBER, _WHOLE, _FLAG = (str,), (int, float), (int,), (bool,)
@@ -47,6 +51,7 @@ _OPTIONS: dict[str, dict[str, tuple[str, tuple[type, ...]]]] = {
         "scale": ("--scale", _NUMBER),
         "model": ("--model", _TEXT),
         "sdr": ("--sdr", _FLAG),
+        "cog": ("--cog", _TEXT),
     },
 }
 """By kind of job: each input, the option that it is, and its types."""
@@ -54,7 +59,7 @@ _AUTOMATIC_AT_ZERO = ("learning_rate", "batch")
 _PATHS = {"base", "model", "degradation"}
 """Inputs that may name a file."""
 _DEFAULT_FORMAT = "exr"
-_SUFFIXES = {"png-pq": "png"}
+_SUFFIXES = {"png-pq": "png", "tiff16": "tiff"}
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 
@@ -90,21 +95,23 @@ def training_command(job: Job, source: Path, folder: Path) -> LocalCommand:
     files = {
         MODEL: folder / MODEL,
         "adapter.safetensors": folder / _ADAPTER,
-        "report.html": folder / WORK / "report.html",
+        REPORT: folder / WORK / "report.html",
         "README.md": folder / WORK / "card.md",
     }
     return LocalCommand(_luxscaler("train", source, folder / MODEL, *options), files)
 
 
 def master_command(job: Job, source: Path, folder: Path, model: Path | None) -> LocalCommand:
-    """`luxscaler upscale` in a folder; model: a trained one, instead of the one that inputs name."""
+    """One picture upscaled in a folder, with a page that compares; model: a trained one, instead of the one
+    that inputs name."""
     form = str(job.call["input"].get("output_format", _DEFAULT_FORMAT))
     target = folder / f"output.{_SUFFIXES.get(form, form)}"
     inputs = {"output_format": form, **job.call["input"]}
     if model is not None:
         inputs["model"] = str(model)
-    options = [*_flags("master", inputs), *([] if model else ["--fetch"])]
-    return LocalCommand(_luxscaler("upscale", source, target, *options), {target.name: target})
+    report = folder / REPORT
+    files = {target.name: target, REPORT: report}
+    return LocalCommand(_upscaling(source, target, report, inputs), files)
 
 
 def environment(settings: ProviderSettings) -> dict[str, str]:
@@ -123,6 +130,11 @@ def environment(settings: ProviderSettings) -> dict[str, str]:
 
 def _luxscaler(command: str, source: Path, target: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "luxscaler.cli.main", command, str(source), str(target), *options]
+
+
+def _upscaling(source: Path, target: Path, report: Path, inputs: Mapping[str, Any]) -> list[str]:
+    paths = [str(source), str(target), str(report)]
+    return [sys.executable, "-m", upscaling.__name__, *paths, json.dumps(inputs)]
 
 
 def _options(job: Job) -> list[str]:

@@ -159,7 +159,7 @@ class LocalRunner:
         self.wake.set()
 
     def _command(self, job: Job, folder: Path) -> LocalCommand:
-        source = checked_source(job.source, self.settings.folders, sys.maxsize).path
+        source = checked_source(job.source, self.settings.sources, sys.maxsize).path
         if job.kind == "training":
             return training_command(job, source, folder)
         trained_by = str(job.call.get("trained_by", ""))
@@ -238,11 +238,11 @@ class LocalRunner:
         log = self._log_of(job)
         if log != job.logs:
             values["logs"] = log
-        step, steps = self._steps(job)
         found = read_progress(log)
+        step, steps = self._steps(job) if job.kind == "training" else (found.step, found.steps)
         stage = found.stage or ("training" if step is not None else _FIRST_STAGE[job.kind])
-        eta = None
-        if step is not None and steps:
+        eta = found.eta_seconds
+        if job.kind == "training" and step is not None and steps:
             now = time.monotonic()
             running.first_step = running.first_step or (now, step)
             began, first = running.first_step

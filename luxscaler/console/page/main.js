@@ -7,6 +7,7 @@ import { jobs } from "./jobs.js";
 import { masters } from "./masters.js";
 import { spending } from "./spending.js";
 import { train } from "./train.js";
+import { upscale } from "./upscale.js";
 
 /**
  * A tab: its module, a line in TABS, and a `<section role="tabpanel">` of its name in index.html.
@@ -15,7 +16,7 @@ import { train } from "./train.js";
  * @typedef {{name: string, title: string, live?: boolean, start: () => void,
  *   show: (id?: string) => Promise<void>, hide?: () => void}} Tab
  */
-const TABS = [cloud, jobs, train, masters, spending];
+const TABS = [cloud, upscale, jobs, train, masters, spending];
 /** @type {EventSource | null} */
 let stream = null;
 let refresh = 0;

@@ -13,12 +13,16 @@ from typing import Optional
 
 from cog import BasePredictor, Input, Path
 
-from luxscaler.isolation.pool import warm_up
-from luxscaler.pipeline.closing import Closing
-from luxscaler.pipeline.inputs import request_from_inputs
-from luxscaler.pipeline.remote import FetchSettings
-from luxscaler.pipeline.server import TileServer
-from luxscaler.upscaling.model_cache import TRAINED, Models
+from luxscaler.spinning import spin_briefly
+
+spin_briefly()  # before PyTorch is imported, by the following
+
+from luxscaler.isolation.pool import warm_up  # noqa: E402
+from luxscaler.pipeline.closing import Closing  # noqa: E402
+from luxscaler.pipeline.inputs import request_from_inputs  # noqa: E402
+from luxscaler.pipeline.remote import FetchSettings  # noqa: E402
+from luxscaler.pipeline.server import TileServer  # noqa: E402
+from luxscaler.upscaling.model_cache import TRAINED, Models  # noqa: E402
 
 
 class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls this a runner; `predict` is the name of the guide
@@ -51,12 +55,12 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             default="",
         ),
         output_format: str = Input(
-            description="SDR: webp, png. Float masters: exr, tiff, jxl. HDR for the web: png-pq, avif, jpg",
+            description="SDR: webp, png, tiff16. Float masters: exr, tiff, jxl. HDR: png-pq, avif, jpg",
             default="webp",
-            choices=["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
+            choices=["webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg"],
         ),
         hdr_boost: float = Input(
-            description="Multiplier of the dynamic range of all but webp and png; 1 is none",
+            description="Multiplier of the dynamic range of all but webp, png and tiff16; 1 is none",
             default=1.0,
             ge=1.0,
             le=49.0,
@@ -71,6 +75,16 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
         sdr: bool = Input(
             description="Read the SDR picture of a file whose gain map makes an HDR one of it", default=False
         ),
+        exr_type: str = Input(
+            description="Samples of exr. half: half the size, error up to 0.05 %, clipped beyond 65504",
+            default="float",
+            choices=["float", "half"],
+        ),
+        exr_compression: str = Input(
+            description="Codec of exr. pxr24, dwaa and dwab lose bits; auto loses none and fits the picture",
+            default="auto",
+            choices=["auto", "zip", "zips", "piz", "pxr24", "dwaa", "dwab", "rle", "none"],
+        ),
     ) -> Path:
         """Upscale one tile."""
         request = request_from_inputs(
@@ -83,6 +97,8 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             scale=scale,
             model=model,
             sdr=sdr,
+            exr_type=exr_type,
+            exr_compression=exr_compression,
         )
         result = await self.tiles.process(request)
         for stage, seconds in result.timings.items():

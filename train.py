@@ -8,9 +8,13 @@ import os
 
 from cog import BaseModel, Input, Path
 
-from luxscaler.pipeline.remote import FetchSettings
-from luxscaler.training.container import train_archive
-from luxscaler.training.settings import TrainingSettings
+from luxscaler.spinning import spin_briefly
+
+spin_briefly()  # before PyTorch is imported, by the following
+
+from luxscaler.pipeline.remote import FetchSettings  # noqa: E402
+from luxscaler.training.container import train_archive  # noqa: E402
+from luxscaler.training.settings import TrainingSettings  # noqa: E402
 
 
 class TrainingOutput(BaseModel):  # type: ignore[misc] # no types
@@ -33,6 +37,11 @@ def train(
         default="real-esrgan",
         choices=["real-esrgan", "camera", "web", "clean"],
     ),
+    goal: str = Input(
+        description="Near to the true pixels, or with likely detail",
+        default="faithful",
+        choices=["faithful", "detailed"],
+    ),
     validate: float = Input(description="Share of pictures held out", default=0.1, ge=0.01, le=0.5),
     every: int = Input(description="Steps between validations", default=200, ge=1, le=1000000),
     patience: int = Input(description="Validations without a better one; 0: all", default=0, ge=0, le=10000),
@@ -49,6 +58,7 @@ def train(
         batch=batch or None,
         crop=crop,
         degradation=degradation,
+        goal=goal,
         validate=validate,
         every=every,
         patience=patience,

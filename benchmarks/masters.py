@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/masters.py [--sides 4096,8192,16384,32768] [--seconds 0.25] [--format exr]
 
 For each side of the result one process makes a master of a synthetic picture. Printed are its peak resident
-memory, the wall time, the time that the tiles alone would take (tiles × seconds / tiles at once), and what is
-on top. Needs what ./scripts/test installs.
+memory, the wall time, the time that the tiles alone would take (tiles × seconds / tiles at once), what is on
+top, and the processor's time, which hardly depends on other work (the repetition of pixels, which stands for
+the network, is part of it). Needs what ./scripts/test installs.
 """
 
 import argparse
@@ -15,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -30,22 +33,26 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--format", default="exr", choices=["exr", "tiff", "png"])
     parser.add_argument("--folder", type=Path, help="for the pictures; a temporary one if not given")
+    parser.add_argument(
+        "--own", action="store_true", help="tiles as of a network of this program: cheap ones are not written"
+    )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one is not None:
         print(json.dumps(run(options)))
         return
-    print("side | tiles | wall s | tiles alone s | on top | peak MB | file MB")
+    print("side | tiles | wall s | tiles alone s | on top | processor s | peak MB | file MB")
     for side in options.sides.split(","):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             command = [sys.executable, __file__, "--one", side, "--folder", folder]
             for name in ("seconds", "at_once", "tile", "format"):
                 command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+            command += ["--own"] * options.own
             result = json.loads(_output_of(command))
         print(
             f"{side} | {result['tiles']} | {result['wall']:.1f} | {result['alone']:.1f} | "
-            f"{100 * (result['wall'] / result['alone'] - 1):.1f} % | {result['peak'] / 1e6:.0f} | "
-            f"{result['file'] / 1e6:.0f}",
+            f"{100 * (result['wall'] / result['alone'] - 1):.1f} % | {result['processor']:.1f} | "
+            f"{result['peak'] / 1e6:.0f} | {result['file'] / 1e6:.0f}",
             flush=True,
         )
 
@@ -63,17 +70,20 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     source = options.folder / "source.tif"
     synthetic(source, options.one // 4)
     target = options.folder / f"out.{options.format}"
-    request = UpscaleRequest(source, target, options.format, tile=options.tile, model="own")
-    backend = FakeBackend(workers=options.at_once + 1, seconds=options.seconds, at_once=options.at_once)
-    start = time.perf_counter()
-    result = upscale_picture(request, backend)
-    wall = time.perf_counter() - start
+    request = UpscaleRequest(source, output_format=options.format, tile=options.tile)
+    backend = FakeBackend(
+        workers=options.at_once + 1, seconds=options.seconds, at_once=options.at_once, trusted=options.own
+    )
+    before, start = time.process_time(), time.perf_counter()
+    result = upscale_picture(request, target, backend)
+    wall, processor = time.perf_counter() - start, time.process_time() - before
     rounds = -(-result.progress.total // options.at_once)
     file = target.stat().st_size
     shutil.rmtree(options.folder, ignore_errors=True)
     return {
         "tiles": result.progress.total,
         "wall": wall,
+        "processor": processor,
         "alone": rounds * options.seconds,
         "peak": peak_bytes(),
         "file": file,
@@ -93,7 +103,7 @@ def synthetic(path: Path, side: int) -> None:
 
     across = np.linspace(0, 40, side, dtype=np.float32)
 
-    def strips() -> object:
+    def strips() -> Iterator[Any]:
         for top in range(0, side, 256):
             down = np.arange(top, min(top + 256, side), dtype=np.float32)[:, None] / 97
             waves = (np.sin(across + down), np.sin(1.3 * across - down), np.cos(0.7 * across + 2 * down))

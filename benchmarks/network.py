@@ -8,13 +8,14 @@ TFLOP/s counts the multiplications of a plain convolution, so that Winograd's ca
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from benchmarks.machine import copy_rate, matmul_rate
 from benchmarks.peers import Array, Run, basicsr_network, builders
+from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.io.read import read_picture
 from luxscaler.networks.build import Network
 from luxscaler.options import UpscalerOptions
@@ -24,12 +25,14 @@ from luxscaler.weights.store import load_network
 
 EXACT_DB, HALF_DB = 100.0, 50.0
 BASE = "RealESRGANer"
+PROBED_SIDE = 32
+"""Side of the crop by which is told how long a candidate takes, in pixels."""
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Print the table; return it."""
     coded = crop(options.picture, options.size)
-    network = load_network(options.model).module
+    network = load_network(options.model).own
     candidates, missing = build(network, coded, options)
     reference = float_reference(network, coded)
     times, results = interleaved(candidates, options.rounds)
@@ -70,7 +73,7 @@ def build(
 ) -> tuple[dict[str, Run], dict[str, str]]:
     """The candidates that can run, and why the others cannot."""
     precisions = ("fp32", "bf16") if options.device == "cpu" else ("fp32", "fp16")
-    every = {f"ours {precision}": ours(precision) for precision in precisions}
+    every: dict[str, Callable[..., Run]] = {f"ours {precision}": ours(precision) for precision in precisions}
     every |= builders(options.model, options.device)
     wanted = [part for part in options.peers.split(",") if part]
     candidates: dict[str, Run] = {}
@@ -79,13 +82,40 @@ def build(
         if wanted and not any(part in name for part in wanted):
             missing[name] = "left out by --peers"
             continue
+        if reason := hopeless(name, options.device):
+            missing[name] = reason
+            continue
         try:
+            check_pace(builder, network, coded, options)
             candidates[name] = builder(network, coded, options.device, options.threads)
             candidates[name]()
         except Exception as error:  # the table says why a peer is missing
             candidates.pop(name, None)
             missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
     return candidates, missing
+
+
+def hopeless(name: str, device: str) -> str | None:
+    """Why a candidate is not even begun here."""
+    if device == "cpu" and name.endswith("bf16") and not has_bf16():
+        return "this processor does not compute in bfloat16: a run would take minutes"
+    return None
+
+
+def check_pace(
+    builder: Callable[..., Run], network: Network, coded: Array, options: argparse.Namespace
+) -> None:
+    """TimeoutError for a candidate that would not end within --most-seconds, as a small crop tells."""
+    side = min(PROBED_SIDE, options.size)
+    probe = builder(network, np.ascontiguousarray(coded[:side, :side]), options.device, options.threads)
+    probe()
+    start = time.perf_counter()
+    probe()
+    expected = (time.perf_counter() - start) * (options.size / side) ** 2
+    if expected > options.most_seconds:
+        raise TimeoutError(
+            f"a run would take about {expected:.0f} s; --most-seconds is {options.most_seconds:.0f}"
+        )
 
 
 def float_reference(network: Network, coded: Array) -> Array:
@@ -130,10 +160,10 @@ def multiplications(network: Network, size: int) -> float:
 
     def count(module: torch.nn.Module, _inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal total
-        total += 2.0 * module.weight[0].numel() * output.numel()  # type: ignore[operator,union-attr]
+        total += 2.0 * cast(torch.Tensor, module.weight)[0].numel() * output.numel()
 
     hooks = [
-        module.register_forward_hook(count)  # type: ignore[arg-type]
+        module.register_forward_hook(count)
         for module in network.modules()
         if isinstance(module, torch.nn.Conv2d)
     ]
@@ -151,7 +181,8 @@ def multiplications(network: Network, size: int) -> float:
 def machine_rates(device: str) -> dict[str, float]:
     """Matrix products in TFLOP/s by dtype, copies in GB/s."""
     half = torch.bfloat16 if device == "cpu" else torch.float16
-    rates = {str(dtype).removeprefix("torch."): matmul_rate(device, dtype) for dtype in (torch.float32, half)}
+    types = (torch.float32, half) if device == "cuda" or has_bf16() else (torch.float32,)
+    rates = {str(dtype).removeprefix("torch."): matmul_rate(device, dtype) for dtype in types}
     return rates | {"copy": copy_rate(device)}
 
 

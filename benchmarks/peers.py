@@ -99,7 +99,7 @@ def _onnx(network: Network, coded: Array) -> bytes:
     import onnx  # noqa: F401 - what the exporter needs
 
     file, x = io.BytesIO(), torch.from_numpy(coded).permute(2, 0, 1)[None].contiguous()
-    torch.onnx.export(copy.deepcopy(network), (x,), file, dynamo=False, opset_version=17)
+    torch.onnx.export(copy.deepcopy(network), (x,), file, dynamo=False, opset_version=17)  # type: ignore[arg-type] # a file will do
     return file.getvalue()
 
 

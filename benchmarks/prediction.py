@@ -64,8 +64,8 @@ def measure(
 ) -> dict[str, Any]:
     """One case's figures; the first prediction warms up."""
     if inputs.pop("global_reference", False):
-        inputs["global_reference"] = tile
-    request = UpscaleRequest(tile_input=tile, model=options.model, **inputs)
+        inputs["reference"] = tile
+    request = UpscaleRequest(tile, model=options.model, **inputs)
     target = tile.parent / f"out.{inputs['output_format']}"
     timings = [process(request, models, target).timings for _ in range(options.rounds + 1)][1:]
     stages = {stage: median(timing.get(stage, 0.0) for timing in timings) for stage in STAGES}

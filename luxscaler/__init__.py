@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from luxscaler.backends.choice import BackendOptions
     from luxscaler.geometry import TileBox
     from luxscaler.io.options import ExportOptions
+    from luxscaler.many import upscale_many
+    from luxscaler.masters.batch import Outcome
     from luxscaler.options import DecodeLimits, UpscalerOptions
     from luxscaler.picture import Picture
     from luxscaler.pipeline.preview import Preview
@@ -29,6 +31,7 @@ __all__ = [
     "DecodeLimits",
     "ExportOptions",
     "Model",
+    "Outcome",
     "Picture",
     "Preview",
     "Progress",
@@ -42,6 +45,7 @@ __all__ = [
     "preview",
     "read",
     "upscale",
+    "upscale_many",
     "write",
 ]
 
@@ -50,6 +54,7 @@ _HOMES = {
     "DecodeLimits": "luxscaler.options",
     "ExportOptions": "luxscaler.io.options",
     "Model": "luxscaler.api",
+    "Outcome": "luxscaler.masters.batch",
     "Picture": "luxscaler.picture",
     "Preview": "luxscaler.pipeline.preview",
     "Progress": "luxscaler.pipeline.result",
@@ -61,6 +66,7 @@ _HOMES = {
     "preview": "luxscaler.api",
     "read": "luxscaler.api",
     "upscale": "luxscaler.api",
+    "upscale_many": "luxscaler.many",
     "write": "luxscaler.api",
 }
 

@@ -14,17 +14,20 @@ import torch
 
 from luxscaler import __version__
 from luxscaler.backends.base import Backend
-from luxscaler.backends.choice import BackendOptions, make_backend
-from luxscaler.geometry import TileBox
+from luxscaler.backends.choice import BackendOptions, make_backend, own_scale
+from luxscaler.backends.local import LocalBackend
+from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.expand import ToneStatistics
+from luxscaler.io.linearize import has_equal_channels
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import export
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, UpscalerOptions, check_boost
+from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, LayerChoice, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
-from luxscaler.pipeline.output import check_path, format_of, usable_exif
+from luxscaler.pipeline.final_size import FinalSize
+from luxscaler.pipeline.output import carried, check_path, format_of
 from luxscaler.pipeline.pictures import mask_of
 from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
@@ -32,6 +35,7 @@ from luxscaler.pipeline.result import Progress, Result
 from luxscaler.pipeline.stages import read_sources, render_sources
 from luxscaler.tiling.assembly import Expansion, expand_whole
 from luxscaler.tiling.overview import sample
+from luxscaler.upscaling.model_cache import Models
 from luxscaler.upscaling.render import visible
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 from luxscaler.weights.catalogue import known_names
@@ -45,7 +49,7 @@ def upscale(
     source: PictureFile | Picture,
     target: str | os.PathLike[str],
     *,
-    scale: float = 4.0,
+    scale: float | None = None,
     model: str | os.PathLike[str] = "photo",
     hdr_boost: float = 1.0,
     boost_mask: PictureFile | Picture | None = None,
@@ -56,6 +60,11 @@ def upscale(
     tile_box: TileBox | None = None,
     self_reference: bool = True,
     sdr: bool = False,
+    layer: str = "",
+    part: int | None = None,
+    wrap: str = "",
+    size: FinalSize | None = None,
+    overscan: str = "crop",
     tile: int = DEFAULT_TILE,
     overlap: int | None = None,
     backend: str | BackendOptions | Backend = "local",
@@ -71,16 +80,21 @@ def upscale(
 ) -> Result:
     """Upscale a picture of any size and write the result at `target`, as `luxscaler upscale` does.
 
-    source: a path, the bytes of a file, or a Picture. scale: 1 to 8. model: "photo", "anime", "fast", or
-    the path of a Real-ESRGAN checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
+    source: a path, the bytes of a file, or a Picture. scale: 1 to 8; None: the model's own, any other is made
+    by resampling its result. model: "photo", "anime", "fast", the name of a fetched model, or the path of a
+    checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
     highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
     hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
     by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
-    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the SDR
-    picture of a file whose gain map makes an HDR one of it. tile, overlap: how a large picture is cut, in
-    source pixels. backend: a name, BackendOptions, or a backend. device, precision: of a network that runs
-    here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that
-    compares before and after. fetch: bring the model's weights if they are absent.
+    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the
+    SDR picture of a file whose gain map makes an HDR one of it. layer, part: which layer, and which part
+    from 1, of an EXR. wrap: "x", "y" or "xy", where opposite edges meet (textures, panoramas). size: how
+    large the result is to be, in pixels or on paper; it is reduced to that after the network. overscan:
+    "keep" reads the data window of an EXR, and the resulting EXR has both windows. tile, overlap: how a
+    large picture is cut, in source pixels. backend: a name, BackendOptions, or a backend. device,
+    precision: of a network that runs here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16").
+    report: where to write a page that compares before and after. fetch: bring the model's weights if they
+    are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.
@@ -99,16 +113,20 @@ def upscale(
         hdr_boost=hdr_boost,
         boost_mask=boost_mask,
         fractality=fractality,
-        scale=scale,
+        scale=model_scale(model, backend) if scale is None else scale,
         model=model,
         export=export_options,
         self_reference=self_reference,
         sdr=sdr,
+        choice=LayerChoice(layer, part),
+        wrap=Wrap.parse(wrap),
+        size=size,
+        overscan=overscan,
         tile=tile,
         overlap=overlap,
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
     )
-    where, facts = _backend(backend, UpscalerOptions(device=device, precision=precision))
+    where, facts = backend_of(backend, UpscalerOptions(device=device, precision=precision))
     check_path(path, *request.files)
     if fetch:
         _fetch(model)
@@ -122,15 +140,22 @@ def upscale(
     return upscale_picture(request, path, where, options, progress=progress, stop=stop)
 
 
-def _backend(
+def backend_of(
     backend: str | BackendOptions | Backend, network: UpscalerOptions
 ) -> tuple[Backend, dict[str, str]]:
     """The backend, and what its tiles depend on."""
     if isinstance(backend, str):
         backend = BackendOptions(backend, network)
+    if isinstance(backend, LocalBackend) and isinstance(backend.upscaler_for, Models):
+        return backend, {"precision": backend.upscaler_for.options.precision}
     if not isinstance(backend, BackendOptions):
         return backend, {}
     return make_backend(backend), backend.tile_facts
+
+
+def model_scale(model: str, backend: str | BackendOptions | Backend) -> float:
+    """The scale that a model has on a backend, taken where none is asked for. Raises WeightsError."""
+    return own_scale(model, backend if isinstance(backend, str) else backend.name)
 
 
 def _fetch(model: str) -> None:
@@ -184,7 +209,7 @@ class Model:
         )
         finished = render_sources(read_sources(request), self.upscaler, progress)
         source = replace(finished.source, notices=finished.notices)
-        return Picture(finished.light.rgb, finished.light.alpha, source)
+        return Picture(finished.light.rgb, finished.light.alpha, source).as_read()
 
 
 def load_model(
@@ -194,7 +219,7 @@ def load_model(
     precision: str = "auto",
     fetch: bool = False,
 ) -> Model:
-    """A network of the catalogue ("photo", "anime", "fast") or of a Real-ESRGAN checkpoint file, on a device.
+    """A network of the catalogue ("photo", "anime", "fast"), a fetched one or a checkpoint's, on a device.
 
     Raises InputError for a device or precision that this machine does not have, WeightsError for weights that
     are absent (fetch=True brings those of the catalogue), damaged or of an unknown architecture.
@@ -212,15 +237,21 @@ def read(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: DecodeLimits | None = None,
     sdr: bool = False,
+    layer: str = "",
+    part: int | None = None,
 ) -> Picture:
     """A picture file, or its bytes, as linear light; upright, colour-managed, 8 bits to float.
 
-    sdr: of a file with a gain map the SDR picture, not the HDR one.
+    sdr: of a file with a gain map the SDR picture, not the HDR one. layer, part: which layer, and which part
+    from 1, of an EXR; the main one if not given.
 
     Decoded in a process of its own under `limits` (docs/formats.md). Raises PictureError for what is no
     whole, supported picture and PictureTooLargeError above `max_pixels`.
     """
-    return read_picture_isolated(source, max_pixels=max_pixels, limits=limits or DecodeLimits(), sdr=sdr)
+    choice = LayerChoice(layer, part)
+    return read_picture_isolated(
+        source, max_pixels=max_pixels, limits=limits or DecodeLimits(), sdr=sdr, choice=choice
+    )
 
 
 def write(
@@ -236,12 +267,14 @@ def write(
     """
     path = Path(target)
     check_path(path)
-    source, _ = usable_exif(picture.source)
+    name = output_format or format_of(path)
+    picture = picture.as_light()
+    source, _ = carried(picture.source, name)
     export(
         path,
         picture.rgb,
         picture.alpha,
-        file_format=output_format or format_of(path),
+        file_format=name,
         options=replace(
             export_options,
             estimated_range=export_options.estimated_range or source.estimated_range,
@@ -250,6 +283,10 @@ def write(
         resolution_dpi=source.resolution_dpi,
         exif=source.exif,
         sdr=None,
+        inherited=source.inherited,
+        is_grey=source.is_grey and has_equal_channels(picture.rgb),
+        is_associated=source.is_associated,
+        exr_attributes=source.exr_attributes,
     )
 
 
@@ -261,6 +298,8 @@ def preview(
     reference: PictureFile | Picture | None = None,
     tile_box: TileBox | None = None,
     sdr: bool = False,
+    layer: str = "",
+    part: int | None = None,
 ) -> Preview:
     """What `hdr_boost` does to a picture, on a copy of at most 1024 pixels a side; no network runs.
 
@@ -273,6 +312,7 @@ def preview(
         hdr_boost=hdr_boost,
         boost_mask=boost_mask,
         sdr=sdr,
+        choice=LayerChoice(layer, part),
         max_pixels=DEFAULT_MAX_MASTER_PIXELS,
     )
     return preview_of(request)
@@ -290,9 +330,10 @@ def expand(
     """
     check_boost(boost)
     mask = None if boost_mask is None else mask_of(boost_mask)
-    tones = torch.from_numpy(visible(sample(picture if like is None else like)).rgb)
+    tones = torch.from_numpy(visible(sample((picture if like is None else like).as_light())).rgb)
     statistics = ToneStatistics.of(tones)
+    picture = picture.as_light()
     light = torch.from_numpy(picture.rgb)
     expanded = expand_whole(light, Expansion(boost, statistics, mask=mask), in_place=False)
     source = replace(picture.source, estimated_range=picture.source.estimated_range or boost > 1.0)
-    return replace(picture, rgb=expanded.numpy(), source=source)
+    return replace(picture, rgb=expanded.numpy(), source=source).as_read()

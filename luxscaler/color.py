@@ -56,6 +56,14 @@ REC601_625 = Primaries((0.640, 0.330), (0.290, 0.600), (0.150, 0.060))
 REC601_525 = Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070))
 """ITU-R BT.601-7, 525 lines; SMPTE 170M."""
 
+PROPHOTO = Primaries((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001), (0.3457, 0.3585))
+"""ISO 22028-2, ROMM RGB."""
+ACES_WHITE: Point = (0.32168, 0.33767)
+AP0 = Primaries((0.7347, 0.2653), (0.0, 1.0), (0.0001, -0.0770), ACES_WHITE)
+"""SMPTE ST 2065-1, ACES2065-1."""
+AP1 = Primaries((0.713, 0.293), (0.165, 0.830), (0.128, 0.044), ACES_WHITE)
+"""Academy S-2014-004, ACEScg."""
+
 REC709_TO_REC2020: Matrix = np.array(
     [
         [0.6274038959346989, 0.3292830383778838, 0.0433130656874172],
@@ -68,6 +76,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear Rec.709 R, G and B in luminance (ITU-R BT.709-6, item 3.2)."""
 
 ADOBE_RGB_GAMMA = 563 / 256
+_BT2020_ALPHA, _BT2020_BETA = 1.09929682680944, 0.018053968510807
 
 # IEC 61966-2-1: the slope of the dark end, where it ends, and the power above.
 _SRGB_SLOPE = 12.92
@@ -117,6 +126,24 @@ def encode_srgb(linear: Floats) -> Floats:
 def decode_gamma(coded: Floats, gamma: float) -> Floats:
     """A pure power law: coded values, 1.0 = white, to linear = coded^gamma."""
     return _curve(coded, np.abs(coded) ** gamma)
+
+
+def encode_gamma(linear: Floats, gamma: float) -> Floats:
+    """The inverse of `decode_gamma`: linear values to linear^(1/gamma)."""
+    return _curve(linear, np.abs(linear) ** (1 / gamma))
+
+
+def encode_romm(linear: Floats) -> Floats:
+    """Linear values, 1.0 = white, to ROMM RGB (ISO 22028-2): a straight line, then the power 1/1.8."""
+    size = np.abs(linear)
+    return _curve(linear, np.where(size < 1 / 512, size * 16, size ** (1 / 1.8)))
+
+
+def encode_bt2020(linear: Floats) -> Floats:
+    """Linear values, 1.0 = white, to the signal of a camera (ITU-R BT.2020-2, table 4, OETF)."""
+    size = np.abs(linear)
+    power = _BT2020_ALPHA * size**0.45 - (_BT2020_ALPHA - 1)
+    return _curve(linear, np.where(size < _BT2020_BETA, size * 4.5, power))
 
 
 def decode_pq(coded: Floats) -> Floats:

@@ -15,6 +15,7 @@
     ├── TileError                one attempt at a tile failed; another may succeed
     ├── StoppedError             the user stopped the work
     ├── TrainingError            a training cannot begin or go on, or gave nothing better than its base
+    ├── PublishError             a result cannot be published: no token, refused, or no answer
     ├── GatewayError             the gateway cannot start with these settings, or use its data folder
     └── ConsoleError             the console cannot start with these settings, or use its data folder
 
@@ -101,6 +102,10 @@ class StoppedError(LuxScalerError):
 
 class TrainingError(LuxScalerError):
     """A training cannot begin or go on, or its result is not better than the network it began with."""
+
+
+class PublishError(LuxScalerError):
+    """A result cannot be published: no token, refused, or no answer; the files stay where they are."""
 
 
 class GatewayError(LuxScalerError):

@@ -7,14 +7,16 @@ from fractions import Fraction
 from luxscaler.errors import InputError
 
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
+LARGEST_NATIVE_SCALE = 16.0
+"""Of published networks; allowed too, so that their results need not be resampled."""
 
 
 def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
     """(width, height) of the result: each side times scale (as written in decimals), rounded half to even.
 
-    Raises InputError when scale is not a number from 1 to 8.
+    Raises InputError when scale is not a number from 1 to 8, or 16.
     """
-    if not MIN_SCALE <= scale <= MAX_SCALE:  # also catches NaN
+    if not MIN_SCALE <= scale <= MAX_SCALE and scale != LARGEST_NATIVE_SCALE:  # also catches NaN
         raise InputError(f"scale is {scale}; it must be from {MIN_SCALE:g} to {MAX_SCALE:g}")
     # Exactly, or tiles would not fit: 4015 × 1.1 is 4416.5, and in floats a little more.
     exact = Fraction(str(float(scale)))
@@ -60,6 +62,32 @@ class TileBox:
 
 WHOLE = TileBox(0.0, 0.0, 1.0, 1.0)
 """The box of a tile that is the master."""
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """The axes along which a picture goes on at its other side: tileable textures, 360° panoramas."""
+
+    x: bool = False
+    """Whether the right edge meets the left one."""
+    y: bool = False
+    """Whether the lower edge meets the upper one."""
+
+    def __bool__(self) -> bool:
+        return self.x or self.y
+
+    def __str__(self) -> str:
+        return "x" * self.x + "y" * self.y
+
+    @staticmethod
+    def parse(text: str) -> "Wrap":
+        """The axes written as "x", "y", "xy", or nothing; InputError for anything else."""
+        if text not in ("", "x", "y", "xy"):
+            raise InputError(f"wrap is {text!r}; it must be x (left meets right), y (top meets bottom) or xy")
+        return Wrap("x" in text, "y" in text)
+
+
+NO_WRAP = Wrap()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 _DECODED_PIXELS_PER_SECOND = 2e6
 """Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
+MAX_LAYER_NAME = 255
+"""Characters of a layer's name: what OpenEXR lets a name have."""
 DEFAULT_OVERLAP = 128
 """Source pixels: near seams above 55 dB to the untiled pass on every picture tried (docs/experiments.md)."""
 
@@ -27,6 +29,31 @@ def check_boost(boost: float) -> None:
     """InputError unless `boost` is a number from 1 to 49."""
     if not MIN_BOOST <= boost <= MAX_BOOST:  # also catches NaN
         raise InputError(f"hdr_boost is {boost}; it must be from {MIN_BOOST} to {MAX_BOOST} (10,000 cd/m²)")
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Which picture of an OpenEXR file is read. Raises InputError for values that no file has."""
+
+    layer: str = ""
+    """Name of a layer, or of a part in files of several, or of a single channel, which is read as grey;
+    empty: the main one."""
+    part: int | None = None
+    """Number of the part, from 1; None: the first with the layer."""
+
+    def __post_init__(self) -> None:
+        if len(self.layer) > MAX_LAYER_NAME:
+            raise InputError(
+                f"layer has {len(self.layer)} characters; EXR's names have at most {MAX_LAYER_NAME}"
+            )
+        if self.part is not None and self.part < 1:
+            raise InputError(f"part is {self.part}; it must be at least 1")
+
+    def __bool__(self) -> bool:
+        return self != LayerChoice()
+
+
+MAIN_LAYER = LayerChoice()
 
 
 @dataclass(frozen=True)

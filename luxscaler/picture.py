@@ -8,7 +8,7 @@ colour is un-associated (straight).
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,14 +21,50 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FloatArray = NDArray[np.float32]
+ExrAttribute = tuple[str, str, bytes]
+"""Name, type and value of an attribute, as OpenEXR stores them."""
 
 REFERENCE_WHITE_CD_M2 = 203.0
 """Luminance of the linear value 1.0, in cd/m² (ITU-R BT.2408-7, HDR reference white)."""
 
 
 @dataclass(frozen=True)
+class Inherited:
+    """What a result takes over from its file beside EXIF and resolution, as far as its format can hold it."""
+
+    xmp: bytes | None = None
+    """A packet without what is false of another picture (io/xmp.py)."""
+    iptc: bytes | None = None
+    """IPTC-IIM records."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """Keywords and texts of PNG, such as prompts."""
+    pixel_aspect: float = 1.0
+    """Width of a pixel / its height, where there is no resolution that says it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON types."""
+        return {
+            "xmp": None if self.xmp is None else base64.b64encode(self.xmp).decode("ascii"),
+            "iptc": None if self.iptc is None else base64.b64encode(self.iptc).decode("ascii"),
+            "texts": [list(pair) for pair in self.texts],
+            "pixel_aspect": self.pixel_aspect,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Inherited":
+        """What `to_json` was called on. Raises KeyError, TypeError or ValueError for anything else."""
+        blocks = (values["xmp"], values["iptc"])
+        xmp, iptc = (None if block is None else base64.b64decode(block) for block in blocks)
+        texts = tuple((str(key), str(text)) for key, text in values["texts"])
+        return cls(xmp, iptc, texts, float(values["pixel_aspect"]))
+
+
+NOTHING_INHERITED = Inherited()
+
+
+@dataclass(frozen=True)
 class PictureSource:
-    """What the file said about itself: for reports; no later stage computes with it."""
+    """What the file said about itself; later stages compute with the last three fields alone."""
 
     format: str = "array"
     """Name of the file format: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw",
@@ -49,11 +85,25 @@ class PictureSource:
     """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
+    inherited: Inherited = NOTHING_INHERITED
+    is_grey: bool = False
+    """Whether the picture has one colour channel; R, G and B are equal then, and results have one too."""
+    has_light_apart: bool = False
+    """Whether there is light that alpha does not cover, as in an EXR of fire or glow. Where alpha is 0, `rgb`
+    is that light. Straight colour cannot be averaged then, so the stages work on `Picture.as_light`."""
+    is_associated: bool = False
+    """Whether `rgb` is what `Picture.as_light` gives."""
+    exr_attributes: tuple[ExrAttribute, ...] = ()
+    """Of an EXR, what a result may inherit: time code, frames per second, camera, lens and their like."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON types: tuples become lists, EXIF becomes base64 text."""
         values = asdict(self)
         values["notices"] = list(self.notices)
+        values["inherited"] = self.inherited.to_json()
+        values["exr_attributes"] = [
+            [name, kind, base64.b64encode(value).decode("ascii")] for name, kind, value in self.exr_attributes
+        ]
         if self.exif is not None:
             values["exif"] = base64.b64encode(self.exif).decode("ascii")
         if self.resolution_dpi is not None:
@@ -66,6 +116,11 @@ class PictureSource:
         exif, dpi = values["exif"], values["resolution_dpi"]
         restored = {
             "notices": tuple(values["notices"]),
+            "inherited": Inherited.from_json(values["inherited"]) if "inherited" in values else Inherited(),
+            "exr_attributes": tuple(
+                (str(name), str(kind), base64.b64decode(value))
+                for name, kind, value in values["exr_attributes"]
+            ),
             "exif": None if exif is None else base64.b64decode(exif),
             "resolution_dpi": None if dpi is None else (float(dpi[0]), float(dpi[1])),
         }
@@ -125,6 +180,34 @@ class Picture:
             )
         part = (slice(top, bottom), slice(left, right))
         return Picture(self.rgb[part], None if self.alpha is None else self.alpha[part], self.source)
+
+    def as_light(self) -> "Picture":
+        """With light that alpha does not cover: premultiplied, so that rgb is all of the light; every other
+        picture comes back itself.
+        """
+        if self.alpha is None or self.source.is_associated or not self.source.has_light_apart:
+            return self
+        rgb = np.multiply(
+            self.rgb, self.alpha[..., None], out=self.rgb.copy(), where=self.alpha[..., None] > 0
+        )
+        return Picture(rgb, self.alpha, replace(self.source, is_associated=True))
+
+    def as_read(self) -> "Picture":
+        """What `as_light` was called on, but for rounding."""
+        if self.alpha is None or not self.source.is_associated:
+            return self
+        alpha = self.alpha[..., None]
+        limit = np.finfo(np.float32).max
+        with np.errstate(over="ignore"):
+            rgb = np.divide(self.rgb, alpha, out=self.rgb.copy(), where=alpha > 0).clip(-limit, limit)
+        return Picture(rgb, self.alpha, replace(self.source, is_associated=False))
+
+    def over_black(self) -> "Picture":
+        """What is seen of light that alpha does not cover, opaque; every other picture comes back itself."""
+        if self.alpha is None or not self.source.has_light_apart:
+            return self
+        source = replace(self.source, has_light_apart=False, is_associated=False)
+        return Picture(self.as_light().rgb, None, source)
 
     def whole(self) -> "Picture":
         """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""

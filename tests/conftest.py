@@ -12,6 +12,7 @@ from hypothesis import settings
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
+from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_feature_network
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import CpuKernels, build, build_key
@@ -49,6 +50,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         options.dist = "loadfile"
 
 
+# The configuration of whoever runs the tests is not the tests'.
+os.environ["LUXSCALER_CONFIG"] = ""
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"
 
@@ -61,6 +65,15 @@ def real_weights() -> Path:
         verify(folder=folder)
     except WeightsError:
         fetch(folder=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_feature_networks() -> Path:
+    """A folder with the real weights of the judge and of the smaller feature network, verified."""
+    folder = weights_folder()
+    for name in (HED_NAME, JUDGE_NAME):
+        fetch_feature_network(name, folder)
     return folder
 
 

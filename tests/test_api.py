@@ -22,6 +22,7 @@ def test_the_public_names() -> None:
         "DecodeLimits",
         "ExportOptions",
         "Model",
+        "Outcome",
         "Picture",
         "Preview",
         "Progress",
@@ -35,6 +36,7 @@ def test_the_public_names() -> None:
         "preview",
         "read",
         "upscale",
+        "upscale_many",
         "write",
     ]
     assert dir(luxscaler) == sorted(luxscaler.__all__)

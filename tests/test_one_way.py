@@ -85,6 +85,7 @@ def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
         hdr_boost=3.0,
         boost_mask=mask,
         fractality=1.2,
+        scale=4,
         model="own.pth",
         tile=tile,
         backend=backend,

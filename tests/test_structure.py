@@ -15,15 +15,18 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py", ROOT / "train.py"]
 FLOORS = (
-    *("errors", "clock", "private_files", "options", "geometry", "picture", "color", "color_torch"),
-    *("web", "networks", "cog", "replicate", "inference", "weights", "upscaling", "hdr", "gateway", "io"),
+    *("errors", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
+    *("geometry", "picture", "color"),
+    *("color_torch", "web", "networks", "cog", "replicate", "inference", "weights", "upscaling"),
+    *("hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
-    *("api", "console", "cli"),
+    *("publishing", "api", "many", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
-    *("errors", "clock", "private_files", "options", "geometry", "picture", "color"),
-    *("web", "cog", "replicate", "gateway", "io", "console"),
+    *("errors", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
+    *("geometry", "picture", "color"),
+    *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )
 CONTAINER_ONLY = {
     "numpy",
@@ -124,8 +127,10 @@ def test_these_rooms_load_no_torch() -> None:
         (("cog", "replicate", "gateway", "backends", "console", "cli"), ("httpx",)),
         (("gateway", "console"), ("fastapi", "starlette", "uvicorn", "pydantic")),
         (("backends",), ("ray",)),
+        (("publishing",), ("huggingface_hub", "httpx2", "boto3", "botocore")),
         (("inference",), ("cuda",)),
-        ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2")),
+        (("training",), ("tensorboardX",)),
+        ((), ("cog", "basicsr", "realesrgan", "torchvision", "cv2", "spandrel")),
     ],
     ids=str,
 )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from luxscaler.tiling.plan import Plan
 
 BACKENDS = ("local", "cog", "replicate", "ray")
+_CONTAINERS = ("cog", "replicate")
+_CONTAINER_SCALE = 4.0
+"""Of the models that containers have, the one that a training made included."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,16 @@ def _ray(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Ba
     from luxscaler.backends.ray.backend import RayBackend  # noqa: PLC0415
 
     return RayBackend(choice.ray_address or None, upscaler=choice.upscaler)
+
+
+def own_scale(model: str, backend: str) -> float:
+    """The scale of a model's own, which is taken where none is asked for.
+
+    Raises WeightsError where that takes a checkpoint that is not here.
+    """
+    from luxscaler.weights.store import scale_of  # noqa: PLC0415
+
+    return _CONTAINER_SCALE if backend in _CONTAINERS else float(scale_of(model))
 
 
 def estimate_of(choice: BackendOptions, cuts: "Plan") -> str | None:

@@ -9,6 +9,7 @@ box that were asked for.
 import os
 import struct
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,13 @@ ExrFile = bytes | os.PathLike[str]
 
 
 def encode(picture: Picture, *, is_hdr: bool = False) -> bytes:
-    """The picture as a file. An opaque one comes out of `decode` bit by bit as it is; with alpha, colour is
-    stored premultiplied: rounded where it is translucent, and lost where alpha is 0.
+    """The picture as a file. An opaque one comes out of `decode` bit by bit as it is; with alpha, straight
+    colour is stored premultiplied: rounded where it is translucent, and lost where alpha is 0.
 
     is_hdr: as in MasterContext. A container sees a tile only, which may lie in the shadows: the light of an
     HDR master is kept in all its tiles, as measured light is.
     """
+    picture = picture.as_light()
     source = picture.source
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
         path = Path(folder) / f"picture{SUFFIX}"
@@ -49,15 +51,23 @@ def encode(picture: Picture, *, is_hdr: bool = False) -> bytes:
             picture.rgb,
             picture.alpha,
             file_format="exr",
+            is_grey=source.is_grey,
+            is_associated=source.is_associated,
             metadata={} if source.is_float or is_hdr else {SOURCE_BITS: source.bits},
         )
         return path.read_bytes()
 
 
 def decode(
-    file: ExrFile, size: tuple[int, int], box: TileBox | None = None, limits: DecodeLimits | None = None
+    file: ExrFile,
+    size: tuple[int, int],
+    box: TileBox | None = None,
+    limits: DecodeLimits | None = None,
+    *,
+    is_associated: bool = False,
 ) -> tuple[FloatArray, FloatArray | None]:
     """(rgb, alpha) as in TileOutput. size: (height, width) that it must have. box: where the tile sits.
+    is_associated: whether rgb is to be premultiplied, as that of the master.
 
     Raises TileError for anything but the EXR that was asked for: a picture that cannot be read, of another
     size, with values that are not finite, or of another tile.
@@ -76,7 +86,14 @@ def decode(
     if any("NaN" in notice for notice in picture.source.notices):
         raise TileError("the result has values that are not finite")
     _check_box(file, box)
-    return picture.rgb, picture.alpha
+    return _as_master(picture, is_associated=is_associated), picture.alpha
+
+
+def _as_master(picture: Picture, *, is_associated: bool) -> FloatArray:
+    """The colour as the master has it, whatever the reader took this tile for by its content."""
+    if not is_associated:
+        return picture.rgb
+    return replace(picture, source=replace(picture.source, has_light_apart=True)).as_light().rgb
 
 
 def tile_inputs(

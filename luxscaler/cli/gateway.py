@@ -18,7 +18,12 @@ DEFAULT_DATA = Path("~/.local/share/luxscaler/gateway")
 
 
 def gateway(
-    cog: Annotated[list[str], typer.Option(help="Address of a Cog container; several may be given.")],
+    cog: Annotated[
+        list[str] | None, typer.Option(help="Address of a Cog container; several may be given.")
+    ] = None,
+    trainer: Annotated[
+        list[str] | None, typer.Option(help="Address of a Cog server in train mode; several may be given.")
+    ] = None,
     data: Annotated[
         Path, typer.Option(help="Folder of the database, the files and the keys.")
     ] = DEFAULT_DATA,
@@ -56,8 +61,9 @@ def gateway(
         if outputs not in ("auto", "url", "data"):
             raise GatewayError(f"--outputs is auto, url or data, got {outputs!r}")
         chosen = settings.Settings(
-            tuple(cog),
+            tuple(cog or ()),
             data.expanduser(),
+            trainers=tuple(trainer or ()),
             model=model or settings.DEFAULT_MODEL,
             version=version,
             host=host,

@@ -6,7 +6,9 @@ import os
 import numpy as np
 
 from luxscaler.color import luminance
+from luxscaler.io.own_tags import own_tags
 from luxscaler.isolation.pool import read_header_isolated, read_picture_isolated
+from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 NOISE_FLOOR_PERCENTILE, PEAK_PERCENTILE = 0.1, 99.99
@@ -15,9 +17,9 @@ LEAST_LUMINANCE = 2.0**-24
 """Below the smallest half float: stands for black, which has no finite number of stops."""
 
 
-def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
-    """Name and value of each fact, in the order to show. Raises PictureError."""
-    header = read_header_isolated(file)
+def report(file: str | os.PathLike[str], choice: LayerChoice = MAIN_LAYER) -> list[tuple[str, str]]:
+    """Name and value of each fact, in order. choice: which layer of an EXR. Raises PictureError."""
+    header = read_header_isolated(file, choice=choice)
     kind = "float" if header.is_float else "integer"
     alpha = " with alpha" if header.has_alpha else ""
     lines = [
@@ -30,7 +32,8 @@ def report(file: str | os.PathLike[str]) -> list[tuple[str, str]]:
         lines.append(("orientation", f"EXIF {header.orientation}, applied"))
     if header.gain_map:
         lines.append(("gain map", header.gain_map))
-    picture = read_picture_isolated(file)
+    lines += [(f"luxscaler:{name}", value) for name, value in own_tags(file).items()]
+    picture = read_picture_isolated(file, choice=choice)
     lines += _range(picture.rgb)
     lines += [("note", notice) for notice in dict.fromkeys(header.notices + picture.source.notices)]
     return lines

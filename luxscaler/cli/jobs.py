@@ -65,7 +65,7 @@ def jobs_show(name: Id, data: Data = DEFAULT_DATA) -> None:
             "status": job.state,
             "cancel": job.cancel_reason,
             "source": job.source,
-            "hardware": f"{job.hardware}, ${job.price:g} a second",
+            "hardware": f"{job.hardware}, ${job.price:g} a second" if job.price else job.hardware,
             "created": iso(job.created_at),
             "started": iso(job.started_at),
             "finished": iso(job.finished_at),
@@ -131,4 +131,6 @@ def _found(jobs: "Jobs", beginning: str) -> "Job":
 
 
 def _money(job: "Job") -> str:
+    if job.place == "here":
+        return "free"
     return f"up to ${job.reserved:.2f}" if job.cost is None else f"${job.cost:.4f}"

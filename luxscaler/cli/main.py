@@ -12,32 +12,55 @@ from typing import Annotated
 import typer
 
 from luxscaler import __version__
-from luxscaler.cli import gateway, jobs, server, weights
-from luxscaler.cli.terminal import one_line_errors, out, prepare_streams
+from luxscaler.cli import gateway, jobs, models, server, weights
+from luxscaler.cli.completion import completion
+from luxscaler.cli.defaults import default_map
+from luxscaler.cli.doctor import doctor
+from luxscaler.cli.publish import publish
+from luxscaler.cli.terminal import grouped, one_line_errors, out, prepare_streams, write_json
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
+from luxscaler.spinning import spin_briefly
 
 app = typer.Typer(
-    help="Upscale pictures and expand their dynamic range.", no_args_is_help=True, add_completion=False
+    help="Upscale pictures and expand their dynamic range.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.add_typer(weights.app, name="weights")
+app.add_typer(models.app, name="models")
 app.command(help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1.")(
     gateway.gateway
 )
 app.add_typer(jobs.app, name="jobs")
 app.command(help="Run the console: Replicate's jobs and spending, at http://HOST:PORT.")(server.server)
-app.command(help="Upscale IN and write OUT.")(upscale)
+app.command(help="Upscale pictures.")(upscale)
+app.command()(doctor)
+app.command()(completion)
 app.command(help="Train a network on the folder PICTURES and write it to OUT.")(train)
+app.command(help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(publish)
 
 
 @app.command()
-def info(file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")]) -> None:
-    """Say what a picture is: size, depth, colour space, range in stops."""
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
+    layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.")] = "",
+    part: Annotated[int | None, typer.Option(help="Part of an EXR that is read, from 1.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Say what a picture is: size, depth, colour space, range in stops, and how LuxScaler made it."""
     with one_line_errors():
         from luxscaler.cli.info import report  # noqa: PLC0415
+        from luxscaler.options import LayerChoice  # noqa: PLC0415
 
-        for name, value in report(file):
-            out.print(f"{name:<12}{value}", soft_wrap=True, markup=False)
+        lines = report(file, LayerChoice(layer, part))
+        if as_json:
+            write_json(grouped(lines))
+            return
+        for name, value in lines:
+            out.print(
+                f"{name:<12}{value}" if len(name) < 12 else f"{name} {value}", soft_wrap=True, markup=False
+            )
 
 
 def _version(wanted: bool) -> None:
@@ -48,15 +71,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Upscale pictures and expand their dynamic range."""
+    with one_line_errors():
+        context.default_map = default_map(context.command)
 
 
 def main() -> None:
     """Entry point of the `luxscaler` command."""
+    spin_briefly()
     prepare_streams()
     try:
         app(prog_name="luxscaler")

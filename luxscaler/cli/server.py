@@ -56,6 +56,9 @@ def server(
             allowed_hosts=tuple(allow_host or ()),
             folders=tuple(path.expanduser() for path in folder) if folder else (Path.home(),),
             environment_token=os.environ.get("REPLICATE_API_TOKEN", ""),
+            delivery_environment={
+                name: value for name, value in os.environ.items() if name.startswith(("HF_", "AWS_"))
+            },
             base_url=checked_base_url(os.environ.get("REPLICATE_BASE_URL") or DEFAULT_BASE_URL),
         )
         _show_log()

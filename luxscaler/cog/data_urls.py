@@ -18,6 +18,8 @@ _SUFFIXES = {
     "application/json": ".json",
     "text/plain": ".txt",
     "video/mp4": ".mp4",
+    "application/x-tar": ".tar",
+    "application/zip": ".zip",
 }
 """Not mimetypes: it differs between machines."""
 _EXR_MAGIC = b"v/1\x01"

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from luxscaler.cog.status import Health
 from luxscaler.errors import BackendError
 
 Json = dict[str, Any]
+RunKind = Literal["predictions", "trainings"]
+"""As the addresses of Cog and Replicate name them."""
 MAX_BODY = 100 * 2**20
 """Bytes that a Cog server takes at most; more is a 413."""
 CONNECT_SECONDS = 5.0
@@ -22,9 +24,9 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def prediction_url(base: str, name: str) -> str:
-    """Where a prediction of that id is put; its cancel is at /cancel below."""
-    return f"{base}/predictions/{quote(name)}"
+def run_url(base: str, name: str, kind: RunKind = "predictions") -> str:
+    """Where a prediction or training of that id is put; its cancel is at /cancel below."""
+    return f"{base}/{kind}/{quote(name)}"
 
 
 def body_of(inputs: Mapping[str, Any]) -> bytes:

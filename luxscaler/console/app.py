@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from luxscaler import __version__
 from luxscaler.console.guard import GuardMiddleware
-from luxscaler.console.routes import deliveries, events, health, jobs, money, provider, sessions
+from luxscaler.console.routes import deliveries, events, health, jobs, money, provider, sessions, upscale
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.sessions import COOKIE
 from luxscaler.console.settings import Settings
@@ -35,7 +35,10 @@ def make_app(console: Console) -> FastAPI:
         redoc_url=None,
     )
     app.state.console = console
-    for router in (provider.router, money.router, jobs.router, deliveries.router, events.router):
+    for router in (
+        *(provider.router, money.router, jobs.router, jobs.models, deliveries.router, events.router),
+        upscale.router,
+    ):
         app.include_router(router, dependencies=[Depends(_admit)])
     for router in (deliveries.public, health.router, sessions.router):
         app.include_router(router)
@@ -72,7 +75,8 @@ def _public_name(console: Console, path: str) -> str:
 
 
 def _body_limit(path: str, settings: Settings) -> int:
-    return settings.max_webhook_bytes if path == WEBHOOK_PATH else settings.max_body_bytes
+    limits = {WEBHOOK_PATH: settings.max_webhook_bytes, upscale.UPLOAD_PATH: settings.max_picture_bytes}
+    return limits.get(path, settings.max_body_bytes)
 
 
 def _on_problem(_request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@
     events       what changed, numbered; a page that lost its connection reads on from its last number
     deliveries   webhooks with their verdicts; `seen` has the ids of those that were applied
     results      files that are here
+    publications where results go to, and how far that is
     costs        what every job has cost that ended; `past_costs` has those of deleted ones
     settings     what can be changed while the console runs
     sessions     hashes of the keys of browsers that are logged in
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import ConsoleError
+from luxscaler.sqlite_file import open_sqlite
 
 FILE_NAME = "console.sqlite3"
 _SCHEMA = """
@@ -41,15 +43,24 @@ CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, webhook_id TEXT NOT NULL, received_at REAL NOT NULL,
     verdict TEXT NOT NULL, status INTEGER NOT NULL, job TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (webhook_id TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS seen_at ON seen (at);
 CREATE TABLE IF NOT EXISTS results (
     job TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (job, name));
+CREATE TABLE IF NOT EXISTS publications (
+    job TEXT NOT NULL, target TEXT NOT NULL, place TEXT NOT NULL, state TEXT NOT NULL, url TEXT NOT NULL,
+    error TEXT NOT NULL, tries INTEGER NOT NULL, next_at REAL NOT NULL, PRIMARY KEY (job, target));
 CREATE TABLE IF NOT EXISTS past_costs (finished_at REAL NOT NULL, cost REAL NOT NULL);
 CREATE VIEW IF NOT EXISTS costs AS SELECT finished_at, cost FROM jobs WHERE cost IS NOT NULL
     UNION ALL SELECT finished_at, cost FROM past_costs;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (hash TEXT PRIMARY KEY, expires_at REAL NOT NULL);
 """
+_ADDED = (
+    ("jobs", "place", "TEXT NOT NULL DEFAULT 'replicate'"),
+    ("jobs", "trained_version", "TEXT NOT NULL DEFAULT ''"),
+)
+"""Columns that a table got after it was first in use: (table, column, its type)."""
 
 
 class Database:
@@ -60,13 +71,17 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.row_factory = sqlite3.Row
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
+            self._connection = open_sqlite(path, _SCHEMA, synchronous="FULL", patience=10.0)
+            self._add_columns()
         except sqlite3.Error as error:
             raise ConsoleError(f"cannot use the database {str(path)!r}: {error}") from error
+
+    def _add_columns(self) -> None:
+        """Bring a database of an earlier version up to date."""
+        with self.transaction():
+            for table, column, kind in _ADDED:
+                if column not in {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}:
+                    self.run(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         """Nothing may be asked afterwards."""

@@ -9,7 +9,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.local.runner import LocalRunner
+from luxscaler.console.models import Models
 from luxscaler.console.provider import Provider
+from luxscaler.console.publications import Publications
 from luxscaler.console.results import Results
 from luxscaler.console.sending import Sender
 from luxscaler.console.settings import Settings
@@ -34,12 +37,17 @@ class Engine:
         transitions: Transitions,
         sender: Sender,
         results: Results,
+        models: Models,
+        local: LocalRunner,
+        publications: Publications,
         pace: Pace,
+        wake: threading.Event,
     ) -> None:
+        """wake: set by whoever wants it to look again at once."""
         self._settings, self._provider, self._jobs = settings, provider, jobs
         self._transitions, self._sender, self._results = transitions, sender, results
-        self._pace = pace
-        self._wake = threading.Event()
+        self._models, self._local, self._publications, self._pace = models, local, publications, pace
+        self._wake = wake
         self._busy: set[str] = set()
         self._again: set[str] = set()
         """Those that were due while they were busy."""
@@ -57,6 +65,7 @@ class Engine:
         self._wake.set()
         self._thread.join()
         self._pool.shutdown(cancel_futures=True)
+        self._local.stop()
 
     @property
     def is_alive(self) -> bool:
@@ -75,7 +84,7 @@ class Engine:
                     JobState.PENDING, JobState.UPLOADING, JobState.QUEUED, JobState.RUNNING
                 )
             ]
-            for job in (*due, *self._jobs.to_download()):
+            for job in (*due, *self._jobs.to_download(), *self._publications.due()):
                 with self._lock:
                     if job.id in self._busy:
                         self._again.add(job.id)
@@ -87,10 +96,14 @@ class Engine:
     def _advance(self, job: Job) -> None:
         try:
             self._reap(job)
-            if job.remote_id is None and not job.state.is_over:
-                self._sender.send(job.id)
+            if job.results == "waiting":
+                self._fetch(job)
             elif job.state.is_over:
-                self._results.download(job)
+                self._publications.deliver(job)
+            elif job.place == "here":
+                self._local.advance(job)
+            elif job.remote_id is None:
+                self._sender.send(job.id)
             else:
                 self._ask(job)
         except StoppedError:
@@ -103,6 +116,17 @@ class Engine:
                 if job.id in self._again:
                     self._again.discard(job.id)
                     self._wake.set()
+
+    def _fetch(self, job: Job) -> None:
+        """What came out; of a training the network too, so that it can be used at once."""
+        if not self._results.download(job):
+            return
+        self.wake()  # to deliver them
+        if job.kind == "training":
+            try:
+                self._models.make(job)
+            except Problem as problem:
+                _log.info("job %s: %s", job.id, problem)
 
     def _ask(self, job: Job) -> None:
         """What a run is at, after passing on a wish to cancel it."""
@@ -127,11 +151,13 @@ class Engine:
 
     def _reap(self, job: Job) -> None:
         """Cancel what is overdue; give up what does not even end then."""
-        if job.state.is_over or (over := self._pace.now() - job.deadline) <= 0:
+        waits_for_this_machine = job.place == "here" and job.state is not JobState.RUNNING
+        over = self._pace.now() - job.deadline
+        if job.state.is_over or waits_for_this_machine or over <= 0:
             return
         if self._jobs.ask_to_cancel(job.id, OVERDUE):
             _log.info("job %s: %s", job.id, OVERDUE)
-        if over > self._settings.overtime_seconds:
+        if job.place == "replicate" and over > self._settings.overtime_seconds:
             cost = job.reserved if job.intent_at is not None else 0.0
             reason = (
                 f"{OVERDUE}, and Replicate did not say that it has ended: look at its page, it may still cost"

@@ -1,7 +1,8 @@
 """What a job may take and cost, before it is submitted.
 
-From jobs of the same kind on the same hardware that have ended, if there are any; else, for a master, by a
-formula; for a training there is nothing to compute it from. The most that it can cost is always known.
+From jobs of the same kind on the same hardware that have ended, if there are any; else, for a master at
+Replicate, by a formula; for anything else there is nothing to compute it from. The most that it can cost is
+always known.
 """
 
 import statistics
@@ -70,7 +71,8 @@ def _history(request: SubmitRequest, hardware: str, jobs: Jobs) -> Guess | None:
 
 
 def _formula(request: SubmitRequest, hardware: str) -> Guess:
-    megapixels = _megapixels(request.source) if request.kind == "master" else None
+    is_known = request.kind == "master" and request.place == "replicate"
+    megapixels = _megapixels(request.source) if is_known else None
     if megapixels is None:
         return Guess(None, None, None, "none: no such job has ended yet")
     seconds = seconds_per_tile(megapixels, hardware)

@@ -18,6 +18,8 @@ from luxscaler.console.database import Database
 
 JobKind = Literal["master", "training"]
 KINDS: tuple[JobKind, ...] = ("master", "training")
+Place = Literal["replicate", "here"]
+"""Where a job is computed: paid at Replicate, or as a process on this machine."""
 _KEPT_EVENTS = 5000
 
 
@@ -90,6 +92,9 @@ class Job:
     outputs: dict[str, str] = field(default_factory=dict)
     """Name to address on Replicate."""
     results: Results = ""
+    place: Place = "replicate"
+    trained_version: str = ""
+    """owner/name:version, which Replicate built from a training."""
     sequence: int = 0
 
     @property
@@ -126,7 +131,7 @@ class Jobs:
         columns, marks = ", ".join(values), ", ".join("?" for _ in values)
         with self.database.transaction():
             self.database.run(f"INSERT INTO jobs ({columns}) VALUES ({marks})", [*values.values()])  # noqa: S608 - names from this package
-            self._announce(job.id, str(job.state))
+            self.announce(job.id, str(job.state))
 
     def get(self, name: str) -> Job | None:
         """By id."""
@@ -160,6 +165,11 @@ class Jobs:
         rows = self.database.rows("SELECT * FROM jobs WHERE results = 'waiting' ORDER BY sequence")
         return [_decoded(row) for row in rows]
 
+    def is_running_here(self) -> bool:
+        """Whether a job is computed on this machine now."""
+        sql = "SELECT 1 FROM jobs WHERE place = 'here' AND state = 'running' LIMIT 1"
+        return bool(self.database.rows(sql))
+
     def listed(self, filters: Filters, limit: int, offset: int) -> tuple[list[Job], int]:
         """A page, newest first, and how many there are in all."""
         where, values = _where(filters)
@@ -178,7 +188,7 @@ class Jobs:
                 [*_encoded(values).values(), name, *before],
             )
             if count:
-                self._announce(name, str(values.get("state", "changed")))
+                self.announce(name, str(values.get("state", "changed")))
         return bool(count)
 
     def ask_to_cancel(self, name: str, reason: str) -> bool:
@@ -187,7 +197,7 @@ class Jobs:
             sql = f"UPDATE jobs SET cancel_reason = ? WHERE id = ? AND cancel_reason = '' AND state NOT IN ({_OVER_SQL})"  # noqa: S608, E501
             if not self.database.run(sql, [reason, name]):
                 return False
-            self._announce(name, "cancel")
+            self.announce(name, "cancel")
         return True
 
     def wants_cancel(self, name: str) -> bool:
@@ -203,7 +213,8 @@ class Jobs:
             if not self.database.run(f"DELETE {over}", [name]):
                 return False
             self.database.run("DELETE FROM results WHERE job = ?", [name])
-            self._announce(name, "deleted")
+            self.database.run("DELETE FROM publications WHERE job = ?", [name])
+            self.announce(name, "deleted")
         return True
 
     def events_after(self, number: int, limit: int = 500) -> list[dict[str, Any]]:
@@ -215,7 +226,8 @@ class Jobs:
         """The number of the newest change; 0: none."""
         return int(self.database.rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
 
-    def _announce(self, job: str, kind: str) -> None:
+    def announce(self, job: str, kind: str) -> None:
+        """Add an event; inside the transaction of the change."""
         self.database.run(
             "INSERT INTO events (job, kind, at) VALUES (?, ?, ?)", [job, kind, self._clock.now()]
         )

@@ -1,13 +1,16 @@
 """What a run's logs say about how far it is: stage, step and the time that is left.
 
-Trainers print `NN%|bar| step/steps [elapsed<left, …]`, as tqdm does; the newest such line counts.
+Trainers print `NN%|bar| step/steps [elapsed<left, …]`, as tqdm does, or, as ours, `[…, 12 s left]`; the
+newest such line counts.
 """
 
 import re
 from dataclasses import dataclass
 
 _LINE = re.compile(
-    r"^\s*(\d{1,3})%\s*\|[^|\n]*\|\s*(\d{1,9})/(\d{1,9})(?:\s*\[([\d:]+)<([\d:?]+))?", re.MULTILINE
+    r"^\s*(\d{1,3})%\s*\|[^|\n]*\|\s*(\d{1,9})/(\d{1,9})"
+    r"(?:\s*\[(?:[\d:]+<([\d:?]+)|[^\]\n]*?(\d{1,9}) s left))?",
+    re.MULTILINE,
 )
 _STAGE = re.compile(r"^\s*(?:stage|phase)\s*[:=]\s*(.{1,80})$", re.MULTILINE | re.IGNORECASE)
 _TAIL = 20_000
@@ -35,7 +38,7 @@ def read_progress(logs: str) -> Progress:
     if found is None:
         return Progress(stage)
     step, steps = int(found[2]), int(found[3])
-    return Progress(stage, step, steps, _seconds(found[5] or "?"))
+    return Progress(stage, step, steps, _seconds(found[4] or found[5] or "?"))
 
 
 def _seconds(text: str) -> float | None:

@@ -1,10 +1,13 @@
 """What came out of jobs: fetched as soon as a job is over, since Replicate keeps it for an hour.
 
-    data/results/JOB/NAME     whole files only; their sizes and hashes are in the database
+    data/results/JOB/NAME            whole files only; their sizes and hashes are in the database
+    data/results/JOB/.NAME.partial   one that broke; the next try goes on behind it
 
 Names come from the kind of result and the address's suffix, never from a path that somebody else has chosen.
 """
 
+import hashlib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -18,9 +21,9 @@ from luxscaler.console.provider import Provider
 from luxscaler.console.settings import Settings
 from luxscaler.errors import BackendError, ExportError, TileError
 from luxscaler.gateway.problems import Problem
-from luxscaler.io.atomic import replacing, translated
+from luxscaler.io.atomic import translated
 from luxscaler.private_files import private_folder
-from luxscaler.replicate.download import GoneError, fetch
+from luxscaler.replicate.download import FetchLimits, GoneError, resume
 
 _SUFFIX = re.compile(r"(\.tar)?\.[a-z0-9]{1,11}$")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -77,6 +80,19 @@ class Results:
         path = self._folder / job / name
         return path if path.is_file() else None
 
+    def add(self, job: str, path: Path, name: str) -> None:
+        """Move a finished file here, if there is one. Raises ExportError."""
+        target = self._folder / job / name
+        if not path.is_file() and target.is_file():
+            path = target  # it was moved just before a crash
+        if not path.is_file():
+            return
+        with translated(target):
+            private_folder(target.parent)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._enter(job, path, name, digest)
+
     def remove(self, job: str) -> None:
         """All files of a job."""
         if _JOB.fullmatch(job):
@@ -84,18 +100,21 @@ class Results:
 
     def _fetch(self, job: Job, name: str, address: str) -> None:
         target = self._folder / job.id / name
-        with translated(target):
+        partial = target.with_name(f".{name}.partial")
+        limits = FetchLimits(self._settings.max_result_bytes, self._settings.download_seconds)
+        with translated(target, partial.name):
             private_folder(target.parent)
-        with replacing(target) as partial, translated(target):
-            digest = fetch(
-                self._provider.api().plain,
-                address,
-                partial,
-                self._settings.max_result_bytes,
-                self._settings.download_seconds,
-                self._clock.now,
-            )
-        values: list[Any] = [job.id, name, target.stat().st_size, digest, self._clock.now()]
+            digest = resume(self._provider.api().plain, address, partial, limits, self._clock.now)
+        self._enter(job.id, partial, name, digest)
+
+    def _enter(self, job: str, path: Path, name: str, digest: str) -> None:
+        """Give a whole file its name, then a row: after a crash in between it is entered again."""
+        target = self._folder / job / name
+        with translated(target, path.name):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            path.replace(target)
+        values: list[Any] = [job, name, target.stat().st_size, digest, self._clock.now()]
         self._jobs.database.run("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", values)
 
     def _note(self, job: Job, error: str, **values: Any) -> None:

@@ -17,6 +17,7 @@ from luxscaler.clock import backoff
 from luxscaler.console.jobs import Job, Jobs, JobState
 from luxscaler.console.packing import checked_source, pack
 from luxscaler.console.provider import Provider
+from luxscaler.console.publications import Publications
 from luxscaler.console.settings import Settings
 from luxscaler.console.submissions import is_address
 from luxscaler.console.transitions import Transitions
@@ -49,6 +50,7 @@ class Sender:
     provider: Provider
     jobs: Jobs
     transitions: Transitions
+    publications: Publications
     pace: Pace
     folder: Path
     """For archives, while they are uploaded."""
@@ -85,6 +87,8 @@ class Sender:
                 return
             self.jobs.change(job.id, intent_at=None)
         self._raise_if_canceled(job.id)
+        if not job.upload_url:
+            self.publications.check(job)
         address = job.upload_url or self._upload(api, job)
         path, body = self._call(api, job, address)
         cancel_after = int(job.max_seconds) if job.kind == "master" else None
@@ -144,7 +148,8 @@ class Sender:
     def _call(self, api: AccountApi, job: Job, address: str) -> tuple[str, dict[str, Any]]:
         """(path, body) of the paid call."""
         settings, model = self.provider.provider_settings.get(), str(job.call["model"])
-        version = settings.version_override if model == settings.model else ""
+        version = str(job.call.get("version", ""))
+        version = version or (settings.version_override if model == settings.model else "")
         if not version:
             versions = api.versions(model)
             version = str(versions[0].get("id", "")) if versions else ""
@@ -178,7 +183,7 @@ class Sender:
     @contextmanager
     def _packed(self, job: Job) -> Iterator[tuple[str, Path]]:
         """(name, file) to upload; an archive goes when the block ends, however it ends."""
-        source = checked_source(job.source, self.settings.folders, self.settings.max_upload_bytes)
+        source = checked_source(job.source, self.settings.sources, self.settings.max_upload_bytes)
         self.jobs.change(job.id, upload_total=source.size, upload_bytes=0)
         if not source.is_folder:
             yield source.path.name, source.path

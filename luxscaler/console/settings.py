@@ -5,6 +5,7 @@ and files are read by luxscaler/cli/server.py.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class Settings:
     """What jobs are made from has to lie in one of them."""
     environment_token: str = field(default="", repr=False)
     """REPLICATE_API_TOKEN."""
+    delivery_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """HF_TOKEN and AWS's variables: where results are delivered to is set while it runs."""
     base_url: str = DEFAULT_BASE_URL
     status_url: str = "https://www.replicatestatus.com/api/v1/summary"
     """The provider's status page, as JSON."""
@@ -49,6 +52,12 @@ class Settings:
     max_result_bytes: int = 8 * 1024 * MIB
     max_webhook_bytes: int = 32 * MIB
     """Bodies of webhooks carry all logs."""
+    max_picture_bytes: int = 1024 * MIB
+    """Of one picture that is uploaded to the console."""
+    max_pictures_bytes: int = 16 * 1024 * MIB
+    """No further picture is taken once they have so much together."""
+    picture_seconds: float = 7 * 86400.0
+    """After so long an uploaded picture is removed."""
     max_body_bytes: int = MIB
     """Of every other request."""
     workers: int = 8
@@ -64,6 +73,16 @@ class Settings:
                 f"--host {self.host} lets other machines connect: set a password, by --password-file or "
                 "LUXSCALER_CONSOLE_PASSWORD"
             )
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of uploaded pictures."""
+        return self.data / "pictures"
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Folders that jobs may be made from."""
+        return (*self.folders, self.pictures)
 
     @property
     def is_loopback(self) -> bool:

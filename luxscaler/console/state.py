@@ -1,5 +1,6 @@
 """One console put together: every part built from settings and a clock, none of them global."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,13 @@ from luxscaler.clock import Clock
 from luxscaler.console.database import FILE_NAME, Database
 from luxscaler.console.engine import Engine
 from luxscaler.console.jobs import Jobs
+from luxscaler.console.local.runner import LocalRunner
+from luxscaler.console.models import Models
+from luxscaler.console.pictures import Pictures
+from luxscaler.console.previews import PreviewRoom
 from luxscaler.console.provider import Provider
 from luxscaler.console.provider_settings import ProviderSettingsStore
+from luxscaler.console.publications import Publications
 from luxscaler.console.results import Results
 from luxscaler.console.sending import Sender
 from luxscaler.console.sessions import Sessions
@@ -41,8 +47,12 @@ class Console:
     submissions: Submissions
     receiver: Receiver
     results: Results
+    models: Models
+    publications: Publications
     sessions: Sessions
     engine: Engine
+    pictures: Pictures
+    previews: PreviewRoom
 
 
 @contextmanager
@@ -72,16 +82,35 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
     provider_settings, jobs = ProviderSettingsStore(database), Jobs(database, clock)
     provider = Provider(settings, tokens, provider_settings, pace)
     transitions, spending = Transitions(jobs, clock), Spending(database, clock)
-    uploads = settings.data / "uploads"
+    uploads, computed = settings.data / "uploads", settings.data / "local"
     try:
         private_folder(uploads)
+        private_folder(computed)
         for left in uploads.glob("*.zip"):  # of a run that was killed
             left.unlink()
         results = Results(settings, provider, jobs, clock, settings.data / "results")
+        pictures = Pictures(settings, jobs, clock)
+        previews = PreviewRoom(settings.data / "previews", provider_settings)
     except OSError as error:
         raise ConsoleError(f"cannot use the folder {str(settings.data)!r}: {error.strerror}") from error
-    sender = Sender(settings, provider, jobs, transitions, pace, uploads)
-    engine = Engine(settings, provider, jobs, transitions, sender, results, pace)
+    publications = Publications(jobs, results, provider_settings, settings.delivery_environment, clock)
+    sender = Sender(settings, provider, jobs, transitions, publications, pace, uploads)
+    models, wake = Models(jobs, results), threading.Event()
+    local = LocalRunner(
+        settings,
+        provider_settings,
+        jobs,
+        transitions,
+        results,
+        models,
+        publications,
+        pace,
+        computed,
+        wake,
+    )
+    engine = Engine(
+        settings, provider, jobs, transitions, sender, results, models, local, publications, pace, wake
+    )
     engine.start()
     try:
         yield Console(
@@ -92,13 +121,18 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
             provider_settings,
             jobs,
             spending,
-            Submissions(settings, provider_settings, jobs, spending, clock),
+            Submissions(settings, provider_settings, jobs, spending, models, publications, clock),
             Receiver(provider, jobs, transitions, clock),
             results,
+            models,
+            publications,
             Sessions(database, clock, settings.password, settings.session_seconds),
             engine,
+            pictures,
+            previews,
         )
     finally:
+        previews.stop()
         engine.stop()
         provider.close()
         database.close()

@@ -6,24 +6,36 @@ with the same request gives the same job, with another request an error.
 
 import hashlib
 import json
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.clock import Clock
 from luxscaler.console.hardware import prices
-from luxscaler.console.jobs import Job, JobKind, Jobs
+from luxscaler.console.jobs import Job, JobKind, Jobs, Place
+from luxscaler.console.local.commands import check_inputs
+from luxscaler.console.models import Models
 from luxscaler.console.packing import Source, checked_source
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
+from luxscaler.console.publications import Publications
 from luxscaler.console.settings import Settings
 from luxscaler.console.spending import Spending
-from luxscaler.errors import InputError
+from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id
 
-MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr")
+TRAINED = "trained"
+"""The container's model with the weights of a training."""
+HERE = "this machine"
+"""The hardware of jobs that cost nothing."""
+_PLACES = {"replicate": "at Replicate", "here": "on this machine"}
+_MOST_ADDRESS = 500
+_EXR_INPUTS = ("exr_type", "exr_compression")
+MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr", *_EXR_INPUTS)
 
 
 class SubmitRequest(BaseModel):
@@ -36,7 +48,11 @@ class SubmitRequest(BaseModel):
         max_length=4096,
         description="A picture (master), a folder of pictures (training), or an https address",
     )
+    place: Place = Field(default="replicate", description="replicate, or here: on the console's machine")
     name: str = Field(default="", max_length=200)
+    trained_by: str = Field(
+        default="", max_length=26, description="Master: the training whose model it is made with"
+    )
     inputs: dict[str, Any] = Field(default_factory=dict, description="The model's inputs beside the upload")
     hardware: str = Field(default="", max_length=40, description="For the price; the settings' if empty")
     max_minutes: float | None = Field(default=None, ge=1, le=1440)
@@ -65,15 +81,18 @@ class Submissions:
         provider_settings: ProviderSettingsStore,
         jobs: Jobs,
         spending: Spending,
+        models: Models,
+        publications: Publications,
         clock: Clock,
     ) -> None:
+        self._models, self._publications = models, publications
         self._settings, self._provider_settings = settings, provider_settings
         self._jobs, self._spending, self._clock = jobs, spending, clock
         self._lock = threading.Lock()
 
     def submit(self, request: SubmitRequest, key: str) -> Submitted:
         """Raises Problem: 402 over the limit, 409 another request had the key, 413, 422."""
-        body = request.model_dump(exclude={"idempotency_key"})
+        body = request.model_dump(exclude={"idempotency_key", *_unset(request)})
         fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         if key and (before := self._before(key, fingerprint)):
             return before
@@ -85,15 +104,20 @@ class Submissions:
                 return before
             warning = self._spending.admit(provider, job.reserved)
             self._jobs.add(job)
+            self._publications.plan(job, provider)
         return Submitted(job, warning)
 
     def size_of(self, request: SubmitRequest) -> int:
         """Bytes that would be uploaded. Raises Problem: 413, 422."""
         if is_address(request.source):
+            if request.place == "here":
+                raise Problem(422, "source: must be a path for a job on this machine", field="source")
             return 0
-        source = checked_source(request.source, self._settings.folders, self._settings.max_upload_bytes)
+        here = request.place == "here"
+        limit = sys.maxsize if here else self._settings.max_upload_bytes
+        source = checked_source(request.source, self._settings.sources, limit)
         check_kind(request.kind, source)
-        return source.size
+        return 0 if here else source.size
 
     def _before(self, key: str, fingerprint: str) -> Submitted | None:
         job = self._jobs.by_key(key)
@@ -114,7 +138,7 @@ class Submissions:
             kind=request.kind,
             name=request.name.strip() or request.source.rstrip("/").rpartition("/")[2],
             source=request.source,
-            call=_call(request, provider),
+            call=self._call(request, provider),
             fingerprint=fingerprint,
             nonce=new_id(),
             hardware=hardware,
@@ -124,11 +148,68 @@ class Submissions:
             deadline=now + seconds,
             key=key or None,
             upload_total=size,
+            place=request.place,
         )
+
+    def _call(self, request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
+        """What will be asked, but for what is known only then: the upload and the version."""
+        if request.trained_by and request.kind != "master":
+            raise Problem(422, "trained_by: is for masters", field="trained_by")
+        if request.kind == "master":
+            check_master_inputs(request.inputs, is_here=request.place == "here")
+        if request.place == "here":
+            return self._local_call(request)
+        return (
+            self._master_call(request, provider) if request.kind == "master" else _training(request, provider)
+        )
+
+    def _local_call(self, request: SubmitRequest) -> dict[str, Any]:
+        check_inputs(request.kind, request.inputs, (*self._settings.folders, self._settings.data / "results"))
+        if request.trained_by:
+            self._models.path(request.trained_by)
+        return {"input": request.inputs, "trained_by": request.trained_by}
+
+    def _master_call(self, request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
+        """With a model of the container's; or with a trained one, on the version that was built with it."""
+        call = {"field": "tile_input", "input": request.inputs, "model": provider.model}
+        if request.trained_by:
+            model, _, version = self._trained_version(request.trained_by).partition(":")
+            return {
+                **call,
+                "input": {**request.inputs, "model": TRAINED},
+                "model": model,
+                "version": version,
+                "trained_by": request.trained_by,
+            }
+        if request.inputs.get("model") == TRAINED:
+            if not provider.training_destination:
+                raise Problem(
+                    422,
+                    "inputs: model is 'trained', and no training_destination says whose newest version that "
+                    "is: set it, or name the training by trained_by",
+                    field="inputs",
+                )
+            return {**call, "model": provider.training_destination}
+        return call
+
+    def _trained_version(self, name: str) -> str:
+        job = self._jobs.get(name)
+        if job is None or job.kind != "training":
+            raise Problem(422, f"trained_by: there is no training {name[:40]!r}", field="trained_by")
+        if not job.trained_version:
+            raise Problem(
+                422,
+                f"trained_by: training {name} has no version on Replicate (it is {job.state}, "
+                f"{_PLACES[job.place]}); its model can be used on this machine",
+                field="trained_by",
+            )
+        return job.trained_version
 
 
 def priced(request: SubmitRequest, settings: ProviderSettings) -> tuple[str, float]:
     """(hardware, dollars a second). Raises Problem (422) for hardware that is not in the table."""
+    if request.place == "here":
+        return HERE, 0.0
     hardware, per_second = request.hardware or settings.hardware, prices(settings.hardware_prices)
     if hardware not in per_second:
         known = ", ".join(per_second)
@@ -151,11 +232,16 @@ def check_kind(kind: JobKind, source: Source) -> None:
         )
 
 
-def _call(request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
-    """What will be asked of Replicate, but for what is known only then: the upload and the version."""
-    if request.kind == "master":
-        _check_master(request.inputs)
-        return {"field": "tile_input", "input": request.inputs, "model": provider.model}
+def _unset(request: SubmitRequest) -> set[str]:
+    """Fields that came later and have their defaults: keys of requests from before stay valid."""
+    return {
+        name
+        for name, default in (("place", "replicate"), ("trained_by", ""))
+        if getattr(request, name) == default
+    }
+
+
+def _training(request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
     destination = request.destination or provider.training_destination
     if destination.count("/") != 1:
         raise Problem(
@@ -172,19 +258,37 @@ def _call(request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
     }
 
 
-def _check_master(inputs: dict[str, Any]) -> None:
-    """As the container checks them; 422."""
+def check_master_inputs(inputs: dict[str, Any], *, is_here: bool = False) -> None:
+    """As the container checks them; 422. On this machine `cog` may name a running container."""
+    from luxscaler.io.options import ExportOptions  # noqa: PLC0415 - as the next
     from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415 - its formats take a second to load
 
+    inputs = dict(inputs)
+    if is_here and "cog" in inputs:
+        _check_cog(inputs.pop("cog"))
     unknown = [name for name in inputs if name not in MASTER_INPUTS]
     if unknown:
         known = ", ".join(MASTER_INPUTS)
         raise Problem(422, f"inputs: unknown {unknown[0][:80]!r}; known are {known}", field="inputs")
     for name, value in inputs.items():
-        kind = {"output_format": str, "model": str, "sdr": bool}.get(name, (int, float))
+        texts = dict.fromkeys(("output_format", "model", *_EXR_INPUTS), str)
+        kind = {**texts, "sdr": bool}.get(name, (int, float))
         if not isinstance(value, kind) or (isinstance(value, bool) and name != "sdr"):
             raise Problem(422, f"inputs: {name} is {str(value)[:80]!r}", field="inputs")
     try:
-        UpscaleRequest(b"", **inputs)
-    except InputError as error:
+        export = ExportOptions(**{name: inputs[name] for name in _EXR_INPUTS if name in inputs})
+        rest = {name: value for name, value in inputs.items() if name not in _EXR_INPUTS}
+        UpscaleRequest(b"", export=export, **rest)
+    except (InputError, ExportError) as error:
         raise Problem(422, f"inputs: {error}", field="inputs") from error
+
+
+def _check_cog(address: object) -> None:
+    parts = urlsplit(address) if isinstance(address, str) and len(address) <= _MOST_ADDRESS else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+        raise Problem(
+            422,
+            f"inputs: cog must be the address of a container, e.g. http://127.0.0.1:5000, got "
+            f"{str(address)[:80]!r}",
+            field="inputs",
+        )

@@ -57,6 +57,21 @@ class Transitions:
             job.id, state=JobState.CANCELED, finished_at=now, cost=cost, error=job.cancel_reason
         )
 
+    def complete_here(self, job: Job) -> None:
+        """A job of this machine is done, and its files are entered."""
+        now = self._clock.now()
+        seconds = None if job.started_at is None else max(now - job.started_at, 0.0)
+        self._jobs.change(
+            job.id,
+            state=JobState.COMPLETED,
+            finished_at=now,
+            cost=0.0,
+            predict_time=seconds,
+            results="here",
+            stage="",
+            eta_seconds=None,
+        )
+
     def _end(self, job: Job, run: RemoteRun, state: JobState) -> dict[str, Any]:
         now = self._clock.now()
         cost, error = _cost(job, run, now), run.error
@@ -77,6 +92,7 @@ class Transitions:
             "cost": cost,
             "outputs": outputs,
             "results": results,
+            "trained_version": run.trained_version,
             "eta_seconds": None,
         }
 

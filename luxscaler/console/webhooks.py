@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from luxscaler.clock import Clock
+from luxscaler.console.group_commit import GroupCommit
 from luxscaler.console.jobs import Job, Jobs
 from luxscaler.console.provider import Provider
 from luxscaler.console.provider_settings import ProviderSettings, networks
@@ -51,6 +52,7 @@ class Receiver:
     def __init__(self, provider: Provider, jobs: Jobs, transitions: Transitions, clock: Clock) -> None:
         self._provider, self._jobs = provider, jobs
         self._transitions, self._clock = transitions, clock
+        self._commits = GroupCommit(jobs.database)
         self._refusals = RateLimit(_REFUSALS_PER_MINUTE)
 
     def receive(self, arrived: Arrived) -> str:
@@ -68,7 +70,7 @@ class Receiver:
             self._refuse(arrived, problem)
             raise
         if settings.webhook_require_signature:
-            return self._apply(arrived, run)
+            return self._commits.run(lambda: self._apply(arrived, run))
         self._note(arrived, ASKED, 200, "")
         return ASKED
 

@@ -1,4 +1,4 @@
-"""What a client asks for when it creates a prediction: the body and the headers, checked."""
+"""What a client asks for when it creates a prediction or training: the body and the headers, checked."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any
 
 from luxscaler.cog.messages import Json
 from luxscaler.errors import FetchError
-from luxscaler.gateway.prediction import EVENTS, Event
 from luxscaler.gateway.problems import Problem, invalid_input, invalid_version
-from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.run import EVENTS, Event
+from luxscaler.gateway.settings import MODEL, Settings
 from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.web.url import Url
 
@@ -52,6 +52,21 @@ def check_version(asked: Any, settings: Settings) -> None:
     offered = {settings.version_id, settings.model, f"{settings.model}:{settings.version_id}"}
     if asked.removeprefix("r8.im/") not in offered:
         raise invalid_version()
+
+
+def read_training_request(body: Json, reach: Reach = PUBLIC) -> CreateRequest:
+    """Everything but version and destination; trainings know neither `Prefer` nor `Cancel-After`."""
+    return read_create_request(body, {}, reach)
+
+
+def destination_in(body: Json) -> str:
+    """owner/name that a training is for. Raises Problem."""
+    found = body.get("destination")
+    if not isinstance(found, str) or not found:
+        raise invalid_input("destination", "destination is required", "required")
+    if not MODEL.fullmatch(found):
+        raise invalid_input("destination", "must be owner/name")
+    return found
 
 
 def _webhook(url: Any, reach: Reach) -> str:

@@ -20,10 +20,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def check_input(inputs: Json, schema: Json) -> None:
-    """Raises Problem: 422 with every field that is wrong."""
+def check_input(inputs: Json, schema: Json, model_name: str = "Input") -> None:
+    """Raises Problem: 422 with every field that is wrong. model_name: Input, or TrainingInput."""
     schemas = schema.get("components", {}).get("schemas", {})
-    model = schemas.get("Input", {})
+    model = schemas.get(model_name, {})
     wrong = [
         ("required", name, f"{name} is required")
         for name in model.get("required", ())

@@ -1,10 +1,10 @@
-"""All changes of predictions: each is stored, and webhooks and waiting requests hear of it.
+"""All changes of predictions and trainings: each is stored, and webhooks and waiting requests hear of it.
 
     created ─ starting ─ processing ─┬─ succeeded | failed
                  │            └──────┴─ canceled     by the client, or its deadline
                  └─ canceled | aborted
 
-A change that comes too late, of a prediction that is over, changes nothing.
+A change that comes too late, of a run that is over, changes nothing.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 from luxscaler.clock import Clock
 from luxscaler.cog.messages import Json
 from luxscaler.cog.status import Status
-from luxscaler.gateway.prediction import Event, Prediction
+from luxscaler.gateway.run import Event, Run
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """Changes the predictions of one gateway."""
+    """Changes the runs of one gateway."""
 
     def __init__(self, store: Store, clock: Clock, notifier: Notifier) -> None:
         self._store, self._clock, self._notifier = store, clock, notifier
@@ -32,10 +32,10 @@ class Lifecycle:
         self.created = asyncio.Event()
         """Set when there is something new to run; the runner clears it."""
 
-    def create(self, prediction: Prediction) -> Prediction:
+    def create(self, run: Run) -> Run:
         """A new one, to be run."""
-        kept = self._store.add(prediction)
-        _log.info("prediction %s: created", kept.id)
+        kept = self._store.add(run)
+        _log.info("%s %s: created", kept.noun, kept.id)
         self.created.set()
         return kept
 
@@ -44,7 +44,7 @@ class Lifecycle:
         if self._store.change(
             name, f"status = '{Status.STARTING}'", status=Status.PROCESSING, started_at=self._clock.now()
         ):
-            _log.info("prediction %s: processing", name)
+            _log.info("run %s: processing", name)
             self._tell(name, "start")
 
     def put_back(self, name: str) -> None:
@@ -78,7 +78,7 @@ class Lifecycle:
             if not self._store.change(name, **values):
                 return False
             delivery = self._notifier.to_deliver(self._store.brief(name))
-        _log.info("prediction %s: %s", name, status)
+        _log.info("run %s: %s", name, status)
         self._notifier.completed(name, delivery)
         for event in self._waiting.pop(name, ()):
             event.set()
@@ -109,4 +109,4 @@ class Lifecycle:
     def _tell(self, name: str, event: Event) -> None:
         brief = self._store.brief(name)
         if brief is not None and brief.webhook and event in brief.events:
-            self._notifier.notify(self._store.prediction(name) or brief, event)
+            self._notifier.notify(self._store.run(name) or brief, event)

@@ -1,10 +1,10 @@
-"""Gives waiting predictions to containers: one worker a container, one prediction at a time each.
+"""Gives waiting predictions and trainings to containers: one worker a container, one run at a time each.
 
-The queue is the database: the oldest `starting` prediction without a container. What a container surely did
-not start goes back to it; what may have started and has no result fails and says so, because to run it again
-would be to pay again. After a restart what waited still waits. For what was with a container then, the
-container is asked and its report waited for: it may have finished. Else it has failed, for Cog cancels when
-the connection breaks.
+The queue is the database: the oldest `starting` run without a container, of the kind that a container was
+started for. What a container surely did not start goes back to it; what may have started and has no result
+fails and says so, because to run it again would be to pay again. After a restart what waited still waits.
+For what was with a container then, the container is asked and its report waited for: it may have finished.
+Else it has failed, for Cog cancels when the connection breaks.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from luxscaler.gateway.addresses import Addresses
 from luxscaler.gateway.background import TaskSet
 from luxscaler.gateway.file_store import FileStore
 from luxscaler.gateway.lifecycle import Lifecycle
-from luxscaler.gateway.prediction import Prediction
+from luxscaler.gateway.run import Run
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 
@@ -46,7 +46,7 @@ class Parts:
 
 
 class Runner:
-    """Runs the predictions of one gateway."""
+    """Runs the predictions and trainings of one gateway."""
 
     def __init__(self, parts: Parts, cogs: tuple[AsyncCogClient, ...]) -> None:
         self._parts, self._cogs = parts, cogs
@@ -69,22 +69,22 @@ class Runner:
         self.give_up("The gateway stopped")
 
     def is_lost(self, name: str) -> bool:
-        """Whether a report of the container is what would end this prediction."""
+        """Whether a report of the container is what would end this run."""
         return name in self._lost
 
     def report(self, name: str, reply: Reply) -> None:
-        """What a container says of a prediction whose reply was lost with a former run."""
+        """What a container says of a run whose reply was lost when the gateway was killed."""
         if name not in self._lost:
             self._parts.files.remove_outputs(name)
             return
         self._lost.discard(name)
         if reply.status is Status.CANCELED:  # by Cog, as the connection broke
-            self._give_up(name, "The gateway stopped while a container worked on this prediction")
+            self._give_up(name, "The gateway stopped while a container worked on it")
         elif not self._keep(name, reply):
             self._parts.files.remove_outputs(name)
 
-    async def _recover(self, found: Prediction) -> None:
-        """Wait for a report, asking the container meanwhile whether it knows the prediction still."""
+    async def _recover(self, found: Run) -> None:
+        """Wait for a report, asking the container meanwhile whether it knows the run still."""
         settings, name = self._parts.settings, found.id
         cog = next((cog for cog in self._cogs if cog.url == found.container), None)
         end = asyncio.get_running_loop().time() + settings.lost_seconds
@@ -97,7 +97,7 @@ class Runner:
             self._lost.discard(name)
             self._give_up(
                 name,
-                f"The gateway stopped while {found.container} worked on this prediction, and no result was "
+                f"The gateway stopped while {found.container} worked on this {found.noun}, and no result was "
                 "reported since",
             )
 
@@ -107,10 +107,10 @@ class Runner:
         self._parts.lifecycle.finish(name, Status.FAILED, error)
 
     def give_up(self, reason: str) -> None:
-        """Predictions that a container had, and whose reply nobody waits for any more, have no result."""
+        """Runs that a container had, and whose reply nobody waits for any more, have no result."""
         for found in self._parts.store.with_status(Status.STARTING, Status.PROCESSING):
             if found.container and found.id not in self._running and found.id not in self._lost:
-                self._give_up(found.id, f"{reason} while {found.container} worked on this prediction")
+                self._give_up(found.id, f"{reason} while {found.container} worked on this {found.noun}")
 
     def cancel(self, name: str, *, overdue: bool = False) -> None:
         """End it now; a container that works on it is asked to stop, and given a moment to do so.
@@ -134,23 +134,23 @@ class Runner:
         settings = self._parts.settings
         end = asyncio.get_running_loop().time() + settings.cancel_seconds
         while not task.done() and asyncio.get_running_loop().time() < end:
-            # Once may not do: the prediction may not have arrived, or the model may be where it cannot hear.
+            # Once may not do: the run may not have arrived, or the model may be where it cannot hear.
             known = await cog.cancel(name)
             pause = settings.cancel_repeat_seconds if known else settings.refused_seconds
             await asyncio.wait({task}, timeout=pause)
         task.cancel()
 
     async def _work(self, cog: AsyncCogClient) -> None:
-        """One container's worker; no error of one prediction ends it."""
+        """One container's worker; no error of one run ends it."""
         while True:
             try:
                 await self._parts.clock.sleep_async(await self._step(cog))
-            except Exception:  # noqa: PERF203 - each step is a prediction
+            except Exception:  # noqa: PERF203 - each step is a run
                 _log.exception("the worker of %s", cog.url)
                 await self._parts.clock.sleep_async(self._parts.settings.health_seconds)
 
     async def _step(self, cog: AsyncCogClient) -> float:
-        """Run the next prediction, or wait a while for one; seconds to pause."""
+        """Run the next one, or wait a while for one; seconds to pause."""
         settings = self._parts.settings
         health = await cog.health()
         if health is Health.BUSY:
@@ -158,7 +158,7 @@ class Runner:
         if health is not Health.READY:
             return settings.health_seconds
         self._parts.lifecycle.created.clear()
-        found = self._parts.store.claim(cog.url)
+        found = self._parts.store.claim(cog.url, cog.kind)
         if found is not None:
             return 0.0 if await self._run(cog, found) else settings.refused_seconds
         with suppress(TimeoutError):
@@ -166,16 +166,16 @@ class Runner:
                 await self._parts.lifecycle.created.wait()
         return 0.0
 
-    async def _run(self, cog: AsyncCogClient, prediction: Prediction) -> bool:
-        """See one prediction to its end; False if the container did not take it."""
-        name, files = prediction.id, self._parts.files
+    async def _run(self, cog: AsyncCogClient, run: Run) -> bool:
+        """See one run to its end; False if the container did not take it."""
+        name, files = run.id, self._parts.files
         try:
-            inputs = self._inputs(prediction)
+            inputs = self._inputs(run)
         except MissingUploadError as error:
             self._parts.lifecycle.finish(name, Status.FAILED, str(error))
             return True
         progress = self._parts.addresses.progress(name)
-        task = asyncio.create_task(cog.predict(name, inputs, progress, files.outputs(name)))
+        task = asyncio.create_task(cog.run(name, inputs, progress, files.outputs(name)))
         self._running[name] = cog, task
         try:
             _, waiting = await asyncio.wait({task}, timeout=self._parts.settings.accepted_seconds)
@@ -193,12 +193,13 @@ class Runner:
     def _conclude(self, cog: AsyncCogClient, name: str, outcome: Outcome) -> bool:
         """Keep what came out; False if it has to be tried elsewhere."""
         if isinstance(outcome, NotTaken):
-            _log.info("prediction %s: %s did not take it: %s", name, cog.url, outcome.reason)
+            _log.info("run %s: %s did not take it: %s", name, cog.url, outcome.reason)
             self._parts.lifecycle.put_back(name)
             return False
         if isinstance(outcome, Lost):
+            noun = cog.kind.removesuffix("s")
             error = (
-                f"The container {cog.url} was lost while it worked on this prediction ({outcome.reason}); "
+                f"The container {cog.url} was lost while it worked on this {noun} ({outcome.reason}); "
                 "it was not run again"
             )
             self._parts.lifecycle.finish(name, Status.FAILED, error)
@@ -219,11 +220,9 @@ class Runner:
         lifecycle.finish(name, reply.status, error if reply.status is Status.FAILED else None, reply.metrics)
         return False
 
-    def _inputs(self, prediction: Prediction) -> Json:
+    def _inputs(self, run: Run) -> Json:
         """The input as the container can use it."""
-        replaced = map_strings(
-            prediction.input, lambda text: self._parts.addresses.for_cog(text, self._upload)
-        )
+        replaced = map_strings(run.input, lambda text: self._parts.addresses.for_cog(text, self._upload))
         assert isinstance(replaced, dict)  # noqa: S101 - a copy of a dict
         return replaced
 

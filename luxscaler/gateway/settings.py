@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 HOUR = 3600.0
 DEFAULT_MODEL = "josfer/luxscaler-v32"
 DEFAULT_PORT = 5100
-_MODEL = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
+MODEL = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[0-9a-f]{64}")
 
 
@@ -28,9 +28,11 @@ class Settings:
     """How one gateway behaves. Raises GatewayError for values that cannot work."""
 
     cogs: tuple[str, ...]
-    """Addresses of the Cog containers, all of the same model, e.g. http://127.0.0.1:5000."""
+    """Addresses of the Cog containers for predictions, all of the same model, e.g. http://127.0.0.1:5000."""
     data: Path
     """Folder of the database, the files and the keys."""
+    trainers: tuple[str, ...] = ()
+    """Addresses of the Cog containers for trainings of that model, started with `--x-mode train`."""
     model: str = DEFAULT_MODEL
     """owner/name under which the containers are offered."""
     version: str = ""
@@ -75,6 +77,8 @@ class Settings:
     """A container that does not end a canceled prediction in this time loses the connection."""
     prediction_seconds: float = HOUR
     """Longest time that a container may take for one prediction."""
+    training_seconds: float = 25 * HOUR
+    """Longest time that a container may take for one training; the trainer's own limit is a day."""
     webhook_seconds: float = 10.0
     """Longest time that a webhook's receiver may take."""
     webhook_allow: str = ""
@@ -95,16 +99,17 @@ class Settings:
     """A terminal webhook that is not taken is sent again for so long."""
 
     def __post_init__(self) -> None:
-        if not self.cogs:
+        containers = self.cogs + self.trainers
+        if not containers:
             raise GatewayError("at least one Cog container is needed, e.g. --cog http://127.0.0.1:5000")
         if not 0 < self.port < 65536:
             raise GatewayError(f"port must be 1 to 65535, got {self.port}")
-        if len(set(self.cogs)) < len(self.cogs):
-            raise GatewayError(f"a container is named twice: {' '.join(map(shown_text, self.cogs))}")
-        for url in (*self.cogs, self.base_url, self.address_for_cog):
+        if len(set(containers)) < len(containers):
+            raise GatewayError(f"a container is named twice: {' '.join(map(shown_text, containers))}")
+        for url in (*containers, self.base_url, self.address_for_cog):
             _check_url(url)
         _ = self.webhook_reach
-        if not _MODEL.fullmatch(self.model):
+        if not MODEL.fullmatch(self.model):
             raise GatewayError(f"model must be owner/name in lower case, got {self.model!r}")
         if self.version and not _VERSION.fullmatch(self.version):
             raise GatewayError(f"version must be 64 hexadecimal digits, got {self.version!r}")
@@ -123,7 +128,7 @@ class Settings:
             reach = Reach.parse(self.webhook_allow, "webhook_allow")
         except InputError as error:
             raise GatewayError(str(error)) from error
-        return replace(reach, never=frozenset(end for url in self.cogs for end in _ends(url)))
+        return replace(reach, never=frozenset(end for url in self.cogs + self.trainers for end in _ends(url)))
 
     @property
     def base_url(self) -> str:

@@ -37,6 +37,8 @@ class Gateway:
     serializer: Serializer
     runner: Runner
     schemas: Schemas
+    training_schemas: Schemas
+    """What the containers for trainings say."""
     creates: RateLimit
     calls: RateLimit
     wrong_tokens: Throttle
@@ -67,7 +69,10 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
         notifier = Notifier(settings, keys, clock, store, poster, serializer.delivered)
         parts = Parts(settings, clock, store, files, addresses, Lifecycle(store, clock, notifier))
         cogs = tuple(AsyncCogClient(url, http, settings.prediction_seconds) for url in settings.cogs)
-        runner = Runner(parts, cogs)
+        trainers = tuple(
+            AsyncCogClient(url, http, settings.training_seconds, "trainings") for url in settings.trainers
+        )
+        runner = Runner(parts, (*cogs, *trainers))
         tasks = TaskSet()
         try:
             notifier.resume()
@@ -78,7 +83,8 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
                 keys,
                 serializer,
                 runner,
-                Schemas(cogs, clock),
+                Schemas(cogs or trainers, clock),
+                Schemas(trainers, clock),
                 creates=RateLimit(settings.creates_per_minute),
                 calls=RateLimit(settings.calls_per_minute),
                 wrong_tokens=Throttle(settings.wrong_tokens_per_minute),

@@ -1,12 +1,14 @@
-"""Predictions and uploads in SQLite: what a restart has to find again.
+"""Predictions, trainings and uploads in SQLite: what a restart has to find again.
 
-    predictions   one row each, JSON in text columns; `sequence` is the order of creation and of pages
+    predictions   one row a run of either kind, JSON in text columns; `sequence` is the order of
+                  creation and of pages
     inputs        inputs that hold long texts; their row above has them shortened, and is read without them
+    models        models without a container: destinations of trainings
     files         uploads; file_store.py keeps their bytes beside the database
     deliveries    terminal webhooks that nobody has taken yet
 
 One connection, used by the event loop's thread alone; each call is one short transaction. Every change of a
-prediction's status goes through a condition in SQL, so that a cancel and a result that arrive together cannot
+run's status goes through a condition in SQL, so that a cancel and a result that arrive together cannot
 both win.
 """
 
@@ -20,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.cog.data_urls import map_strings
-from luxscaler.cog.messages import Json
+from luxscaler.cog.messages import Json, RunKind
 from luxscaler.cog.status import Status
 from luxscaler.errors import GatewayError
-from luxscaler.gateway.prediction import Prediction
+from luxscaler.gateway.run import Run
+from luxscaler.sqlite_file import open_sqlite
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -31,7 +34,8 @@ CREATE TABLE IF NOT EXISTS predictions (
     version TEXT NOT NULL, input TEXT NOT NULL, created_at REAL NOT NULL, status TEXT NOT NULL,
     output TEXT NOT NULL, error TEXT, logs TEXT NOT NULL, metrics TEXT NOT NULL, started_at REAL,
     completed_at REAL, deadline REAL, webhook TEXT NOT NULL, events TEXT NOT NULL, container TEXT NOT NULL,
-    data_removed INTEGER NOT NULL);
+    data_removed INTEGER NOT NULL, kind TEXT NOT NULL DEFAULT 'predictions',
+    destination TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS predictions_status ON predictions (status, sequence);
 CREATE INDEX IF NOT EXISTS predictions_completed ON predictions (data_removed, completed_at);
 CREATE TABLE IF NOT EXISTS inputs (prediction TEXT PRIMARY KEY, input TEXT NOT NULL) WITHOUT ROWID;
@@ -39,9 +43,13 @@ CREATE TABLE IF NOT EXISTS files (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
     content_type TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, md5 TEXT NOT NULL,
     metadata TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, about TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deliveries (
     prediction TEXT PRIMARY KEY, message_id TEXT NOT NULL, first_at REAL NOT NULL);
 """
+_KINDS = "CREATE INDEX IF NOT EXISTS predictions_kind ON predictions (kind, sequence)"
+_ADDED = {"kind": "TEXT NOT NULL DEFAULT 'predictions'", "destination": "TEXT NOT NULL DEFAULT ''"}
+"""Columns that the database of an older version lacks."""
 LONG_TEXT = 1024
 """Characters of a text in an input from which it counts as long, and is shortened in lists."""
 _JSON_COLUMNS = ("input", "output", "metrics", "events", "metadata")
@@ -78,11 +86,9 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.row_factory = sqlite3.Row
-            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
+            self._connection = open_sqlite(path, _SCHEMA, synchronous="NORMAL", patience=5.0)
+            self._add_missing_columns()
+            self._connection.execute(_KINDS)
         except sqlite3.Error as error:
             raise GatewayError(f"cannot use the database {str(path)!r}: {error}") from error
 
@@ -90,22 +96,22 @@ class Store:
         """Nothing may be asked afterwards."""
         self._connection.close()
 
-    # Predictions
+    # Predictions and trainings
 
-    def add(self, prediction: Prediction) -> Prediction:
+    def add(self, run: Run) -> Run:
         """Keep a new one; the answer has its sequence number."""
-        values = {**vars(prediction)}
+        values = {**vars(run)}
         del values["sequence"]
-        brief = map_strings(prediction.input, _shortened)
+        brief = map_strings(run.input, _shortened)
         with self.transaction():
-            if brief != prediction.input:
+            if brief != run.input:
                 values["input"] = brief
-                whole = json.dumps(prediction.input)
-                self._insert("inputs", {"prediction": prediction.id, "input": _Encoded(whole)})
+                whole = json.dumps(run.input)
+                self._insert("inputs", {"prediction": run.id, "input": _Encoded(whole)})
             self._insert("predictions", values)
-        return self.prediction(prediction.id) or prediction
+        return self.run(run.id) or run
 
-    def prediction(self, name: str) -> Prediction | None:
+    def run(self, name: str) -> Run | None:
         """By id, its input as it came."""
         found = self.brief(name)
         row = (
@@ -114,9 +120,9 @@ class Store:
         )
         return replace(found, input=json.loads(row["input"])) if found and row else found
 
-    def brief(self, name: str) -> Prediction | None:
+    def brief(self, name: str) -> Run | None:
         """By id, long texts of its input shortened, as in lists: these are not read."""
-        return next(self._predictions("WHERE id = ?", (name,)), None)
+        return next(self._runs("WHERE id = ?", (name,)), None)
 
     def change(self, name: str, only: str = "1", **values: Any) -> bool:
         """Set columns of one that is not over, if the condition `only` holds; whether it did."""
@@ -127,27 +133,27 @@ class Store:
         )
         return cursor.rowcount == 1
 
-    def claim(self, container: str) -> Prediction | None:
-        """Give the oldest that waits to a container."""
+    def claim(self, container: str, kind: RunKind) -> Run | None:
+        """Give the oldest of that kind that waits to a container."""
         with self.transaction():
-            waiting = "WHERE status = 'starting' AND container = '' ORDER BY sequence LIMIT 1"
-            found = next(self._predictions(waiting), None)
+            waiting = "WHERE status = 'starting' AND container = '' AND kind = ? ORDER BY sequence LIMIT 1"
+            found = next(self._runs(waiting, (kind,)), None)
             if found is not None:
                 self.change(found.id, container=container)
-        return found and self.prediction(found.id)
+        return found and self.run(found.id)
 
-    def with_status(self, *statuses: Status) -> list[Prediction]:
+    def with_status(self, *statuses: Status) -> list[Run]:
         """Oldest first."""
         marks = ", ".join("?" for _ in statuses)
-        return list(self._predictions(f"WHERE status IN ({marks}) ORDER BY sequence", statuses))
+        return list(self._runs(f"WHERE status IN ({marks}) ORDER BY sequence", statuses))
 
-    def overdue(self, now: float) -> list[Prediction]:
+    def overdue(self, now: float) -> list[Run]:
         """Those whose deadline has come."""
-        return list(self._predictions(f"WHERE status NOT IN ({_OVER}) AND deadline <= ?", (now,)))
+        return list(self._runs(f"WHERE status NOT IN ({_OVER}) AND deadline <= ?", (now,)))
 
-    def to_forget(self, completed_before: float) -> list[Prediction]:
+    def to_forget(self, completed_before: float) -> list[Run]:
         """Those that ended before then and still have their data."""
-        return list(self._predictions("WHERE data_removed = 0 AND completed_at <= ?", (completed_before,)))
+        return list(self._runs("WHERE data_removed = 0 AND completed_at <= ?", (completed_before,)))
 
     def forget(self, name: str) -> None:
         """Remove input, output and logs."""
@@ -156,14 +162,28 @@ class Store:
             emptied = "input = '{}', output = 'null', logs = '', data_removed = 1"
             self._connection.execute(f"UPDATE predictions SET {emptied} WHERE id = ?", (name,))  # noqa: S608
 
-    def predictions_before(self, sequence: int, count: int) -> list[Prediction]:
+    def runs_before(self, kind: RunKind, sequence: int, count: int) -> list[Run]:
         """A page of those that are older, newest first."""
-        return list(self._predictions("WHERE sequence < ? ORDER BY sequence DESC LIMIT ?", (sequence, count)))
+        older = "WHERE kind = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
+        return list(self._runs(older, (kind, sequence, count)))
 
-    def predictions_after(self, sequence: int, count: int) -> list[Prediction]:
+    def runs_after(self, kind: RunKind, sequence: int, count: int) -> list[Run]:
         """A page of those that are just newer, newest first."""
-        page = self._predictions("WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, count))
+        newer = "WHERE kind = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        page = self._runs(newer, (kind, sequence, count))
         return list(page)[::-1]
+
+    # Models
+
+    def add_model(self, name: str, about: Json) -> bool:
+        """Keep owner/name; False if there is one already."""
+        sql = "INSERT OR IGNORE INTO models VALUES (?, ?)"
+        return self._connection.execute(sql, (name, json.dumps(about))).rowcount == 1
+
+    def model(self, name: str) -> Json | None:
+        """What was said of owner/name when it was created."""
+        row = self._connection.execute("SELECT about FROM models WHERE name = ?", (name,)).fetchone()
+        return dict(json.loads(row["about"])) if row else None
 
     # Uploads
 
@@ -209,6 +229,12 @@ class Store:
 
     # Below: SQL
 
+    def _add_missing_columns(self) -> None:
+        there = {row["name"] for row in self._connection.execute("PRAGMA table_info(predictions)")}
+        for name, form in _ADDED.items():
+            if name not in there:
+                self._connection.execute(f"ALTER TABLE predictions ADD COLUMN {name} {form}")
+
     def _insert(self, table: str, values: Json) -> None:
         columns, marks = ", ".join(values), ", ".join("?" for _ in values)
         self._connection.execute(
@@ -216,9 +242,9 @@ class Store:
             tuple(_encoded(values).values()),
         )
 
-    def _predictions(self, rest: str, values: Sequence[Any] = ()) -> Iterator[Prediction]:
+    def _runs(self, rest: str, values: Sequence[Any] = ()) -> Iterator[Run]:
         for row in self._connection.execute(f"SELECT * FROM predictions {rest}", values):  # noqa: S608
-            yield Prediction(**_decoded(row))
+            yield Run(**_decoded(row))
 
     def _files(self, rest: str, values: Sequence[Any] = ()) -> Iterator[StoredFile]:
         for row in self._connection.execute(f"SELECT * FROM files {rest}", values):  # noqa: S608

@@ -1,6 +1,6 @@
 """Webhooks: signed, filtered, throttled; the terminal one is repeated until it is taken.
 
-As Replicate does: `output` and `logs` at most every 500 ms a prediction, the last state always; only
+As Replicate does: `output` and `logs` at most every 500 ms a run, the last state always; only
 `completed` is sent again, for about a minute, under the same webhook-id. It survives a restart. Where they
 may go and how much of an answer is read is web/post.py's.
 """
@@ -14,7 +14,7 @@ from luxscaler.clock import Clock, backoff
 from luxscaler.errors import FetchError
 from luxscaler.gateway.background import TaskSet
 from luxscaler.gateway.keys import Keys
-from luxscaler.gateway.prediction import Event, Prediction
+from luxscaler.gateway.run import Event, Run
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Delivery, Store
 from luxscaler.replicate.signing import new_id, webhook_headers
@@ -33,7 +33,7 @@ class Notifier:
         clock: Clock,
         store: Store,
         poster: Poster,
-        body: Callable[[Prediction], bytes],
+        body: Callable[[Run], bytes],
     ) -> None:
         self._settings, self._keys, self._clock = settings, keys, clock
         self._store, self._poster, self._body = store, poster, body
@@ -48,11 +48,11 @@ class Notifier:
         for delivery in self._store.deliveries():
             self._tasks.add(self._deliver(delivery))
 
-    def to_deliver(self, prediction: Prediction | None) -> Delivery | None:
-        """Write down that a prediction's last webhook has to be sent, if the client asked for it."""
-        if prediction is None or not prediction.webhook or "completed" not in prediction.events:
+    def to_deliver(self, run: Run | None) -> Delivery | None:
+        """Write down that a run's last webhook has to be sent, if the client asked for it."""
+        if run is None or not run.webhook or "completed" not in run.events:
             return None
-        delivery = Delivery(prediction.id, new_message_id(), self._clock.now())
+        delivery = Delivery(run.id, new_message_id(), self._clock.now())
         self._store.add_delivery(delivery)
         return delivery
 
@@ -62,29 +62,29 @@ class Notifier:
         if delivery is not None:
             self._tasks.add(self._deliver(delivery))
 
-    def notify(self, prediction: Prediction, event: Event) -> None:
+    def notify(self, run: Run, event: Event) -> None:
         """Send its state, now or soon, if the client asked for it."""
         if event == "completed":
-            self.completed(prediction.id, self.to_deliver(prediction))
+            self.completed(run.id, self.to_deliver(run))
             return
-        if not prediction.webhook or event not in prediction.events:
+        if not run.webhook or event not in run.events:
             return
         if event == "start":
-            self._tasks.add(self._send(prediction.id, prediction.webhook, self._body(prediction)))
+            self._tasks.add(self._send(run.id, run.webhook, self._body(run)))
         else:
-            self._throttled(prediction)
+            self._throttled(run)
 
     async def stop(self) -> None:
         """Drop what is under way; terminal webhooks are found again by resume()."""
         await self._tasks.stop()
 
-    def _throttled(self, prediction: Prediction) -> None:
+    def _throttled(self, run: Run) -> None:
         """At once if the last one is long ago; else one later, with the state of then."""
-        now, name = self._clock.now(), prediction.id
+        now, name = self._clock.now(), run.id
         wait = self._last.get(name, float("-inf")) + self._settings.webhook_interval_seconds - now
         if wait <= 0:
             self._last[name] = now
-            self._tasks.add(self._send(name, prediction.webhook, self._body(prediction)))
+            self._tasks.add(self._send(name, run.webhook, self._body(run)))
         elif name not in self._delayed:
             self._delayed.add(name)
             self._tasks.add(self._later(name, wait))
@@ -92,7 +92,7 @@ class Notifier:
     async def _later(self, name: str, seconds: float) -> None:
         await self._clock.sleep_async(seconds)
         self._delayed.discard(name)
-        found = self._store.prediction(name)
+        found = self._store.run(name)
         if found is not None and not found.is_over:  # `completed` says it all
             self._last[name] = self._clock.now()
             await self._send(name, found.webhook, self._body(found))
@@ -100,19 +100,19 @@ class Notifier:
     async def _deliver(self, delivery: Delivery) -> None:
         """Send a terminal webhook until it is taken, for about a minute."""
         pauses = backoff(self._settings.webhook_first_retry_seconds)
-        found = self._store.prediction(delivery.prediction)
+        found = self._store.run(delivery.prediction)
         while found is not None:
             if await self._send(found.id, found.webhook, self._body(found), delivery.message_id):
                 break
             left = delivery.first_at + self._settings.webhook_retry_seconds - self._clock.now()
             if left <= 0:
-                _log.warning("prediction %s: nobody took its last webhook", found.id)
+                _log.warning("run %s: nobody took its last webhook", found.id)
                 break
             await self._clock.sleep_async(min(next(pauses), left))
         self._store.remove_delivery(delivery.prediction)
 
     async def _send(self, name: str, url: str, body: bytes, message_id: str = "") -> bool:
-        """One try, after those before it of the same prediction; whether it was taken."""
+        """One try, after those before it of the same run; whether it was taken."""
         async with self._order.setdefault(name, asyncio.Lock()):
             seconds = int(self._clock.now())
             headers = webhook_headers(
@@ -123,7 +123,7 @@ class Notifier:
                     url, body, {"Content-Type": "application/json", **headers}, self._settings.webhook_seconds
                 )
             except FetchError as error:
-                _log.info("prediction %s: a webhook was not taken: %s", name, error)
+                _log.info("run %s: a webhook was not taken: %s", name, error)
                 return False
         return 200 <= status < 300
 

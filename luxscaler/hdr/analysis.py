@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from luxscaler.color_torch import encode_srgb
+from luxscaler.geometry import NO_WRAP, Wrap
 
 SIDE = 256
 """Most pixels a side of what is analysed."""
@@ -57,17 +58,17 @@ class Analysis:
     """(STATISTICS,): three histograms, four numbers of each band, three of the whole."""
 
 
-def analyse(rgb: Tensor, white: float) -> Analysis:
+def analyse(rgb: Tensor, white: float, wrap: Wrap = NO_WRAP) -> Analysis:
     """Analyse a whole picture.
 
     rgb: (H, W, 3) float, linear light, any device. white: the linear value that is its code 1, above 0; light
-    outside [0, white] counts as the ends.
+    outside [0, white] counts as the ends. wrap: where neighbours lie across an edge.
     """
     codes = _codes(_reduced(rgb), white)
     luma = _luma(codes)
     top, low = codes.amax(0), codes.amin(0)
     statistics = torch.cat(
-        [*(_histogram(plane) for plane in (top, luma, low)), _by_brightness(top, low, luma)]
+        [*(_histogram(plane) for plane in (top, luma, low)), _by_brightness(top, low, luma, wrap)]
     )
     return Analysis(_cells(codes, luma, top), statistics)
 
@@ -124,10 +125,15 @@ def _histogram(plane: Tensor) -> Tensor:
     return (torch.cat([count, top]) / plane.numel() + FEW).log() / 4.0 + 1.0
 
 
-def _by_brightness(top: Tensor, low: Tensor, luma: Tensor) -> Tensor:
+def _by_brightness(top: Tensor, low: Tensor, luma: Tensor, wrap: Wrap) -> Tensor:
     log = (luma + FLOOR).log()
-    beside = F.pad((log[:, 1:] - log[:, :-1]).abs(), (0, 1)) + F.pad((log[1:] - log[:-1]).abs(), (0, 0, 0, 1))
-    around = (log - _mean_around(log)).abs()
+    across, down = (log.roll(-1, 1) - log).abs(), (log.roll(-1, 0) - log).abs()
+    if not wrap.x:
+        across[:, -1] = 0.0
+    if not wrap.y:
+        down[-1] = 0.0
+    beside = across + down
+    around = (log - _mean_around(log, wrap)).abs()
     colour = (top - low) / (top + FLOOR)
     tint = top - luma
     edges = torch.tensor([code / 255 for code in BAND_EDGES])
@@ -147,8 +153,11 @@ def _by_brightness(top: Tensor, low: Tensor, luma: Tensor) -> Tensor:
     return torch.cat([*bands, whole])
 
 
-def _mean_around(plane: Tensor) -> Tensor:
+def _mean_around(plane: Tensor, wrap: Wrap) -> Tensor:
     half = NEIGHBOURHOOD // 2
-    padded = F.pad(plane[None, None], (half, half, half, half), mode="replicate")
+    padded = plane[None, None]
+    for wraps, sides, dim in ((wrap.x, (half, half, 0, 0), 1), (wrap.y, (0, 0, half, half), 0)):
+        is_long = plane.shape[dim] >= half  # circular padding takes no more than there is
+        padded = F.pad(padded, sides, mode="circular" if wraps and is_long else "replicate")
     rows = F.avg_pool2d(padded, (NEIGHBOURHOOD, 1), stride=1)
     return F.avg_pool2d(rows, (1, NEIGHBOURHOOD), stride=1)[0, 0]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from luxscaler.color_torch import decode_number
-from luxscaler.geometry import WHOLE, TileBox
+from luxscaler.geometry import NO_WRAP, WHOLE, TileBox, Wrap
 from luxscaler.hdr.analysis import Analysis, analyse
 from luxscaler.hdr.dequantize import RADIUS, dequantized
 from luxscaler.hdr.gain_map import KNEE, GainMap, guide_of
@@ -37,18 +37,28 @@ class ToneStatistics:
     """The linear value that counts as the picture's white, 1.0 = SDR white; 0: the picture is black."""
     analysis: Analysis | None = None
     """None: nothing was looked at but the peak, and the range cannot be expanded."""
+    wrap: Wrap = NO_WRAP
+    """The axes along which the picture goes on at its other side. Boxes are then of three pictures side by
+    side along each such axis, so that what lies across an edge has a place too."""
+    shares: Tensor | None = None
+    """(knots, REGIONS, REGIONS): shares of one boost that were decided for a whole shot (shot.py); None:
+    those that the network gives for `analysis`."""
 
     @staticmethod
-    def of(rgb: Tensor) -> "ToneStatistics":
+    def of(rgb: Tensor, wrap: Wrap = NO_WRAP) -> "ToneStatistics":
         """Statistics of (H, W, 3) float32 linear light, the whole picture at any size."""
         white = white_of(rgb)
-        return ToneStatistics(white, analyse(rgb, white)) if white > 0.0 else ToneStatistics(0.0)
+        return ToneStatistics(white, analyse(rgb, white, wrap) if white > 0.0 else None, wrap)
 
     def gain_map(self, boost: float, network: GainNetwork) -> GainMap:
         """The shares of `boost`, above 1. Raises ValueError without an analysis."""
-        if self.analysis is None:
-            raise ValueError("these statistics hold a peak only")
-        return GainMap.of(network.shares_of(self.analysis, boost))
+        shares = self.shares
+        if shares is None:
+            if self.analysis is None:
+                raise ValueError("these statistics hold a peak only")
+            shares = network.shares_of(self.analysis, boost, self.wrap)
+        gains = GainMap.of(shares)
+        return gains.side_by_side(self.wrap) if self.wrap else gains
 
 
 def white_of(rgb: Tensor) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from luxscaler.color_torch import encode_srgb
-from luxscaler.geometry import TileBox
+from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.analysis import REC709_WEIGHTS
 from luxscaler.hdr.network import KNOT_CODES
 
@@ -56,6 +56,10 @@ class GainMap:
     def without_place(self) -> "GainMap":
         """For a tile whose place in the picture is not known: the mean of all regions."""
         return GainMap(self.levels.mean((1, 2), keepdim=True))
+
+    def side_by_side(self, wrap: Wrap) -> "GainMap":
+        """The map three times along each axis that wraps."""
+        return GainMap(self.levels.repeat(1, 3 if wrap.y else 1, 3 if wrap.x else 1))
 
     def shares_at(self, guide: Tensor, box: TileBox, rows: tuple[int, int], height: int) -> Tensor:
         """Shares for the guide of some rows of a tile.

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luxscaler.geometry import NO_WRAP, Wrap
 from luxscaler.hdr.analysis import CELLS, MAP_PLANES, STATISTICS, Analysis
 
 KNOT_CODES = (64, 80, 96, 112, 128, 144, 160, 176, 192, 207, 221, 234, 245, 255)
@@ -65,33 +66,62 @@ class GainNetwork(nn.Module):
         with torch.no_grad():
             self.whole_to_steps.weight.mul_(0.1)
 
-    def forward(self, cells: Tensor, statistics: Tensor, log_boost: Tensor) -> Tensor:
-        """Shares at the knots: 0 at the first, not falling along dim 1."""
+    def forward(self, cells: Tensor, statistics: Tensor, log_boost: Tensor, wrap: Wrap = NO_WRAP) -> Tensor:
+        """Shares at the knots: 0 at the first, not falling along dim 1. wrap: where opposite edges meet."""
         boost = log_boost - USUAL_LOG_BOOST
         plane = boost[:, None, None, None].expand(-1, 1, CELLS, CELLS)
-        near = self._map(self.down2, self._map(self.down1, torch.cat([cells - USUAL_CODE, plane], 1)))
-        wide = self._map(self.down3, near)
-        widest = F.silu(self.down4(wide))
+        near = self._map(self.down1, torch.cat([cells - USUAL_CODE, plane], 1), wrap)
+        near = self._map(self.down2, near, wrap)
+        wide = self._map(self.down3, near, wrap)
+        widest = F.silu(_convolved(self.down4, wide, wrap))
         seen = torch.cat([statistics, boost[:, None], widest.mean((2, 3)), widest.amax((2, 3))], 1)
         whole = F.silu(self.whole1(F.dropout(seen, self.dropout, self.training)))
         whole = F.dropout(F.silu(self.whole2(whole)), self.dropout, self.training)
-        wide_up = F.interpolate(self.up(wide), scale_factor=2, mode="bilinear", align_corners=False)
+        wide_up = _doubled(self.up(wide), wrap)
         regions = near + wide_up + self.whole_to_regions(whole)[..., None, None]
-        regions = regions + F.silu(self.mix1(F.silu(regions)))
-        regions = regions + F.silu(self.mix2(regions))
-        steps = F.softplus(self.to_steps(regions) + self.whole_to_steps(whole)[..., None, None])
+        regions = regions + F.silu(_convolved(self.mix1, F.silu(regions), wrap))
+        regions = regions + F.silu(_convolved(self.mix2, regions, wrap))
+        steps = _convolved(self.to_steps, regions, wrap) + self.whole_to_steps(whole)[..., None, None]
+        steps = F.softplus(steps)
         shares = 1.0 - torch.exp(-steps.cumsum(1))
         return torch.cat([torch.zeros_like(shares[:, :1]), shares], 1)
 
-    def _map(self, layer: nn.Conv2d, planes: Tensor) -> Tensor:
-        return F.dropout2d(F.silu(layer(planes)), self.dropout / 2, self.training)
+    def _map(self, layer: nn.Conv2d, planes: Tensor, wrap: Wrap) -> Tensor:
+        return F.dropout2d(F.silu(_convolved(layer, planes, wrap)), self.dropout / 2, self.training)
 
     @torch.inference_mode()
-    def shares_of(self, analysis: Analysis, boost: float) -> Tensor:
+    def shares_of(self, analysis: Analysis, boost: float, wrap: Wrap = NO_WRAP) -> Tensor:
         """Of one picture, for a boost above 1: (knots, REGIONS, REGIONS)."""
         log_boost = torch.tensor([math.log(boost)])
-        shares: Tensor = self(analysis.cells[None], analysis.statistics[None], log_boost)
+        shares: Tensor = self(analysis.cells[None], analysis.statistics[None], log_boost, wrap)
         return shares[0]
+
+
+def _bordered(planes: Tensor, wrap: Wrap) -> Tensor:
+    """With one more on every side: of the other side along axes that wrap, and 0 along the others."""
+    planes = F.pad(planes, (1, 1, 0, 0), mode="circular" if wrap.x else "constant")
+    return F.pad(planes, (0, 0, 1, 1), mode="circular" if wrap.y else "constant")
+
+
+def _convolved(layer: nn.Conv2d, planes: Tensor, wrap: Wrap) -> Tensor:
+    """A layer of 3 × 3, which sees across the edges where they meet."""
+    if wrap:
+        return F.conv2d(_bordered(planes, wrap), layer.weight, layer.bias, layer.stride)
+    out: Tensor = layer(planes)
+    return out
+
+
+def _doubled(planes: Tensor, wrap: Wrap) -> Tensor:
+    """Twice the size, bilinear."""
+    if not wrap:
+        return F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)
+    sides = (
+        ((1, 1, 0, 0), "circular" if wrap.x else "replicate"),
+        ((0, 0, 1, 1), "circular" if wrap.y else "replicate"),
+    )
+    for pad, mode in sides:
+        planes = F.pad(planes, pad, mode=mode)
+    return F.interpolate(planes, scale_factor=2, mode="bilinear", align_corners=False)[..., 2:-2, 2:-2]
 
 
 def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:

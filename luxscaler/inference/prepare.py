@@ -1,8 +1,8 @@
 """A loaded network prepared for its device: the same results, faster and in less memory.
 
-RRDBNet on a CPU: float32 by Winograd's filtering (cpu/winograd.py), bfloat16 by oneDNN's prepared
-convolutions (cpu/planes.py); on an NVIDIA card float16 by the kernels of cuda/. SRVGGNetCompact on a CPU: in
-bands of rows (cpu/srvgg.py). Anything else runs as PyTorch runs it (eager.py).
+RRDBNet on a CPU, whatever its number of ×2 steps: float32 by Winograd's filtering (cpu/winograd.py), bfloat16
+by oneDNN's prepared convolutions (cpu/planes.py); on an NVIDIA card float16 by the kernels of cuda/.
+SRVGGNetCompact on a CPU: in bands of rows (cpu/srvgg.py). Anything else runs as PyTorch runs it (eager.py).
 """
 
 from collections.abc import Callable
@@ -17,8 +17,9 @@ from luxscaler.inference.cpu.rrdb import FastRRDBNet
 from luxscaler.inference.cpu.srvgg import FastSRVGG
 from luxscaler.inference.cpu.winograd import WinogradTrunk
 from luxscaler.inference.cuda import load
-from luxscaler.networks.build import Network
+from luxscaler.networks.build import AnyNetwork
 from luxscaler.networks.rrdb import RRDBNet
+from luxscaler.networks.srvgg import SRVGGNetCompact
 
 
 class Prepared(Protocol):
@@ -31,11 +32,13 @@ class Prepared(Protocol):
         """
 
 
-def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Prepared | None:
+def prepared(network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> Prepared | None:
     """The network prepared, or None where eager.py should run it. network: float32, on the CPU."""
-    if not isinstance(network, RRDBNet):
+    if isinstance(network, SRVGGNetCompact):
         on_cpu = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16)
         return FastSRVGG(network, dtype) if on_cpu else None
+    if not isinstance(network, RRDBNet) or network.config.plus or network.config.step_factor != 2:
+        return None
     if device.type == "cuda" and dtype == torch.float16:
         return load.load(network, device)
     if device.type == "cpu" and dtype == torch.bfloat16 and planes_usable(network):

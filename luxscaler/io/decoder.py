@@ -50,6 +50,8 @@ class FileInfo:
     source_bits: int | None = None
     """Depth of the integer picture whose floats these are, where a file of ours says so."""
     alpha: Alpha = Alpha.NONE
+    light_apart: bool = False
+    """Whether the file says that its associated colour holds light that alpha does not cover."""
     orientation: int = 1
     """EXIF orientation, 1 to 8, still to be applied (for AVIF: what irot and imir amount to)."""
     inverted: bool = False
@@ -58,6 +60,10 @@ class FileInfo:
     """How often the decoder passes over the pixels (JPEG)."""
     decoded_pixels: int = 0
     """Pixels that the decoder allocates where that is more than width × height."""
+    subimage: int = 0
+    """Number of the picture in the file, as OpenImageIO counts: TIFF's directories, OpenEXR's parts."""
+    is_plain: bool = True
+    """Whether the channels are what their places say to any reader, so that OpenImageIO may read bands."""
     notices: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
     gain_map: "GainMap | None" = None

@@ -4,14 +4,18 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from luxscaler.color import apply_matrix
 from luxscaler.io.options import ExportOptions
-from luxscaler.picture import FloatArray
+from luxscaler.io.profiles import OutputProfile, profile_named
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited
 
 Metadata = Mapping[str, str | float | int]
+Coded = NDArray[np.uint8 | np.uint16 | np.float16]
 
 ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
 THREADS = min(8, os.cpu_count() or 1)
@@ -28,25 +32,81 @@ class Frame:
     alpha: FloatArray | None
     """(height, width) in [0, 1]; the colour is straight."""
     sdr_peak: float
-    """Linear value that PNG and WebP show as SDR white."""
+    """Linear value that PNG, WebP and 16-bit TIFF show as SDR white."""
     options: ExportOptions
     metadata: Metadata
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    inherited: Inherited = NOTHING_INHERITED
+    is_grey: bool = False
+    """Whether formats that can write one channel: the second, since all are equal."""
+    is_associated: bool = False
+    """Whether rgb is premultiplied, and may hold light where alpha is 0."""
     sdr: FloatArray | None = None
     """What a gain-map JPEG shows as SDR, like rgb; None: rgb itself, tone-mapped."""
+
+    exr_attributes: tuple[ExrAttribute, ...] = ()
+    """What an EXR inherits from one, as in PictureSource."""
+    coded: Coded | None = None
+    """(height, width, 3 or 4) as the format stores it, where that was made before; rgb has no rows then."""
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel / its height."""
+        if self.resolution_dpi is None:
+            return self.inherited.pixel_aspect
+        return self.resolution_dpi[1] / self.resolution_dpi[0]
 
     def notes(self) -> str:
         """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""
         comment = {"comments": ESTIMATED_RANGE_COMMENT} if self.options.estimated_range else {}
         return json.dumps({**comment, "luxscaler": dict(self.metadata)})
 
+    @property
+    def channels(self) -> int:
+        """Of what `samples` gives."""
+        return (1 if self.has_one_channel else 3) + (self.alpha is not None)
+
+    def samples(self) -> FloatArray:
+        """(height, width, 1 to 4), contiguous: grey or colour, and alpha; the caller's own array where
+        there is neither grey nor alpha.
+        """
+        if not self.has_one_channel:
+            return self.interleaved()
+        planes = np.empty((*self.rgb.shape[:2], self.channels), np.float32)
+        planes[..., 0] = self.rgb[..., 1]
+        if self.alpha is not None:
+            planes[..., 1] = self.alpha
+        return planes
+
+    def straight(self) -> "Frame":
+        """The same with straight colour: black where alpha is 0."""
+        if self.alpha is None or not self.is_associated:
+            return self
+        alpha = self.alpha[..., None]
+        rgb = np.divide(self.rgb, alpha, out=np.zeros_like(self.rgb), where=alpha > 0)
+        limit = np.finfo(np.float32).max
+        return replace(self, rgb=rgb.clip(-limit, limit), is_associated=False)
+
+    @property
+    def has_one_channel(self) -> bool:
+        """Whether formats that can write grey: the profiles of other spaces are of three channels."""
+        return self.is_grey and self.profile.name == "srgb"
+
+    @property
+    def profile(self) -> OutputProfile:
+        """The colour space of the file, where its format leaves the choice."""
+        return profile_named(self.options.profile)
+
     def interleaved(self) -> FloatArray:
-        """(height, width, 3 or 4), contiguous; the caller's own array where that is possible."""
+        """(height, width, 3 or 4), linear light in the profile's primaries, contiguous; the caller's own
+        array where that is possible."""
+        matrix = self.profile.matrix
+        rgb = self.rgb if matrix is None else apply_matrix(self.rgb, matrix)
         if self.alpha is None:
-            return np.ascontiguousarray(self.rgb)
+            return np.ascontiguousarray(rgb)
         rgba = np.empty((*self.alpha.shape, 4), np.float32)
-        rgba[..., :3] = self.rgb
+        rgba[..., :3] = rgb
         rgba[..., 3] = self.alpha
         return rgba
 

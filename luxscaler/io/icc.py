@@ -19,6 +19,7 @@ from PIL import ImageCms
 from luxscaler.color import REC709, Matrix, apply_matrix, decode_srgb
 from luxscaler.io.color_encoding import ColorCoding, from_icc
 from luxscaler.io.decoder import Samples
+from luxscaler.io.profiles import OutputProfile
 from luxscaler.picture import FloatArray
 
 MAX_PROFILE_BYTES = 16 * 2**20
@@ -148,9 +149,27 @@ def linear_profile() -> bytes:
 
 
 @lru_cache(maxsize=1)
+def srgb_grey_profile() -> bytes:
+    """The profile of grey with the curve of sRGB, which TIFF files of one channel of 16 bits carry."""
+    curve = decode_srgb(np.linspace(0, 1, 4096)).astype(np.float32)
+    return _dated(bytes(imagecodecs.cms_profile("gray", whitepoint=REC709.white, transferfunction=curve)))
+
+
+@lru_cache(maxsize=1)
+def linear_grey_profile() -> bytes:
+    """The profile of linear grey, D65, which TIFF files of one channel carry."""
+    return _dated(bytes(imagecodecs.cms_profile("gray", whitepoint=REC709.white, gamma=1.0)))
+
+
+@lru_cache(maxsize=1)
 def srgb_profile() -> bytes:
     """The profile of sRGB (IEC 61966-2-1) as LittleCMS makes it, which WebP and JPEG files carry."""
     return _dated(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+
+
+def coded_profile(profile: OutputProfile) -> bytes:
+    """The profile of the code values that WebP and TIFF of 16 bits hold."""
+    return srgb_profile() if profile.name == "srgb" else profile.icc(linear=False)
 
 
 def _dated(profile: bytes) -> bytes:

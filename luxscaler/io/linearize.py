@@ -6,6 +6,7 @@ through a table made in float64: one look-up each, exact to float32.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -23,6 +24,11 @@ _EXIF_TRANSPOSED = (5, 6, 7, 8)
 _INVERSE = {6: 8, 8: 6}
 """Orientations that are not their own inverse."""
 Sample = TypeVar("Sample", bound=np.generic)
+LEAST_LIGHT = 1e-5
+"""Premultiplied colour below this, 0.002 cd/m², is rounding and not light."""
+MOST_STRAIGHT = 64.0
+"""Straight colour of a nearly clear pixel above this, 13,000 cd/m², is light that alpha does not cover."""
+NEARLY_CLEAR = 0.5
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -55,11 +61,12 @@ def upright_size(info: FileInfo) -> tuple[int, int]:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def linearize(samples: Samples, info: FileInfo) -> Picture:
+def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = None) -> Picture:
     """Bring upright samples of (height, width, info.channels) under the pixel contract.
 
     Not-a-numbers become 0 and infinities the largest finite size in the picture, with a notice, so that
-    neither spreads. Associated colour is divided by alpha; where alpha is 0 it is kept as it is.
+    neither spreads. Associated colour is divided by alpha; where alpha is 0 it is kept as it is. light_apart:
+    what `has_light_apart` said, if it was asked.
     """
     notices = info.notices
     if info.is_float:
@@ -70,6 +77,8 @@ def linearize(samples: Samples, info: FileInfo) -> Picture:
         return Picture(samples, None, _source(info, notices))
     height, width = samples.shape[:2]
     has_alpha = info.alpha is not Alpha.NONE
+    if light_apart is None:
+        light_apart = info.light_apart or has_light_apart(samples, info)
     rgb = np.empty((height, width, 3), np.float32)
     alpha = np.empty((height, width), np.float32) if has_alpha else None
     to_strip = _converter(info)
@@ -85,12 +94,38 @@ def linearize(samples: Samples, info: FileInfo) -> Picture:
         rgb[rows] = to_strip(strip)
         if info.is_float:  # a curve, a division or a matrix can overflow
             np.nan_to_num(rgb[rows], copy=False, posinf=_FLOAT32_MAX, neginf=-_FLOAT32_MAX)
-    return Picture(rgb, alpha, _source(info, notices))
+    source = _source(info, notices)
+    return Picture(rgb, alpha, replace(source, has_light_apart=light_apart and has_alpha))
+
+
+@np.errstate(invalid="ignore")
+def has_light_apart(samples: Samples, info: FileInfo) -> bool:
+    """Whether associated colour holds light that alpha does not cover, as of fire and glow.
+
+    It does where alpha is 0 and colour is not, and where alpha is so low that no surface has the straight
+    colour.
+    """
+    if info.alpha is not Alpha.ASSOCIATED:
+        return False
+    for rows in _strips(*samples.shape[:2]):
+        strip = _unit(samples[rows], info)
+        alpha = strip[..., -1].clip(0, 1)
+        light = np.abs(strip[..., :-1]).max(axis=2)
+        if bool(((alpha < NEARLY_CLEAR) & (light > np.maximum(MOST_STRAIGHT * alpha, LEAST_LIGHT))).any()):
+            return True
+    return False
+
+
+def has_equal_channels(rgb: FloatArray) -> bool:
+    """Whether (height, width, 3) colour is grey, to the bit."""
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
 
 
 def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
     metadata = info.metadata
-    dpi = metadata.resolution_dpi
+    dpi, inherited = metadata.resolution_dpi, metadata.inherited
+    if info.orientation in _EXIF_TRANSPOSED:
+        inherited = replace(inherited, pixel_aspect=1.0 / inherited.pixel_aspect)
     return PictureSource(
         format=info.format,
         bits=info.source_bits or info.bits,
@@ -98,7 +133,10 @@ def _source(info: FileInfo, notices: tuple[str, ...]) -> PictureSource:
         color_space=info.coding.name,
         notices=notices + metadata.notices,
         exif=metadata.exif,
+        exr_attributes=metadata.exr_attributes,
         resolution_dpi=dpi[::-1] if dpi is not None and info.orientation in _EXIF_TRANSPOSED else dpi,
+        inherited=inherited,
+        is_grey=_color_channels(info) == 1,
     )
 
 
@@ -138,9 +176,11 @@ def _converter(info: FileInfo) -> Callable[[Samples], FloatArray]:
         model = matrix_model(profile, info.bits) if whole and _color_channels(info) == 3 else None
         if model is not None:
             return lambda strip: apply_model(strip, model)
+        # LittleCMS rounds the channels of grey differently.
+        kept = np.s_[..., 1:2] if _color_channels(info) == 1 else np.s_[...]
         return lambda strip: to_linear(
             np.ascontiguousarray(strip) if whole else np.ascontiguousarray(_unit(strip, info)), profile
-        )
+        )[kept]
     if _color_channels(info) == 4:
         return lambda strip: np.asarray(coding.curve(_inks_to_rgb(_unit(strip, info))), np.float32)
     curve = _curve(info)

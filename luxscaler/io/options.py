@@ -5,11 +5,13 @@ import re
 from dataclasses import dataclass
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.overscan import Windows
+from luxscaler.io.profiles import PROFILES
 
 EXR_TYPES = ("float", "half")
-EXR_COMPRESSIONS = ("auto", "zip", "zips", "piz", "pxr24", "dwaa", "none")
-"""Codecs that every reader knows; pxr24 (which keeps 15 bits of a float's mantissa) and dwaa lose bits. auto:
-piz for half floats and mantissas of at most 16 bits, where it is faster and smaller than zip; else zip."""
+EXR_COMPRESSIONS = ("auto", "zip", "zips", "piz", "pxr24", "dwaa", "dwab", "rle", "none")
+"""Codecs that every reader knows. pxr24 (which keeps 15 bits of a float's mantissa), dwaa and dwab lose bits,
+the others none. auto: by the samples, without loss (exr/codec.py)."""
 AVIF_BITS = (10, 12)
 MIN_MANTISSA_BITS = 8
 FULL_MANTISSA_BITS = 23
@@ -28,14 +30,20 @@ class ExportOptions:
     avif_bits: int = 10
     """10 or 12."""
     exr_type: str = "float"
-    """One of EXR_TYPES; half clips at ±65504."""
-    exr_compression: str = "zip"
+    """One of EXR_TYPES. half: the relative error is at most 2^-11 (0.05 %) from 6.1e-5 to 65504, the absolute
+    one at most 2^-25 below; beyond ±65504 it clips."""
+    exr_compression: str = "auto"
     """One of EXR_COMPRESSIONS."""
     exr_tile: int = 0
     """Side of EXR's tiles in pixels, 16 to 4096; 0 for scan lines."""
     mantissa_bits: int = FULL_MANTISSA_BITS
     """Explicit bits of mantissa that EXR (float) and TIFF keep, 8 to 23; 23 is every bit. Fewer make smaller
     files; the relative error is at most 2^-(bits + 1), and the file says how many there are."""
+    profile: str = "srgb"
+    """One of PROFILES: the colours of PNG, WebP and 16-bit TIFF, with the profile's curve, and of EXR and
+    float TIFF, as linear light. Other formats hold their own."""
+    exr_windows: Windows | None = None
+    """Where the pixels of an EXR lie beside what it shows; None: both are the same, from 0, 0."""
     sdr_peak: float | None = None
     """Linear value that PNG and WebP show as SDR white; None: the picture's own maximum. Tiles of one
     picture need a common peak, or their highlights differ from tile to tile. Below 1 counts as 1."""
@@ -48,6 +56,7 @@ class ExportOptions:
         _check_range("webp_quality", self.webp_quality, 0, 100)
         _check_range("avif_quality", self.avif_quality, 0, 100)
         _check_choice("avif_bits", self.avif_bits, AVIF_BITS)
+        _check_choice("profile", self.profile, PROFILES)
         _check_choice("exr_type", self.exr_type, EXR_TYPES)
         _check_choice("exr_compression", self.exr_compression, EXR_COMPRESSIONS)
         if self.exr_tile != 0:

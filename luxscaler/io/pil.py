@@ -18,7 +18,7 @@ from luxscaler.io.color_encoding import (
     ColorCoding,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, resolution
+from luxscaler.io.exif.read import Marks, Metadata, Resolution, from_exif, read_marks, resolution, with_more
 from luxscaler.io.frame import Frame
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.linearize import linearize
@@ -26,6 +26,8 @@ from luxscaler.io.options import ExportOptions
 from luxscaler.io.sdr import encode_sdr
 from luxscaler.picture import Picture
 
+_IPTC_BLOCK = 0x0404
+"""Of Photoshop's image resources."""
 _EIGHT_BITS = ("L", "LA", "RGB", "RGBA", "CMYK")
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA"}
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
@@ -75,7 +77,10 @@ def to_pil(picture: Picture, *, sdr_peak: float | None = None) -> Image.Image:
     """
     options = ExportOptions(sdr_peak=sdr_peak)
     peak = float(picture.rgb.max()) if sdr_peak is None else sdr_peak
-    frame = Frame(picture.rgb, picture.alpha, peak, options, {})
+    picture = picture.as_light()
+    frame = Frame(
+        picture.rgb, picture.alpha, peak, options, {}, is_associated=picture.source.is_associated
+    ).straight()
     return Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
 
 
@@ -120,6 +125,24 @@ def image_resolution(image: Image.Image) -> Resolution | None:
     return resolution(float(x), float(y))
 
 
+def image_metadata(image: Image.Image) -> Metadata:
+    """EXIF, resolution, XMP, IPTC, and the shape of pixels where JFIF says nothing else of them."""
+    blocks = image.info.get("photoshop")
+    iptc = blocks.get(_IPTC_BLOCK) if isinstance(blocks, dict) else None
+    aspect = 1.0
+    x, y = image.info.get("jfif_density", (1, 1))
+    if image.info.get("jfif_unit") == 0 and x > 0 and y > 0:
+        aspect = y / x
+    known = from_exif(image.info.get("exif"), image_resolution(image))
+    xmp = image.info.get("xmp")
+    return with_more(
+        known,
+        xmp=xmp if isinstance(xmp, bytes) else None,
+        iptc=iptc if isinstance(iptc, bytes) else None,
+        pixel_aspect=aspect,
+    )
+
+
 def _info(image: Image.Image, marks: Marks, mode: str, **depth: Any) -> FileInfo:
     coding, notices = image_coding(image, marks, mode)
     return FileInfo(
@@ -130,6 +153,6 @@ def _info(image: Image.Image, marks: Marks, mode: str, **depth: Any) -> FileInfo
         coding=coding,
         alpha=Alpha.STRAIGHT if has_alpha(mode) else Alpha.NONE,
         notices=notices,
-        metadata=from_exif(image.info.get("exif"), image_resolution(image)),
+        metadata=image_metadata(image),
         **depth,
     )

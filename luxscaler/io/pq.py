@@ -57,6 +57,8 @@ def encode_pq(frame: Frame, bits: int) -> tuple[NDArray[np.uint16], LightLevels]
     def encode(band: slice) -> None:
         alpha = None if frame.alpha is None else frame.alpha[band]
         levels[band.start] = code_band(frame.rgb[band], alpha, bits, coded[band])
+        if frame.is_grey:
+            coded[band, :, :3] = coded[band, :, 1:2]
 
     in_bands(height, width, encode)
     return coded, light_levels([levels[start] for start in sorted(levels)], height * width)

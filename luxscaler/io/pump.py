@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from luxscaler.threads import Worker
+
 Band = TypeVar("Band")
 _WAITING = 1
 """Bands between the two sides; one more is being made, and one is being encoded."""
@@ -27,7 +29,7 @@ class Pump(Generic[Band]):
         self._queue: deque[Band] = deque()
         self._complete = self._aborted = self._ended = False
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
+        self._thread = Worker(self._run, "encoder")
         self._thread.start()
 
     def put(self, band: Band) -> None:
@@ -46,7 +48,7 @@ class Pump(Generic[Band]):
         with self._changed:
             self._complete = True
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.wait()
         self._raise()
 
     def abort(self) -> None:
@@ -55,7 +57,7 @@ class Pump(Generic[Band]):
             self._aborted = True
             self._queue.clear()
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.wait()
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -22,18 +22,18 @@ from luxscaler.errors import PictureError
 from luxscaler.io import bmp, heic, netpbm, other, radiance, raw, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
-from luxscaler.io.exr import read as exr
+from luxscaler.io.exr.read import ExrDecoder
 from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decode, unusable_notice
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg.read import PillowDecoder
 from luxscaler.io.jxl import read as jxl
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import as_stored, linearize, oriented, upright_size
+from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
 from luxscaler.io.read_rows import whole_samples
 from luxscaler.io.sniff import SNIFF_BYTES, picture_format
 from luxscaler.io.tiff import read as tiff
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
+from luxscaler.options import DEFAULT_MAX_PIXELS, MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import Picture
 
 Source = str | os.PathLike[str] | bytes
@@ -44,7 +44,7 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "png": png,
         "webp": webp,
         "tiff": tiff,
-        "exr": exr,
+        "exr": ExrDecoder(),
         "hdr": radiance,
         "avif": avif,
         "heic": heic,
@@ -97,13 +97,14 @@ def read_picture(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: DecodeLimits | None = None,
     sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> Picture:
     """Read a picture: upright, linear Rec.709 float32, 1.0 = SDR white, alpha straight in [0, 1].
 
     source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
     float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
-    sdr: of a file with a gain map the SDR picture, not the HDR one.
+    sdr: of a file with a gain map the SDR picture, not the HDR one. choice: which layer of an EXR.
 
     Raises PictureTooLargeError for more than `max_pixels` pixels, or more than `limits` have for each byte,
     before they are decoded, and PictureError for what is not a whole picture of a supported format. Time
@@ -111,7 +112,7 @@ def read_picture(
     """
     with opened(source) as (name, stream):
         limits = limits or DecodeLimits()
-        return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr)
+        return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr, choice=choice)
 
 
 def read_stream(
@@ -121,6 +122,7 @@ def read_stream(
     max_pixels: int,
     limits: DecodeLimits,
     sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
     on_header: Callable[[int], None] = lambda _: None,
 ) -> Picture:
     """read_picture from a seekable stream; errors begin with `name`.
@@ -129,7 +131,7 @@ def read_stream(
     """
     with one_line_errors(name):
         stream.seek(0)
-        decoder, info = header_of(stream)
+        decoder, info = header_of(stream, choice)
         check_limits(info, stream.seek(0, 2), max_pixels, limits)
         on_header(pixels_of(info) + gain_map_pixels(info, max_pixels, sdr=sdr))
         info = with_late_profile(stream, info)
@@ -139,6 +141,8 @@ def read_stream(
         if gain_map is not None:
             gain_map.apply(as_stored(picture.rgb, info.orientation), 0)
         source = replace(picture.source, notices=picture.source.notices + notices)
+        if gain_map is not None:
+            source = replace(source, is_grey=source.is_grey and has_equal_channels(picture.rgb))
         return replace(picture, source=source)
 
 
@@ -164,20 +168,20 @@ def read_gain_map(
         return None, (unusable_notice(error),)
 
 
-def read_header(source: Source) -> PictureHeader:
-    """Read the header of a picture, whatever its size; no pixel is decoded.
+def read_header(source: Source, choice: LayerChoice = MAIN_LAYER) -> PictureHeader:
+    """Read the header of a picture, whatever its size; no pixel is decoded. choice: which layer of an EXR.
 
     Raises PictureError where there is no usable header. Damage behind it is found by read_picture only.
     """
     with opened(source) as (name, stream):
-        return header_of_stream(stream, name)
+        return header_of_stream(stream, name, choice)
 
 
-def header_of_stream(stream: BinaryIO, name: str) -> PictureHeader:
+def header_of_stream(stream: BinaryIO, name: str, choice: LayerChoice = MAIN_LAYER) -> PictureHeader:
     """read_header from a seekable stream; errors begin with `name`."""
     with one_line_errors(name):
         stream.seek(0)
-        _, info = header_of(stream)
+        _, info = header_of(stream, choice)
     width, height = upright_size(info)
     return PictureHeader(
         format=info.format,
@@ -207,9 +211,14 @@ def preload() -> None:
         oiio.attribute("threads", 1)  # before its first use: a fork copies no threads
 
 
-def header_of(stream: BinaryIO) -> tuple[Decoder, FileInfo]:
+def header_of(stream: BinaryIO, choice: LayerChoice = MAIN_LAYER) -> tuple[Decoder, FileInfo]:
     """The decoder of the format that the stream holds, and what the header says. Inside one_line_errors."""
     name = picture_format(stream.read(SNIFF_BYTES))
+    if choice:
+        if name != "exr":
+            raise PictureError(f"is {name}; only EXR has layers and parts to choose from (layer, part)")
+        decoder: Decoder = ExrDecoder(choice)
+        return decoder, decoder.read_info(stream)
     decoder = _DECODERS["raw" if name == "tiff" and raw.is_raw_tiff(stream) else name]
     return decoder, decoder.read_info(stream)
 

@@ -31,7 +31,7 @@ _KINDS = {"png": (8, 16), "jpeg": (8,), "tiff": (8, 16), "exr": ()}
 
 def can_stream(info: FileInfo) -> bool:
     """Whether OpenImageIO may read it; the opened file must have the same layout, which is checked then."""
-    if info.format not in _KINDS or info.inverted:
+    if info.format not in _KINDS or info.inverted or not info.is_plain:
         return False
     if info.format == "jpeg" and info.channels == 4:  # CMYK
         return False
@@ -124,7 +124,11 @@ def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[Iterator[tuple[int, 
             oiio.geterror()
             yield None
         # With an error, the file may be whole and slightly irregular: the decoder decides.
-        elif file.geterror() or not _is_same_layout(file.spec(), info):
+        elif (
+            file.geterror()
+            or (info.subimage and not file.seek_subimage(info.subimage, 0))
+            or not _is_same_layout(file.spec(), info)
+        ):
             yield None
         else:
             if info.format == "tiff":

@@ -16,15 +16,17 @@ from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ADOBE_RGB_EXIF, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.describe import describe
-from luxscaler.io.exif.read import Marks, from_exif, read_marks
+from luxscaler.io.exif.read import Marks, from_exif, read_marks, with_more
 from luxscaler.io.frame import Frame
-from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, srgb_profile
+from luxscaler.io.icc import MAX_PROFILE_BYTES, coded_profile, profile_coding
 from luxscaler.io.sdr import encode_sdr
 
 MAX_SIDE = 16383
 """Pixels a side: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)."""
+_LOSSLESS_EFFORT = 30
+"""Of 100; what libwebp calls quality in lossless files."""
 _RIFF_BYTES = 12
-_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"ANIM"}
+_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"XMP ", b"ANIM"}
 _HEAD_BYTES = 32
 _ALPHA_FLAG = 0x10
 
@@ -47,7 +49,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=marks.orientation,
         notices=notices,
-        metadata=from_exif(chunks.get(b"EXIF")),
+        metadata=with_more(from_exif(chunks.get(b"EXIF")), xmp=chunks.get(b"XMP ")),
     )
 
 
@@ -66,10 +68,15 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def write_webp(path: Path, frame: Frame) -> None:
-    """Write lossy 8-bit sRGB that says so by an ICC profile, alpha lossless."""
+    """Write lossy 8-bit codes of an ICC profile, sRGB unless another is asked for; alpha lossless.
+
+    Grey is lossless: of lossy files decoders round green otherwise than red and blue, which tints some greys.
+    """
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
-    quality, profile = frame.options.webp_quality, srgb_profile()
-    image.save(path, "WEBP", quality=quality, exif=describe(frame), icc_profile=profile)
+    how = {"lossless": True, "quality": _LOSSLESS_EFFORT} if frame.is_grey else {}
+    how = {"quality": frame.options.webp_quality, **how}
+    profile = coded_profile(frame.profile)
+    image.save(path, "WEBP", exif=describe(frame), xmp=frame.inherited.xmp or b"", icc_profile=profile, **how)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -87,7 +94,7 @@ def _kept_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
     kept: dict[bytes, bytes] = {}
     for name, size in _chunks(stream):
         if name in _KEPT_CHUNKS and name not in kept:
-            limit = MAX_PROFILE_BYTES + 1 if name in (b"ICCP", b"EXIF") else _HEAD_BYTES
+            limit = MAX_PROFILE_BYTES + 1 if name in (b"ICCP", b"EXIF", b"XMP ") else _HEAD_BYTES
             kept[name] = stream.read(min(size, limit))
     return kept
 

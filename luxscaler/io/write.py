@@ -1,9 +1,10 @@
 """Writes a finished picture into a file: float32 linear light → EXR, TIFF, PNG, WebP, AVIF, JPEG XL, JPEG.
 
-Three kinds of file come out. EXR, TIFF and JPEG XL are masters: linear float, range and out-of-gamut
+Three kinds of file come out. EXR, float TIFF and JPEG XL are masters: linear float, range and out-of-gamut
 negatives included. "png-pq", AVIF and JPEG (a gain map) are HDR pictures for the web: absolute luminance,
-clipped above 10,000 cd/m² and outside their gamut. PNG (16-bit) and WebP (8-bit) are sRGB pictures of the
-same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside Rec.709 clipped.
+clipped above 10,000 cd/m² and outside their gamut. PNG, "tiff16" (both 16-bit) and WebP (8-bit) are SDR
+pictures of the same scene: what is brighter than SDR white is rolled off by `tone_map`, what lies outside the
+gamut of their profile, sRGB unless another is asked for, clipped.
 
 A file appears whole or not at all: it is written under a temporary name beside its target and renamed.
 `export` takes a whole picture, `open_stream` one that comes row by row because it does not fit into memory.
@@ -25,21 +26,29 @@ from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Frame, Metadata
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Coded, Frame, Metadata
 from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportOptions
 from luxscaler.io.png.write import write_png, write_png_pq
-from luxscaler.io.sdr import KNEE, tone_map
-from luxscaler.io.tiff.write import write_tiff
+from luxscaler.io.profiles import PROFILES, check_profile, profile_named
+from luxscaler.io.sdr import KNEE, peak_in, tone_map
+from luxscaler.io.tiff.write import write_tiff, write_tiff16
 from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp import write_webp
 from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
-from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+from luxscaler.picture import (
+    NOTHING_INHERITED,
+    REFERENCE_WHITE_CD_M2,
+    ExrAttribute,
+    FloatArray,
+    Inherited,
+)
 
 __all__ = [
+    "ASSOCIATED_FORMATS",
     "ESTIMATED_RANGE_COMMENT",
     "EXR_COMPRESSIONS",
     "EXR_TYPES",
@@ -48,6 +57,7 @@ __all__ = [
     "FULL_MANTISSA_BITS",
     "HDR_FORMATS",
     "KNEE",
+    "PROFILES",
     "REFERENCE_WHITE_CD_M2",
     "STREAM_FORMATS",
     "SUFFIXES",
@@ -57,6 +67,7 @@ __all__ = [
     "check_exif",
     "check_picture",
     "export",
+    "export_coded",
     "open_stream",
     "suffix_of",
     "tone_map",
@@ -66,6 +77,7 @@ _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "webp": write_webp,
     "png": write_png,
     "tiff": write_tiff,
+    "tiff16": write_tiff16,
     "exr": write_exr,
     "png-pq": write_png_pq,
     "avif": write_avif,
@@ -75,6 +87,8 @@ _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
 FORMATS = tuple(_WRITERS)
 FLOAT_FORMATS = ("tiff", "exr", "jxl")
 """Masters: linear float."""
+ASSOCIATED_FORMATS = ("tiff", "exr")
+"""Formats that hold light where alpha is 0."""
 HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
 """Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
 STREAM_FORMATS = tuple(_STREAMED)
@@ -90,7 +104,14 @@ SUFFIXES = {
     ".jpg": "jpg",
     ".jpeg": "jpg",
 }
-"""Formats by the suffix of a path, in lower case. png-pq shares that of png and is chosen by name."""
+"""Formats by the suffix of a path, in lower case. png-pq and tiff16 share those of png and tiff, and are
+chosen by name."""
+CODED_TYPES: dict[str, np.dtype[np.uint8 | np.uint16 | np.float16]] = {
+    "webp": np.dtype(np.uint8),
+    "png": np.dtype(np.uint16),
+    "exr": np.dtype(np.float16),
+}
+"""Samples that `export_coded` takes."""
 _SIDES = {
     "webp": ("WebP", WEBP_SIDE),
     "avif": ("AVIF", AVIF_SIDE),
@@ -113,13 +134,17 @@ def export(
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
     sdr: FloatArray | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
+    is_grey: bool = False,
+    is_associated: bool = False,
+    exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> None:
     """Write a picture to `path`; a file that was there is replaced once the new one is complete.
 
     rgb: (height, width, 3) float32, linear Rec.709, D65, 1.0 = SDR white = 203 cd/m², unbounded, finite.
-    alpha: (height, width) float32 in [0, 1], or None. The colour is straight; only EXR stores it
-        premultiplied, as that format's convention asks. JPEG holds none: alpha below 1 is an error there.
-        Neither array is changed.
+    alpha: (height, width) float32 in [0, 1], or None. The colour is straight unless is_associated; only EXR
+        stores it premultiplied, as that format's convention asks. JPEG holds none: alpha below 1 is an error
+        there. Neither array is changed.
     file_format: one of FORMATS; None takes it from the suffix of `path`.
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
@@ -127,6 +152,11 @@ def export(
         JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
+    inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.
+    is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are written with one.
+    is_associated: that rgb is premultiplied and may hold light where alpha is 0. EXR and TIFF keep it; in the
+        other formats, which are straight, what is clear is black.
+    exr_attributes: what an EXR inherits from one, as in PictureSource; other formats have no place for it.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
     Long for its arguments, not for what it does.
@@ -137,11 +167,14 @@ def export(
     if sdr is not None and (sdr.shape != rgb.shape or sdr.dtype != np.float32):
         raise ExportError(f"sdr must be {rgb.shape} float32 like rgb, got {sdr.shape} {sdr.dtype}")
     check_resolution(resolution_dpi)
+    check_profile(options.profile, name)
     if exif is not None:
         check_exif(exif)
     if alpha is not None:
         check_values("alpha", alpha, 0.0, 1.0)
     peak = check_values("rgb", rgb)
+    if options.sdr_peak is None and profile_named(options.profile).matrix is not None:
+        peak = peak_in(profile_named(options.profile), rgb)
     if sdr is not None:
         peak = check_values("sdr", sdr)
     frame = Frame(
@@ -152,10 +185,46 @@ def export(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
-        sdr,
+        inherited=inherited,
+        is_grey=is_grey,
+        is_associated=is_associated and alpha is not None,
+        sdr=sdr,
+        exr_attributes=exr_attributes,
     )
+    if name not in ASSOCIATED_FORMATS:
+        frame = frame.straight()
     with replacing(Path(path)) as temporary:
         _WRITERS[name](temporary, frame)
+
+
+def export_coded(
+    path: str | os.PathLike[str],
+    coded: Coded,
+    *,
+    file_format: str,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    metadata: Metadata = _NO_METADATA,
+    resolution_dpi: tuple[float, float] | None = None,
+    exif: bytes | None = None,
+) -> None:
+    """Write samples that are coded already: the file that `export` writes of the picture they were made of.
+
+    coded: (height, width, 3 or 4), contiguous, of CODED_TYPES for the format: sRGB codes with straight alpha,
+    or half floats premultiplied. The other arguments are those of `export`. Raises ExportError.
+    """
+    expected = CODED_TYPES.get(file_format)
+    if expected != coded.dtype or coded.ndim != 3 or coded.shape[2] not in (3, 4) or 0 in coded.shape:
+        raise ExportError(f"{file_format} has no samples that are {coded.shape} {coded.dtype}")
+    check_picture(file_format, coded.shape[1], coded.shape[0], transparent=False)
+    check_metadata(metadata)
+    check_resolution(resolution_dpi)
+    if exif is not None:
+        check_exif(exif)
+    empty = np.empty((0, coded.shape[1], 3), np.float32)
+    named = with_mantissa_bits(file_format, options, metadata)
+    frame = Frame(empty, None, 1.0, options, named, resolution_dpi, exif, coded=coded)
+    with replacing(Path(path)) as temporary:
+        _WRITERS[file_format](temporary, frame)
 
 
 def open_stream(
@@ -169,6 +238,10 @@ def open_stream(
     metadata: Metadata = _NO_METADATA,
     resolution_dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    inherited: Inherited = NOTHING_INHERITED,
+    is_grey: bool = False,
+    is_associated: bool = False,
+    exr_attributes: tuple[ExrAttribute, ...] = (),
 ) -> AbstractContextManager[StreamWriter]:
     """Write a picture that need not fit into memory, row by row: what `export` writes of the same array.
 
@@ -180,8 +253,8 @@ def open_stream(
     one row of tiles for tiled EXR, about 32 MiB for other EXR, less for PNG.
 
     width, height: in pixels. has_alpha: whether rows come with alpha.
-    file_format: one of STREAM_FORMATS; None takes it from the suffix of `path`. png needs options.sdr_peak,
-        since the picture's maximum is not known when its first row is written.
+    file_format: one of STREAM_FORMATS; None takes it from the suffix of `path`. png and tiff16 need
+        options.sdr_peak, since the picture's maximum is not known when its first row is written.
     The other arguments are those of `export`.
 
     Raises ExportError: here for a wrong argument, from `write` and at the end of the block for the rest.
@@ -195,11 +268,13 @@ def open_stream(
     check_picture(name, width, height, transparent=has_alpha)
     check_metadata(metadata)
     check_resolution(resolution_dpi)
+    check_profile(options.profile, name)
     if exif is not None:
         check_exif(exif)
-    if name == "png" and options.sdr_peak is None:
+    if name in ("png", "tiff16") and options.sdr_peak is None:
         raise ExportError(
-            "png row by row needs sdr_peak: the picture's maximum is unknown when its first row is written"
+            f"{name} row by row needs sdr_peak: "
+            "the picture's maximum is unknown when its first row is written"
         )
     head = Frame(
         np.empty((0, width, 3), np.float32),
@@ -209,13 +284,17 @@ def open_stream(
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
         exif,
+        inherited=inherited,
+        is_grey=is_grey,
+        is_associated=is_associated and has_alpha,
+        exr_attributes=exr_attributes,
     )
     return streaming(Path(path), name, head, height)
 
 
 def suffix_of(file_format: str) -> str:
     """Return the suffix of a format's files, e.g. ".png" for "png-pq"."""
-    return f".{file_format.split('-', maxsplit=1)[0]}"
+    return {"png-pq": ".png", "tiff16": ".tiff"}.get(file_format, f".{file_format}")
 
 
 def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:

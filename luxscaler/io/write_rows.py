@@ -33,11 +33,14 @@ class StreamFormat:
     encode: Encode
     band_rows: Callable[[Frame], int]
     """Rows of every band but the last."""
+    is_associated: bool = False
+    """Whether it holds light where alpha is 0."""
 
 
 FORMATS = {
-    "tiff": StreamFormat(tiff.write_tiff_bands, tiff.band_rows),
-    "exr": StreamFormat(exr.write_exr_bands, exr.band_rows),
+    "tiff": StreamFormat(tiff.write_tiff_bands, tiff.band_rows, is_associated=True),
+    "tiff16": StreamFormat(tiff.write_tiff16_bands, tiff.band_rows),
+    "exr": StreamFormat(exr.write_exr_bands, exr.band_rows, is_associated=True),
     "png": StreamFormat(png.write_png_bands, png.band_rows),
     "png-pq": StreamFormat(png.write_png_pq_bands, png.band_rows),
 }
@@ -122,8 +125,9 @@ def streaming(path: Path, name: str, head: Frame, height: int) -> Iterator[Strea
 def _encode(
     kind: StreamFormat, target: Path, path: Path, head: Frame, height: int, bands: Iterator[Frame]
 ) -> None:
+    straight = head if kind.is_associated else head.straight()
     with translated(target, path.name):
-        kind.encode(path, head, height, bands)
+        kind.encode(path, straight, height, bands if straight is head else (one.straight() for one in bands))
 
 
 def _empty(head: Frame, rows: int) -> Frame:

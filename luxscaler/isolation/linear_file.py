@@ -3,8 +3,8 @@
     bytes ─ io/read_rows ─→ samples of a band ─ io/linearize ─→ upright float32 rows in a file
 
 The file holds rgb (height, width, 3) float32, then alpha (height, width) float32 if there is any, both as in
-Picture. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can be read
-in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
+Picture. `write_linear_file` runs in the decoding process (isolation/worker.py); where the format can
+be read in bands, it needs memory for one band only. `LinearFile` reads any part of the file.
 """
 
 import os
@@ -18,7 +18,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import as_stored, linearize, upright_size
+from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, upright_size
 from luxscaler.io.read import (
     gain_map_pixels,
     header_of,
@@ -27,7 +27,7 @@ from luxscaler.io.read import (
     with_late_profile,
 )
 from luxscaler.io.read_rows import BAND_BYTES, MAX_WHOLE_PIXELS, can_stream, check_whole, read_bands
-from luxscaler.options import DecodeLimits
+from luxscaler.options import MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import FloatArray, Picture, PictureSource
 
 _FLOAT = 4
@@ -47,18 +47,19 @@ def write_linear_file(
     limits: DecodeLimits,
     on_header: Callable[[int], None],
     sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> tuple[int, int, bool, PictureSource]:
     """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
 
     on_header: called with the number of pixels that will be in memory at once, and again where they turn
     out to be more. Infinite values become the largest finite size of their band. Raises PictureError,
-    PictureTooLargeError, and OSError if the disk is full. sdr: as in read_picture. A gain map is in memory as
-    a whole, and has the limit of such pictures.
+    PictureTooLargeError, and OSError if the disk is full. sdr, choice: as in read_picture. A gain map is in
+    memory as a whole, and has the limit of such pictures.
     """
     most_map_pixels = min(max_pixels, MAX_WHOLE_PIXELS)
     with one_line_errors(name):
         stream.seek(0)
-        decoder, info = header_of(stream)
+        decoder, info = header_of(stream, choice)
         check_limits(info, stream.seek(0, 2), max_pixels, limits)
         if not can_stream(info):
             check_whole(info)
@@ -79,8 +80,10 @@ def write_linear_file(
             if info.is_float:
                 seen.repaired += int((~np.isfinite(samples)).any(axis=2).sum())
             band = linearize(samples, replace(info, orientation=1))
+            seen.has_light_apart = seen.has_light_apart or band.source.has_light_apart
             if gain_map is not None:
                 gain_map.apply(band.rgb, top)
+                seen.is_grey = seen.is_grey and has_equal_channels(band.rgb)
             rows = slice(top, top + samples.shape[0])
             as_stored(rgb, info.orientation)[rows] = band.rgb
             if alpha is not None and band.alpha is not None:
@@ -96,6 +99,8 @@ class _Seen:
 
     source: PictureSource = PictureSource()
     repaired: int = 0
+    is_grey: bool = True
+    has_light_apart: bool = False
 
 
 def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource:
@@ -104,7 +109,19 @@ def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource
         notices += (f"{seen.repaired} pixels with NaN or infinite values were repaired",)
     dpi = info.metadata.resolution_dpi
     turned = info.orientation in (5, 6, 7, 8)
-    return replace(seen.source, notices=notices, resolution_dpi=dpi[::-1] if dpi and turned else dpi)
+    dpi = dpi[::-1] if dpi and turned else dpi
+    inherited = seen.source.inherited
+    if turned:
+        inherited = replace(inherited, pixel_aspect=1.0 / inherited.pixel_aspect)
+    is_grey = seen.source.is_grey and seen.is_grey
+    return replace(
+        seen.source,
+        notices=notices,
+        resolution_dpi=dpi,
+        inherited=inherited,
+        is_grey=is_grey,
+        has_light_apart=seen.has_light_apart,
+    )
 
 
 def _pixels_at_once(info: FileInfo) -> int:

@@ -33,7 +33,7 @@ from luxscaler.isolation.linear_file import LinearFile, write_linear_file
 from luxscaler.isolation.memory import Budget, default_total
 from luxscaler.isolation.process import DecodingProcess, NoAnswerError
 from luxscaler.isolation.worker import LENGTH, DecodeTask
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits
+from luxscaler.options import DEFAULT_MAX_PIXELS, MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import Picture, PictureSource
 
 IS_AVAILABLE = sys.platform == "linux"
@@ -48,31 +48,42 @@ def read_picture_isolated(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     limits: DecodeLimits | None = None,
     sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> Picture:
     """read_picture, in another process.
 
     Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or
     needed more memory.
     """
-    return _pool.read(source, max_pixels, limits or DecodeLimits(), sdr=sdr)
+    return _pool.read(source, max_pixels, limits or DecodeLimits(), sdr=sdr, choice=choice)
 
 
-def read_header_isolated(source: Source, *, limits: DecodeLimits | None = None) -> PictureHeader:
+def read_header_isolated(
+    source: Source, *, limits: DecodeLimits | None = None, choice: LayerChoice = MAIN_LAYER
+) -> PictureHeader:
     """read_header, in another process. Raises the errors of read_picture_isolated."""
-    return _pool.read_header(source, limits or DecodeLimits())
+    return _pool.read_header(source, limits or DecodeLimits(), choice)
 
 
 def decode_to_file(
-    source: Source, path: Path, *, max_pixels: int, limits: DecodeLimits | None = None, sdr: bool = False
+    source: Source,
+    path: Path,
+    *,
+    max_pixels: int,
+    limits: DecodeLimits | None = None,
+    sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> LinearFile:
     """Decode a picture into a new file at `path`, band by band, in another process.
 
-    sdr: as in read_picture. The file appears whole or not at all. Raises the errors of read_picture_isolated,
-    and PictureError for a file that cannot be written.
+    sdr, choice: as in read_picture. The file appears whole or not at all. Raises the errors of
+    read_picture_isolated, and PictureError for a file that cannot be written.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")  # NAME.partial may be too long a name
     try:
-        description = _pool.decode_to_file(source, temporary, max_pixels, limits or DecodeLimits(), sdr=sdr)
+        description = _pool.decode_to_file(
+            source, temporary, max_pixels, limits or DecodeLimits(), sdr=sdr, choice=choice
+        )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -95,33 +106,50 @@ class DecoderPool:
         self._idle: list[DecodingProcess] = []
         self._memory = Budget()
 
-    def read(self, source: Source, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False) -> Picture:
+    def read(
+        self,
+        source: Source,
+        max_pixels: int,
+        limits: DecodeLimits,
+        *,
+        sdr: bool = False,
+        choice: LayerChoice = MAIN_LAYER,
+    ) -> Picture:
         """Decode into memory. Raises PictureError."""
         with opened(source) as (name, stream):
             if not IS_AVAILABLE:
-                return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr)
+                return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr, choice=choice)
             with _memory_file("luxscaler-pixels") as result:
-                task = DecodeTask(name, max_pixels, limits, sdr=sdr)
+                task = DecodeTask(name, max_pixels, limits, sdr=sdr, choice=choice)
                 return _mapped(result, self._description(task, source, stream, result))
 
-    def read_header(self, source: Source, limits: DecodeLimits) -> PictureHeader:
+    def read_header(
+        self, source: Source, limits: DecodeLimits, choice: LayerChoice = MAIN_LAYER
+    ) -> PictureHeader:
         """Read the header. Raises PictureError."""
         with opened(source) as (name, stream):
             if not IS_AVAILABLE:
-                return header_of_stream(stream, name)
+                return header_of_stream(stream, name, choice)
             with _memory_file("luxscaler-header") as result:
-                task = DecodeTask(name, 0, limits, "header")
+                task = DecodeTask(name, 0, limits, "header", choice=choice)
                 header = self._description(task, source, stream, result)["header"]
                 return PictureHeader(**{**header, "notices": tuple(header["notices"])})
 
     def decode_to_file(
-        self, source: Source, target: Path, max_pixels: int, limits: DecodeLimits, *, sdr: bool = False
+        self,
+        source: Source,
+        target: Path,
+        max_pixels: int,
+        limits: DecodeLimits,
+        *,
+        sdr: bool = False,
+        choice: LayerChoice = MAIN_LAYER,
     ) -> dict[str, Any]:
         """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
+            task = DecodeTask(name, max_pixels, limits, "bands", sdr, choice)
             if not IS_AVAILABLE:
-                return _decode_here(stream, name, result, max_pixels, limits, sdr=sdr)
-            task = DecodeTask(name, max_pixels, limits, "bands", sdr)
+                return _decode_here(stream, task, result)
             return self._description(task, source, stream, result)
 
     def warm_up(self) -> None:
@@ -215,22 +243,21 @@ def _new_file(path: Path) -> BinaryIO:
         raise PictureError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 
 
-def _decode_here(
-    stream: BinaryIO, name: str, result: BinaryIO, max_pixels: int, limits: DecodeLimits, *, sdr: bool
-) -> dict[str, Any]:
+def _decode_here(stream: BinaryIO, task: DecodeTask, result: BinaryIO) -> dict[str, Any]:
     """Without isolation."""
     try:
         width, height, alpha, source = write_linear_file(
             stream,
-            name,
+            task.name,
             result.fileno(),
-            max_pixels=max_pixels,
-            limits=limits,
+            max_pixels=task.max_pixels,
+            limits=task.limits,
             on_header=lambda _: None,
-            sdr=sdr,
+            sdr=task.sdr,
+            choice=task.choice,
         )
     except OSError as error:
-        raise PictureError(f"{name} cannot be stored on disk: {error.strerror}") from error
+        raise PictureError(f"{task.name} cannot be stored on disk: {error.strerror}") from error
     return {"width": width, "height": height, "alpha": alpha, "source": source.to_json()}
 
 

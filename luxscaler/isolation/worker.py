@@ -34,7 +34,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.read import header_of_stream, preload, read_stream
 from luxscaler.isolation.linear_file import linear_bytes, write_linear_file
-from luxscaler.options import DecodeLimits
+from luxscaler.options import MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import Picture
 
 MAX_PACKET = 1 << 16
@@ -64,6 +64,8 @@ class DecodeTask:
     """bands: the result is a file on disk, written band by band (linear_file.py)."""
     sdr: bool = False
     """As in read_picture."""
+    choice: LayerChoice = MAIN_LAYER
+    """As in read_picture."""
 
     def to_packet(self) -> bytes:
         """As JSON."""
@@ -73,7 +75,8 @@ class DecodeTask:
     def from_packet(cls, packet: bytes) -> "DecodeTask":
         """What `to_packet` was called on."""
         values = json.loads(packet)
-        return cls(**{**values, "limits": DecodeLimits(**values["limits"])})
+        limits, choice = DecodeLimits(**values["limits"]), LayerChoice(**values["choice"])
+        return cls(**{**values, "limits": limits, "choice": choice})
 
 
 def main() -> None:
@@ -167,7 +170,7 @@ def _decode(task: DecodeTask, files: list[int], memory: "_Memory") -> int:
         raw.name = task.name  # tifffile wants a name, and a file opened by its descriptor has none
         with io.BufferedReader(raw) as stream:
             if task.wanted == "header":
-                _describe(result, {"header": asdict(header_of_stream(stream, task.name))})
+                _describe(result, {"header": asdict(header_of_stream(stream, task.name, task.choice))})
             elif task.wanted == "bands":
                 _write_bands(task, stream, result, memory)
             else:
@@ -178,6 +181,7 @@ def _decode(task: DecodeTask, files: list[int], memory: "_Memory") -> int:
                     limits=task.limits,
                     on_header=memory.allow,
                     sdr=task.sdr,
+                    choice=task.choice,
                 )
                 _write(result, picture)
     except PictureError as error:
@@ -264,6 +268,7 @@ def _write_bands(task: DecodeTask, stream: BinaryIO, result: int, memory: _Memor
         limits=task.limits,
         on_header=memory.allow,
         sdr=task.sdr,
+        choice=task.choice,
     )
     os.lseek(result, linear_bytes(width, height, has_alpha), os.SEEK_SET)
     _describe(result, {"source": source.to_json(), "height": height, "width": width, "alpha": has_alpha})

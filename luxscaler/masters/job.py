@@ -70,6 +70,19 @@ def folder_of(target: Path) -> Path:
     return target.with_name(name)
 
 
+def spent_in(target: Path) -> float:
+    """Dollars that the unfinished job of that result has paid for; 0 where there is none."""
+    path = folder_of(target) / "job.sqlite3"
+    if not path.is_file():
+        return 0.0
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as database:
+            ((total,),) = database.execute("SELECT COALESCE(SUM(dollars), 0) FROM calls")
+        return float(total)
+    except sqlite3.Error as error:
+        raise JobError(f"{str(path.parent)!r} cannot be read: {error}") from error
+
+
 class Job:
     """An open job folder. It is also the Ledger of the backends; every call may come from any thread."""
 

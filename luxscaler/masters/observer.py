@@ -65,7 +65,7 @@ class Observer:
         """To be called with every strip, in order."""
         for detail in self.details:
             detail.see(strip)
-        if strip.alpha is None:
+        if strip.alpha is None or not self._has_alpha:
             self._preview.add(strip.top, strip.rgb)
         else:
             shown = np.concatenate((strip.rgb * strip.alpha[..., None], strip.alpha[..., None]), axis=2)
@@ -86,13 +86,19 @@ class Observer:
         the steps, each averaged along a tile, in sRGB codes of 1. None where there are no seams."""
         luma = self._luma.means()[..., 0]
         steps: list[float] = []
-        rows, columns = self._plan.source_rows, self._plan.source_columns
+        plan, (above, beside) = self._plan, self._plan.source_border
+        rows, columns = _within(plan.source_rows, above), _within(plan.source_columns, beside)
         for across, along, picture in ((columns, rows, luma), (rows, columns, luma.T)):
             for left, right in pairwise(across):
                 for span in along:
                     lines = picture[span.start // _SEAM_CELL : -(-span.stop // _SEAM_CELL)]
                     steps += _steps_beside(lines, left, right)
         return math.sqrt(float(np.mean(np.square(steps)))) if steps else None
+
+
+def _within(spans: tuple[Span, ...], border: int) -> tuple[Span, ...]:
+    """Spans that count from the outer edge of a border, counted from the picture's."""
+    return tuple(Span(max(span.start - border, 0), span.stop - border) for span in spans)
 
 
 def _steps_beside(luma: FloatArray, left: Span, right: Span) -> list[float]:

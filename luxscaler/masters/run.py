@@ -13,6 +13,7 @@ from luxscaler.errors import TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.checks import check_tile
+from luxscaler.masters.held import HeldTiles, usual_budget
 from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
 from luxscaler.masters.options import RunOptions
@@ -21,13 +22,15 @@ from luxscaler.masters.seams import tile_steps
 from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
-from luxscaler.pipeline.output import Sink, open_sink, output_file, usable_exif
+from luxscaler.pipeline.output import Sink, carried, open_sink, output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result, SeamFigure
+from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler, Expansion, Strip
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.reduction import Reduction
+from luxscaler.tiling.wrap import bordered
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,14 @@ class Master:
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
         cut = self.plan.cut(number)
-        part = part_of(self.picture, cut)
+        part = part_of(bordered(self.picture, self.plan), cut)
         box = None if self.reference is None else cut.box
         return Tile(number, attempt, part, box, cut.output_size)
+
+
+def _is_shown(picture: LinearFile) -> bool:
+    """Whether reports show its alpha; light that alpha does not cover is shown over black."""
+    return picture.has_alpha and not picture.source.has_light_apart
 
 
 class Run:
@@ -62,18 +70,25 @@ class Run:
         options: RunOptions,
         progress: Callable[[Progress], None],
         stop: threading.Event,
+        stage: StageListener,
     ) -> None:
+        self._begun = stage
         self._master = master
         self._backend = backend
         self._job = job
         self._options = options
         self._tell = progress
         self._stop = stop
+        # The report compares tiles when all are done: then none may be let go before.
+        self._held = HeldTiles(0 if options.report is not None else usual_budget())
         self._done = job.intact()
         self._kept = len(self._done)
         self._retries = 0
         self._started = time.monotonic()
-        self._notices: dict[str, None] = dict.fromkeys(master.picture.source.notices)
+        self._notices: dict[str, None] = dict.fromkeys(
+            (*master.request.notices, *master.picture.source.notices, *master.request.size_notices)
+        )
+        self._reduction: Reduction | None = None
 
     def to_file(self) -> Result:
         """Everything that is left to do; nothing appears unless all of it succeeds."""
@@ -81,8 +96,8 @@ class Run:
         observer = None
         if self._options.report is not None:
             details = places(master.picture, master.plan)
-            observer = Observer(master.plan, has_alpha=master.picture.has_alpha, details=details)
-        source, dropped = usable_exif(master.picture.source)
+            observer = Observer(master.plan, has_alpha=_is_shown(master.picture), details=details)
+        source, dropped = carried(master.picture.source, request.output_format)
         self._notices |= dict.fromkeys(dropped)
         output = output_file(
             master.target,
@@ -103,30 +118,38 @@ class Run:
             raise
         result = self._result(assembler, observer)
         if observer is not None and self._options.report is not None:
+            self._begun("reporting")
             page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
             write_report(self._options.report, page)
         return result
 
     def _assembler(self, sink: Sink, observer: Observer | None) -> Assembler:
-        master = self._master
+        master, write = self._master, sink.write
+        self._reduction = reduction_of(master.request, master.plan, sink.write)
+        if self._reduction is not None:
+            write = self._reduction.see
 
         def take(strip: Strip) -> None:
-            sink.write(strip)
-            if observer is not None:
-                observer.see(strip)
+            write(strip)
+            inside = strip.within(master.plan.output_height)
+            if observer is not None and inside is not None:
+                observer.see(inside)
+            self._held.release(lambda number: not assembler.needs(number))
 
-        return Assembler(
+        assembler = Assembler(
             master.plan,
-            self._job.tile,
+            lambda number: self._held.get(number) or self._job.tile(number),
             Expansion(master.request.boost, master.statistics, mask=master.mask),
             take,
             has_alpha=master.picture.has_alpha,
+            border=0 if self._reduction is None else self._reduction.border,
         )
+        return assembler
 
     def _run_tiles(self, writer: Writer) -> None:
         """All tiles that are not done; returns when all rows are written too."""
         master, request = self._master, self._master.request
-        waiting = [number for number in range(len(master.plan)) if number not in self._done]
+        waiting = [number for number in master.plan.order if number not in self._done]
         ledger: Ledger = self._job
         if waiting:
             context = MasterContext(
@@ -137,7 +160,9 @@ class Run:
                 is_hdr=master.statistics.peak >= SDR_PEAK,
                 stop=self._stop,
             )
+            self._begun("loading")
             with self._backend.open(context) as session:
+                self._begun("upscaling")
                 self._started = time.monotonic()
                 self._tell(self._progress())
                 work = Work(
@@ -151,10 +176,12 @@ class Run:
                     attempts=self._options.attempts,
                     stop=self._stop,
                 ).run(waiting)
+        self._begun("writing")
         writer.finish()
 
     def _keep(self, tile: Tile, output: TileOutput, writer: Writer) -> None:
-        self._job.store(tile.index, output, tile.attempt)
+        if not self._held.take(tile.index, output):
+            self._job.store(tile.index, output, tile.attempt)
         self._notices.update(dict.fromkeys(output.notices))
         self._done.add(tile.index)
         writer.wake()
@@ -175,11 +202,12 @@ class Run:
 
     def _result(self, assembler: Assembler, observer: Observer | None) -> Result:
         cuts = self._master.plan
+        width, height = result_size(self._master.request, cuts)
         return Result(
             path=self._master.target,
-            width=cuts.output_width,
-            height=cuts.output_height,
-            peak=assembler.peak,
+            width=width,
+            height=height,
+            peak=assembler.peak if self._reduction is None else self._reduction.peak,
             notices=tuple(self._notices),
             progress=self._progress(),
             extra=cuts.extra,

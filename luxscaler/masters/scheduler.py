@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from luxscaler.backends.base import Session, Tile, TileOutput
 from luxscaler.errors import BackendError, StoppedError, TileError
+from luxscaler.threads import Worker
 
 _POLL_SECONDS = 0.2
 """How often a waiting thread looks whether the user has stopped the work."""
@@ -75,21 +76,17 @@ class Scheduler:
     def run(self, tiles: Sequence[int]) -> None:
         """Until all are done. Raises BackendError or what else ended the work, StoppedError on `stop`."""
         self._state = _State(sorted(tiles))
-        threads = [
-            threading.Thread(target=self._worker, name=f"tiles-{i}", daemon=True)
-            for i in range(min(self._workers, len(tiles)))
-        ]
+        workers = [Worker(self._worker, f"tiles-{i}") for i in range(min(self._workers, len(tiles)))]
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(_POLL_SECONDS)  # with a time-out, so that Ctrl-C gets through
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                while not worker.ended_within(_POLL_SECONDS):  # with a time-out, so that Ctrl-C gets through
+                    pass
         except KeyboardInterrupt:
             self._stop.set()
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join()
+            for worker in workers:
+                worker.wait()
             raise StoppedError("stopped") from None
         if self._state.error is not None:
             raise self._state.error

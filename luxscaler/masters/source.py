@@ -14,7 +14,7 @@ from luxscaler.errors import PictureError
 from luxscaler.isolation.linear_file import LinearFile, linear_bytes
 from luxscaler.isolation.pool import decode_to_file
 from luxscaler.masters.job import Job
-from luxscaler.options import DecodeLimits
+from luxscaler.options import MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.request import PictureFile
 
@@ -41,6 +41,7 @@ def lay_out(
     max_pixels: int,
     limits: DecodeLimits | None,
     sdr: bool = False,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> LinearFile:
     """The picture in the job's folder; what an earlier run of the same job laid there is taken as it is."""
     path, note = job.linear_path, job.recall(_NOTE)
@@ -51,7 +52,7 @@ def lay_out(
     if isinstance(file, Picture):
         laid = _lay_samples(file, path)
     else:
-        laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits, sdr=sdr)
+        laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits, sdr=sdr, choice=choice)
     if job.lasts:
         _to_disk(path)
     job.remember(_NOTE, _to_note(laid))

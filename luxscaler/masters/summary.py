@@ -43,7 +43,7 @@ def summary(
     """What write_report wants. Before `job` is removed."""
     return Report(
         title=f"{_name(request)} → {result.path.name}",
-        before=_small(picture),
+        before=_small(picture).over_black(),
         after=observer.preview(),
         figures=tuple(_figures(request, cuts, backend, result)),
         tiles=tuple(_tiles(cuts, job)),
@@ -110,10 +110,18 @@ def _light(peak: float) -> str:
 def _tiles(cuts: Plan, job: Job) -> list[TileFigure]:
     figures = []
     for number, record in job.records().items():
-        box = cuts.cut(number).box
-        place = (box.x, box.y, box.width, box.height)
+        place = _place(cuts, number)
         figures.append(TileFigure(number, place, record.seconds, record.attempts, record.dollars))
     return figures
+
+
+def _place(cuts: Plan, number: int) -> Box:
+    """Where a tile lies in the picture, in fractions; what reaches around an edge is left out."""
+    cut = cuts.cut(number)
+    (above, before), (height, width) = cuts.source_border, (cuts.height, cuts.width)
+    top, bottom = max(cut.source_rows.start - above, 0), min(cut.source_rows.stop - above, height)
+    left, right = max(cut.source_columns.start - before, 0), min(cut.source_columns.stop - before, width)
+    return left / width, top / height, (right - left) / width, (bottom - top) / height
 
 
 def _enlarged(picture: LinearFile, cuts: Plan, box: Box, after: Picture) -> Picture:
@@ -123,7 +131,7 @@ def _enlarged(picture: LinearFile, cuts: Plan, box: Box, after: Picture) -> Pict
     x0, y0 = max(0, math.floor(left) - margin), max(0, math.floor(top) - margin)
     x1 = min(picture.width, math.ceil(left + box[2] * picture.width) + margin)
     y1 = min(picture.height, math.ceil(top + box[3] * picture.height) + margin)
-    part = picture.region(y0, y1, x0, x1)
+    part = picture.region(y0, y1, x0, x1).as_light()
     size = (round((y1 - y0) * cuts.scale), round((x1 - x0) * cuts.scale))
     skip = (round((top - y0) * cuts.scale), round((left - x0) * cuts.scale))
     rgb = code_values.decode_(_cubic(code_values.encode(torch.from_numpy(part.rgb)), size))
@@ -132,7 +140,7 @@ def _enlarged(picture: LinearFile, cuts: Plan, box: Box, after: Picture) -> Pict
         alpha = _cropped(_cubic(torch.from_numpy(part.alpha)[..., None], size).clamp_(0.0, 1.0), skip, after)[
             ..., 0
         ]
-    return Picture(_cropped(rgb, skip, after), alpha)
+    return Picture(_cropped(rgb, skip, after), alpha, part.source).over_black()
 
 
 def _cubic(samples: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -27,14 +27,17 @@ from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
+from luxscaler.options import LayerChoice
 from luxscaler.picture import Picture, PictureSource
-from luxscaler.pipeline.output import check_output, check_path, output_file
+from luxscaler.pipeline.output import check_output, check_path, output_file, result_size
+from luxscaler.pipeline.overscan import with_overscan
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result
+from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
 from luxscaler.pipeline.stages import cuts_of, process
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
 
@@ -52,11 +55,13 @@ def upscale_picture(
     *,
     planned: Callable[[Plan], None] = lambda _plan: None,
     progress: Callable[[Progress], None] = lambda _progress: None,
+    stage: StageListener = unheard,
     stop: threading.Event | None = None,
 ) -> Result:
     """Upscale the picture and write it at `target`.
 
-    `planned` is told what will be done before anything is; what it raises ends the work.
+    `planned` is told what will be done before anything is; what it raises ends the work. `stage` is told what
+    begins.
 
     Setting `stop`, or Ctrl-C, ends the work cleanly: StoppedError says what is kept. Raises InputError and
     its kin for what is asked, JobError, BackendError and what the backend raises, ExportError; in each case
@@ -66,7 +71,10 @@ def upscale_picture(
     _check_self_reference(request, backend)
     if request.reference is not None:
         _check_tile(backend, options)
-    cuts = _plan(request, target, options)
+    stage("reading")
+    check_path(target, *request.files)
+    request = with_overscan(request)
+    request, cuts = _plan(request, target, options)
     planned(cuts)
     if options.restart:
         restart(target)
@@ -75,9 +83,9 @@ def upscale_picture(
     if isinstance(backend, LocalBackend) and (
         request.reference is not None or (is_short and options.report is None)
     ):
-        return _short_way(request, target, backend, progress, stop)
+        return _short_way(request, target, backend, progress, stage, stop)
     with _job(request, target, cuts, options, lasts=not is_short) as job:
-        return _run(request, target, backend, options, cuts, job, progress, stop)
+        return _run(request, target, backend, options, cuts, job, progress, stage, stop)
 
 
 def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:
@@ -102,17 +110,19 @@ def _check_tile(backend: Backend, options: RunOptions) -> None:
         raise InputError("the compare page is for a whole picture, and this is a tile of its reference")
 
 
-def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> Plan:
-    """From the header alone, so that what cannot be is said before any work."""
+def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[UpscaleRequest, Plan]:
+    """The request for the picture's size, and its plan: from the header alone, so that what cannot be is said
+    before any work."""
     picture = request.source
-    header = picture if isinstance(picture, Picture) else read_header_isolated(picture)
+    header = picture if isinstance(picture, Picture) else read_header_isolated(picture, choice=request.choice)
+    request = request.for_picture(header.width, header.height)
     cuts = cuts_of(request, header.width, header.height)
     read = request.files
     if options.report is not None:
         check_path(options.report, *read, target)
     output = output_file(target, request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0)
     check_output(output, *read)
-    return cuts
+    return request, cuts
 
 
 def _short_way(
@@ -120,17 +130,18 @@ def _short_way(
     target: Path,
     backend: LocalBackend,
     progress: Callable[[Progress], None],
+    stage: StageListener,
     stop: threading.Event,
 ) -> Result:
     """One tile on this machine: nothing is laid on disk, since nothing would be left to go on from."""
 
     def advance(done: int, total: int) -> None:
         if stop.is_set():
-            raise StoppedError("stopped")
+            raise StoppedError("stopped: nothing was written")
         backend.tell(0, done / max(total, 1))
 
     progress(Progress(0, 1))
-    result = process(request, backend.upscaler_for, target, advance)
+    result = process(request, backend.upscaler_for, target, advance, stage)
     progress(result.progress)
     return result
 
@@ -149,6 +160,9 @@ def _job(
         "overlap": str(cuts.overlap),
         "self_reference": str(request.self_reference),
         "sdr": str(request.sdr),
+        **_layer_facts(request.choice),
+        **({"shot_white": repr(request.tones.peak)} if request.tones is not None else {}),
+        **({"wrap": str(request.wrap)} if request.wrap else {}),
         **options.facts,
     }
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as temporary:
@@ -158,6 +172,11 @@ def _job(
             yield job
         finally:
             job.close()
+
+
+def _layer_facts(choice: LayerChoice) -> dict[str, str]:
+    """What the choice of a layer adds; nothing where none was made, as in jobs from before there was one."""
+    return {"layer": choice.layer, "part": str(choice.part)} if choice else {}
 
 
 def _check_disk(request: UpscaleRequest, cuts: Plan, job: Job) -> None:
@@ -183,6 +202,7 @@ def _run(
     cuts: Plan,
     job: Job,
     progress: Callable[[Progress], None],
+    stage: StageListener,
     stop: threading.Event,
 ) -> Result:
     mask = read_mask(request)  # before the work: it may be no mask
@@ -193,26 +213,28 @@ def _run(
         max_pixels=request.max_pixels,
         limits=None if limits is None else limits.for_pixels(cuts.width * cuts.height),
         sdr=request.sdr,
+        choice=request.choice,
     )
     master = replace(_master(request, target, cuts, picture), mask=mask)
     try:
-        result = Run(master, backend, job, options, progress, stop).to_file()
-    except StoppedError:
+        result = Run(master, backend, job, options, progress, stop, stage).to_file()
+    except (StoppedError, KeyboardInterrupt):
         raise StoppedError(_stopped(job)) from None
     job.remove()
     return result
 
 
 def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:
-    size = (cuts.output_width, cuts.output_height)
-    check_picture(request.output_format, *size, transparent=is_transparent(picture))
-    reference = reference_of(picture) if request.self_reference else None
-    statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb))
+    check_picture(request.output_format, *result_size(request, cuts), transparent=is_transparent(picture))
+    reference = reference_of(bordered(picture, cuts)) if request.self_reference else None
+    statistics = request.tones
+    if statistics is None:
+        statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb), request.wrap)
     return Master(request, target, cuts, picture, reference, statistics)
 
 
 def _stopped(job: Job) -> str:
     done = len(job.records())
     if not done or not job.lasts:
-        return "stopped"
+        return "stopped: nothing was written"
     return f"stopped: {done} tiles are kept in {str(job.folder)!r}; the same command goes on from there"

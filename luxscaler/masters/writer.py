@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
+from luxscaler.threads import Worker
 from luxscaler.tiling.assembly import Assembler
 
 _POLL_SECONDS = 0.5
@@ -20,7 +21,7 @@ class Writer:
         self._wake = threading.Event()
         self._ending = False
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._write, name="rows", daemon=True)
+        self._thread = Worker(self._write, "rows")
 
     def wake(self) -> None:
         """A tile has come."""
@@ -47,7 +48,7 @@ class Writer:
     def _end(self) -> None:
         self._ending = True
         self._wake.set()
-        self._thread.join()
+        self._thread.wait()
 
     def _write(self) -> None:
         try:

@@ -28,6 +28,11 @@ class SRVGGConfig:
         return 1
 
     @property
+    def grid(self) -> int:
+        """Always 1: tiles may begin anywhere."""
+        return 1
+
+    @property
     def receptive_radius(self) -> int:
         """How far, in input pixels, one pixel can influence the output at most."""
         return self.convs + 2

@@ -21,7 +21,7 @@ class Closing:
     """Watches the port of the server on this machine."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Closing":
@@ -41,7 +41,7 @@ class Closing:
         """Also when it is too busy to answer: only a refusal says that nobody listens."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except ConnectionRefusedError:
             return False
         except (OSError, TimeoutError):

@@ -8,6 +8,7 @@ import math
 
 from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox
+from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, ExportOptions
 from luxscaler.pipeline.remote import check_url
 from luxscaler.pipeline.request import UpscaleRequest
 
@@ -28,6 +29,8 @@ def request_from_inputs(
     scale: object = 4.0,
     model: object = "photo",
     sdr: object = False,
+    exr_type: object = "float",
+    exr_compression: object = "auto",
 ) -> UpscaleRequest:
     """The request that these inputs make, its pictures as URLs; InputError names the first that is wrong."""
     box = _text("tile_box", "" if tile_box is None else tile_box).strip()
@@ -44,6 +47,10 @@ def request_from_inputs(
         scale=_number("scale", scale),
         model=_text("model", model),
         sdr=_boolean("sdr", sdr),
+        export=ExportOptions(
+            exr_type=_one_of("exr_type", exr_type, EXR_TYPES),
+            exr_compression=_one_of("exr_compression", exr_compression, EXR_COMPRESSIONS),
+        ),
     )
 
 
@@ -71,6 +78,13 @@ def _text(name: str, value: object) -> str:
     if len(value) > MAX_TEXT:
         raise InputError(f"{name} has {len(value)} characters; it may have {MAX_TEXT}")
     return value
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
+    text = _text(name, value)
+    if text not in known:
+        raise InputError(f"{name} is {_shown(text)}; it must be one of {', '.join(known)}")
+    return text
 
 
 def _url(name: str, value: object) -> str | None:

@@ -1,19 +1,29 @@
 """From a picture to its upscaled, expanded light: as one tile, or cut and put together in memory."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
-from luxscaler.picture import FloatArray, Picture
+from luxscaler.io.frame import Coded
+from luxscaler.picture import NOTHING_INHERITED, FloatArray, Picture, PictureSource
+from luxscaler.pipeline.device_coding import coded, is_coded
+from luxscaler.pipeline.output import reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.tiling.assembly import MARGIN, Assembler, Expansion, TileInMemory, WholeRows, expand_whole
+from luxscaler.pipeline.result import StageListener, unheard
+from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory, WholeRows, expand_whole
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
+
+REDUCED_ROWS = 256
+"""Rows that are reduced at once, so that temporaries stay small beside the picture."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +57,38 @@ class Light:
     peak: float
     """Largest value of rgb."""
     notices: tuple[str, ...]
+    coded: Coded | None = None
+    """The picture as its file stores it, where the device made that; rgb has no rows then."""
 
 
-def light_of(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
+_NO_ROWS = np.empty((0, 1, 3), np.float32)
+
+
+def codes_on(device: torch.device) -> bool:
+    """Whether coding there saves a copy: everywhere but in the host's own memory."""
+    return device.type != "cpu"
+
+
+def light_of(
+    sources: Sources,
+    upscaler: Upscaler,
+    clock: Stopwatch,
+    progress: PixelProgress | None,
+    stage: StageListener = unheard,
+) -> Light:
     """The picture upscaled and expanded, in the host's memory. Raises InputError and UpscaleError."""
-    work = _in_one if len(sources.cuts) == 1 else _in_tiles
-    return work(sources, upscaler, clock, progress)
+    if len(sources.cuts) == 1 and not sources.cuts.wrap:
+        return _in_one(sources, upscaler, clock, progress, stage)
+    return _in_tiles(sources, upscaler, clock, progress)
 
 
-def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None) -> Light:
+def _in_one(
+    sources: Sources,
+    upscaler: Upscaler,
+    clock: Stopwatch,
+    progress: PixelProgress | None,
+    stage: StageListener,
+) -> Light:
     """The picture as one tile, expanded on the device."""
     request = sources.request
     reference = _on_device(sources.reference, upscaler)
@@ -69,20 +102,64 @@ def _in_one(sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: Pi
         place=sources.place,
         clock=clock,
         progress=progress,
+        matching=lambda: stage("matching"),
     )
     rgb, alpha, box, notices = rendered.rgb, rendered.alpha, rendered.box, rendered.notices
     del reference, rendered  # a picture that is held longer than needed is 192 MiB for 4096²
+    stage("expanding")
     with clock.stage("expand"):
         # SDR files show the picture as it was before the expansion: that is its SDR rendering.
         shows_both = request.output_format == "jpg"
         sdr = rgb if shows_both else None
         expansion = Expansion(request.boost, sources.statistics, box, sources.mask)
         rgb = expand_whole(rgb, expansion, in_place=not shows_both)
-        peak = float(rgb.max())  # on the device, where it is a small part of what it is on the host
+        # On the device, where it is a small part of what it is on the host; both in one copy.
+        least, peak = torch.stack(rgb.aminmax()).tolist()
+        height, width = rgb.shape[:2]
+        # A reduced result, and what only some files hold, are the writers' work.
+        is_whole = result_size(request, sources.cuts) == (width, height)
+        is_whole = is_whole and _is_plain(sources.picture.source)
+        is_whole = is_whole and codes_on(upscaler.device) and math.isfinite(least + peak)
+        if is_whole and is_coded(request, width * height):
+            samples = coded(request, rgb, alpha, max(sources.statistics.peak, 1.0))
+        else:
+            samples = None
     with clock.stage("transfer"):
+        if samples is not None:
+            return Light(_NO_ROWS, None, None, peak, notices, to_host(samples))
         pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
         shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
-    return Light(pixels, coverage, shown, peak, notices)
+    light = Light(pixels, coverage, shown, peak, notices)
+    with clock.stage("expand"):
+        return _reduced(light, request, sources.cuts)
+
+
+def _is_plain(source: PictureSource) -> bool:
+    """Whether a result's file holds its colours, its alpha and the usual metadata alone."""
+    apart = source.is_grey or source.has_light_apart or source.is_associated
+    return not (apart or source.exr_attributes or source.inherited != NOTHING_INHERITED)
+
+
+def _reduced(light: Light, request: UpscaleRequest, cuts: Plan) -> Light:
+    """The light at the size that the request asks for."""
+    size = result_size(request, cuts)
+    rows = _rows(size, request, has_alpha=light.alpha is not None)
+    reduction = reduction_of(request, cuts, rows.take)
+    if reduction is None:
+        return light
+    for top in range(0, len(light.rgb), REDUCED_ROWS):
+        seen = slice(top, top + REDUCED_ROWS)
+        rgb, sdr, alpha = (
+            None if each is None else each[seen] for each in (light.rgb, light.sdr, light.alpha)
+        )
+        assert rgb is not None  # noqa: S101
+        reduction.see(Strip(top, rgb, rgb if sdr is None else sdr, alpha))
+    return replace(light, rgb=rows.rgb, alpha=rows.alpha, sdr=rows.sdr, peak=reduction.peak)
+
+
+def _rows(size: tuple[int, int], request: UpscaleRequest, *, has_alpha: bool) -> WholeRows:
+    """Arrays for a result of that width and height."""
+    return WholeRows(size[1], size[0], has_alpha=has_alpha, shows_both=request.output_format == "jpg")
 
 
 def _in_tiles(
@@ -91,26 +168,24 @@ def _in_tiles(
     """The picture cut and put together, in memory; tiles are let go as soon as their rows are done."""
     request, cuts = sources.request, sources.cuts
     reference = _on_device(sources.reference, upscaler)
-    rows = WholeRows(
-        cuts.output_height,
-        cuts.output_width,
-        has_alpha=sources.picture.has_alpha,
-        shows_both=request.output_format == "jpg",
-    )
+    rows = _rows(result_size(request, cuts), request, has_alpha=sources.picture.has_alpha)
+    reduction = reduction_of(request, cuts, rows.take)
     tiles: dict[int, TileInMemory] = {}
     notices: dict[str, None] = {}
     assembler = Assembler(
         cuts,
         tiles.__getitem__,
         Expansion(request.boost, sources.statistics, mask=sources.mask),
-        rows.take,
+        rows.take if reduction is None else reduction.see,
         has_alpha=sources.picture.has_alpha,
+        border=0 if reduction is None else reduction.border,
     )
+    picture = bordered(sources.picture, cuts)
     finished: set[int] = set()
-    for number in range(len(cuts)):
+    for number in cuts.order:
         cut = cuts.cut(number)
         rendered = render(
-            visible(part_of(sources.picture, cut)),
+            visible(part_of(picture, cut)),
             upscaler,
             scale=request.scale,
             fractality=request.fractality,
@@ -118,7 +193,7 @@ def _in_tiles(
             reference=reference,
             place=Place(cut.box, is_own=True),
             clock=clock,
-            progress=_share_of(progress, number, len(cuts)),
+            progress=_share_of(progress, len(finished), len(cuts)),
         )
         with clock.stage("transfer"):
             alpha = None if rendered.alpha is None else to_host(rendered.alpha)
@@ -127,16 +202,17 @@ def _in_tiles(
         notices |= dict.fromkeys(rendered.notices)
         with clock.stage("expand"):
             assembler.advance(finished.__contains__)
-            for done in [n for n in tiles if cuts.cut(n).rows.stop <= assembler.rows_done - MARGIN]:
+            for done in [n for n in tiles if not assembler.needs(n)]:
                 del tiles[done]
-    return Light(rows.rgb, rows.alpha, rows.sdr, assembler.peak, tuple(notices))
+    peak = assembler.peak if reduction is None else reduction.peak
+    return Light(rows.rgb, rows.alpha, rows.sdr, peak, tuple(notices))
 
 
-def _share_of(progress: PixelProgress | None, number: int, count: int) -> PixelProgress | None:
-    """The progress of one tile as that of the whole."""
+def _share_of(progress: PixelProgress | None, before: int, count: int) -> PixelProgress | None:
+    """The progress of one tile as that of the whole, after `before` others."""
     if progress is None:
         return None
-    return lambda done, total: progress(number * total + done, count * total)
+    return lambda done, total: progress(before * total + done, count * total)
 
 
 def _on_device(reference: Picture | None, upscaler: Upscaler) -> torch.Tensor | None:

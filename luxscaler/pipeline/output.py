@@ -6,7 +6,7 @@ the same bytes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +15,32 @@ from typing import Protocol
 from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
+from luxscaler.io.frame import Coded
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_exif, check_picture, export, open_stream
-from luxscaler.picture import FloatArray, PictureSource
+from luxscaler.io.write import (
+    ASSOCIATED_FORMATS,
+    STREAM_FORMATS,
+    SUFFIXES,
+    check_exif,
+    check_picture,
+    export,
+    export_coded,
+    open_stream,
+)
+from luxscaler.io.xmp import scaled_xmp
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.reduction import Reduction
 
+_WITH_XMP = ("png", "png-pq", "webp", "tiff", "jxl", "jpg")
+_WITH_IPTC = ("tiff", "jpg")
+_WITH_TEXTS = ("png", "png-pq")
+_WITH_ASPECT = ("exr", "tiff", "png", "png-pq")
+"""Formats that our writers put these into."""
+_MOST_SAID = 200
+"""Characters of a notice."""
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
 
@@ -39,11 +58,35 @@ class OutputFile:
     metadata: Mapping[str, str | float | int]
     resolution_dpi: tuple[float, float] | None = None
     exif: bytes | None = None
+    inherited: Inherited = NOTHING_INHERITED
+    is_grey: bool = False
+    is_associated: bool = False
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
     @property
     def streams(self) -> bool:
         """Whether it is written as its rows come."""
         return self.file_format in STREAM_FORMATS and self.width * self.height > WHOLE_PIXELS
+
+
+def result_size(request: UpscaleRequest, cuts: Plan) -> tuple[int, int]:
+    """Width and height of the file."""
+    return request.final or (cuts.output_width, cuts.output_height)
+
+
+def reduction_of(request: UpscaleRequest, cuts: Plan, take: Callable[[Strip], None]) -> Reduction | None:
+    """What reduces the plan's rows to the size that the request asks for, and hands them to `take`; None
+    where they have it."""
+    size = result_size(request, cuts)
+    if size == (cuts.output_width, cuts.output_height):
+        return None
+    return Reduction(
+        (cuts.output_height, cuts.output_width),
+        size[::-1],
+        take,
+        wrap=cuts.wrap,
+        shows_both=request.output_format == "jpg",
+    )
 
 
 def output_file(
@@ -66,6 +109,10 @@ def output_file(
         metadata["boost_mask"] = "applied"
     if request.box is not None:
         metadata["tile_box"] = str(request.box)
+    if request.final is not None:
+        metadata["reduced_from"] = f"{cuts.output_width}x{cuts.output_height}"
+    if cuts.wrap:
+        metadata["wrap"] = str(cuts.wrap)
     if len(cuts) > 1:
         metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
     options = replace(
@@ -74,16 +121,27 @@ def output_file(
         estimated_range=request.expands,
         software=f"LuxScaler {__version__}",
     )
+    width, height = result_size(request, cuts)
     return OutputFile(
         path=Path(path),
-        width=cuts.output_width,
-        height=cuts.output_height,
+        width=width,
+        height=height,
         has_alpha=has_alpha,
         file_format=request.output_format,
         options=options,
         metadata=metadata,
-        resolution_dpi=source.resolution_dpi,
+        resolution_dpi=(request.size and request.size.dpi) or source.resolution_dpi,
         exif=source.exif,
+        inherited=replace(
+            source.inherited,
+            xmp=scaled_xmp(
+                source.inherited.xmp, cuts.output_width / cuts.width, cuts.output_height / cuts.height
+            ),
+        ),
+        # A checkpoint that is to change colours may give grey some.
+        is_grey=source.is_grey and (request.self_reference or request.reference is not None),
+        is_associated=source.has_light_apart,
+        exr_attributes=source.exr_attributes,
     )
 
 
@@ -126,15 +184,39 @@ def check_output(output: OutputFile, *others: object) -> None:
         )
 
 
-def usable_exif(source: PictureSource) -> tuple[PictureSource, tuple[str, ...]]:
-    """The source without an EXIF block that no file can hold, and a notice of that."""
-    if source.exif is None:
-        return source, ()
-    try:
-        check_exif(source.exif)
-    except ExportError as error:
-        return replace(source, exif=None), (f"EXIF is left out: {error}",)
-    return source, ()
+def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
+    """The source without what a file of that format cannot hold, and notices of that."""
+    said: tuple[str, ...] = ()
+    if source.has_light_apart and file_format not in ASSOCIATED_FORMATS:
+        choose = " or ".join(ASSOCIATED_FORMATS)
+        said += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
+    inherited, left = _carried(source.inherited, file_format)
+    source, said = replace(source, inherited=inherited), said + left
+    if source.exif is not None:
+        try:
+            check_exif(source.exif)
+        except ExportError as error:
+            source, said = replace(source, exif=None), (*said, f"EXIF is left out: {error}")
+    return source, said
+
+
+def _carried(inherited: Inherited, file_format: str) -> tuple[Inherited, tuple[str, ...]]:
+    """What a file of that format can hold of it, and notices of the rest."""
+    said: tuple[str, ...] = ()
+    if inherited.xmp is not None and file_format not in _WITH_XMP:
+        inherited, said = replace(inherited, xmp=None), (f"XMP is left out: not written into {file_format}",)
+    if inherited.iptc is not None and file_format not in _WITH_IPTC:
+        inherited = replace(inherited, iptc=None)
+        said += (f"IPTC is left out: not written into {file_format}",)
+    if inherited.texts and file_format not in _WITH_TEXTS:
+        names = ", ".join(dict.fromkeys(keyword for keyword, _ in inherited.texts))
+        said += (f"PNG texts are left out: not written into {file_format}: {names}"[:_MOST_SAID],)
+        inherited = replace(inherited, texts=())
+    if inherited.pixel_aspect != 1 and file_format not in _WITH_ASPECT:
+        aspect = f"{inherited.pixel_aspect:.4g}"
+        said += (f"pixels are {aspect} times as wide as high, and {file_format} does not say so",)
+        inherited = replace(inherited, pixel_aspect=1.0)
+    return inherited, said
 
 
 class Sink(Protocol):
@@ -179,6 +261,24 @@ def write_whole(
         resolution_dpi=output.resolution_dpi,
         exif=output.exif,
         sdr=sdr,
+        inherited=output.inherited,
+        is_grey=output.is_grey,
+        is_associated=output.is_associated,
+        exr_attributes=output.exr_attributes,
+    )
+
+
+def write_coded(output: OutputFile, coded: Coded) -> None:
+    """Write a whole result as the device coded it (device_coding.py). Raises ExportError, and then no file
+    appears."""
+    export_coded(
+        output.path,
+        coded,
+        file_format=output.file_format,
+        options=output.options,
+        metadata=output.metadata,
+        resolution_dpi=output.resolution_dpi,
+        exif=output.exif,
     )
 
 
@@ -218,6 +318,10 @@ class StreamSink:
                 metadata=output.metadata,
                 resolution_dpi=output.resolution_dpi,
                 exif=output.exif,
+                inherited=output.inherited,
+                is_grey=output.is_grey,
+                is_associated=output.is_associated,
+                exr_attributes=output.exr_attributes,
             )
         )
 

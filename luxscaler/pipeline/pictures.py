@@ -8,6 +8,7 @@ from luxscaler.color import encode_srgb
 from luxscaler.errors import InputError
 from luxscaler.io.read import read_picture
 from luxscaler.isolation.pool import read_picture_isolated
+from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import Picture
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 
@@ -18,20 +19,25 @@ _CODES = 65535
 
 
 def read_named(
-    file: PictureFile | Picture, request: UpscaleRequest, name: str, *, sdr: bool | None = None
+    file: PictureFile | Picture,
+    request: UpscaleRequest,
+    name: str,
+    *,
+    sdr: bool | None = None,
+    choice: LayerChoice = MAIN_LAYER,
 ) -> Picture:
     """The picture of a file. Raises the reader's errors; `name` is put before them unless it is empty.
 
-    sdr: whether a gain map in it is left out; None: as the request says.
+    sdr: whether a gain map in it is left out; None: as the request says. choice: which layer of an EXR.
     """
     if isinstance(file, Picture):
         return file
     sdr = request.sdr if sdr is None else sdr
     try:
         if request.decode_limits is None:
-            return read_picture(file, max_pixels=request.max_pixels, sdr=sdr)
+            return read_picture(file, max_pixels=request.max_pixels, sdr=sdr, choice=choice)
         return read_picture_isolated(
-            file, max_pixels=request.max_pixels, limits=request.decode_limits, sdr=sdr
+            file, max_pixels=request.max_pixels, limits=request.decode_limits, sdr=sdr, choice=choice
         )
     except InputError as error:
         raise type(error)(f"{name}: {error}" if name else str(error)) from error

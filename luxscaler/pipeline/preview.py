@@ -15,6 +15,7 @@ from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
 from luxscaler.isolation.pool import decode_to_file
+from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
 from luxscaler.pipeline.output import check_path
 from luxscaler.pipeline.pictures import read_mask
@@ -77,11 +78,11 @@ def preview_of(request: UpscaleRequest) -> Preview:
     """
     mask = read_mask(request)
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-        picture = _laid(request.source, request, Path(folder) / "picture")
+        picture = laid(request.source, request, Path(folder) / "picture", request.choice)
         whole: Regions = picture
         box: TileBox | None = WHOLE
         if request.reference is not None:
-            whole = _laid(request.reference, request, Path(folder) / "reference")
+            whole = laid(request.reference, request, Path(folder) / "reference")
             box = place_of(visible(picture.whole()), visible(whole.whole()), request.box).box
         statistics = ToneStatistics.of(torch.from_numpy(visible(sample(whole)).rgb))
         times = max(1.0, max(picture.width, picture.height) / PREVIEW_SIDE)
@@ -89,21 +90,26 @@ def preview_of(request: UpscaleRequest) -> Preview:
     return _measured(visible(small), Expansion(request.hdr_boost, statistics, box, mask))
 
 
-def _laid(file: PictureFile | Picture, request: UpscaleRequest, path: Path) -> Regions:
+def laid(
+    file: PictureFile | Picture, request: UpscaleRequest, path: Path, choice: LayerChoice = MAIN_LAYER
+) -> Regions:
     """The picture in parts, so that one of any size may be previewed."""
     if isinstance(file, Picture):
-        return file
+        return file.as_light()
     limits = request.decode_limits
     if limits is not None:
-        header = read_header(file)
+        header = read_header(file, choice)
         limits = limits.for_pixels(header.width * header.height)
-    return decode_to_file(file, path, max_pixels=request.max_pixels, limits=limits, sdr=request.sdr)
+    return decode_to_file(
+        file, path, max_pixels=request.max_pixels, limits=limits, sdr=request.sdr, choice=choice
+    )
 
 
 def _measured(small: Picture, expansion: Expansion) -> Preview:
     expanded = expand_whole(torch.from_numpy(small.rgb), expansion, in_place=False).numpy()
     before, after = small.rgb.max(axis=2), expanded.max(axis=2)
-    seen = np.ones_like(before, bool) if small.alpha is None else small.alpha > 0.0
+    shown = small.over_black().alpha
+    seen = np.ones_like(before, bool) if shown is None else shown > 0.0
     if not seen.any():
         seen = np.ones_like(before, bool)
     gain = after[seen & (before > 0.0)] / before[seen & (before > 0.0)]

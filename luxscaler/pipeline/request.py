@@ -1,14 +1,27 @@
 """What can be asked of LuxScaler: one frozen request for every entry, checked when it is made."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from luxscaler.errors import InputError
-from luxscaler.geometry import TileBox, output_size
+from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
 from luxscaler.io.options import ExportOptions
+from luxscaler.io.profiles import check_profile
 from luxscaler.io.write import FORMATS, HDR_FORMATS
-from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, check_boost, check_fractality
+from luxscaler.options import (
+    DEFAULT_MAX_PIXELS,
+    MAIN_LAYER,
+    DecodeLimits,
+    LayerChoice,
+    check_boost,
+    check_fractality,
+)
 from luxscaler.picture import Picture
+from luxscaler.pipeline.final_size import FinalSize, scale_for, size_notices
+
+if TYPE_CHECKING:
+    from luxscaler.hdr.expand import ToneStatistics
 
 DEFAULT_MAX_OUTPUT_PIXELS = 400_000_000
 """Largest result that is made in memory unless the caller says otherwise: 4.8 GB as float32 RGB."""
@@ -66,11 +79,29 @@ class UpscaleRequest:
     boost_mask: PictureFile | Picture | None = None
     """A grey picture over the whole (`reference`, or else `source`), of any size: black is no expansion,
     white is all of it, and in between the gain is gain^grey."""
+    wrap: Wrap = NO_WRAP
+    """Where opposite edges of the picture meet (tileable textures, panoramas); they then do in the result."""
+    overscan: str = "crop"
+    """Of an EXR to an EXR: "crop" reads the display window, "keep" the data window, and writes both."""
+    tones: "ToneStatistics | None" = None
+    """What the expansion goes by, where it was decided for a whole shot; None: the picture itself."""
+    size: FinalSize | None = None
+    """How large the result is to be, other than `scale` times the picture; it is then reduced to that."""
+    final: tuple[int, int] | None = None
+    """Width and height that `size` means for the picture at hand; filled in by `for_picture`."""
+    size_notices: tuple[str, ...] = ()
+    """What is to be said of them."""
+
+    choice: LayerChoice = MAIN_LAYER
+    """Which layer of an EXR `source` is."""
 
     def __post_init__(self) -> None:
+        if self.choice and isinstance(self.source, Picture):
+            raise InputError("layer and part are of an EXR file, and the source is a Picture")
         if self.output_format not in FORMATS:
             known = ", ".join(FORMATS)
             raise InputError(f"output_format is {self.output_format!r}; it must be one of {known}")
+        check_profile(self.export.profile, self.output_format)
         if self.box is not None and self.reference is None:
             raise InputError("tile_box says where the tile sits in a global_reference, and none was given")
         check_boost(self.hdr_boost)
@@ -78,8 +109,37 @@ class UpscaleRequest:
             raise InputError("boost_mask says where hdr_boost applies, and hdr_boost is 1: give more than 1")
         if self.boost_mask is not None and self.reference is not None and self.box is None:
             raise InputError("boost_mask is of the whole reference: say where the tile sits, by tile_box")
+        self._check_overscan()
+        if self.wrap and self.reference is not None:
+            raise InputError("wrap is for a whole picture, and this is a tile of its reference")
+        if self.size is not None and self.reference is not None:
+            raise InputError("a size is for a whole picture; a tile of a reference has its master's scale")
         check_fractality(self.fractality)
         output_size(1, 1, self.scale)
+
+    def _check_overscan(self) -> None:
+        if self.overscan not in ("crop", "keep"):
+            raise InputError(f"overscan is {self.overscan!r}; it must be crop or keep")
+        if self.overscan == "crop":
+            return
+        if self.output_format != "exr":
+            raise InputError(f"overscan is keep, and {self.output_format} has no windows: write an EXR")
+        if self.wrap or self.size is not None or self.reference is not None:
+            raise InputError(
+                "overscan is keep; that goes with no wrap, no size but a scale, and no reference"
+            )
+
+    def for_picture(self, width: int, height: int) -> "UpscaleRequest":
+        """The request for a picture of that size: with the scale and the final size that `size` comes to.
+
+        Raises InputError for a size that no scale reaches.
+        """
+        if self.size is None or self.final is not None:
+            return self
+        final = self.size.of_picture(width, height)
+        scale = scale_for(final, width, height, self.scale)
+        notices = size_notices(self.size, final, width, height, self.scale, scale)
+        return replace(self, scale=scale, final=final, size_notices=notices)
 
     @property
     def files(self) -> tuple[object, ...]:
@@ -95,6 +155,16 @@ class UpscaleRequest:
     def boost(self) -> float:
         """The multiplier in force: 1 for formats that show the SDR rendering."""
         return self.hdr_boost if self.expands else 1.0
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What of the request has no effect, one line each."""
+        if self.hdr_boost == 1.0 or self.expands:
+            return ()
+        return (
+            f"hdr_boost {self.hdr_boost:g} changes nothing: {self.output_format} shows the SDR rendering; "
+            f"{', '.join(HDR_FORMATS)} keep light above white",
+        )
 
     @property
     def settings(self) -> TileSettings:

@@ -1,8 +1,19 @@
 """What comes out of a run, and how far it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+STAGES = ("reading", "loading", "upscaling", "matching", "expanding", "writing", "reporting")
+"""What a run does, in the order of a picture of one tile. Of several, rows are expanded and written while
+others are upscaled; "writing" is then what is left at the end. "loading" is of the network,
+"matching" of colours and detail to the source."""
+StageListener = Callable[[str], None]
+"""Called with the name of a stage as it begins."""
+
+
+def unheard(_stage: str) -> None:
+    """A StageListener for nobody."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,20 @@
 """Tiles of a server that takes the next one before the last is written.
 
-    prediction 1   read │ device │ write
-    prediction 2          read ··│ device │ write        on CUDA: one tile on the device, one in the encoder
-    prediction 3                    read ··│ device │
+    prediction 1   read │ device │ write · · · · · ·
+    prediction 2          read ··│ device │ write · · · · · ·     on CUDA: one tile on the device,
+    prediction 3                    read ··│ device │ write · ·   as many in encoders as those use cores
 
 Each tile is fetched (remote.py) and walked through stages.py in a thread of its own: the server's event loop
-stays free.
-Whoever leaves the device waits until the tile before it is written, so that at most one finished picture
-waits in memory. On a CPU reading, computing and writing would only take the same cores from one another, and
-memory for two; there one tile is walked to its end before the next is read. Fetching waits for nobody.
+stays free. Encoders of one thread (WebP, PNG, JPEG) run beside one another, one a core; of those that use all
+cores two run, so that one computes while the other writes its file. Whoever finds no encoder free stays on
+the device, so that at most one finished picture waits in memory. On a CPU reading, computing and writing
+would only take the same cores from one another, and memory for two; there one tile is walked to its end
+before the next is read. Fetching waits for nobody.
 """
 
 import asyncio
 import contextvars
+import os
 import shutil
 import tempfile
 import threading
@@ -43,6 +45,10 @@ _PICTURES = {"source": "tile_input", "reference": "global_reference", "boost_mas
 """All that a request may name, and what messages call them."""
 READ_SECONDS = 5.0
 """After so long a file goes although no other prediction began: the server opens it within milliseconds."""
+_ONE_THREAD = ("webp", "png", "png-pq", "jpg")
+"""Formats whose encoders run on one thread."""
+_WIDE_ENCODERS = 2
+"""Encoders at once of those that use all cores."""
 _GLANCE_SECONDS = 0.1
 """How often who waits for its turn looks whether it is still wanted."""
 
@@ -58,17 +64,22 @@ class TileServer:
         slots: int,
         fetching: FetchSettings = ONLY_PUBLIC,
         closing: Closing | None = None,
+        cores: int | None = None,
     ) -> None:
-        """upscaler_for: as for process. overlap: whether a tile may be on the device while another is
+        """upscaler_for: as for process. overlap: whether a tile may be on the device while others are
         read or written. slots: how many predictions the server lets be under way at once. fetching: where
-        pictures may come from. closing: tells when the server may wait for tiles no longer."""
+        pictures may come from. closing: tells when the server may wait for tiles no longer. cores: encoders
+        of one thread at once; None: as many as the machine has."""
         self._upscaler_for = upscaler_for
         self._slots = slots
         self._fetching = fetching
         self._closing = closing
         # More than slots: a cancelled prediction's slot is free before its thread has noticed.
         self._workers = Workers(2 * slots + 1)
-        self._device, self._writer = threading.Lock(), threading.Lock()
+        self._device = threading.Lock()
+        narrow = threading.BoundedSemaphore(cores or os.cpu_count() or 1)
+        self._encoders = dict.fromkeys(_ONE_THREAD, narrow)
+        self._wide_encoders = threading.BoundedSemaphore(_WIDE_ENCODERS)
         self._whole = None if overlap else threading.Lock()
         self._written: deque[tempfile.TemporaryDirectory[str]] = deque()
 
@@ -140,7 +151,8 @@ class TileServer:
                 shutil.rmtree(path.parent / name, ignore_errors=True)
             with _held(self._device, check) as for_device:
                 finished = render_sources(sources, self._upscaler_for(request.model), check)
-                for_writer = until_written.enter_context(_held(self._writer, check))
+                encoder = self._encoders.get(request.output_format, self._wide_encoders)
+                for_writer = until_written.enter_context(_held(encoder, check))
             del sources
             return write_finished(finished, path), fetched, for_others + for_device + for_writer
 
@@ -186,7 +198,7 @@ def _remove(pending: "Future[_Tile]") -> None:
 
 
 @contextmanager
-def _held(lock: threading.Lock, check: Callable[[], None]) -> Iterator[float]:
+def _held(lock: "threading.Lock | threading.Semaphore", check: Callable[[], None]) -> Iterator[float]:
     """Hold the lock; the seconds that it was waited for. `check` raises when nobody wants it any more."""
     start = time.monotonic()
     while not lock.acquire(timeout=_GLANCE_SECONDS):

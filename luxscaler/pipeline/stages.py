@@ -21,12 +21,20 @@ from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import check_path, output_file, usable_exif, write_whole
+from luxscaler.pipeline.output import (
+    carried,
+    check_path,
+    output_file,
+    result_size,
+    write_coded,
+    write_whole,
+)
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Progress, Result
+from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
+from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import Place, place_of, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
@@ -51,16 +59,24 @@ def process(
     upscaler_for: Callable[[str], Upscaler],
     path: str | os.PathLike[str],
     progress: PixelProgress | None = None,
+    stage: StageListener = unheard,
 ) -> Result:
     """Walk the whole way and write the file at `path`.
 
     `upscaler_for` gives the upscaler of a model's name. progress: told source pixels done, and in all.
+    stage: told what begins.
     Raises InputError (and its kin) for what the request asks, WeightsError, UpscaleError or ExportError; in
     each case no file appears.
     """
     check_path(Path(path), *request.files)
+    stage("loading")
     upscaler = upscaler_for(request.model)
-    return write_finished(render_sources(read_sources(request), upscaler, progress), path)
+    stage("reading")
+    sources = read_sources(request)
+    stage("upscaling")
+    finished = render_sources(sources, upscaler, progress, stage)
+    stage("writing")
+    return write_finished(finished, path)
 
 
 def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "reference")) -> Sources:
@@ -71,9 +87,12 @@ def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "referen
     """
     clock = Stopwatch(torch.device("cpu"))
     with clock.stage("decode"):
-        picture = read_named(request.source, request, names[0])
-        given = None if request.reference is None else read_named(request.reference, request, names[1])
+        picture = read_named(request.source, request, names[0], choice=request.choice).as_light()
+        given = (
+            None if request.reference is None else read_named(request.reference, request, names[1]).as_light()
+        )
         mask = read_mask(request)
+    request = request.for_picture(picture.width, picture.height)
     cuts = cuts_of(request, picture.width, picture.height)
     _check_size(request, cuts, picture)
     return replace(look_at(request, picture, given, cuts, clock), mask=mask)
@@ -89,11 +108,13 @@ def look_at(
         seen = visible(sampled)
         tones = torch.from_numpy(seen.rgb)
         # Without an expansion only the white is needed.
-        statistics = ToneStatistics.of(tones) if request.expands else ToneStatistics(white_of(tones))
+        white = ToneStatistics(white_of(tones))
+        own = ToneStatistics.of(tones, request.wrap) if request.expands and request.tones is None else white
+        statistics = request.tones or own
     with clock.stage("reference"):
         reference = None
         if given is not None or request.self_reference:
-            small = reference_of(whole)
+            small = reference_of(bordered(whole, cuts))
             reference = seen if small is sampled else visible(small)  # both are `whole` where it is small
         if given is None or request.box is not None:
             place = Place(request.box or WHOLE, is_own=given is None)
@@ -102,14 +123,20 @@ def look_at(
     return Sources(request, picture, cuts, reference, place, statistics, clock.timings)
 
 
-def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress | None = None) -> Finished:
+def render_sources(
+    sources: Sources,
+    upscaler: Upscaler,
+    progress: PixelProgress | None = None,
+    stage: StageListener = unheard,
+) -> Finished:
     """Everything that computes on the device; nothing of it is left there afterwards.
 
+    stage: told when a picture of one tile is upscaled and its range is expanded.
     Raises InputError and UpscaleError, and what `progress` raises.
     """
     clock = Stopwatch(upscaler.device, dict(sources.timings))
-    light = light_of(sources, upscaler, clock, progress)
-    source, dropped = usable_exif(sources.picture.source)
+    light = light_of(sources, upscaler, clock, progress, stage)
+    source, dropped = carried(sources.picture.source, sources.request.output_format)
     return Finished(
         request=sources.request,
         cuts=sources.cuts,
@@ -117,7 +144,13 @@ def render_sources(sources: Sources, upscaler: Upscaler, progress: PixelProgress
         white=sources.statistics.peak,
         source=source,
         timings=clock.timings,
-        notices=(*sources.picture.source.notices, *light.notices, *dropped),
+        notices=(
+            *sources.request.notices,
+            *sources.picture.source.notices,
+            *sources.request.size_notices,
+            *light.notices,
+            *dropped,
+        ),
     )
 
 
@@ -133,7 +166,10 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
             source=finished.source,
             peak=finished.white,
         )
-        write_whole(output, light.rgb, light.alpha, light.sdr)
+        if light.coded is not None:
+            write_coded(output, light.coded)
+        else:
+            write_whole(output, light.rgb, light.alpha, light.sdr)
     tiles, seconds = len(finished.cuts), sum(clock.timings.values())
     return Result(
         path=output.path,
@@ -158,6 +194,7 @@ def cuts_of(request: UpscaleRequest, width: int, height: int) -> Plan:
         tile=request.tile,
         overlap=request.overlap,
         most_pixels=request.max_output_pixels,
+        wrap=request.wrap,
     )
 
 
@@ -169,4 +206,4 @@ def _check_size(request: UpscaleRequest, cuts: Plan, picture: Picture) -> None:
             f"the result would have {width * height:,} pixels ({width} × {height}), "
             f"the limit is {request.max_output_pixels:,}"
         )
-    check_picture(request.output_format, width, height, transparent=is_transparent(picture))
+    check_picture(request.output_format, *result_size(request, cuts), transparent=is_transparent(picture))

@@ -2,11 +2,17 @@
 
 The address comes from a server's reply: only web addresses and data URLs are followed, and the client that
 fetches them holds no token.
+
+    fetch     into a new file; what breaks begins anew
+    resume    goes on behind what an earlier try left, if the server says that it is still the same file
 """
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -15,56 +21,179 @@ from luxscaler.errors import BackendError, TileError
 
 _MAX_REDIRECTS = 5
 _GONE = (401, 403, 404, 410)
+_CHUNK = 1 << 20
 
 
 class GoneError(Exception):
     """The result is not at its address any more."""
 
 
-def fetch(
-    client: httpx.Client, url: str, path: Path, most: int, seconds: float, now: Callable[[], float]
-) -> str:
+@dataclass(frozen=True)
+class FetchLimits:
+    """What one download may take."""
+
+    bytes: int
+    seconds: float
+    """For one try."""
+
+
+def fetch(client: httpx.Client, url: str, path: Path, limits: FetchLimits, now: Callable[[], float]) -> str:
     """Write what is at `url` to `path`; its SHA-256.
 
     Raises GoneError, TileError when another try may do, BackendError for an address that is none to follow.
     """
+    return _written(client, url, _Begun(path), limits, now)
+
+
+def resume(client: httpx.Client, url: str, path: Path, limits: FetchLimits, now: Callable[[], float]) -> str:
+    """As `fetch`; but what a try that broke has left at `path` stays, and the next goes on behind it.
+
+    That needs an ETag or a date of the server's, noted beside `path`; without one, and if the file has become
+    another, the download begins anew. Leave `path` as it is after a TileError.
+    """
+    return _written(client, url, _Begun.found(path), limits, now)
+
+
+def note_path(path: Path) -> Path:
+    """Where `resume` notes what it needs to go on."""
+    return path.with_name(f"{path.name}.json")
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is at `path` already, and how the server would know the rest of it."""
+
+    path: Path
+    size: int = 0
+    validator: str = ""
+    """A strong ETag, or a date of last modification; empty: begin anew."""
+    total: int | None = None
+    keeps: bool = False
+
+    @classmethod
+    def found(cls, path: Path) -> "_Begun":
+        note = _read_note(note_path(path))
+        validator, total = note.get("validator"), note.get("total")
+        size = path.stat().st_size if path.is_file() else 0
+        if size and isinstance(validator, str) and validator and isinstance(total, int) and size < total:
+            return cls(path, size, validator, total, keeps=True)
+        return cls(path, keeps=True)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = {"Accept-Encoding": "identity"} if self.keeps else {}
+        if self.size:
+            headers |= {"Range": f"bytes={self.size}-", "If-Range": self.validator}
+        return headers
+
+    def anew(self) -> "_Begun":
+        """With nothing at `path`."""
+        note_path(self.path).unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        return _Begun(self.path, keeps=self.keeps)
+
+
+def _written(
+    client: httpx.Client, url: str, begun: _Begun, limits: FetchLimits, now: Callable[[], float]
+) -> str:
     if url.startswith("data:"):
         try:
             data = decode_data_url(url)
         except ValueError as error:
             raise TileError(f"the result is {error}") from error
-        _check_size(len(data), most)
-        path.write_bytes(data)
+        _check_size(len(data), limits.bytes)
+        begun.path.write_bytes(data)
         return sha256(data).hexdigest()
     try:
-        return _fetch(client, _checked(url), path, most, now() + seconds, now)
+        return _fetched(client, _checked(url), begun, limits, now)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TileError(f"the download of the result broke: {str(error) or type(error).__name__}") from error
 
 
-def _fetch(
-    client: httpx.Client, url: httpx.URL, path: Path, most: int, deadline: float, now: Callable[[], float]
+def _fetched(
+    client: httpx.Client, url: httpx.URL, begun: _Begun, limits: FetchLimits, now: Callable[[], float]
 ) -> str:
+    deadline = now() + limits.seconds
     for _ in range(_MAX_REDIRECTS):
-        with client.stream("GET", url) as answer:
+        with client.stream("GET", url, headers=begun.headers) as answer:
             if answer.is_redirect:
                 url = _checked(str(url.join(answer.headers["location"])), from_https=url.scheme == "https")
                 continue
             if answer.status_code in _GONE:
                 raise GoneError(f"HTTP {answer.status_code}")
-            if answer.status_code != httpx.codes.OK:
-                raise TileError(f"the download of the result gives HTTP {answer.status_code}")
-            digest, size = sha256(), 0
-            with path.open("wb") as file:
-                for piece in answer.iter_bytes():
-                    size += len(piece)
-                    _check_size(size, most)
-                    if now() > deadline:
-                        raise TileError(f"the download of the result is too slow: {size} bytes so far")
-                    digest.update(piece)
-                    file.write(piece)
-            return digest.hexdigest()
+            return _received(answer, _confirmed(answer, begun), limits, deadline, now)
     raise TileError(f"the download of the result is redirected more than {_MAX_REDIRECTS} times")
+
+
+def _confirmed(answer: httpx.Response, begun: _Begun) -> _Begun:
+    """What the answer's bytes come behind: all that is there, or nothing. Raises TileError."""
+    if answer.status_code == httpx.codes.OK:
+        return begun.anew()
+    if not begun.size or answer.status_code not in (206, 416):
+        raise TileError(f"the download of the result gives HTTP {answer.status_code}")
+    expected = f"bytes {begun.size}-{(begun.total or 0) - 1}/{begun.total}"
+    if answer.status_code == 416 or answer.headers.get("content-range") != expected:
+        begun.anew()
+        raise TileError("the download of the result could not go on where it broke, and begins anew")
+    if (validator := _validator(answer)) and validator != begun.validator:
+        begun.anew()
+        raise TileError("the result has become another while it was downloaded, and its download begins anew")
+    return begun
+
+
+def _received(
+    answer: httpx.Response, begun: _Begun, limits: FetchLimits, deadline: float, now: Callable[[], float]
+) -> str:
+    digest, size = _digest(begun), begun.size
+    if begun.keeps and not begun.size:
+        _write_note(note_path(begun.path), answer)
+    with begun.path.open("ab" if begun.size else "wb") as file:
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            _check_size(size, limits.bytes)
+            if now() > deadline:
+                raise TileError(f"the download of the result is too slow: {size} bytes so far")
+            digest.update(piece)
+            file.write(piece)
+    if begun.total is not None and size != begun.total:
+        raise TileError(f"the download of the result broke: {size} of {begun.total} bytes")
+    note_path(begun.path).unlink(missing_ok=True)
+    return str(digest.hexdigest())
+
+
+def _digest(begun: _Begun) -> Any:
+    """SHA-256 of what is there already."""
+    digest = sha256()
+    if begun.size:
+        with begun.path.open("rb") as file:
+            while piece := file.read(_CHUNK):
+                digest.update(piece)
+    return digest
+
+
+def _validator(answer: httpx.Response) -> str:
+    """By which the server knows the very same bytes again; empty: it tells nothing that is sure."""
+    tag = str(answer.headers.get("etag", ""))
+    if tag and not tag.startswith("W/"):
+        return tag
+    return str(answer.headers.get("last-modified", ""))
+
+
+def _write_note(path: Path, answer: httpx.Response) -> None:
+    """For the next try; not if it could not go on."""
+    length, encoding = answer.headers.get("content-length", ""), answer.headers.get("content-encoding", "")
+    validator = _validator(answer)
+    if validator and length.isdigit() and encoding in ("", "identity"):
+        path.write_text(json.dumps({"validator": validator, "total": int(length)}), encoding="utf-8")
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    """Empty if there is none, or it is damaged: then the download begins anew."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _checked(url: str, *, from_https: bool = False) -> httpx.URL:

@@ -4,17 +4,19 @@ A prediction and a training are told in the same JSON, so both are a `RemoteRun`
 money, is sent once, as `ReplicateApi.create` is.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from luxscaler.clock import from_iso
+from luxscaler.cog.messages import RunKind
 from luxscaler.cog.status import Status
 from luxscaler.errors import BackendError
 from luxscaler.replicate.api import ReplicateApi, checked_id
 from luxscaler.replicate.responses import NoAnswerError, prediction_in
 
-RunKind = Literal["predictions", "trainings"]
+_VERSION = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*:[0-9a-f]{64}")
 _FILE_SCHEMES = ("https://", "http://", "data:")
 
 
@@ -45,6 +47,8 @@ class RemoteRun:
     created_at: float | None
     """Seconds since 1970."""
     started_at: float | None
+    trained_version: str
+    """owner/name:version, which a training that succeeded has made; else empty."""
     predict_time: float | None
     """Seconds that it computed, so far as is known."""
 
@@ -106,6 +110,7 @@ def run_in(reply: Any) -> RemoteRun:
         data_removed=known.data_removed,
         created_at=known.created_at,
         started_at=from_iso(reply.get("started_at")),
+        trained_version=_trained_version(reply.get("output")),
         predict_time=known.predict_time,
     )
 
@@ -117,6 +122,11 @@ def _run(reply: Any) -> RemoteRun:
     except (ValueError, BackendError) as error:
         raise NoAnswerError(f"the reply is neither prediction nor training: {error}") from error
     return run
+
+
+def _trained_version(output: Any) -> str:
+    version = output.get("version") if isinstance(output, dict) else None
+    return version if isinstance(version, str) and _VERSION.fullmatch(version) else ""
 
 
 def _outputs(output: Any) -> Iterator[tuple[str, str]]:

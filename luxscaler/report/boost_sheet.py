@@ -119,7 +119,8 @@ def _draw_scale(sheet: Image.Image, end: int, top: int, line: int) -> None:
 
 def _over_black(picture: Picture) -> NDArray[np.float64]:
     light = picture.rgb.astype(np.float64)
-    return light if picture.alpha is None else light * picture.alpha[..., None]
+    alpha = picture.over_black().alpha
+    return light if alpha is None else light * alpha[..., None]
 
 
 def _codes(linear: NDArray[np.float64]) -> Sheet:

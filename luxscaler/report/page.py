@@ -21,6 +21,7 @@ import numpy as np
 
 from luxscaler.color import luminance
 from luxscaler.io.atomic import replacing
+from luxscaler.io.sdr import KNEE
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.report.previews import (
     CODE_BITS,
@@ -148,6 +149,8 @@ def _data(report: Report, pictures: Mapping[str, Picture], main: Mapping[str, Pi
             for tile in report.tiles
         ],
         "peak": _peak(main["after"]),
+        "peaks": {name: _peak(picture) for name, picture in main.items()},
+        "knee": KNEE,
         "histogram": _histogram(main),
     }
 

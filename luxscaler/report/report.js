@@ -5,9 +5,9 @@ const $ = (id) => document.getElementById(id);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const data = JSON.parse($("data").textContent);
 const MAX_ZOOM = 16;
-const view = { exposure: 0, split: 0.5, zoom: 1, x: 0.5, y: 0.5, grid: 0, tile: 0, full: 0 };
+const view = { exposure: 0, tone: 1, split: 0.5, zoom: 1, x: 0.5, y: 0.5, grid: 0, tile: 0, full: 0 };
 const LIMITS = {
-  exposure: [-6, 3], split: [0, 1], zoom: [1, MAX_ZOOM], x: [0, 1], y: [0, 1], grid: [0, 1],
+  exposure: [-6, 3], tone: [0, 1], split: [0, 1], zoom: [1, MAX_ZOOM], x: [0, 1], y: [0, 1], grid: [0, 1],
   tile: [0, data.tiles.length], full: [0, 1],
 };
 const pictures = {};
@@ -35,14 +35,19 @@ function undoPrediction(bytes, width, height, channels) {
   return codes;
 }
 
-/** For each code what `coding` makes of its light; negative light, outside Rec.709, counts as none. */
-function tableOf(coding) {
-  const mantissa = 1 << data.mantissaBits, table = new Uint8ClampedArray(1 << data.codeBits);
-  for (let code = 0; code < table.length / 2; code++) {
+/** The light of each code, at an exposure; negative light, outside Rec.709, counts as none. */
+function lightOf(exposure) {
+  const mantissa = 1 << data.mantissaBits, light = new Float32Array(1 << data.codeBits);
+  for (let code = 0; code < light.length / 2; code++) {
     const exponent = code >> data.mantissaBits, rest = code % mantissa / mantissa;
-    table[code] = 255 * coding(exponent ? (1 + rest) * 2 ** (exponent - 15) : rest * 2 ** -14);
+    light[code] = 2 ** exposure * (exponent ? (1 + rest) * 2 ** (exponent - 15) : rest * 2 ** -14);
   }
-  return table;
+  return light;
+}
+
+/** For each code what `coding` makes of its light. */
+function tableOf(light, coding) {
+  return Uint8ClampedArray.from(light, (one) => 255 * coding(one));
 }
 
 const srgb = (light) => light <= 0.0031308 ? 12.92 * light : 1.055 * Math.min(light, 1) ** (1 / 2.4) - 0.055;
@@ -54,31 +59,52 @@ async function unpack(picture) {
   const canvas = $(`${id}-canvas`) ?? document.createElement("canvas");
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  const size = width * height, alpha = tableOf((share) => share);
+  const size = width * height, alpha = tableOf(lightOf(0), (share) => share);
   for (let i = 0; i < size; i++) image.data[4 * i + 3] = channels > 3 ? alpha[codes[3 * size + i]] : 255;
-  pictures[id] = { canvas, context, image, codes, width, height, transparent: channels > 3 };
+  const peak = 2 ** data.peaks[id.endsWith("before") ? "before" : "after"];
+  pictures[id] = { canvas, context, image, codes, width, height, peak, transparent: channels > 3 };
 }
 
-function develop({ context, image, codes, width, height }, table) {
-  const size = width * height, samples = image.data;
+/** As PNG and WebP show it (io/sdr.py): above the knee the brightest channel is rolled off, the hue stays. */
+const rolledOff = (level, white) => {
+  const above = (level - data.knee) / (1 - data.knee);
+  return Math.min(data.knee + (1 - data.knee) * above * (1 + above / white ** 2) / (1 + above), 1);
+};
+
+const CODES = Uint8ClampedArray.from({ length: 4096 }, (_, i) => 255 * srgb((i / 4095) ** 2));
+const coded = (light) => CODES[light < 1 ? Math.sqrt(light) * 4095 + 0.5 | 0 : 4095];
+
+function develop({ context, image, codes, width, height, peak }, light, table) {
+  const size = width * height, samples = image.data, top = peak * 2 ** view.exposure;
+  const white = (Math.max(top, 1) - data.knee) / (1 - data.knee), rolls = view.tone && top > 1.001;
   for (let i = 0, to = 0; i < size; i++, to += 4) {
-    samples[to] = table[codes[i]];
-    samples[to + 1] = table[codes[size + i]];
-    samples[to + 2] = table[codes[2 * size + i]];
+    const red = codes[i], green = codes[size + i], blue = codes[2 * size + i];
+    const level = rolls ? Math.max(light[red], light[green], light[blue]) : 0;
+    if (level > data.knee) {
+      const gain = rolledOff(level, white) / level;
+      samples[to] = coded(gain * light[red]);
+      samples[to + 1] = coded(gain * light[green]);
+      samples[to + 2] = coded(gain * light[blue]);
+    } else {
+      samples[to] = table[red];
+      samples[to + 1] = table[green];
+      samples[to + 2] = table[blue];
+    }
   }
   context.putImageData(image, 0, 0);
 }
 
-let developed = null, later = 0;
+let developed = "", later = 0;
 function expose() {
-  if (developed === view.exposure) return;
-  developed = view.exposure;
-  const table = tableOf((light) => srgb(light * 2 ** view.exposure));
-  develop(pictures.before, table);
-  develop(pictures.after, table);
+  if (developed === `${view.exposure} ${view.tone}`) return;
+  developed = `${view.exposure} ${view.tone}`;
+  const light = lightOf(view.exposure), table = tableOf(light, srgb);
+  develop(pictures.before, light, table);
+  develop(pictures.after, light, table);
   // The details are below; they follow once the slider rests.
   clearTimeout(later);
-  later = setTimeout(() => Object.keys(pictures).slice(2).forEach((id) => develop(pictures[id], table)), 60);
+  const rest = Object.keys(pictures).slice(2);
+  later = setTimeout(() => rest.forEach((id) => develop(pictures[id], light, table)), 60);
   drawHistogram();
 }
 
@@ -203,6 +229,7 @@ function update(changes) {
     if (Number.isFinite(value)) view[name] = clamp(value, low, high);
   }
   view.tile = Math.round(view.tile);
+  view.tone = Math.round(view.tone);
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
@@ -222,6 +249,7 @@ function show() {
   document.body.classList.toggle("full", Boolean(view.full));
   $("full").setAttribute("aria-pressed", String(Boolean(view.full)));
   $("grid").setAttribute("aria-pressed", String(Boolean(view.grid)));
+  $("tone").setAttribute("aria-pressed", String(Boolean(view.tone)));
   draw();
   $("exposure").value = view.exposure;
   $("exposure").setAttribute("aria-valuetext", stops(view.exposure));
@@ -345,6 +373,7 @@ function connect() {
   $("exposure").addEventListener("input", (event) => update({ exposure: event.target.value }));
   $("tile").addEventListener("input", (event) => update({ tile: event.target.value }));
   const clicks = {
+    tone: () => update({ tone: 1 - view.tone }),
     neutral: () => update({ exposure: 0 }),
     highlights: () => update({ exposure: -Math.ceil(4 * data.peak) / 4 }),
     "zoom-in": () => zoomAt(1.5),
@@ -410,6 +439,7 @@ async function start() {
   $("tile").max = data.tiles.length;
   $("details-card").hidden = !data.details.length;
   $("highlights").hidden = data.peak < 0.05;
+  $("tone").hidden = Math.max(data.peaks.before, data.peaks.after) < 0.05;
   connect();
   readAddress();
   $("status").textContent = "";

@@ -4,6 +4,7 @@ Every entry (command, container, API, backends) takes both from here, so that al
 low band and the same curve.
 """
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -46,9 +47,9 @@ class Regions(Protocol):
 
 
 def part_of(picture: Regions, cut: Cut) -> Picture:
-    """The source pixels of a tile, its context included."""
+    """The source pixels of a tile, its context included; as the stages work on them (Picture.as_light)."""
     rows, columns = cut.source_rows, cut.source_columns
-    return picture.region(rows.start, rows.stop, columns.start, columns.stop)
+    return picture.region(rows.start, rows.stop, columns.start, columns.stop).as_light()
 
 
 def reference_of(picture: Regions) -> Picture:
@@ -64,7 +65,7 @@ def reduced(picture: Regions, height: int, width: int) -> Picture:
     """
     height, width = min(height, picture.height), min(width, picture.width)
     if (height, width) == (picture.height, picture.width):
-        return picture.whole()
+        return picture.whole().as_light()
     rgb = np.empty((height, width, 3), np.float32)
     alpha = np.empty((height, width), np.float32) if picture.has_alpha else None
     most = max(1, _BAND_BYTES // (picture.width * 16))
@@ -72,18 +73,26 @@ def reduced(picture: Regions, height: int, width: int) -> Picture:
         top, bottom = row * picture.height // height, -(-(row + 1) * picture.height // height)
         total = np.zeros((picture.width, 4 if picture.has_alpha else 3), np.float64)
         for start in range(top, bottom, most):
-            total += _row_sums(picture.region(start, min(start + most, bottom), 0, picture.width))
+            total += _row_sums(picture.region(start, min(start + most, bottom), 0, picture.width).as_light())
         means = _column_means(total / (bottom - top), width)
         if alpha is None:
             rgb[row] = means
         else:
             alpha[row] = means[:, 3].clip(0.0, 1.0)
-            rgb[row] = means[:, :3] / np.maximum(means[:, 3:], 1e-6)
-    return Picture(rgb, alpha, picture.source)
+            weight = 1.0 if picture.source.has_light_apart else np.maximum(means[:, 3:], 1e-6)
+            rgb[row] = means[:, :3] / weight
+    return Picture(rgb, alpha, _source_of_light(picture))
+
+
+def _source_of_light(picture: Regions) -> PictureSource:
+    """The source of what is computed from Picture.as_light."""
+    return replace(picture.source, is_associated=picture.source.has_light_apart)
 
 
 def _row_sums(band: Picture) -> FloatArray:
     """(rows, width) → (width, 3 or 4): sums over the rows, colour times alpha."""
+    if band.alpha is not None and band.source.is_associated:
+        return np.asarray(np.concatenate((band.rgb, band.alpha[..., None]), axis=2).sum(axis=0), np.float32)
     if band.alpha is None:
         return np.asarray(band.rgb.sum(axis=0), np.float32)
     colour = (band.rgb * band.alpha[..., None]).sum(axis=0)
@@ -105,17 +114,17 @@ def sample(picture: Regions, pixels: int = SAMPLE_PIXELS) -> Picture:
     while -(-picture.width // step) * -(-picture.height // step) > pixels:
         step += 1
     if step == 1:
-        return picture.whole()
+        return picture.whole().as_light()
     # From the middle, so that the edges count no more than the rest.
     down, across = (range(min(step, side) // 2, side, step) for side in (picture.height, picture.width))
     rgb = np.empty((len(down), len(across), 3), np.float32)
     alpha = np.empty(rgb.shape[:2], np.float32) if picture.has_alpha else None
     for index, row in enumerate(down):
-        line = picture.region(row, row + 1, 0, picture.width)
+        line = picture.region(row, row + 1, 0, picture.width).as_light()
         rgb[index] = line.rgb[0, across.start :: step]
         if alpha is not None and line.alpha is not None:
             alpha[index] = line.alpha[0, across.start :: step]
-    return Picture(rgb, alpha, picture.source)
+    return Picture(rgb, alpha, _source_of_light(picture))
 
 
 def is_transparent(picture: Regions) -> bool:

@@ -2,14 +2,15 @@
 
 Neighbouring tiles share source pixels; assembly.py blends their results there. Tiles begin at source pixels
 whose place in the result is a whole pixel, so that a tile's result fits in without resampling, whatever the
-scale.
+scale. A picture that wraps is cut as if some of its other side lay beside each edge (wrap.py); spans count
+from the outer edge of that border.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 from luxscaler.errors import InputError
-from luxscaler.geometry import Span, TileBox, output_size, spans
+from luxscaler.geometry import NO_WRAP, Span, TileBox, Wrap, output_size, spans
 
 MIN_TILE, MAX_TILE = 64, 8192
 MAX_OVERLAP = 128
@@ -21,6 +22,8 @@ REFERENCE_SIDE = 2048
 """Longest side of the reference in pixels: it is trusted for areas of 8 of them, 1/256 of the picture."""
 NETWORK_STEP = 4
 """Source pixels that a network folds into one, at most (the ×1 variant of RRDBNet)."""
+LEAST_WRAPPED = 8
+"""Least pixels of a side at whose ends the picture goes on at the other."""
 LEAST_STEPS = 5
 """Places per tile where tiles may begin: with fewer, three tiles could meet in one place."""
 MAX_DENOMINATOR = 16
@@ -39,7 +42,7 @@ class Cut:
     rows: Span
     columns: Span
     box: TileBox
-    """source_rows and source_columns as fractions of the picture."""
+    """source_rows and source_columns as fractions of the picture, borders of its other side included."""
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -61,16 +64,32 @@ class Plan:
     rows: tuple[Span, ...]
     """In pixels of the result, as `source_rows`."""
     columns: tuple[Span, ...]
+    wrap: Wrap = NO_WRAP
+    source_border: tuple[int, int] = (0, 0)
+    """Source pixels of the other side that lie above and below the picture, and left and right of it."""
+
+    @property
+    def border(self) -> tuple[int, int]:
+        """`source_border` in pixels of the result: rows, columns."""
+        rows, columns = (round(pixels * self.scale) for pixels in self.source_border)
+        return rows, columns
 
     @property
     def output_width(self) -> int:
         """Width of the result in pixels."""
-        return self.columns[-1].stop
+        return self.columns[-1].stop - 2 * self.border[1]
 
     @property
     def output_height(self) -> int:
         """Height of the result in pixels."""
-        return self.rows[-1].stop
+        return self.rows[-1].stop - 2 * self.border[0]
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The tiles in the order in which the work is best done: where the lower edge meets the upper one,
+        the first rows of the result need the last tiles."""
+        last = len(self) - len(self.columns) if self.wrap.y else 0
+        return (*range(last, len(self)), *range(last))
 
     def __len__(self) -> int:
         """Number of tiles."""
@@ -86,20 +105,24 @@ class Plan:
         """Tile `index`, counted row by row from the top left."""
         row, column = divmod(index, len(self.columns))
         down, across = self.source_rows[row], self.source_columns[column]
+        height, width = self.source_rows[-1].stop, self.source_columns[-1].stop
         box = TileBox(
-            across.start / self.width,
-            down.start / self.height,
-            (across.stop - across.start) / self.width,
-            (down.stop - down.start) / self.height,
+            across.start / width,
+            down.start / height,
+            (across.stop - across.start) / width,
+            (down.stop - down.start) / height,
         )
         return Cut(index, row, column, down, across, self.rows[row], self.columns[column], box)
 
 
-def plan(width: int, height: int, *, scale: float, tile: int, overlap: int | None = None) -> Plan:
+def plan(
+    width: int, height: int, *, scale: float, tile: int, overlap: int | None = None, wrap: Wrap = NO_WRAP
+) -> Plan:
     """Cut a picture of width × height source pixels into the fewest tiles of at most `tile` a side.
 
     overlap: source pixels that neighbours share at least; None: as many as EXTRA_PIXELS pay for, up to
-    MAX_OVERLAP. Raises InputError for a bad size, scale or overlap.
+    MAX_OVERLAP. wrap: where the picture goes on at its other side; opposite edges then share an overlap too.
+    Raises InputError for a bad size, scale or overlap, and where a wrapped side has no whole size.
     """
     out_width, out_height = output_size(width, height, scale)
     if not MIN_TILE <= tile <= MAX_TILE:
@@ -107,11 +130,15 @@ def plan(width: int, height: int, *, scale: float, tile: int, overlap: int | Non
     if overlap is not None and not 0 <= overlap <= tile // 4:
         # Above a third, three tiles could meet in one place.
         raise InputError(f"overlap is {overlap}; it must be from 0 to a quarter of the tile, {tile // 4}")
-    step = 1 if max(width, height) <= tile else _step(scale, tile)
+    _check_wrap(width, height, scale, wrap)
+    is_cut = max(width, height) > tile or bool(wrap)
+    step = _step(scale, tile, "that wraps, with tiles" if wrap else "of several tiles") if is_cut else 1
     if overlap is None:
         overlap = _affordable_overlap(width, height, tile, step)
-    across = _spans(width, tile, overlap, step)
-    down = _spans(height, tile, overlap, step)
+    reach = -(-max(overlap, MIN_OVERLAP) // (2 * step)) * step
+    border = reach * wrap.y, reach * wrap.x
+    across = _spans(width + 2 * border[1], tile, overlap, step)
+    down = _spans(height + 2 * border[0], tile, overlap, step)
     return Plan(
         width,
         height,
@@ -120,18 +147,29 @@ def plan(width: int, height: int, *, scale: float, tile: int, overlap: int | Non
         overlap,
         tuple(down),
         tuple(across),
-        tuple(_scaled(down, scale, out_height)),
-        tuple(_scaled(across, scale, out_width)),
+        tuple(_scaled(down, scale, out_height + 2 * round(border[0] * scale))),
+        tuple(_scaled(across, scale, out_width + 2 * round(border[1] * scale))),
+        wrap,
+        border,
     )
 
 
 def plan_or_uncut(
-    width: int, height: int, *, scale: float, tile: int, overlap: int | None, most_pixels: int
+    width: int,
+    height: int,
+    *,
+    scale: float,
+    tile: int,
+    overlap: int | None,
+    most_pixels: int,
+    wrap: Wrap = NO_WRAP,
 ) -> Plan:
     """The plan, or, at a scale at which tiles would not meet on whole pixels, the picture as one tile.
 
     Only as far as the result fits into memory: up to `most_pixels`. Raises InputError as `plan` does.
     """
+    if wrap:
+        return plan(width, height, scale=scale, tile=tile, overlap=overlap, wrap=wrap)
     out_width, out_height = output_size(width, height, scale)
     fits = max(width, height) <= tile or _exact(scale, tile) is not None
     if not fits and MIN_TILE <= tile <= MAX_TILE and out_width * out_height <= most_pixels:
@@ -155,16 +193,31 @@ def uncut(width: int, height: int, *, scale: float) -> Plan:
     )
 
 
-def _step(scale: float, tile: int) -> int:
+def _check_wrap(width: int, height: int, scale: float, wrap: Wrap) -> None:
+    """InputError where the edges that are to meet would do so within a pixel of the result."""
+    for wraps, name, pixels in ((wrap.x, "width", width), (wrap.y, "height", height)):
+        size = pixels * Fraction(str(float(scale)))
+        if wraps and size.denominator != 1:
+            raise InputError(
+                f"wrap is {wrap}, and the {name} {pixels} times the scale {scale:g} is {float(size):g}: take "
+                "a scale that makes a whole number of pixels, or a size in pixels"
+            )
+        if wraps and pixels < LEAST_WRAPPED:
+            raise InputError(
+                f"wrap is {wrap}, and the {name} is {pixels}; it must be {LEAST_WRAPPED} or more"
+            )
+
+
+def _step(scale: float, tile: int, what: str) -> int:
     """Source pixels between the places where tiles may begin and end.
 
     They are whole, even pixels of the result (so that rounding half to even agrees), and multiples of four
-    source pixels, which networks may fold into one.
+    source pixels, which networks may fold into one. what: how a message calls the picture.
     """
     exact = _exact(scale, tile)
     if exact is None:
         raise InputError(
-            f"scale is {scale}; a picture of several tiles of {tile} pixels needs a scale that is a fraction "
+            f"scale is {scale}; a picture {what} of {tile} pixels needs a scale that is a fraction "
             f"with a denominator up to {min(MAX_DENOMINATOR, tile // (LEAST_STEPS * NETWORK_STEP))}, "
             "or its tiles would not meet on whole pixels"
         )

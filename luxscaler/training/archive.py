@@ -106,7 +106,7 @@ def _of_tar(stream: "_Limited") -> Iterator[tuple[str, AbstractContextManager[IO
     try:
         opened = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - below
     except tarfile.ReadError as error:
-        raise InputError("the pictures are neither a zip nor a tar archive") from error
+        raise InputError("the archive is neither a zip nor a tar") from error
     with opened:
         for member in opened:
             if member.isdir():

@@ -10,11 +10,11 @@ from pathlib import Path
 from luxscaler.errors import InputError
 from luxscaler.pipeline.remote import DEFAULT_LIMITS, FetchSettings, fetch_file
 from luxscaler.training.archive import unpack
+from luxscaler.training.folder import CARD, METRICS, REPORT, SAMPLES
 from luxscaler.training.prepare import Events, Progress
-from luxscaler.training.record import NAME as METRICS
 from luxscaler.training.result import lines
 from luxscaler.training.settings import TrainingSettings
-from luxscaler.training.train import CARD, REPORT, Delivered, train
+from luxscaler.training.train import Delivered, train
 from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.weights.bundle import MODEL, write_bundle
 
@@ -79,4 +79,4 @@ def _files(made: Delivered) -> dict[str, Path]:
     if made.adapter is not None:
         files["adapter.safetensors"] = made.adapter
     files |= {"README.md": made.folder / CARD, REPORT: made.folder / REPORT, METRICS: made.folder / METRICS}
-    return files | {f"samples/{path.name}": path for path in sorted((made.folder / "samples").glob("*.png"))}
+    return files | {f"{SAMPLES}/{path.name}": path for path in sorted((made.folder / SAMPLES).glob("*.png"))}

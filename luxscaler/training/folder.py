@@ -23,6 +23,13 @@ from typing import Any
 
 from luxscaler.errors import TrainingError
 
+REPORT, CARD, METRICS, SAMPLES = "report.html", "card.md", "metrics.jsonl", "samples"
+
+
+def adapter_path(target: Path) -> Path:
+    """OUT.safetensors → OUT.adapter.safetensors."""
+    return target.with_name(f"{target.stem}.adapter.safetensors")
+
 
 def folder_of(target: Path) -> Path:
     """OUT.safetensors → OUT.train beside it."""

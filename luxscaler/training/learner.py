@@ -1,4 +1,4 @@
-"""The network while it learns: what of it changes, its optimiser, its moving average.
+"""The network while it learns: what of it changes, its optimiser, its moving average, its adversary.
 
 Everything that changes is a named float32 tensor or a number, so that a state on disk is plain data. What is
 validated and shipped is the moving average, as a plain network with the base's names.
@@ -7,7 +7,7 @@ validated and shipped is the moving average, as a plain network with the base's 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, isfinite, pi
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,9 @@ from luxscaler.networks.build import Network
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.networks.srvgg import SRVGGNetCompact
 from luxscaler.training.lora import insert_adapters
-from luxscaler.training.losses import faithful
+from luxscaler.training.losses import Detail, losses
 from luxscaler.weights.adapter import Adapter, merge
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 1e-4
@@ -47,12 +47,15 @@ def memory_decay(step: int, steps: int) -> float:
     return min(LONGEST_MEMORY, 1 - 10 / max(steps, 20), (1 + step) / (10 + step))
 
 
+_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 @dataclass(frozen=True)
 class Means:
     """How a step is computed; what it computes is the same but for rounding."""
 
     precision: str = "fp32"
-    """fp32 or bf16; the last convolution and the loss are float32 always."""
+    """fp32, bf16 or fp16; the last convolution, the losses and the adversary are float32 always."""
     checkpointing: bool = False
     parts: int = 1
     """Into how many pieces a batch is cut, their gradients summed."""
@@ -61,9 +64,20 @@ class Means:
 class Learner:
     """A copy of a network that learns."""
 
-    def __init__(self, base: Network, method: str, rank: int, seed: int, device: torch.device) -> None:
-        """method: "lora" or "full". The base itself is left as it is."""
+    def __init__(
+        self,
+        base: Network,
+        method: str,
+        rank: int,
+        seed: int,
+        device: torch.device,
+        detail: Detail | None = None,
+    ) -> None:
+        """method: "lora" or "full". detail: of the goal "detailed". The base itself is left as it is."""
         self.device = device
+        self._detail = detail
+        self.terms: dict[str, float] = {}
+        """The parts of the last step's loss by name, and for `detail` "discriminator", its own loss."""
         self._base = {name: value.detach().clone() for name, value in base.state_dict().items()}
         self._rank = rank
         network = copy.deepcopy(base).requires_grad_(False)
@@ -85,27 +99,57 @@ class Learner:
 
     def forward(self, small: Tensor, means: Means) -> Tensor:
         """N×3×h×w → N×3×(scale·h)×(scale·w) float32, for gradients."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=means.precision == "bf16"):
+        half = _HALVES.get(means.precision)
+        with torch.autocast(self.device.type, half, enabled=half is not None):
             if isinstance(self.network, RRDBNet):
                 return _rrdb_forward(self.network, small, checkpointing=means.checkpointing)
             return _srvgg_forward(self.network, small, checkpointing=means.checkpointing)
 
-    def gradients(self, small: Tensor, large: Tensor, means: Means) -> tuple[float, float]:
-        """Loss of a batch, and the norm of its gradients, which stay at the parameters until `update`."""
-        self._optimiser.zero_grad(set_to_none=True)
-        total = 0.0
+    def gradients(
+        self, small: Tensor, large: Tensor, means: Means, *, weight: float = 0.0, scale: float = 1.0
+    ) -> tuple[float, float]:
+        """Loss of a batch, and the norm of its gradients, which stay at the parameters until `update`.
+
+        weight: of the adversary. scale: by which the loss is multiplied on its way back, and the gradients
+        divided after it. The norm is not finite if the adversary's gradients are not.
+        """
+        self.forget_gradients()
+        self.terms = {}
         for part_small, part_large in zip(small.chunk(means.parts), large.chunk(means.parts), strict=True):
             share = part_small.shape[0] / small.shape[0]
-            loss = faithful(self.forward(part_small, means), part_large) * share
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        return total, float(nn.utils.clip_grad_norm_(self.parameters.values(), MAX_NORM, foreach=False))
+            made = self.forward(part_small, means)
+            parts = losses(made, part_large, self._detail, weight)
+            (sum(parts.values(), made.new_zeros(())) * (share * scale)).backward()  # type: ignore[no-untyped-call]
+            for name, value in parts.items():
+                self._count(name, share * float(value.detach()))
+            if self._detail is not None:
+                own = self._detail.adversary.gradients(made.detach(), part_large, share)
+                self._count("discriminator", own)
+        loss = sum(value for name, value in self.terms.items() if name != "discriminator")
+        return loss, self._norm(scale)
 
-    def update(self, rate: float, decay: float) -> None:
-        """One step of the optimiser along the gradients, and of the moving average."""
+    def _count(self, name: str, value: float) -> None:
+        self.terms[name] = self.terms.get(name, 0.0) + value
+
+    def _norm(self, scale: float) -> float:
+        if scale != 1.0:
+            for parameter in self.parameters.values():
+                if parameter.grad is not None:
+                    parameter.grad.div_(scale)
+        norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), MAX_NORM, foreach=False))
+        other = self._detail.adversary.norm() if self._detail is not None else 0.0
+        return norm if isfinite(other) else other
+
+    def update(self, rate: float, decay: float, *, adversary: float = 1.0) -> None:
+        """One step of the optimiser along the gradients, of the moving average, and of the adversary.
+
+        adversary: a factor of the adversary's own rate.
+        """
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.step()
+        if self._detail is not None:
+            self._detail.adversary.update(adversary)
         self.updates += 1
         with torch.no_grad():
             for name, value in self.parameters.items():
@@ -114,9 +158,11 @@ class Learner:
     def forget_gradients(self) -> None:
         """Free the gradients' memory."""
         self._optimiser.zero_grad(set_to_none=True)
+        if self._detail is not None:
+            self._detail.adversary.forget_gradients()
 
     def tensors(self) -> StateDict:
-        """All that changes, on the CPU: parameters, moving average, the optimiser's two moments."""
+        """All that changes, on the CPU: parameters, moving average, moments; the adversary's too."""
         found = {}
         for name, value in self.parameters.items():
             found[f"now/{name}"] = value.detach()
@@ -124,11 +170,14 @@ class Learner:
             moments = self._optimiser.state.get(value) or {}
             for key in ("exp_avg", "exp_avg_sq"):
                 found[f"{key}/{name}"] = moments.get(key, torch.zeros_like(value))
-        return {name: value.detach().cpu().clone() for name, value in found.items()}
+        own = {} if self._detail is None else self._detail.adversary.tensors()
+        return {name: value.detach().cpu().clone() for name, value in found.items()} | own
 
     def restore(self, tensors: Mapping[str, Tensor], updates: int) -> None:
         """Go back to what `tensors` gave after so many updates. Raises KeyError if one is missing."""
         self.updates = updates
+        if self._detail is not None:
+            self._detail.adversary.restore(tensors, updates)
         self._optimiser.state.clear()
         with torch.no_grad():
             for name, value in self.parameters.items():

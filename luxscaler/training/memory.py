@@ -12,7 +12,7 @@ _WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 ADVICE = (
     "memory runs out even at the smallest step: 1. give a smaller network (--base fast), or --method "
     "lora with a smaller --rank; 2. close other programs, or take a GPU or machine with more memory; "
-    "3. on a GPU, take --precision bf16"
+    "3. on a GPU, take --precision bf16 or fp16"
 )
 
 

@@ -17,7 +17,7 @@ from luxscaler.training.record import lines_of
 from luxscaler.training.result import remarks, rows
 from luxscaler.training.run import Trained
 from luxscaler.training.samples import as_image, middle, png_bytes
-from luxscaler.training.validation import answer, network_of, questions
+from luxscaler.training.validation import answer, gain_text, network_of, questions
 
 _FOLDER = Path(__file__).parent
 _WIDTH, _HEIGHT, _EDGE = 420, 200, 34
@@ -52,9 +52,9 @@ def page(job: Prepared, trained: Trained) -> str:
 def _verdict(job: Prepared, trained: Trained) -> str:
     if trained.best_scores is None:
         return f"No network of this training is better than {job.settings.base}: no model was written."
-    gain = trained.best_scores.mean("psnr") - trained.base_scores.mean("psnr")
+    gain = gain_text(trained.best_scores.means(), trained.base_scores.means(), job.settings.goal)
     step = trained.position.best_step
-    return f"{gain:+.2f} dB over {job.settings.base} on the held-out pictures (step {step})."
+    return f"{gain} over {job.settings.base} on the held-out pictures (step {step})."
 
 
 def _policy(script: str, style: str) -> str:
@@ -102,8 +102,8 @@ def _rejected(job: Prepared) -> str:
 
 def _samples(job: Prepared, trained: Trained) -> Iterable[str]:
     """Base and trained network side by side; the network at the end where none was better."""
-    config, device = job.base.config, job.device
-    base = network_of(config, job.base.module.state_dict()).to(device)
+    config, device = job.base.own.config, job.device
+    base = network_of(config, job.base.own.state_dict()).to(device)
     values = trained.best or trained.learner.averaged()
     network = network_of(config, trained.learner.whole(values)).to(device)
     shown = job.pictures.held_out[:MOST_SAMPLES]
@@ -126,12 +126,15 @@ def _curves(job: Prepared, trained: Trained) -> str:
     losses = [(line["step"], line["loss"]) for line in lines_of(job.folder) if line.get("loss") is not None]
     quality = [(entry["step"], entry["mean"]["psnr"]) for entry in trained.position.history]
     base = trained.base_scores.mean("psnr")
-    return "".join(
-        (
-            _curve("Loss", _thinned(losses), ()),
-            _curve("PSNR on the held-out pictures, dB; dashed: the base", [(0, base), *quality], (base,)),
-        )
-    )
+    curves = [
+        _curve("Loss", _thinned(losses), ()),
+        _curve("PSNR on the held-out pictures, dB; dashed: the base", [(0, base), *quality], (base,)),
+    ]
+    if "judge" in (means := trained.base_scores.means()):
+        judged = [(entry["step"], entry["mean"]["judge"]) for entry in trained.position.history]
+        title, far = "The judge's distance on the held-out pictures; dashed: the base", means["judge"]
+        curves.append(_curve(title, [(0, far), *judged], (far,)))
+    return "".join(curves)
 
 
 def _thinned(points: Sequence[Point]) -> list[Point]:

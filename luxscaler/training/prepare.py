@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from luxscaler.errors import InputError, StoppedError, TrainingError
+from luxscaler.networks.foreign import ForeignConfig
+from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.training.degradation import Recipe, recipe_of
 from luxscaler.training.folder import (
     folder_of,
@@ -19,14 +21,17 @@ from luxscaler.training.folder import (
     remove_leftovers,
     write_synced,
 )
+from luxscaler.training.onlookers import Onlookers, choose
 from luxscaler.training.pairs import pair_up
 from luxscaler.training.pictures import PictureSet, split, survey
 from luxscaler.training.settings import FREE_TO_CHANGE, TrainingSettings
 from luxscaler.training.state import State, load_latest
+from luxscaler.training.tensorboard import check_tensorboard
 from luxscaler.upscaling.upscaler import resolve_device, resolve_precision
 from luxscaler.weights.store import LoadedNetwork, load_network
 
 SETTINGS = "settings.json"
+_NOBODY: dict[str, str | None] = {"features": None, "judge": None}
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Prepared:
     pictures: PictureSet
     device: torch.device
     precision: str
-    """fp32 or bf16."""
+    """fp32, bf16 or fp16."""
+    onlookers: Onlookers
     state: State | None
     """Where it goes on; None for a new training."""
 
@@ -79,6 +85,8 @@ def prepared(
     """
     recipe = recipe_of(settings.degradation)
     check_target(target)
+    if settings.tensorboard:
+        check_tensorboard()
     device = resolve_device(settings.device)
     precision = _precision(settings.precision, device)
     base = load_network(settings.base)
@@ -99,9 +107,12 @@ def prepared(
         pictures = _pictures(settings, folder, work, base, events)
         if before is not None:
             _check_same_pictures(before["pictures"], pictures.digests)
+        used = None if before is None else before.get("onlookers", _NOBODY)
+        onlookers = choose(settings, used, device, events.say)
         (work / "samples").mkdir(exist_ok=True)
-        write_synced(work / SETTINGS, json_bytes({**chosen, "pictures": pictures.digests}))
-        yield Prepared(settings, target, work, base, recipe, pictures, device, precision, state)
+        content = {**chosen, "pictures": pictures.digests, "onlookers": dict(onlookers.used)}
+        write_synced(work / SETTINGS, json_bytes(content))
+        yield Prepared(settings, target, work, base, recipe, pictures, device, precision, onlookers, state)
 
 
 def check_target(target: Path) -> None:
@@ -115,13 +126,24 @@ def check_target(target: Path) -> None:
 
 
 def _precision(name: str, device: torch.device) -> str:
+    """What `auto` stands for; InputError for what the device does not compute."""
     if name == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        if device.type != "cuda":
+            return "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if name == "fp16" and device.type != "cuda":
+        raise InputError(f"precision is 'fp16', which trains on CUDA only; {device.type} takes fp32 or bf16")
     return resolve_precision(name, device)
 
 
 def _check_base(base: LoadedNetwork, settings: TrainingSettings, target: Path) -> None:
     config = base.config
+    if isinstance(config, ForeignConfig):
+        raise InputError(
+            f"base {settings.base!r} is {config.architecture}; only ESRGAN and Compact are trained"
+        )
+    if isinstance(config, RRDBNetConfig) and config.plus:
+        raise InputError(f"base {settings.base!r} is an ESRGAN+, which is not trained")
     if (config.in_channels, config.out_channels) != (3, 3):
         raise InputError(
             f"base {settings.base!r} has {config.in_channels} and {config.out_channels} channels; RGB has 3"
@@ -162,8 +184,9 @@ def _as_json(value: Any) -> Any:
 
 
 def _check_same(before: dict[str, Any], now: dict[str, Any], work: Path) -> None:
+    defaults = TrainingSettings().to_json()
     for name, value in now["settings"].items():
-        old = before["settings"].get(name)
+        old = before["settings"].get(name, defaults[name])
         if name not in FREE_TO_CHANGE and old != value:
             raise TrainingError(
                 f"{work} was begun with {name} {old}, and now it is {value}: they must be equal"

@@ -1,4 +1,7 @@
-"""The log of a training: `metrics.jsonl`, one JSON line for every step and every validation."""
+"""The log of a training: `metrics.jsonl`, one JSON line for every step and every validation.
+
+Where it is asked for, the same figures and the samples go to TensorBoard (tensorboard.py).
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import TrainingError
-from luxscaler.training.folder import write_error, write_synced
-
-NAME = "metrics.jsonl"
+from luxscaler.training.folder import METRICS, write_error, write_synced
+from luxscaler.training.tensorboard import Board
 
 
 class Record:
     """The open log. A training that goes on first takes out the lines of steps that it will do again."""
 
-    def __init__(self, folder: Path, step: int) -> None:
-        """step: steps done. Raises TrainingError if the file cannot be written."""
-        path = folder / NAME
+    def __init__(self, folder: Path, step: int, *, board: bool = False) -> None:
+        """step: steps done. board: write for TensorBoard too. Raises TrainingError if that is impossible."""
+        path = folder / METRICS
         if path.is_file():
             kept = [line for line in _whole_lines(path) if line["step"] <= step]
             write_synced(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
@@ -25,6 +27,7 @@ class Record:
             self._file = path.open("a", encoding="utf-8", buffering=1)
         except OSError as error:
             raise write_error(path, error) from error
+        self._board = Board(folder, step) if board else None
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Append a line. Raises TrainingError."""
@@ -32,15 +35,24 @@ class Record:
             self._file.write(json.dumps(dict(line)) + "\n")
         except OSError as error:
             raise write_error(self._path, error) from error
+        if self._board is not None:
+            self._board.add(line)
+
+    def picture(self, step: int, data: bytes) -> None:
+        """Show the sheet of samples (PNG) of a validation in TensorBoard. Raises TrainingError."""
+        if self._board is not None:
+            self._board.picture(step, data)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._file.close()
+        if self._board is not None:
+            self._board.close()
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
     """All lines of a training's log; none if there is no log."""
-    path = folder / NAME
+    path = folder / METRICS
     return _whole_lines(path) if path.is_file() else []
 
 

@@ -7,13 +7,18 @@ from luxscaler.training.run import Trained
 from luxscaler.training.validation import Scores
 
 _COLUMNS = (("psnr", "PSNR dB", ".2f"), ("ssim", "SSIM", ".4f"), ("ms_ssim", "MS-SSIM", ".4f"))
-_MORE = (("colour", "colour /255", ".2f"), ("forgetting", "base's own dB", ".2f"))
+_MORE = (
+    ("colour", "colour /255", ".2f"),
+    ("judge", "judge", ".4f"),
+    ("forgetting", "base's own dB", ".2f"),
+)
+"""Those that not every training has are left out where it has not."""
 
 
 def rows(trained: Trained) -> list[tuple[str, ...]]:
     """The table of figures on the held-out pictures, its heading first."""
-    has_forgetting = "forgetting" in trained.base_scores.means()
-    columns = [*_COLUMNS, *_MORE] if has_forgetting else [*_COLUMNS, _MORE[0]]
+    measured = trained.base_scores.means()
+    columns = [each for each in (*_COLUMNS, *_MORE) if each[0] in measured]
     table = [("", *(title for _, title, _ in columns))]
     parts = [("cubic", trained.cubic_scores), ("base", trained.base_scores)]
     if trained.best_scores is not None:
@@ -44,6 +49,11 @@ def remarks(trained: Trained) -> list[str]:
     said = [
         f"Measured on {count} held-out picture{'s' * (count != 1)}, on which the best step was chosen too."
     ]
+    if "judge" in base.means():
+        said.append(
+            "judge: how far the picture looks from the true one to a network that no training has as a loss; "
+            "the smaller the nearer."
+        )
     if best is None:
         return said
     if (plain := trained.cubic_scores.mean("psnr")) > best.mean("psnr"):
@@ -80,8 +90,9 @@ def card(job: Prepared, trained: Trained) -> str:
             f"(SHA-256 `{job.base.digest}`) on {learned} pictures.",
             "",
             f"- Method: {method}; best after {trained.position.best_step} of {settings.steps} steps",
+            f"- Goal: {_goal(job)}",
             f"- Degradation: {'own pairs' if settings.pairs else settings.degradation}",
-            f"- Learning rate {settings.learning_rate(job.base.config):g}, seed {settings.seed}",
+            f"- Learning rate {settings.learning_rate(job.base.own.config):g}, seed {settings.seed}",
             "",
             _markdown(rows(trained)),
             "",
@@ -91,6 +102,11 @@ def card(job: Prepared, trained: Trained) -> str:
             "",
         ]
     )
+
+
+def _goal(job: Prepared) -> str:
+    features = job.onlookers.used["features"]
+    return job.settings.goal + (f" (features: {features}; chosen by the judge)" if features else "")
 
 
 def _markdown(table: Sequence[Sequence[str]]) -> str:

@@ -15,9 +15,13 @@ from torch import Tensor
 
 from luxscaler.errors import StoppedError, TrainingError
 from luxscaler.training import memory, samples
+from luxscaler.training.adversary import Adversary
 from luxscaler.training.batches import Batches
+from luxscaler.training.discriminator import FEATURES
 from luxscaler.training.folder import write_synced
 from luxscaler.training.learner import Learner, Means, learning_rate, memory_decay
+from luxscaler.training.loss_scale import first_scale
+from luxscaler.training.losses import Detail, adversary_weight
 from luxscaler.training.prepare import Events, Prepared, Progress
 from luxscaler.training.record import Record
 from luxscaler.training.state import INTERRUPTED, STATE, Position, State, load, save
@@ -26,12 +30,14 @@ from luxscaler.training.validation import (
     Scores,
     cubic,
     cubic_scores,
+    gain_text,
     is_better,
     network_of,
     questions,
+    rank,
     scores_of,
 )
-from luxscaler.weights.checkpoint import StateDict
+from luxscaler.weights.namings import StateDict
 
 MAX_STRIKES = 3
 """Steps in a row without a finite loss after which the training goes back."""
@@ -59,19 +65,22 @@ class Run:
         self._job, self._events, self._clock = job, events, clock
         settings = job.settings
         self._batch = settings.batch_size(job.device.type)
-        self._rate = settings.learning_rate(job.base.config)
-        self._learner = Learner(job.base.module, settings.method, settings.rank, settings.seed, job.device)
-        checkpointing = settings.checkpointing == "on"
-        self._position = Position(means=Means(job.precision, checkpointing), crop=settings.crop)
+        self._rate = settings.learning_rate(job.base.own.config)
+        self._judge = job.onlookers.judge
+        self._learner = Learner(
+            job.base.own, settings.method, settings.rank, settings.seed, job.device, _detail(job)
+        )
+        means = Means(job.precision, settings.checkpointing == "on")
+        self._position = Position(means=means, scale=first_scale(job.precision), crop=settings.crop)
         self._best: StateDict = {}
         if job.state is not None:
             self._go_to(job.state)
         self._questions = self._asked()
-        base = network_of(job.base.config, job.base.module.state_dict())
+        base = network_of(job.base.own.config, job.base.own.state_dict())
         self._base_scores, self._base_pictures = scores_of(
-            base, self._questions, job.device, samples.MOST_ROWS
+            base, self._questions, job.device, samples.MOST_ROWS, self._judge
         )
-        self._record = Record(job.folder, self._position.step)
+        self._record = Record(job.folder, self._position.step, board=settings.tensorboard)
 
     def to_end(self) -> Trained:
         """Train until the steps are done, time is up or patience is over.
@@ -113,32 +122,51 @@ class Run:
             return
         loss, norm = found
         is_finite = math.isfinite(loss) and math.isfinite(norm)
-        steps = self._job.settings.steps
-        rate = learning_rate(position.step, steps, self._rate) / (2 if position.rolled_back else 1)
+        overflow = math.isfinite(loss) and not math.isfinite(norm) and position.scale.can_fall
+        steps, careful = self._job.settings.steps, 0.5 if position.rolled_back else 1.0
+        rate = careful * learning_rate(position.step, steps, self._rate)
         if is_finite:
-            self._learner.update(rate, memory_decay(position.updates, steps))
+            self._learner.update(rate, memory_decay(position.updates, steps), adversary=careful)
         self._position = replace(
             position,
             step=position.step + 1,
             updates=self._learner.updates,
-            strikes=0 if is_finite else position.strikes + 1,
+            strikes=0 if is_finite or overflow else position.strikes + 1,
+            scale=position.scale.after(overflow=overflow),
         )
         number = self._position.step
         self._loss = loss
-        numbers = {"loss": loss, "norm": norm} if is_finite else {"loss": None, "norm": None}
-        self._record.add({"step": number, **numbers, "lr": rate})
-        if not is_finite:
+        self._record.add({"step": number, **self._numbers(loss, norm, is_finite=is_finite), "lr": rate})
+        if overflow:
+            scale = self._position.scale.factor
+            self._events.say(
+                f"step {number}: gradients overflow in float16; the step is skipped, and the loss is "
+                f"multiplied by {scale:g} from now on"
+            )
+        elif not is_finite:
             self._events.say(f"step {number}: the loss is not finite; the step is skipped")
             if self._position.strikes >= MAX_STRIKES:
                 self._go_back()
+
+    def _numbers(self, loss: float, norm: float, *, is_finite: bool) -> dict[str, float | None]:
+        """What is recorded of a step."""
+        if not is_finite:
+            return {"loss": None, "norm": None}
+        found: dict[str, float | None] = {"loss": loss, "norm": norm}
+        if self._job.settings.goal == "detailed":
+            found |= self._learner.terms
+        return found | ({"scale": self._position.scale.factor} if self._position.scale.can_fall else {})
 
     def _gradients(self, step: int) -> tuple[float, float] | None:
         """Loss and norm; None if memory ran out, and the step has become smaller."""
         job = self._job
         seed, crop = job.settings.seed, self._position.crop
         batches = Batches(job.pictures.learn, job.recipe, job.base.scale, crop, self._batch, seed)
+        weight = adversary_weight(step, job.settings.steps)
+        scale = self._position.scale.factor
         try:
-            return self._learner.gradients(*batches.batch(step, job.device), self._position.means)
+            batch = batches.batch(step, job.device)
+            return self._learner.gradients(*batch, self._position.means, weight=weight, scale=scale)
         except Exception as error:
             if not memory.is_out_of_memory(error):
                 raise
@@ -159,7 +187,7 @@ class Run:
             self._position.crop,
             batch=self._batch,
             may_checkpoint=self._job.settings.checkpointing != "off",
-            multiple=self._job.base.config.unshuffle,
+            multiple=self._job.base.own.config.unshuffle,
         )
         self._position = replace(self._position, means=means, crop=crop)
         self._events.say(line)
@@ -173,7 +201,9 @@ class Run:
             )
         self._go_to(load(self._job.folder / STATE))
         means = replace(self._position.means, precision="fp32")
-        self._position = replace(self._position, means=means, rolled_back=True, strikes=0)
+        self._position = replace(
+            self._position, means=means, scale=first_scale("fp32"), rolled_back=True, strikes=0
+        )
         self._save()
         self._events.say(
             f"{MAX_STRIKES} losses in a row are not finite: back to step {self._position.step}, with half "
@@ -184,7 +214,7 @@ class Run:
 
     def _asked(self) -> list[Question]:
         job = self._job
-        unshuffle = job.base.config.unshuffle
+        unshuffle = job.base.own.config.unshuffle
         return questions(job.pictures.held_out, job.recipe, job.base.scale, unshuffle, job.settings.seed)
 
     def _keep_validated(self) -> None:
@@ -194,20 +224,20 @@ class Run:
     def _validated(self) -> tuple[Position, StateDict]:
         """The position with one more entry in its history, and the best network so far."""
         values = self._learner.averaged()
-        network = network_of(self._job.base.config, self._learner.whole(values))
-        scores, made = scores_of(network, self._questions, self._job.device, samples.MOST_ROWS)
-        step = self._position.step
+        network = network_of(self._job.base.own.config, self._learner.whole(values))
+        scores, made = scores_of(network, self._questions, self._job.device, samples.MOST_ROWS, self._judge)
+        step, goal = self._position.step, self._job.settings.goal
         entry = {"step": step, **scores.to_json()}
         self._record.add({"step": step, "validation": scores.means()})
         self._write_sheet(step, made)
         position = replace(self._position, history=(*self._position.history, entry))
         before = self._best_entry()
-        better = is_better(scores, self._base_scores) and (
-            before is None or scores.mean("psnr") > before["mean"]["psnr"]
+        better = is_better(scores, self._base_scores, goal) and (
+            before is None or rank(scores.means(), goal) > rank(before["mean"], goal)
         )
-        gain = scores.mean("psnr") - self._base_scores.mean("psnr")
+        gain = gain_text(scores.means(), self._base_scores.means(), goal)
         remark = ", the best" if better else ""
-        self._events.say(f"step {step}: {scores.mean('psnr'):.2f} dB, {gain:+.2f} to the base{remark}")
+        self._events.say(f"step {step}: {scores.mean('psnr'):.2f} dB, {gain} to the base{remark}")
         return (replace(position, best_step=step), values) if better else (position, self._best)
 
     def _best_entry(self) -> dict[str, Any] | None:
@@ -217,7 +247,9 @@ class Run:
     def _write_sheet(self, step: int, made: Sequence[Tensor]) -> None:
         shown = zip(self._questions, self._base_pictures, made, strict=False)
         rows = [(cubic(each.small, each.large), base, trained, each.large) for each, base, trained in shown]
-        write_synced(self._job.folder / "samples" / f"{step:07d}.png", samples.sheet(rows))
+        sheet = samples.sheet(rows)
+        write_synced(self._job.folder / "samples" / f"{step:07d}.png", sheet)
+        self._record.picture(step, sheet)
 
     # States and ends.
 
@@ -258,7 +290,7 @@ class Run:
             position,
             best,
             self._base_scores,
-            cubic_scores(self._questions),
+            cubic_scores(self._questions, self._judge),
             scores,
             self._learner,
             f"{reason} (step {position.step})",
@@ -270,3 +302,10 @@ class Run:
         left = (self._clock() - began) / done * (steps - position.step) if done > 0 else None
         latest = position.history[-1]["mean"]["psnr"] if position.history else None
         self._events.progress(Progress(position.step, steps, self._loss, latest, left))
+
+
+def _detail(job: Prepared) -> Detail | None:
+    """The further losses of the goal "detailed"."""
+    if job.onlookers.features is None:
+        return None
+    return Detail(job.onlookers.features, Adversary(job.settings.seed, job.device, FEATURES))

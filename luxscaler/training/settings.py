@@ -11,12 +11,14 @@ from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.options import DEVICES
 
 METHODS = ("lora", "full")
-PRECISIONS = ("auto", "fp32", "bf16")
+GOALS = ("faithful", "detailed")
+FEATURES = ("auto", "vgg19", "vgg16-hed")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CHECKPOINTING = ("auto", "on", "off")
 MAX_RANK = 128
 MIN_CROP, MAX_CROP = 16, 256
 MAX_BATCH = 256
-FREE_TO_CHANGE = ("steps", "max_minutes")
+FREE_TO_CHANGE = ("steps", "max_minutes", "tensorboard")
 """What may be different when a training goes on."""
 
 _FULL_LR = {"rrdbnet": 5e-5, "srvgg": 5e-4}
@@ -43,6 +45,10 @@ class TrainingSettings:
     """A folder of small pictures with the names of the large ones; None: they are made by `degradation`."""
     degradation: str = "real-esrgan"
     """A preset's name, or the path of a JSON file."""
+    goal: str = "faithful"
+    """faithful: near to the true pixels; detailed: with features and an adversary, chosen by the judge."""
+    features: str = "auto"
+    """The network of the feature loss; only for detailed."""
     validate: float = 0.1
     """Share of the pictures that is held out."""
     every: int = 100
@@ -55,16 +61,22 @@ class TrainingSettings:
     seed: int = 0
     max_minutes: float | None = None
     device: str = "auto"
+    tensorboard: bool = False
+    """Whether its figures and samples are written for TensorBoard too."""
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("method", self.method, METHODS),
+            ("goal", self.goal, GOALS),
+            ("features", self.features, FEATURES),
             ("precision", self.precision, PRECISIONS),
             ("checkpointing", self.checkpointing, CHECKPOINTING),
             ("device", self.device, DEVICES),
         ):
             if value not in allowed:
                 raise InputError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        if self.features != "auto" and self.goal != "detailed":
+            raise InputError(f"features is {self.features!r}, which only the goal detailed uses")
         for name, number, low, high in (
             ("rank", self.rank, 1, MAX_RANK),
             ("steps", self.steps, 1, 10_000_000),

@@ -16,7 +16,9 @@ from torch import Tensor
 from luxscaler.errors import TrainingError
 from luxscaler.training.folder import write_synced
 from luxscaler.training.learner import Means
-from luxscaler.weights.checkpoint import StateDict, safetensors_bytes
+from luxscaler.training.loss_scale import LossScale
+from luxscaler.weights.checkpoint import safetensors_bytes
+from luxscaler.weights.namings import StateDict
 
 STATE, INTERRUPTED = "state.safetensors", "interrupted.safetensors"
 _BEST = "best/"
@@ -41,6 +43,8 @@ class Position:
     """Step of the best validated network; None if none was better than the base."""
     history: tuple[dict[str, Any], ...] = ()
     """One entry a validation."""
+    scale: LossScale = field(default_factory=LossScale)
+    """The loss's factor in float16."""
 
     @property
     def since_best(self) -> int:
@@ -82,6 +86,7 @@ def load(path: Path) -> State:
         length = int.from_bytes(data[:8], "little")
         values = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["position"])
         values.update(means=Means(**values["means"]), history=tuple(values["history"]))
+        values.update(scale=LossScale(**values.get("scale", {})))
         position = Position(**values)
     except Exception as error:  # damaged bytes raise anything
         raise TrainingError(f"{path} is damaged; remove {path.parent} to begin again") from error

@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luxscaler.errors import TrainingError
-from luxscaler.training.folder import write_synced
+from luxscaler.training.folder import CARD, REPORT, adapter_path, write_synced
 from luxscaler.training.page import page
 from luxscaler.training.prepare import Events, Prepared, prepared
 from luxscaler.training.result import card
 from luxscaler.training.run import Run, Trained
 from luxscaler.training.settings import TrainingSettings
+from luxscaler.training.validation import MOST_LOST_DB, rank
 from luxscaler.weights.adapter import adapter_bytes
 from luxscaler.weights.checkpoint import safetensors_bytes
-
-REPORT, CARD = "report.html", "card.md"
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,24 @@ def train(
         return _deliver(job, trained)
 
 
-def adapter_path(target: Path) -> Path:
-    """OUT.safetensors → OUT.adapter.safetensors."""
-    return target.with_name(f"{target.stem}.adapter.safetensors")
-
-
 def _not_better(job: Prepared, trained: Trained) -> str:
-    latest = trained.position.history[-1]
-    made = max(entry["mean"]["psnr"] for entry in trained.position.history)
+    goal, base = job.settings.goal, trained.base_scores.means()
+    means = [entry["mean"] for entry in trained.position.history]
+    if goal == "detailed":
+        best = max(means, key=lambda each: rank(each, goal))
+        what = (
+            f"the judge's distance is {best['judge']:.4f} at best, with {best['psnr']:.2f} dB, and the "
+            f"base's {base['judge']:.4f} with {base['psnr']:.2f} dB; it must be 1 % smaller and cost at most "
+            f"{MOST_LOST_DB:g} dB"
+        )
+    else:
+        what = (
+            f"{max(each['psnr'] for each in means):.2f} dB at best on held-out pictures "
+            f"(at the end {means[-1]['psnr']:.2f}), {job.settings.base} has {base['psnr']:.2f}"
+        )
     return (
-        f"no network of this training is better than its base: {made:.2f} dB at best on held-out pictures "
-        f"(at the end {latest['mean']['psnr']:.2f}), {job.settings.base} has "
-        f"{trained.base_scores.mean('psnr'):.2f}; {job.target.name} is not written ({job.folder / REPORT})"
+        f"no network of this training is better than its base: {what}; {job.target.name} is not written "
+        f"({job.folder / REPORT})"
     )
 
 
@@ -66,6 +71,7 @@ def _deliver(job: Prepared, trained: Trained) -> Delivered:
         "base": job.base.name,
         "base_sha256": job.base.digest,
         "method": settings.method,
+        "goal": settings.goal,
         "step": str(trained.position.best_step),
         "writer": "luxscaler train",
     }

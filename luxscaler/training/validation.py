@@ -18,6 +18,7 @@ from luxscaler.networks.build import Network, NetworkConfig
 from luxscaler.training.batches import part_of
 from luxscaler.training.degradation import PRESETS, Recipe
 from luxscaler.training.degrade import degraded
+from luxscaler.training.judge import Judge
 from luxscaler.training.pictures import TrainingPicture
 from luxscaler.training.seeds import generator
 from luxscaler.training.similarity import colour_shift, ms_ssim, psnr, ssim
@@ -26,8 +27,13 @@ from luxscaler.weights.checkpoint import build_loaded
 MAX_SIDE = 512
 """Largest side of a large picture that is validated."""
 MEASURES = ("psnr", "ssim", "ms_ssim", "colour")
+"""Of every picture; "judge" too where there is one."""
 LEAST_GAIN_DB = 0.01
 """How much better in PSNR a network must be on the average to count as better."""
+LEAST_NEARER = 0.01
+"""For detail: by which share of the base's distance the judge must find it nearer on the average."""
+MOST_LOST_DB = 0.5
+"""For detail: how much PSNR it may lose for that; a judge can be fooled by what the true picture lacks."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,11 @@ def _question(picture: TrainingPicture, recipe: Recipe, scale: int, unshuffle: i
 
 @torch.inference_mode()
 def scores_of(
-    network: Network, asked: Sequence[Question], device: torch.device, keep: int = 0
+    network: Network,
+    asked: Sequence[Question],
+    device: torch.device,
+    keep: int = 0,
+    judge: Judge | None = None,
 ) -> tuple[Scores, list[Tensor]]:
     """The scores of a network, float32, and its first `keep` pictures.
 
@@ -106,7 +116,7 @@ def scores_of(
         made = answer(network, question.small, device)
         if len(kept) < keep:
             kept.append(made)
-        found[question.name] = _measures(made, question.large)
+        found[question.name] = _measures(made, question.large, judge)
         if question.original is not None:
             found[question.name]["forgetting"] = psnr(
                 answer(network, question.original, device), question.large
@@ -126,9 +136,9 @@ def cubic(small: Tensor, large: Tensor) -> Tensor:
     return F.interpolate(small, size, mode="bicubic", antialias=True).clamp(0.0, 1.0)
 
 
-def cubic_scores(asked: Sequence[Question]) -> Scores:
+def cubic_scores(asked: Sequence[Question], judge: Judge | None = None) -> Scores:
     """The scores of a cubic."""
-    return Scores({each.name: _measures(cubic(each.small, each.large), each.large) for each in asked})
+    return Scores({each.name: _measures(cubic(each.small, each.large), each.large, judge) for each in asked})
 
 
 def network_of(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
@@ -136,15 +146,37 @@ def network_of(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
     return build_loaded(config, state)
 
 
-def is_better(scores: Scores, than: Scores) -> bool:
-    """Whether the average PSNR is higher by at least LEAST_GAIN_DB."""
-    return scores.mean("psnr") >= than.mean("psnr") + LEAST_GAIN_DB
+def is_better(scores: Scores, than: Scores, goal: str) -> bool:
+    """Whether a network counts as better than its base.
+
+    faithful: a higher PSNR, by at least LEAST_GAIN_DB. detailed: nearer to the true pictures for the judge,
+    by at least LEAST_NEARER, without losing more than MOST_LOST_DB of PSNR.
+    """
+    gain = scores.mean("psnr") - than.mean("psnr")
+    if goal == "detailed":
+        return scores.mean("judge") <= (1 - LEAST_NEARER) * than.mean("judge") and gain >= -MOST_LOST_DB
+    return gain >= LEAST_GAIN_DB
 
 
-def _measures(made: Tensor, true: Tensor) -> dict[str, float]:
-    return {
+def rank(means: Mapping[str, float], goal: str) -> float:
+    """By which the better of two networks is chosen, the higher the better: judge or PSNR."""
+    return -means["judge"] if goal == "detailed" else means["psnr"]
+
+
+def gain_text(means: Mapping[str, float], base: Mapping[str, float], goal: str) -> str:
+    """How much better than its base a network is, in the measure that counts, e.g. "+0.31 dB"."""
+    text = f"{means['psnr'] - base['psnr']:+.2f} dB"
+    if goal == "detailed":
+        nearer = 100 * (means["judge"] / base["judge"] - 1) if base["judge"] else 0.0
+        return f"{nearer:+.1f} % of the judge's distance, {text}"
+    return text
+
+
+def _measures(made: Tensor, true: Tensor, judge: Judge | None) -> dict[str, float]:
+    found = {
         "psnr": psnr(made, true),
         "ssim": ssim(made, true),
         "ms_ssim": float(ms_ssim(made, true)),
         "colour": colour_shift(made, true),
     }
+    return found if judge is None else {**found, "judge": judge.distance(made, true)}

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from luxscaler.errors import InputError
-from luxscaler.networks.build import Network
+from luxscaler.networks.build import AnyNetwork
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights.bundle import load_bundle
@@ -30,7 +30,7 @@ class Models:
         own_checkpoints: bool = False,
         trained: str | None = None,
     ) -> None:
-        self._options = options
+        self.options = options
         self._folder = folder or weights_folder()
         self._own_checkpoints = own_checkpoints
         self._trained = trained
@@ -46,10 +46,10 @@ class Models:
             raise InputError(f"model is {name!r}; it must be one of {', '.join(known)}")
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = Upscaler(self._network(name), self._options)
+                self._loaded[name] = Upscaler(self._network(name), self.options)
             return self._loaded[name]
 
-    def _network(self, name: str) -> Network:
+    def _network(self, name: str) -> AnyNetwork:
         if name == TRAINED and self._trained is not None:
             return load_bundle(self._trained).module
         return load_network(name, self._folder).module

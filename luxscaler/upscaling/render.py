@@ -5,11 +5,13 @@
 No dynamic range is expanded here: that is done once for the whole picture (tiling/assembly.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from luxscaler.color import LUMINANCE
 from luxscaler.errors import InputError
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.picture import Picture
@@ -38,12 +40,21 @@ class Rendered:
 def visible(picture: Picture) -> Picture:
     """The picture with the colour of transparent pixels filled in from what can be seen.
 
-    Colour that nobody sees must not count: not for the statistics, the low band, nor the network.
+    Colour that nobody sees must not count: not for the statistics, the low band, nor the network. Of a
+    picture with light that alpha does not cover all can be seen.
     """
-    if picture.alpha is None:
-        return picture
-    filled = fill_transparent(torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha))
+    if picture.alpha is None or picture.source.has_light_apart:
+        return picture.as_light()
+    rgb, alpha = torch.from_numpy(picture.rgb), torch.from_numpy(picture.alpha)
+    filled = fill_transparent(rgb, alpha)
+    if filled is not rgb and is_grey(rgb[alpha > 0.0]):
+        filled = filled[..., 1:2].expand(-1, -1, 3).contiguous()
     return replace(picture, rgb=filled.numpy())
+
+
+def is_grey(rgb: Tensor) -> bool:
+    """Whether the channels of (…, 3) colour are equal, to the bit."""
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class Place:
 
 def place_of(tile: Picture, reference: Picture, box: TileBox | None) -> Place:
     """The box that is said, or the one where the tile is found: on the CPU, before the device is needed."""
-    if box is not None or (tile.alpha is not None and not tile.alpha.any()):
+    if box is not None or not _is_seen(tile):
         return Place(box)  # said, or there is nothing to see, so nothing to compare
     found = locate(torch.from_numpy(tile.rgb), torch.from_numpy(reference.rgb))
     if found is None:
@@ -71,6 +82,11 @@ def place_of(tile: Picture, reference: Picture, box: TileBox | None) -> Place:
         )
         return Place(None, notices=(notice,))
     return Place(found, is_found=True, notices=(f"found the tile in global_reference at tile_box {found}",))
+
+
+def _is_seen(tile: Picture) -> bool:
+    """Whether there is anything to see."""
+    return tile.alpha is None or tile.source.is_associated or bool(tile.alpha.any())
 
 
 def render(
@@ -84,31 +100,55 @@ def render(
     place: Place = Place(WHOLE),
     clock: Stopwatch | None = None,
     progress: PixelProgress | None = None,
+    matching: Callable[[], None] = lambda: None,
 ) -> Rendered:
     """Upscale a tile, and give it back its own colours and the low band of the reference.
 
     tile: as `visible` gives it. is_hdr: whether the picture that it is of holds light above SDR white.
     reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device; None
-    leaves the colours as the network makes them. place: where the tile sits in it. Raises InputError and
-    UpscaleError.
+    leaves the colours as the network makes them; with one, a tile without colour gets none, neither from the
+    network nor from the reference. place: where the tile sits in it. matching: called when the network is
+    done, and detail and colours follow. Raises InputError and UpscaleError.
     """
     clock = clock or Stopwatch(upscaler.device)
     with clock.stage("network"):
         # A float or HDR file holds measured or rendered light; an SDR one also noise and compression to lose.
         faithful = tile.source.is_float or is_hdr
         light = torch.from_numpy(tile.rgb).to(upscaler.device)  # once, for all that look at it there
-        rgb = upscaler.upscale(light, scale, faithful=faithful, progress=progress)
+        runs = 1 if tile.alpha is None else 2
+        rgb = upscaler.upscale(light, scale, faithful=faithful, progress=_of_run(progress, 0, runs))
+        stays_grey = reference is not None and is_grey(light)
+        if stays_grey:
+            rgb = _luminance(rgb)
         alpha = None
         if tile.alpha is not None:
-            alpha = upscaler.upscale_alpha(torch.from_numpy(tile.alpha), scale)
+            coverage = torch.from_numpy(tile.alpha)
+            alpha = upscaler.upscale_alpha(coverage, scale, progress=_of_run(progress, 1, runs))
+    matching()
     with clock.stage("detail"):
         rgb = shape_detail(rgb, (tile.height, tile.width), fractality, in_place=True)
     with clock.stage("reference"):
-        if reference is not None and (tile.alpha is None or tile.alpha.any()):
+        if reference is not None and _is_seen(tile):
             if not faithful:
                 rgb = match_source(rgb, light)
-            rgb, place = _follow(rgb, light, reference, place)
-    return Rendered(rgb, alpha, place.box, place.notices)
+            rgb, place = _follow(rgb, light, _luminance(reference) if stays_grey else reference, place)
+        if stays_grey:  # vectorised curves round equal channels differently in the last bit
+            with torch.inference_mode():
+                rgb[..., ::2] = rgb[..., 1:2]
+    return Rendered(rgb, alpha, place.box, (*place.notices, *upscaler.notices(scale)))
+
+
+def _luminance(rgb: Tensor) -> Tensor:
+    """(H, W, 3) linear light without its colour, the same luminance in all channels."""
+    weights = rgb.new_tensor(LUMINANCE)
+    return (rgb * weights).sum(-1, keepdim=True).expand(-1, -1, 3).contiguous()
+
+
+def _of_run(progress: PixelProgress | None, number: int, runs: int) -> PixelProgress | None:
+    """The progress of one of several runs of the network as that of all."""
+    if progress is None or runs == 1:
+        return progress
+    return lambda done, total: progress(number * total + done, runs * total)
 
 
 def _follow(rgb: Tensor, source: Tensor, reference: Tensor, place: Place) -> tuple[Tensor, Place]:

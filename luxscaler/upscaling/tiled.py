@@ -4,10 +4,14 @@ Neighbouring tiles share `overlap` source pixels. Across the shared band their w
 that add up to one (a partition of unity), squeezed into the middle half of the band: the outer quarters,
 where a tile lacks context, do not count. When memory runs out the tile is halved and only that piece is
 repeated.
+
+Networks that shrink what they see, fold pixels or look at it in windows give another result where a tile
+begins elsewhere in that grid, so tiles of theirs begin at multiples of its step (`align`).
 """
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -42,6 +46,17 @@ def weights(index: int, cuts: list[Span], scale: int) -> Tensor:
     return result
 
 
+def aligned_spans(length: int, tile: int, overlap: int, align: int) -> list[Span]:
+    """`spans` that begin at multiples of `align`, or of what of it, halved, leaves tiles their room."""
+    while tile - overlap < 2 * align and align > 1:
+        align //= 2
+    if align == 1 or length <= tile:
+        return spans(length, tile, overlap)
+    cuts = spans(length, tile - align, overlap)
+    starts = [span.start // align * align for span in cuts]
+    return [Span(start, stop + overlap) for start, stop in pairwise([*starts, length - overlap])]
+
+
 class TiledRun:
     """One run over one picture. `function` maps 1×C×h×w to 1×C'×(scale·h)×(scale·w), float32."""
 
@@ -52,7 +67,10 @@ class TiledRun:
         tile: int,
         overlap: int,
         progress: Callable[[int, int], None] | None = None,
+        align: int = 1,
     ) -> None:
+        """align: what tiles begin at multiples of, in source pixels, as far as tiles are large enough."""
+        self._align = align
         self._function = function
         self._scale = scale
         self._tile = tile
@@ -99,7 +117,9 @@ class TiledRun:
 
     def _blend(self, picture: Tensor, report: int) -> Tensor:
         height, width = picture.shape[2:]
-        rows, columns = (spans(length, self._tile, self._overlap) for length in (height, width))
+        rows, columns = (
+            aligned_spans(length, self._tile, self._overlap, self._align) for length in (height, width)
+        )
         out: Tensor | None = None
         shares = _shares(report, len(rows) * len(columns))
         for i, row in enumerate(rows):

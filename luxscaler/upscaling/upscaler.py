@@ -11,19 +11,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler.errors import InputError, UpscaleError, WeightsError
+from luxscaler.errors import InputError, UpscaleError
 from luxscaler.geometry import output_size
 from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.eager import PlainNetwork
 from luxscaler.inference.prepare import prepared
-from luxscaler.networks.build import Network
+from luxscaler.networks.build import AnyNetwork
+from luxscaler.networks.foreign import ForeignNetwork, gives_finite
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling import code_values, tiled
+from luxscaler.upscaling.alpha_limits import limit_to_source
 from luxscaler.upscaling.back_projection import keep_averages
+from luxscaler.upscaling.channels import check_channels, through
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DECODE_ROWS = 256
 """Rows that are decoded at once, so that temporaries stay small beside the picture."""
+
+FOREIGN_TILE, FOREIGN_OVERLAP = 256, 32
+"""Most that a network of another library sees at once, and what its tiles share, in source pixels: attention
+takes many times the memory of convolutions."""
 
 PixelProgress = Callable[[int, int], None]
 """Called with (source pixels done, source pixels in all)."""
@@ -56,20 +63,19 @@ def resolve_precision(name: str, device: torch.device) -> str:
 class Upscaler:
     """A network on a device. Holds no state of the pictures it has seen."""
 
-    def __init__(self, network: Network, options: UpscalerOptions = UpscalerOptions()) -> None:
+    def __init__(self, network: AnyNetwork, options: UpscalerOptions = UpscalerOptions()) -> None:
         """Moves the network to the device.
 
-        Raises InputError when the device or precision is not available, WeightsError when the network is not
-        RGB to RGB.
+        Raises InputError when the device or precision is not available, or the network gives no finite values
+        in it; WeightsError when the network is not for grey, RGB or RGBA pictures.
         """
-        channels = (network.config.in_channels, network.config.out_channels)
-        if channels != (3, 3):
-            raise WeightsError(
-                f"the network maps {channels[0]} channels to {channels[1]}; only 3 to 3 is RGB"
-            )
+        self._channels = (network.config.in_channels, network.config.out_channels)
+        check_channels(*self._channels)
         self.options = options
         self.device = resolve_device(options.device)
         self.precision = resolve_precision(options.precision, self.device)
+        if isinstance(network, ForeignNetwork) and options.precision == "auto" and not network.config.fp16:
+            self.precision = "fp32"
         self.dtype = _DTYPES[self.precision]
         self.native_scale = network.config.scale
         network = network.eval().requires_grad_(False)
@@ -77,6 +83,27 @@ class Upscaler:
         self._network = prepared(network, self.device, self.dtype) or PlainNetwork(
             network, self.device, self.dtype
         )
+        self._grid = network.config.grid
+        self._tile, self._overlap = options.tile, options.shared
+        if isinstance(network, ForeignNetwork):
+            self._tile = min(options.tile, FOREIGN_TILE)
+            self._overlap = min(options.overlap or FOREIGN_OVERLAP, self._tile // 2)
+            if self.precision != "fp32":
+                self._check_finite(network)
+
+    def _check_finite(self, network: ForeignNetwork) -> None:
+        """Other libraries' networks, of which few are made for half precision, are tried before any work."""
+        if not gives_finite(self._network, network.config, self.device):
+            raise InputError(
+                f"precision is {self.precision!r}, in which this {network.config.architecture} gives "
+                "no finite values: take fp32"
+            )
+
+    def notices(self, scale: float) -> tuple[str, ...]:
+        """What a user should know of results at that scale."""
+        if scale == self.native_scale:
+            return ()
+        return (f"the model's own scale is {self.native_scale}: its result is resampled to {scale:g}",)
 
     @torch.inference_mode()
     def upscale(
@@ -109,8 +136,8 @@ class Upscaler:
     def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: PixelProgress | None = None) -> Tensor:
         """Upscale coverage by the same network, so that its edges match those of the colour.
 
-        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) in [0, 1]; a constant
-        alpha stays that constant exactly.
+        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) within the range of the
+        source around each pixel (alpha_limits.py): flat areas stay what they are exactly.
         """
         out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
         first = alpha.flatten()[0]
@@ -120,16 +147,17 @@ class Upscaler:
         result = self._run(code, progress).mean(1, keepdim=True)
         if (out_height, out_width) != tuple(result.shape[2:]):
             result = _resize(result, out_height, out_width)
-        return result.clamp_(0.0, 1.0)[0, 0].contiguous()
+        return limit_to_source(result[0, 0].contiguous(), code[0, 0])
 
     def _run(self, code: Tensor, progress: PixelProgress | None) -> Tensor:
         """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
         run = tiled.TiledRun(
             lambda piece: self._forward(piece, run.within),
             self.native_scale,
-            self.options.tile,
-            self.options.shared,
+            self._tile,
+            self._overlap,
             progress,
+            self._grid,
         )
         out = run(code)
         if not bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most
@@ -144,7 +172,8 @@ class Upscaler:
         right, bottom = -width % self._unshuffle, -height % self._unshuffle
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
-        return self._network(code, step)[:, :, : height * self.native_scale, : width * self.native_scale]
+        made = through(self._network, *self._channels, code, step)
+        return made[:, :, : height * self.native_scale, : width * self.native_scale]
 
 
 def _at_size(picture: Tensor, height: int, width: int, low: float, high: float) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from luxscaler.errors import WeightsError
-from luxscaler.weights.checkpoint import StateDict, safetensors_bytes, tensors_of
+from luxscaler.weights.checkpoint import safetensors_bytes, tensors_of
+from luxscaler.weights.namings import StateDict
 
 PREFIX = "base_model.model."
 """What peft puts before the name of every layer."""

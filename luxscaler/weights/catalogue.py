@@ -79,7 +79,7 @@ def load_catalogue(path: Path | None = None) -> tuple[Entry, ...]:
     path = path or CATALOGUE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wheels = {name: _wheel(name, value) for name, value in content["wheels"].items()}
+        wheels = {name: wheel_of(name, value) for name, value in content["wheels"].items()}
         return tuple(_entry(name, value, wheels) for name, value in content["weights"].items())
     except OSError as error:
         raise WeightsError(f"cannot read the catalogue {path}: {error.strerror or error}") from error
@@ -107,19 +107,21 @@ def _entry(name: str, value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> 
 
 
 def _source(value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> Source:
-    file = _digest(value["file"])
+    file = digest_of(value["file"])
     if value["kind"] == "release":
         return ReleaseSource(value["url"], file, value["state_dict_key"])
     if value["kind"] == "wheel":
-        return WheelSource(wheels[value["wheel"]], _digest(value["param"]), _digest(value["bin"]), file)
+        return WheelSource(wheels[value["wheel"]], digest_of(value["param"]), digest_of(value["bin"]), file)
     raise ValueError(f"unknown kind of source {value['kind']!r}")
 
 
-def _wheel(package: str, value: Mapping[str, Any]) -> Wheel:
-    return Wheel(package, value["version"], _digest(value["file"]))
+def wheel_of(package: str, value: Mapping[str, Any]) -> Wheel:
+    """A wheel as the catalogue's JSON has it. Raises KeyError, TypeError or ValueError."""
+    return Wheel(package, value["version"], digest_of(value["file"]))
 
 
-def _digest(value: Mapping[str, Any]) -> FileDigest:
+def digest_of(value: Mapping[str, Any]) -> FileDigest:
+    """A file as the catalogue's JSON has it. Raises KeyError, TypeError or ValueError."""
     digest = FileDigest(value["name"], int(value["size"]), value["sha256"])
     if len(digest.sha256) != 64 or set(digest.sha256) - set("0123456789abcdef"):
         raise ValueError(f"SHA-256 of {digest.name} must be 64 lower-case hexadecimal digits")

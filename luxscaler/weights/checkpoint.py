@@ -1,16 +1,13 @@
-"""State dicts of all published namings → one naming, the size of the network, and the network itself.
+"""Checkpoint files of all kinds → the state dict in them, and from it the network.
 
-The networks of `networks/` have been published under three namings (BasicSR's, which is ours, and two of
-ESRGAN's), wrapped in several ways, as `.pth` and as `.safetensors`. The bytes may come from anywhere, so
-nothing in them is ever executed.
+A state dict is wrapped in several ways, as `.pth`, `.pt`, `.ckpt` and as `.safetensors`; what its names mean
+is in namings.py. The bytes may come from anywhere, so nothing in them is ever executed.
 """
 
 import io
 import json
 import pickle
-import re
 from collections.abc import Mapping
-from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -21,48 +18,48 @@ from torch import Tensor
 
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import Network, NetworkConfig, build_network
-from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
+from luxscaler.weights.namings import StateDict, normalise_names
 from luxscaler.weights.ncnn import Array
 
-StateDict = dict[str, Tensor]
-
-WRAPPERS = ("params_ema", "params", "state_dict", "model")
+WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
 """Top-level keys under which training code puts the state dict, the best one first."""
-PREFIXES = ("module.", "_orig_mod.")
-"""What data-parallel training and torch.compile put before every name."""
-SUFFIXES = (".pth", ".pt", ".safetensors")
-
-_RENAMES = tuple(
-    (re.compile(rf"{pattern}\.(?=weight$|bias$)"), rf"{name}.")
-    for pattern, name in (
-        # ESRGAN as first published: one nn.Sequential, positions instead of names.
-        (r"model\.1\.sub\.(\d+)\.RDB([123])\.conv([1-5])\.0", r"body.\1.rdb\2.conv\3"),
-        (r"model\.1\.sub\.\d+", "conv_body"),
-        (r"model\.0", "conv_first"),
-        (r"model\.3", "conv_up1"),
-        (r"model\.6", "conv_up2"),
-        (r"model\.8", "conv_hr"),
-        (r"model\.10", "conv_last"),
-        # ESRGAN as revised, before BasicSR.
-        (r"RRDB_trunk\.(\d+)\.RDB([123])\.conv([1-5])", r"body.\1.rdb\2.conv\3"),
-        ("trunk_conv", "conv_body"),
-        (r"upconv([12])", r"conv_up\1"),
-        ("HRconv", "conv_hr"),
-    )
-)
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+_DEPTH = 4
+"""Wrappers inside wrappers, at most."""
 
 
 def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDict:
-    """State dict of a checkpoint file, with names as in `networks/rrdb.py`; nothing in the file is executed.
+    """State dict of a network of ours, floats alone, with names as in `networks/rrdb.py`.
 
-    suffix: ".pth", ".pt" or ".safetensors". key: the top-level key to take; None tries `WRAPPERS`.
-    Raises `WeightsError` if the bytes are not such a file, need code to run, or hold anything but tensors.
+    Arguments and errors as in `read_tensors`; WeightsError too if two entries come out with the same name.
+    """
+    return own_state(read_tensors(data, suffix, key))
+
+
+def own_state(tensors: Mapping[str, Tensor]) -> StateDict:
+    """The floats among the tensors (counters are of no use to our networks), under our names.
+
+    Raises `WeightsError` if there are none, or two entries come out with the same name.
+    """
+    floats = {name: value for name, value in tensors.items() if value.is_floating_point()}
+    if not floats:
+        name = min(tensors)
+        raise WeightsError(f"checkpoint entry {name!r} is not a plain tensor of floating point numbers")
+    return normalise_names(floats)
+
+
+def read_tensors(data: bytes, suffix: str, key: str | None = None) -> StateDict:
+    """The tensors of a checkpoint file under the names that it has; nothing in the file is executed.
+
+    suffix: one of `SUFFIXES`. key: the top-level key to take; None tries `WRAPPERS`, and then the only entry
+    that holds a state dict. Raises `WeightsError` if the bytes are not such a file, need code to run, or hold
+    anything but tensors and numbers.
     """
     if suffix.lower() not in SUFFIXES:
         raise WeightsError(f"a checkpoint must be {', '.join(SUFFIXES)}; got {suffix or 'no suffix'!r}")
-    content = _read_safetensors(data) if suffix.lower() == ".safetensors" else _read_pickle(data)
-    return normalise_names(_unwrap(content, key))
+    content = _read_safetensors(data) if suffix.lower() == ".safetensors" else read_pickle(data)
+    return _unwrap(content, key)
 
 
 def tensors_of(data: bytes) -> StateDict:
@@ -73,11 +70,12 @@ def tensors_of(data: bytes) -> StateDict:
 def _read_safetensors(data: bytes) -> Any:
     try:
         return safetensors.torch.load(data)
-    except Exception as error:  # damaged bytes raise anything, as in _read_pickle
+    except Exception as error:  # damaged bytes raise anything, as in read_pickle
         raise WeightsError(f"not a readable safetensors file: {_first_line(error)}") from error
 
 
-def _read_pickle(data: bytes) -> Any:
+def read_pickle(data: bytes) -> Any:
+    """What a .pth file holds; nothing in it is executed. Raises `WeightsError`."""
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -95,100 +93,53 @@ def _first_line(error: BaseException) -> str:
 
 def _unwrap(content: Any, key: str | None) -> StateDict:
     """The state dict inside the containers that training code saves around it."""
-    keys = WRAPPERS if key is None else (key,)
-    wrapper = next(
-        (k for k in keys if isinstance(content, Mapping) and isinstance(content.get(k), Mapping)), key
-    )
-    if wrapper is not None:
-        if not isinstance(content, Mapping) or wrapper not in content:
-            raise WeightsError(f"checkpoint has no {wrapper!r}")
+    if key is not None:
+        if not isinstance(content, Mapping) or key not in content:
+            raise WeightsError(f"checkpoint has no {key!r}")
+        content = content[key]
+    for _ in range(_DEPTH):
+        if (wrapper := _wrapper(content)) is None:
+            break
         content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"checkpoint holds {type(content).__name__}, not a state dict with tensors")
+    has_tensors = any(isinstance(value, Tensor) for value in content.values())
+    found: StateDict = {}
     for name, value in content.items():
+        if has_tensors and isinstance(name, str) and isinstance(value, _NUMBERS):
+            continue  # a step, an epoch, a version
         if not isinstance(name, str) or not _is_plain(value):
             raise WeightsError(f"checkpoint entry {name!r} is not a plain tensor of floating point numbers")
-    return dict(content)
+        found[name] = value
+    return found
+
+
+_NUMBERS = (bool, int, float, str, type(None))
+
+
+def _wrapper(content: Any) -> Any:
+    """The key under which the state dict lies; None if `content` is one, or nobody can tell."""
+    if not isinstance(content, Mapping):
+        return None
+    inner = {key: value for key, value in content.items() if isinstance(value, Mapping)}
+    known = next((key for key in WRAPPERS if key in inner), None)
+    if known is not None:
+        return known
+    likely = [key for key, value in inner.items() if any(isinstance(one, Tensor) for one in value.values())]
+    if len(content) == 1 and inner:
+        return next(iter(inner))
+    return likely[0] if len(likely) == 1 else None
 
 
 def _is_plain(value: object) -> bool:
-    """Whether it is an ordinary tensor of floats: not sparse, not without values (meta device)."""
+    """Whether it is an ordinary tensor of numbers: not sparse, not without values (meta device)."""
     return (
         isinstance(value, Tensor)
-        and value.is_floating_point()
+        and not value.is_complex()
+        and not value.is_quantized
         and value.layout is torch.strided
         and value.device.type == "cpu"
     )
-
-
-def normalise_names(state: Mapping[str, Tensor]) -> StateDict:
-    """The same tensors under the names of `networks/rrdb.py`; names that are not known stay as they are.
-
-    Raises `WeightsError` if two entries come out with the same name.
-    """
-    names = list(state)
-    while prefix := next((p for p in PREFIXES if names and all(n.startswith(p) for n in names)), ""):
-        names = [name[len(prefix) :] for name in names]
-    renamed: StateDict = {}
-    for name, value in zip(names, state.values(), strict=True):
-        new = _rename(name)
-        if new in renamed:
-            raise WeightsError(f"checkpoint names {new} twice")
-        renamed[new] = value
-    return renamed
-
-
-def _rename(name: str) -> str:
-    for pattern, replacement in _RENAMES:
-        if match := pattern.match(name):
-            return match.expand(replacement) + name[match.end() :]
-    return name
-
-
-def infer_config(state: Mapping[str, Tensor]) -> NetworkConfig:
-    """Architecture and size of the network that a state dict (names normalised) belongs to.
-
-    An RRDBNet whose first layer takes 4 or 16 times the output's channels is taken for one that folds
-    2×2 or 4×4 pixels first. Raises `WeightsError` if it is neither RRDBNet nor SRVGGNetCompact, or one of
-    a scale or activation that `networks/` does not have.
-    """
-    if "conv_first.weight" in state:
-        return _infer_rrdb(state)
-    if "body.0.weight" in state:
-        return _infer_srvgg(state)
-    names = ", ".join(sorted(state)[:3])
-    raise WeightsError(f"unknown architecture: neither RRDBNet nor SRVGGNetCompact (it has {names}, …)")
-
-
-def _infer_rrdb(state: Mapping[str, Tensor]) -> RRDBNetConfig:
-    features, first_in = _conv_shape(state, "conv_first")
-    out_channels, _ = _conv_shape(state, "conv_last")
-    growth, _ = _conv_shape(state, "body.0.rdb1.conv1")
-    # Counted, not the largest number: a name like body.999999999 must not size the network.
-    blocks = len({name.split(".")[1] for name in state if re.match(r"body\.\d+\.rdb1\.", name)})
-    unshuffle = next((side for side in (2, 4) if first_in == out_channels * side**2), 1)
-    return RRDBNetConfig(first_in // unshuffle**2, out_channels, 4 // unshuffle, features, blocks, growth)
-
-
-def _infer_srvgg(state: Mapping[str, Tensor]) -> SRVGGConfig:
-    features, in_channels = _conv_shape(state, "body.0")
-    convs = sum(name.endswith(".weight") and value.ndim == 4 for name, value in state.items()) - 2
-    last, _ = _conv_shape(state, f"body.{2 * convs + 2}")
-    scale = isqrt(last // max(in_channels, 1))
-    if scale < 1 or last != in_channels * scale**2:
-        raise WeightsError(f"SRVGGNetCompact makes {last} channels of {in_channels}: no whole scale fits")
-    if "body.1.weight" not in state:
-        raise WeightsError("SRVGGNetCompact without PReLU slopes: its activation is unknown")
-    return SRVGGConfig(in_channels, in_channels, features, convs, scale)
-
-
-def _conv_shape(state: Mapping[str, Tensor], name: str) -> tuple[int, int]:
-    """Output and input channels of a convolution."""
-    weight = state.get(f"{name}.weight")
-    if weight is None or weight.ndim != 4 or not weight.numel():
-        found = "missing" if weight is None else f"a tensor of shape {tuple(weight.shape)}"
-        raise WeightsError(f"unknown architecture: convolution {name}.weight is {found}")
-    return weight.shape[0], weight.shape[1]
 
 
 def build_loaded(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
@@ -229,9 +180,11 @@ def layer_names(config: NetworkConfig) -> list[str]:
     """Names of the layers with parameters, in the order in which the network applies them."""
     if isinstance(config, SRVGGConfig):
         return [f"body.{n}" for n in range(2 * config.convs + 3)]
-    dense = [f"rdb{r}.conv{c}" for r in (1, 2, 3) for c in (1, 2, 3, 4, 5)]
+    convs = (*(["1x1"] if config.plus else []), *"12345")
+    dense = [f"rdb{r}.conv{c}" for r in (1, 2, 3) for c in convs]
     body = [f"body.{n}.{name}" for n in range(config.blocks) for name in dense]
-    return ["conv_first", *body, "conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
+    steps = [f"conv_up{step}" for step in range(1, config.steps + 1)]
+    return ["conv_first", *body, "conv_body", *steps, "conv_hr", "conv_last"]
 
 
 def safetensors_bytes(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:

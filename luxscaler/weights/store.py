@@ -6,6 +6,7 @@ error that names the command (`fetch.py` does that work).
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,26 +16,39 @@ from typing import Literal
 import platformdirs
 
 from luxscaler.errors import WeightsError
-from luxscaler.networks.build import Network, NetworkConfig
+from luxscaler.networks.build import AnyConfig, AnyNetwork, Network
+from luxscaler.networks.foreign import ForeignNetwork
 from luxscaler.weights.adapter import merge, parse_adapter
 from luxscaler.weights.catalogue import Entry, Source, load_catalogue
-from luxscaler.weights.checkpoint import build_loaded, infer_config, read_state_dict, safetensors_bytes
+from luxscaler.weights.checkpoint import (
+    build_loaded,
+    own_state,
+    read_state_dict,
+    read_tensors,
+    safetensors_bytes,
+)
+from luxscaler.weights.community import fetched_model
 from luxscaler.weights.download import sha256_of, write_atomically
+from luxscaler.weights.namings import StateDict, infer_config, is_compact, is_esrgan
+from luxscaler.weights.spandrel_loader import load_foreign
+from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The folder of the repository or the container's image, if the package runs from one; else site-packages."""
 FOLDER_VARIABLE = "LUXSCALER_WEIGHTS"
 MAX_CHECKPOINT_BYTES = 2 * 1024**3
-"""Largest checkpoint of the user's own that is read; the largest known one has 67 MB."""
+"""Largest checkpoint of the user's own that is read; the largest known one has 700 MB."""
+_SCALE_3 = re.compile(r"(x3|3x)(?![a-z0-9])", re.IGNORECASE)
+"""At the beginning of a file's name: an ESRGAN with one step is of scale 3, which its weights do not show."""
 
 
 @dataclass(frozen=True)
 class LoadedNetwork:
     """A network ready for inference, on the CPU."""
 
-    module: Network
+    module: AnyNetwork
     """float32, eval mode, no gradients; see `networks/rrdb.py` for shapes and ranges."""
-    config: NetworkConfig
+    config: AnyConfig
     name: str
     """Name in the catalogue, or the file's name without its suffix."""
     source: str
@@ -46,6 +60,15 @@ class LoadedNetwork:
     def scale(self) -> int:
         """Output size / input size."""
         return self.config.scale
+
+    @property
+    def own(self) -> Network:
+        """The module, where it is written here; WeightsError with its architecture where spandrel has it."""
+        if isinstance(self.module, ForeignNetwork):
+            raise WeightsError(
+                f"{self.name} is {self.module.config.architecture}; this is for ESRGAN and Compact alone"
+            )
+        return self.module
 
 
 @dataclass(frozen=True)
@@ -76,8 +99,10 @@ def weights_folder(environ: Mapping[str, str] = os.environ) -> Path:
 def load_network(
     name_or_path: str | Path, folder: Path | None = None, entries: Sequence[Entry] | None = None
 ) -> LoadedNetwork:
-    """The network of a catalogue name (str), or of the user's own checkpoint (.pth, .pt, .safetensors).
+    """The network of a catalogue name (str), of a checkpoint (.pth, .pt, .ckpt, .safetensors), or of a name
+    that `luxscaler models fetch` brought.
 
+    A checkpoint of any other architecture than ESRGAN and Compact is loaded by spandrel.
     `NETWORK+ADAPTER.safetensors` is either of them, changed by an adapter that was trained on it.
 
     folder: where the catalogue's files are; default `weights_folder()`. entries: default the catalogue.
@@ -91,12 +116,23 @@ def load_network(
     if entry is not None:
         return _load_entry(entry, folder or weights_folder())
     path = Path(name_or_path)
+    if not path.is_file() and (found := fetched_model(str(name_or_path), folder or weights_folder())):
+        return _load_own(found.path, found.sha256)
     if not path.is_file() and (parts := _with_adapter(str(name_or_path))):
         return _load_adapted(load_network(parts[0], folder, entries), Path(parts[1]))
     if not path.is_file():
         known = ", ".join(entry.name for entry in entries)
         raise WeightsError(f"no weights called {str(name_or_path)!r}, and no such file; known names: {known}")
     return _load_own(path)
+
+
+def scale_of(name_or_path: str | Path, folder: Path | None = None) -> int:
+    """Output size / input size of a network; of a name of the catalogue without its weights.
+
+    Raises `WeightsError` as `load_network` does.
+    """
+    entry = next((entry for entry in load_catalogue() if entry.name == name_or_path), None)
+    return load_network(name_or_path, folder).scale if entry is None else entry.scale
 
 
 def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
@@ -116,17 +152,30 @@ def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
     return LoadedNetwork(module, entry.config, entry.name, source.kind, digest)
 
 
-def _load_own(path: Path) -> LoadedNetwork:
+def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
+    """A checkpoint that the catalogue does not have. expected: the SHA-256 that it must have, if known."""
     data = _read(path, MAX_CHECKPOINT_BYTES)
     if len(data) > MAX_CHECKPOINT_BYTES:
         raise WeightsError(f"{path} has more than {MAX_CHECKPOINT_BYTES} bytes")
+    digest = sha256(data).hexdigest()
+    if expected is not None and digest != expected:
+        raise WeightsError(f"{path} was changed: SHA-256 {digest}, expected {expected}; fetch it again")
     try:
-        state = read_state_dict(data, path.suffix)
-        config = infer_config(state)
-        module = build_loaded(config, state)
+        module = network_of(read_tensors(data, path.suffix), path.stem)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    return LoadedNetwork(module, config, path.stem, str(path), sha256(data).hexdigest())
+    return LoadedNetwork(module, module.config, path.stem, str(path), digest)
+
+
+def network_of(tensors: StateDict, name: str) -> AnyNetwork:
+    """By our own networks where they fit, else by spandrel. name: of the file, without its suffix."""
+    state = own_state(tensors)
+    if is_esrgan(state) or is_compact(state):
+        if other := unsupported_name(state):
+            raise unsupported_error(other)
+        config = infer_config(state, step_factor=3 if _SCALE_3.match(name) else 2)
+        return build_loaded(config, state)
+    return load_foreign(tensors)
 
 
 def _with_adapter(name: str) -> tuple[str, str] | None:
@@ -150,7 +199,7 @@ def _load_adapted(base: LoadedNetwork, path: Path) -> LoadedNetwork:
                 f"adapter was trained on weights with SHA-256 {adapter.base_sha256}; "
                 f"{base.name} has {base.digest}"
             )
-        module = build_loaded(base.config, merge(base.module.state_dict(), adapter))
+        module = build_loaded(base.own.config, merge(base.own.state_dict(), adapter))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     digest = sha256(f"{base.digest}+{sha256(data).hexdigest()}".encode()).hexdigest()
@@ -158,13 +207,13 @@ def _load_adapted(base: LoadedNetwork, path: Path) -> LoadedNetwork:
 
 
 def convert_checkpoint(source: Path, target: Path) -> str:
-    """Write a checkpoint (.pth, .pt, .safetensors; BasicSR's or old ESRGAN's names) as safetensors.
+    """Write a checkpoint of an ESRGAN or Compact (any suffix, naming and wrapper) as safetensors.
 
     float32, BasicSR's names, the digest of the source in its metadata. Returns a line that says what it is.
     Raises `WeightsError` as `load_network` does, or if the target cannot be written.
     """
     network = _load_own(source)
-    arrays = {name: tensor.numpy() for name, tensor in network.module.state_dict().items()}
+    arrays = {name: tensor.numpy() for name, tensor in network.own.state_dict().items()}
     try:
         write_atomically(target, safetensors_bytes(arrays, {"source_sha256": network.digest}))
     except OSError as error:

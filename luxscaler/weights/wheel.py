@@ -44,7 +44,10 @@ def download_wheel(wheel: Wheel, folder: Path) -> Path:
 
 
 def _pip_command(wheel: Wheel, folder: Path) -> list[str]:
-    """The tags are taken from the wheel's name, since pip must not choose by the machine it runs on."""
+    """The tags are taken from the wheel's name, since pip must not choose by the machine it runs on.
+
+    A wheel for any machine needs none.
+    """
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.file.sha256}\n")
     python, abi, platform = wheel.file.name.removesuffix(".whl").split("-")[-3:]
@@ -58,6 +61,8 @@ def _pip_command(wheel: Wheel, folder: Path) -> list[str]:
         "--platform",
         platform,
     ]
+    if platform == "any":
+        tags = []
     return [
         *(sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet"),
         *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(requirement)),

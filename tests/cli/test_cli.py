@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +30,7 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("LUXSCALER_WEIGHTS", str(folder))
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("LUXSCALER_UPSCALE_PROGRESS", "none")  # what takes longer than a second would say so
     return folder
 
 
@@ -136,7 +136,7 @@ def test_notices_go_to_the_standard_error(checkpoint: str, tmp_path: Path) -> No
 
 BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "absent input": (["{folder}/absent.png", "{out}.exr"], "error: .*absent.png does not exist"),
-    "folder as input": (["{folder}", "{out}.exr"], "error: .* is a directory"),
+    "folder as input": (["{folder}", "{out}.exr"], "2 pictures cannot all be written to"),
     "text as input": (["{text}", "{out}.exr"], "error: text.png is not a picture.*text"),
     "too large": (["{tile}", "{out}.exr", "--max-pixels", "191"], "192 pixels .*the limit is 191"),
     "unknown suffix": (
@@ -271,7 +271,8 @@ def test_a_checkpoint_is_converted_and_gives_the_same_picture(
     assert result.stdout.startswith(f"{converted}: RRDBNetConfig(")
     files = []
     for model in (checkpoint, str(converted)):
-        assert _run("upscale", tile, str(tmp_path / "a.exr"), "--model", model).exit_code == 0
+        arguments = ("upscale", tile, str(tmp_path / "a.exr"), "--model", model, "--overwrite")
+        assert _run(*arguments).exit_code == 0
         files.append(oiio.ImageBuf(str(tmp_path / "a.exr")).get_pixels())
     np.testing.assert_array_equal(files[0], files[1])
 
@@ -293,7 +294,8 @@ def _python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["upscale", "--help"], ["weights", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["upscale", "--help"], ["weights", "--help"], ["doctor", "--help"], ["--version"]],
 )
 def test_help_and_version_answer_without_pytorch(arguments: list[str]) -> None:
     code = (
@@ -305,6 +307,30 @@ def test_help_and_version_answer_without_pytorch(arguments: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout
     assert result.stderr.splitlines()[-1] == "[]"
+
+
+EXTRAS = ("fastapi", "starlette", "uvicorn", "multipart", "ray", "cog", "coglet", "rawpy", "pillow_heif")
+
+
+def test_without_the_extras_help_answers_and_errors_name_them(tmp_path: Path) -> None:
+    lines = [[name, "--help"] for name in ("", "upscale", "server", "gateway", "jobs", "train", "doctor")]
+    lines += [["server", "--data", str(tmp_path)], ["gateway", "--cog", "http://127.0.0.1:9"]]
+    code = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"  # None: not to be imported
+        "from luxscaler.cli.main import main\n"
+        f"for words in {lines!r}:\n"
+        "    sys.argv = ['luxscaler', *filter(None, words)]\n"
+        "    try: main()\n"
+        "    except SystemExit as ended: print('status', ended.code, flush=True)\n"
+    )
+    result = _python(code)
+    assert result.returncode == 0, result.stderr
+    assert re.findall("status (.)", result.stdout) == ["0"] * 7 + ["1"] * 2
+    assert result.stdout.count("Usage: luxscaler") == 7
+    first, second = result.stderr.splitlines()
+    assert "luxscaler[console]" in first
+    assert "luxscaler[gateway]" in second
 
 
 def test_info_answers_without_pytorch() -> None:
@@ -319,39 +345,10 @@ def test_an_interrupt_in_process_has_status_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("luxscaler.cli.upscale._run", interrupted)
+    monkeypatch.setattr("luxscaler.cli.upscale_run.PictureRun.all", interrupted)
     result = _run("upscale", tile, str(tmp_path / "a.exr"), "--model", checkpoint)
     assert result.exit_code == 130
     assert result.stderr == "interrupted: nothing was written\n"
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_a_running_upscale_and_leaves_no_file(tile: str, checkpoint: str, tmp_path: Path) -> None:
-    # The network says when it runs, and then takes its time, so that the signal arrives in the middle.
-    code = (
-        "import time\n"
-        "from luxscaler.cli.main import main\n"
-        "from luxscaler.upscaling import upscaler\n"
-        "def slow(*_, progress, **__):\n"
-        "    print('running', flush=True)\n"
-        "    for done in range(300):\n"
-        "        time.sleep(0.1)\n"
-        "        progress(done, 300)\n"
-        "upscaler.Upscaler.upscale = slow\n"
-        "main()"
-    )
-    before = sorted(tmp_path.iterdir())
-    command = [sys.executable, "-c", code, "upscale", tile, str(tmp_path / "a.exr"), "--model", checkpoint]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "running\n"
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert stderr == "interrupted: nothing was written\n"
-    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.fixture
@@ -362,7 +359,7 @@ def command(real_weights: Path) -> Callable[..., "subprocess.CompletedProcess[st
         return subprocess.run(
             [sys.executable, "-m", "luxscaler.cli.main", *arguments],
             cwd=ROOT,
-            env={**os.environ, "LUXSCALER_WEIGHTS": str(real_weights)},
+            env={**os.environ, "LUXSCALER_WEIGHTS": str(real_weights), "LUXSCALER_UPSCALE_PROGRESS": "none"},
             capture_output=True,
             text=True,
             timeout=120,

@@ -19,6 +19,7 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights").mkdir()
     monkeypatch.setenv("LUXSCALER_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("LUXSCALER_UPSCALE_PROGRESS", "none")  # what takes longer than a second would say so
 
 
 @pytest.fixture

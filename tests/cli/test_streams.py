@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.picture_files import noise, png
+from tests.support.small_weights import make_small_weights
 
 INFO = (
     "from luxscaler.cli.main import main; import sys; sys.argv = ['luxscaler', 'info', sys.argv[1]]; main()"
@@ -45,6 +46,34 @@ def test_closed_streams(stream: str, tmp_path: Path) -> None:
     path.write_bytes(b"hello")
     done = info(path, stream)
     assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (1, False)
+
+
+UPSCALE = (
+    "import sys, torch; torch.set_num_threads(1)\n"
+    "name = sys.argv[1]\n"
+    "sys.argv = ['luxscaler', 'upscale', name, name + '.png', '--verbose', '--progress', 'lines']\n"
+    "from luxscaler.cli.entry import main; main()"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", ["", "0<&- 1>&- 2>&-"])
+def test_upscale_at_an_ascii_terminal_and_with_closed_streams(stream: str, tmp_path: Path) -> None:
+    path, model = tmp_path / "größe.png", tmp_path / "tiny.pth"
+    path.write_bytes(png(noise(6, 8)))
+    model.write_bytes(make_small_weights(tmp_path).release)
+    command = f'exec "{sys.executable}" -c "$1" "$2" {stream}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, "sh", UPSCALE, str(path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "LUXSCALER_UPSCALE_MODEL": str(model)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (0, False), done.stderr
+    assert path.with_name("größe.png.png").is_file()
+    assert stream or "gr??e.png.png: 32 ? 24, peak " in done.stdout
 
 
 @pytest.mark.parametrize("name", ["n" * 252, "a\nb.png", "\x1b[31m.png"])

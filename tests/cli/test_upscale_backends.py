@@ -16,6 +16,7 @@ from tests.support.gateway_server import gateway_server
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("LUXSCALER_UPSCALE_PROGRESS", "none")  # what takes longer than a second would say so
     for name in ("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL", "MODEL_VERSION"):
         monkeypatch.delenv(name, raising=False)
 

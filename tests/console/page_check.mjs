@@ -1,5 +1,5 @@
 // Walks through the console's page in Chromium; prints what it found as JSON. Run by test_page_chromium.py.
-//   node page_check.mjs '{"modules": …, "chromium": …, "url": …, "tabs": [...], "shots": …, "journey": {…} | null}'
+//   node page_check.mjs '{"modules": …, "chromium": …, "url": …, "tabs": [...], "shots": …, "journey": {…}, "newcomer": {…}}'
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -53,17 +53,20 @@ async function journey({ token, folder }) {
   await page.getByRole("spinbutton", { name: "US dollars" }).fill("0.05");
   await page.locator("#limit-form").getByRole("button", { name: "Save" }).click();
   await page.getByText("$0.0000 of $0.0500 used").waitFor();
-  await page.getByRole("tab", { name: "New job" }).press("Enter");
-  await page.getByLabel("Train on a folder of pictures").check();
+  await page.getByRole("tab", { name: "Train" }).press("Enter");
   await page.getByLabel("Path of the folder").fill(folder);
   await page.getByLabel("Model that gets the trained version").fill("ada/mine");
-  await page.getByRole("button", { name: "Estimate" }).click();
+  await page.locator("#train-form").getByRole("button", { name: "Estimate" }).click();
   await page.getByText("no estimate; at most").waitFor();
-  await page.getByRole("button", { name: "Submit" }).click();
+  await page.locator("#train-form").getByRole("button", { name: "Submit" }).click();
+  await notice("First read where your data goes");
+  await page.getByLabel("I know where my data goes").check();
+  await page.getByRole("tab", { name: "Train" }).click();
+  await page.locator("#train-form").getByRole("button", { name: "Submit" }).click();
   await notice("The job was not submitted");
-  await page.getByLabel("Hardware, for the price").selectOption("gpu-t4");
-  await page.getByLabel("Minutes at most").fill("3");
-  await page.getByRole("button", { name: "Submit" }).click();
+  await page.locator("#train-hardware").selectOption("gpu-t4");
+  await page.locator("#train-minutes").fill("3");
+  await page.locator("#train-form").getByRole("button", { name: "Submit" }).click();
   await page.getByRole("heading", { name: "pictures" }).waitFor();
   process.stdout.write("submitted\n");
   await page.getByText("loss 0.0312").waitFor();
@@ -79,8 +82,124 @@ async function journey({ token, folder }) {
   return { bytes, spent: await page.locator("#meter-words").textContent() };
 }
 
+/** From nothing to a picture that was upscaled with one's own model, everything by the page. */
+async function newcomer({ token, folder, destination, picture, url, shots }) {
+  const page = await open(1280, "light");
+  page.setDefaultTimeout(240000);
+  const notice = async (text) => page.waitForFunction((part) => document.getElementById("notice").textContent.includes(part), text);
+  const tab = (name) => page.getByRole("tab", { name }).click();
+  const saved = async (form, name) => {
+    await page.locator(form).getByRole("button", { name, exact: true }).click();
+  };
+  const download = async (name) => {
+    const waiting = page.waitForEvent("download");
+    await page.getByRole("link", { name, exact: true }).click();
+    return readFileSync(await (await waiting).path());
+  };
+  await page.goto(url);
+  await page.getByText("REPLICATE_API_TOKEN not set").waitFor();
+  await page.getByLabel("API token").fill(token);
+  await saved("#token-form", "Save");
+  await page.getByText("Valid: ").waitFor();
+  await saved("#token-form", "Validate");
+  await page.getByText("Valid: ").waitFor();
+  await page.getByLabel("Hold submits to a limit").check();
+  await page.getByRole("spinbutton", { name: "US dollars" }).fill("0.08");
+  await saved("#limit-form", "Save");
+  await page.getByText("$0.0000 of $0.0800 used").waitFor();
+  await page.getByLabel("Public address of this console").fill(url);
+  await saved("#webhook-form", "Save");
+  await notice("Saved.");
+  await saved("#webhook-form", "Test the address");
+  await notice("Reachable: a signed webhook arrived.");
+  await page.getByLabel("I know where my data goes").check();
+  await tab("Train");
+  await page.locator("#train-source").fill(folder);
+  await page.locator("#train-destination").fill(destination);
+  for (const [field, value] of [["base", "fast"], ["method", "full"], ["degradation", "clean"], ["hardware", "cpu"]]) {
+    await page.locator(`#train-${field}`).selectOption(value);
+  }
+  await page.getByText("More", { exact: true }).click();
+  for (const [field, value] of [["steps", 12], ["every", 6], ["batch", 2], ["crop", 16], ["learning_rate", 0.0005], ["minutes", 10]]) {
+    await page.locator(`#train-${field}`).fill(String(value));
+  }
+  await saved("#train-form", "Submit");
+  await page.waitForFunction(() => document.getElementById("job-log").textContent.includes("/12 ["));
+  await page.screenshot({ path: join(shots, "watched.png") });
+  await page.waitForFunction(() => document.getElementById("job-state").textContent.startsWith("completed"));
+  const weights = await download("weights.tar");
+  const model = await download("model.safetensors");
+  await page.waitForFunction(() => document.getElementById("job-command").textContent.startsWith("luxscaler upscale"));
+  await page.screenshot({ path: join(shots, "trained.png") });
+  await page.keyboard.press("Escape");
+  await tab("Cloud");
+  await saved("#webhook-form", "What arrived");
+  await page.getByText("applied (200)").first().waitFor();
+  await page.goBack();
+  await page.locator("#job-list .job").first().click();
+  await page.getByRole("button", { name: "Use as model" }).click();
+  await page.waitForFunction(() => document.getElementById("master-model").value.startsWith("job:"));
+  await page.getByLabel("This machine", { exact: true }).check();
+  await page.locator("#master-source").fill(picture);
+  await page.locator("#master-output_format").selectOption("png");
+  await page.screenshot({ path: join(shots, "model.png"), fullPage: true });
+  await saved("#master-form", "Submit");
+  await page.waitForFunction(() => document.getElementById("job-state").textContent.startsWith("completed"));
+  const upscaled = await download("output.png");
+  await page.screenshot({ path: join(shots, "upscaled.png") });
+  const bytes = (data) => data.toString("base64");
+  return { weights: bytes(weights), model: bytes(model), upscaled: bytes(upscaled) };
+}
+
+/** From dropped pictures to a result that is compared and downloaded. */
+async function upscaler({ pictures, shots }) {
+  const page = await open(1440, "light");
+  page.setDefaultTimeout(60000);
+  const text = (id, part) => page.waitForFunction(([name, words]) => document.getElementById(name).textContent.includes(words), [id, part]);
+  await page.goto(`${task.url}/#upscale`);
+  await page.locator("#upscale-model").selectOption("fast");
+  await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
+  await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
+  const refused = await page.locator("#upscale-upload-state").textContent();
+  await page.getByLabel("Scale: times its width and height").fill("2");
+  await text("upscale-result", "192 × 128");
+  await text("preview-state", "96 × 64 pixels became 192 × 128");
+  await page.getByLabel("Border between before and after").fill("30");
+  const sample = () => page.evaluate(() => {
+    const copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    copy.drawImage(document.getElementById("preview-part"), -150, -60);
+    return [...copy.getImageData(0, 0, 1, 1).data];
+  });
+  const normal = await sample();
+  await page.getByLabel("Exposure, stops").fill("2");
+  const brighter = await sample();
+  await page.getByLabel("Exposure, stops").fill("0");
+  await text("upscale-cost", "by the preview's pace");
+  await page.getByRole("button", { name: "Upscale", exact: true }).press("Enter");
+  const link = page.locator("#upscale-queue").getByRole("link", { name: /^Download/ });
+  await link.waitFor();
+  const waiting = page.waitForEvent("download");
+  await link.click();
+  const download = await waiting;
+  const opened = page.context().waitForEvent("page");
+  await page.locator("#upscale-queue").getByRole("link", { name: /^Compare/ }).press("Enter");
+  const compare = await opened;
+  await compare.waitForFunction(() => !document.getElementById("status").textContent.includes("Unpacking"));
+  const reached = await compare.evaluate((url) => fetch(`${url}/api/cloud/jobs`).then(() => "reached", () => "refused"), task.url);
+  const title = await compare.title();
+  await page.screenshot({ path: join(shots, "upscaled.png"), fullPage: true });
+  await page.setViewportSize({ width: 360, height: 900 });
+  await page.screenshot({ path: join(shots, "upscaled-360.png"), fullPage: true });
+  const bytes = readFileSync(await download.path()).toString("base64");
+  return { refused, normal, brighter, name: download.suggestedFilename(), bytes, reached, title };
+}
+
 let result;
-if (task.journey) {
+if (task.upscaler) {
+  result = await upscaler({ ...task.upscaler, shots: task.shots });
+} else if (task.newcomer) {
+  result = await newcomer({ ...task.newcomer, url: task.url, shots: task.shots });
+} else if (task.journey) {
   result = await journey(task.journey);
 } else {
   result = [];

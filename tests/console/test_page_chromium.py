@@ -1,18 +1,29 @@
 """The page in headless Chromium: every tab at two widths, and the way of a newcomer; its types by tsc."""
 
+import base64
+import hashlib
+import io
 import json
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from luxscaler.weights.bundle import load_bundle
 from tests.conftest import ROOT
 from tests.io.test_chromium import CHROMIUM
+from tests.support.cog_server import cog_server
 from tests.support.console_server import ConsoleServer, console_server
+from tests.support.fake_previews import fake_previews
 from tests.support.gateway_npm import npm_packages
+from tests.support.gateway_server import gateway_server
 from tests.support.replicate_account import OUTPUT, TOKEN, Account
+from tests.support.training_files import write_pictures
 
 PAGE = ROOT / "luxscaler" / "console" / "page"
 BROWSER = ("playwright-core@1.65.1", "axe-core@4.14.1")
@@ -41,16 +52,24 @@ def _lines(stream: IO[str] | None) -> Iterator[str]:
     yield from (line.strip() for line in stream)
 
 
-def _end(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, error = process.communicate(timeout=180)
+def _end(process: subprocess.Popen[str], seconds: float = 180) -> dict[str, Any]:
+    out, error = process.communicate(timeout=seconds)
     assert process.returncode == 0, error
     return dict(json.loads(out.splitlines()[-1]))
 
 
 @needs_chromium
 def test_every_tab_at_two_widths_light_and_dark(
-    account: Account, console: ConsoleServer, picture: Path, folder: Path, shots: Path
+    account: Account,
+    console: ConsoleServer,
+    picture: Path,
+    folder: Path,
+    shots: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
+    for name in ("scan.png", "A name that is rather long " * 6):
+        console.post("/api/upscale/pictures", params={"name": name}, content=picture.read_bytes())
     console.set(cost_limit_enabled=True, cost_limit_amount=10, max_minutes=10)
     done, failed = (console.submit(kind="master", source=str(picture)) for _ in range(2))
     job = console.submit(kind="training", source=str(folder), destination="ada/mine", name="second try " * 9)
@@ -63,13 +82,19 @@ def test_every_tab_at_two_widths_light_and_dark(
     account.tell(runs[failed], "failed", seconds=12.0)
     account.tell(runs[job], "processing", logs=LOGS)
     console.until_that(job, lambda found: found["step"] == 40)
-    found = _end(_task(console, tabs=["cloud", "jobs", "new", "spending", f"jobs/{job}"], shots=str(shots)))
+    found = _end(
+        _task(
+            console,
+            tabs=["cloud", "upscale", "jobs", "train", "masters", "spending", f"jobs/{job}"],
+            shots=str(shots),
+        )
+    )
     assert found["said"] == []
-    assert len(found["result"]) == 20
+    assert len(found["result"]) == 28
     for view in found["result"]:
         assert view["violations"] == [], view
         assert view["overflow"] == 0, view
-    assert len(list(shots.iterdir())) == 20
+    assert len(list(shots.iterdir())) == 28
 
 
 @needs_chromium
@@ -94,6 +119,72 @@ def test_a_newcomer_trains_and_downloads_the_weights(
     assert found["result"]["spent"].startswith(f"${20 * 0.000225:.4f} spent")
     refused = [line for line in found["said"] if "422" not in line and "402" not in line]
     assert refused == []
+
+
+@needs_chromium
+@pytest.mark.long
+def test_from_nothing_to_a_picture_upscaled_with_an_own_model(
+    tmp_path: Path, shots: Path, real_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the gateway, which has Cog's own server of train.py behind it; all by the page."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    pictures = write_pictures(tmp_path / "pictures", 6, 96)
+    for name in ("gateway", "cog"):
+        (tmp_path / name).mkdir(mode=0o700)
+    (tmp_path / "gateway" / "token").write_text(TOKEN)
+    environment = {"COG_TRAIN_TYPE_STUB": "train.py:train", "LUXSCALER_WEIGHTS": str(real_weights)}
+    options: dict[str, Any] = {"environment_token": "", "poll_seconds": 2.0}
+    with (
+        cog_server(tmp_path / "cog", "--x-mode", "train", **environment) as cog,
+        gateway_server(tmp_path, trainers=(cog.url,)) as gateway,
+        console_server(tmp_path, gateway.url, **options) as console,
+    ):
+        newcomer = {"token": TOKEN, "folder": str(pictures), "destination": gateway.model}
+        newcomer["picture"] = str(pictures / "p0.png")
+        found = _end(_task(console, shots=str(shots), newcomer=newcomer), seconds=280)
+        trained = console.get("/api/cloud/models").json()["models"][0]
+        assert trained["version"].startswith(f"{gateway.model}:")
+        runs = gateway.get("/v1/trainings").json()["results"]
+        assert [run["status"] for run in runs] == ["succeeded"]
+        spent = console.get("/api/cloud/cost-limit").json()["current_spend"]
+        assert spent == pytest.approx(runs[0]["metrics"]["predict_time"] * 0.0001, rel=0.01)
+    files = {name: base64.b64decode(data) for name, data in found["result"].items()}
+    weights = tmp_path / "weights.tar"
+    weights.write_bytes(files["weights"])
+    assert load_bundle(str(weights)).scale == 4
+    with tarfile.open(weights) as bundle:
+        member = bundle.extractfile("model.safetensors")
+        assert member is not None
+        assert member.read() == files["model"]
+    assert hashlib.sha256(files["model"]).hexdigest() == trained["sha256"]
+    assert Image.open(io.BytesIO(files["upscaled"])).size == (384, 384)
+    assert [line for line in found["said"] if "net::ERR_ABORTED" not in line] == []
+
+
+@needs_chromium
+def test_pictures_are_upscaled_compared_and_downloaded(
+    tmp_path: Path, shots: Path, real_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the network `fast`, on this machine; one of the files is no picture."""
+    monkeypatch.setenv("LUXSCALER_WEIGHTS", str(real_weights))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    picture, note = tmp_path / "scan.png", tmp_path / "note.txt"
+    Image.linear_gradient("L").resize((96, 64)).convert("RGB").save(picture)
+    note.write_text("no picture")
+    with console_server(tmp_path, "http://127.0.0.1:9", environment_token="", folders=()) as console:
+        upscaler = {"pictures": [str(picture), str(note)]}
+        found = _end(_task(console, shots=str(shots), upscaler=upscaler))
+    result = found["result"]
+    assert "note.txt: it is not a picture" in result["refused"]
+    assert result["name"] == "scan-upscaled.png"
+    upscaled = Image.open(io.BytesIO(base64.b64decode(result["bytes"])))
+    assert upscaled.size == (192, 128)
+    assert abs(int(np.asarray(upscaled.convert("L"))[64, 96]) - 128) < 8
+    assert result["brighter"][0] > result["normal"][0] + 20
+    assert result["reached"] == "refused"
+    assert "scan" in result["title"] or "picture" in result["title"]
+    assert [line for line in found["said"] if "422" not in line and "connect-src" not in line] == []
+    assert len(list(shots.iterdir())) == 2
 
 
 def test_its_scripts_have_types() -> None:

@@ -14,6 +14,7 @@ SETTINGS = "/api/cloud/providers/replicate"
 
 def test_a_change_names_some_settings_and_the_others_stay(console: ConsoleServer) -> None:
     console.set(webhook_url="https://host.example/", cost_limit_amount=5)
+    console.set(webhook_allowed_ips="")  # as an empty field of the page says it
     console.set(webhook_allowed_ips=["34.82.0.0/16", "35.185.0.0/16"])
     found = console.get(f"{SETTINGS}/config").json()
     assert found["webhook_url"] == "https://host.example"

@@ -147,33 +147,64 @@ def test_two_consoles_do_not_share_a_folder(account: Account, console: ConsoleSe
 
 
 @pytest.mark.slow
-@pytest.mark.long
-def test_killed_at_random_moments(account: Account, tmp_path: Path, picture: Path) -> None:
-    """Ten jobs while their console is killed again and again: ten runs, and ten results."""
-    rng, keys = random.Random(5), [f"job {number}" for number in range(10)]
-    for _ in range(12):
+@pytest.mark.parametrize(
+    ("kills", "seed"), [(2, 11), pytest.param(100, 5, marks=pytest.mark.long)], ids=["few", "hundred"]
+)
+def test_killed_at_random_moments_around_paid_calls(
+    account: Account, tmp_path: Path, picture: Path, kills: int, seed: int
+) -> None:
+    """Each kill -9 comes a random moment after a paid call (or any other of a job's calls) has begun.
+
+    Whoever is not sure whether a submit was taken repeats it; calls fail now and then. In the end there is
+    one run for each job, and one result for each run.
+    """
+    rng = random.Random(seed)
+    faults = random.Random(seed + 1)
+
+    def fault(call: str, _number: int) -> str | None:
+        if call in ("output", "account") or faults.random() > 0.15:
+            return None
+        return faults.choice(["drop", "500", "refuse"])
+
+    account.fault = fault
+    keys: list[str] = []
+    for number in range(kills):
+        keys += [f"job {number} {each}" for each in range(rng.randrange(1, 3))]
+        awaited = rng.choice(["create", "create", "create", "upload", "list", "get"])
         with console_process(tmp_path, account.url) as console:
-            for key in keys:  # whoever is not sure asks again
+            calls = account.calls[awaited]
+            for key in keys[-4:]:
                 body = {**BODY, "source": str(picture), "idempotency_key": key}
                 assert console.post("/api/cloud/jobs/submit", json=body).status_code == 202
-            time.sleep(rng.uniform(0.0, 0.4))
+            deadline = time.monotonic() + 1.0  # there may be nothing left to call
+            while account.calls[awaited] == calls and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(rng.choice([0.0, rng.uniform(0.0, 0.02), rng.uniform(0.0, 0.3)]))
             assert console.process is not None
             os.kill(console.process.pid, signal.SIGKILL)
             console.process.wait()
-        for run in account.runs[: rng.randrange(11)]:
+        for run in [*account.runs]:
+            if run.status == "starting" and rng.random() < 0.3:
+                account.finish(run)
+    account.fault = lambda _call, _number: None
+    _check_one_run_each(account, tmp_path, keys)
+
+
+def _check_one_run_each(account: Account, folder: Path, keys: list[str]) -> None:
+    with console_server(folder, account.url) as console:
+        listed = console.get("/api/cloud/jobs", params={"limit": 500}).json()["jobs"]
+        assert sorted(job["key"] for job in listed) == sorted(keys)
+        for job in listed:
+            found = console.until_that(job["id"], lambda found: found["remote_id"] is not None, seconds=120)
+            assert found["status"] != "failed", found["error"]
+        for run in account.runs:
             if run.status == "starting":
                 account.finish(run)
-    with console_server(tmp_path, account.url) as console:
-        jobs = [job["id"] for job in console.get("/api/cloud/jobs").json()["jobs"]]
-        assert len(jobs) == 10
-        for job in jobs:
-            console.until_that(job, lambda found: found["remote_id"] is not None, seconds=120)
-        for run in account.runs:
-            account.finish(run)
-        for job in jobs:
-            done = console.until_that(job, lambda found: found["results"] == "here", seconds=60)
+        for job in listed:
+            done = console.until_that(job["id"], lambda found: found["results"] == "here", seconds=120)
             assert done["status"] == "completed"
-    assert len(account.runs) == 10
+    remote = [str(console_run.id) for console_run in account.runs]
+    assert len(remote) == len(set(remote)) == len(keys)
 
 
 def test_what_may_have_been_paid_is_not_given_up_while_it_cannot_be_looked_up(

@@ -70,16 +70,19 @@ def put_and_cancel(server: CogServer, name: str, pause: float, **inputs: object)
         return str(running.result(60)["status"])
 
 
-def test_cancels_at_random_moments_leave_a_server_that_is_ready_and_no_file(server: CogServer) -> None:
+@pytest.mark.parametrize("count", [CANCELS, pytest.param(1000, marks=pytest.mark.long)])
+def test_cancels_at_random_moments_leave_a_server_that_is_ready_and_no_file(
+    server: CogServer, count: int
+) -> None:
     moments = random.Random(12)
     ended: Counter[str] = Counter()
     with hostile_server(tile=whole(PNG), slow=silent()) as files:
-        for number in range(CANCELS):
+        for number in range(count):
             tile = moments.choice([TILE, files.base + "tile", files.base + "slow"])
             pause = moments.random() ** 2 * 0.1
             ended[put_and_cancel(server, f"c{number}", pause, tile_input=tile, model="fast")] += 1
             assert server.is_ready(), (number, ended)
-    assert ended["canceled"] > CANCELS / 2
+    assert ended["canceled"] > count / 2
     assert left(server) == []
     assert server.file(tile_input=TILE, model="fast")[8:12] == b"WEBP"
 

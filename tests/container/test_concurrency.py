@@ -32,7 +32,7 @@ def server(real_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_cog_yaml_asks_for_as_many() -> None:
     lines = (ROOT / "cog.yaml").read_text(encoding="utf-8").splitlines()
-    assert lines[lines.index("concurrency:") + 1] == "  max: 2"
+    assert lines[lines.index("concurrency:") + 1] == "  max: 8"
 
 
 def test_two_predictions_have_each_their_file_metrics_and_log(server: CogServer) -> None:

@@ -18,6 +18,7 @@ import hdr_exporter
 from luxscaler.cog.data_urls import data_url
 from luxscaler.errors import InputError
 from luxscaler.geometry import MAX_SCALE, MIN_SCALE
+from luxscaler.io.options import EXR_COMPRESSIONS
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import MAX_BOOST, MAX_FRACTALITY, MIN_BOOST, MIN_FRACTALITY
 from luxscaler.pipeline.inputs import request_from_inputs
@@ -36,15 +37,18 @@ INPUTS: dict[str, dict[str, Any]] = {
     "tile_box": {"default": ""},
     "output_format": {
         "default": "webp",
-        "choices": ["webp", "png", "tiff", "exr", "png-pq", "avif", "jxl", "jpg"],
+        "choices": ["webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg"],
     },
     "hdr_boost": {"default": 1.0, "ge": 1.0, "le": 49.0},
     "fractality": {"default": 1.0, "ge": 0.0, "le": 2.0},
     "scale": {"default": 4.0, "ge": 1.0, "le": 8.0},
     "model": {"default": "photo", "choices": ["photo", "anime", "fast", "trained"]},
     "sdr": {"default": False},
+    "exr_type": {"default": "float", "choices": ["float", "half"]},
+    "exr_compression": {"default": "auto", "choices": list(EXR_COMPRESSIONS)},
 }
-"""The inputs of DESIGN.md and `sdr`, without their descriptions."""
+"""The inputs of DESIGN.md, `sdr` and those of EXR, without their descriptions."""
+EXR_INPUTS = ("exr_type", "exr_compression")
 
 
 def _predict_in_source() -> ast.AsyncFunctionDef:
@@ -92,6 +96,8 @@ def test_the_annotations_are_ones_that_the_schema_builder_knows() -> None:
         "scale": "float",
         "model": "str",
         "sdr": "bool",
+        "exr_type": "str",
+        "exr_compression": "str",
     }
     assert function.returns is not None
     assert ast.unparse(function.returns) == "Path"
@@ -114,6 +120,9 @@ def test_the_defaults_are_the_same_everywhere(defaults_of: Callable[..., object]
     parameters = inspect.signature(defaults_of).parameters
     for name, words in INPUTS.items():
         if "default" in words and not (name == "tile_box" and defaults_of is UpscaleRequest):
+            if name in EXR_INPUTS and defaults_of is UpscaleRequest:
+                assert getattr(parameters["export"].default, name) == words["default"]
+                continue
             field = FIELDS.get(name, name) if defaults_of is UpscaleRequest else name
             assert parameters[field].default == words["default"], name
 
@@ -155,7 +164,7 @@ def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
 def test_the_file_has_the_suffix_of_its_format(predictor: Predictor, tile: str, name: str) -> None:
     path = _predict(predictor, tile, output_format=name)
     assert path.is_file()
-    assert path.name == f"luxscaler.{name.removesuffix('-pq')}"
+    assert path.name == f"luxscaler.{name.removesuffix('-pq').removesuffix('16')}"
 
 
 def test_the_file_of_the_prediction_before_is_removed(predictor: Predictor, tile: str) -> None:
@@ -218,7 +227,9 @@ def test_tiles_overlap_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch, device: s
     monkeypatch.setattr("predict.Models", lambda **_: lambda name: upscaler)
     monkeypatch.setattr("predict.TileServer", lambda _models, **words: made.update(words))
     monkeypatch.setenv("COG_MAX_CONCURRENCY", "2")
+    monkeypatch.setenv("PORT", "5123")
     Predictor().setup()
+    assert made.pop("closing").port == 5123  # type: ignore[attr-defined]
     assert made == {"overlap": overlaps, "slots": 2, "fetching": FetchSettings()}
 
 

@@ -110,7 +110,7 @@ def test_no_exception_is_left_over() -> None:
     assert [known for known in NOT_RUNNABLE if not any(text.startswith(known) for text in texts)] == []
 
 
-@pytest.mark.parametrize("name", ["upscale", "train", "gateway", "server", "jobs", "weights"])
+@pytest.mark.parametrize("name", ["upscale", "train", "publish", "gateway", "server", "jobs", "weights"])
 def test_cli_names_every_option_and_no_other(name: str) -> None:
     section = (DOCS / "cli.md").read_text("utf-8").split(f"## luxscaler {name}\n")[1].split("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
@@ -125,7 +125,7 @@ def test_cli_names_every_option_and_no_other(name: str) -> None:
         for option in (*parameter.opts, *parameter.secondary_opts)
         if option.startswith("--")
     }
-    assert set(re.findall(r"--[a-z][a-z-]*", table)) == options - {"--help"}
+    assert set(re.findall(r"--[a-z][a-z0-9-]*", table)) == options - {"--help"}
 
 
 def test_formats_names_every_format_and_suffix() -> None:

@@ -1,6 +1,7 @@
 """Pages with cursors, and the store below them."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,24 @@ from hypothesis import strategies as st
 
 from luxscaler.errors import GatewayError
 from luxscaler.gateway.pagination import page
-from luxscaler.gateway.prediction import Prediction
 from luxscaler.gateway.problems import Problem
+from luxscaler.gateway.run import Run
 from luxscaler.gateway.store import Delivery, Store, StoredFile
 from luxscaler.replicate.signing import new_id
 
 
-def prediction(**values: Any) -> Prediction:
-    return Prediction(new_id(), "o/n", "v", {"a": [1, None, "ü"]}, 1.0, **values)
+def prediction(**values: Any) -> Run:
+    return Run(new_id(), "o/n", "v", {"a": [1, None, "ü"]}, 1.0, **values)
 
 
 def pages_of(store: Store, size: int, cursor: str = "") -> dict[str, Any]:
     return page(
-        store.predictions_before, store.predictions_after, lambda found: {"id": found.id}, str, cursor, size
+        partial(store.runs_before, "predictions"),
+        partial(store.runs_after, "predictions"),
+        lambda found: {"id": found.id},
+        str,
+        cursor,
+        size,
     )
 
 
@@ -69,7 +75,7 @@ def test_what_is_kept_is_found_after_a_restart(tmp_path: Path) -> None:
     store.add_delivery(Delivery(kept.id, "msg_1", 3.0))
     store.close()
     again = Store(path)
-    assert again.prediction(kept.id) == kept
+    assert again.run(kept.id) == kept
     assert again.file(file.id) == replace(file, sequence=1)
     assert again.deliveries() == [Delivery(kept.id, "msg_1", 3.0)]
 
@@ -77,7 +83,7 @@ def test_what_is_kept_is_found_after_a_restart(tmp_path: Path) -> None:
 def test_each_prediction_is_claimed_once_oldest_first() -> None:
     store = Store(Path(":memory:"))
     ids = [store.add(prediction()).id for _ in range(3)]
-    claimed = [store.claim(f"cog{number}") for number in range(4)]
+    claimed = [store.claim(f"cog{number}", "predictions") for number in range(4)]
     assert [found and found.id for found in claimed] == [*ids, None]
     assert [found and found.container for found in claimed] == ["cog0", "cog1", "cog2", None]
 
@@ -88,7 +94,7 @@ def test_nothing_changes_what_is_over() -> None:
     assert store.change(name, status="canceled")
     assert not store.change(name, status="succeeded", output="x")
     assert not store.change("unknown", status="failed")
-    found = store.prediction(name)
+    found = store.run(name)
     assert found is not None
     assert (found.status, found.output) == ("canceled", None)
 
@@ -99,7 +105,7 @@ def test_what_is_forgotten_keeps_its_bones() -> None:
     store.change(name, status="succeeded", output={"x": 1}, logs="l", completed_at=10.0)
     assert [found.id for found in store.to_forget(10.0)] == [name]
     store.forget(name)
-    found = store.prediction(name)
+    found = store.run(name)
     assert found is not None
     assert (found.input, found.output, found.logs, found.data_removed) == ({}, None, "", True)
     assert store.to_forget(10.0) == []

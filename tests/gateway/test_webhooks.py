@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from luxscaler.cog.status import Status
 from luxscaler.errors import FetchError
 from luxscaler.gateway.keys import Keys
-from luxscaler.gateway.prediction import EVENTS, Event, Prediction
+from luxscaler.gateway.run import EVENTS, Event, Run
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
@@ -73,8 +73,8 @@ class Bench:
 
         asyncio.run(go())
 
-    def add(self, **values: Any) -> Prediction:
-        return self.store.add(Prediction(new_id(), "o/n", "v", {}, 1.0, webhook=URL, **values))
+    def add(self, **values: Any) -> Run:
+        return self.store.add(Run(new_id(), "o/n", "v", {}, 1.0, webhook=URL, **values))
 
     def bodies(self) -> list[dict[str, Any]]:
         return [json.loads(request.content) for _, request in self.sent]
@@ -85,7 +85,7 @@ class Bench:
             await settle()
 
 
-def body(prediction: Prediction) -> bytes:
+def body(prediction: Run) -> bytes:
     return json.dumps({"status": prediction.status, "logs": prediction.logs}).encode()
 
 
@@ -133,7 +133,7 @@ def test_logs_come_at_most_every_half_second_and_the_last_state_always(pauses: l
     async def work(notifier: Notifier) -> None:
         for number, pause in enumerate(pauses):
             bench.store.change(prediction.id, logs=str(number))
-            found = bench.store.prediction(prediction.id)
+            found = bench.store.run(prediction.id)
             assert found is not None
             notifier.notify(found, "logs" if number % 2 else "output")
             await settle()
@@ -155,7 +155,7 @@ def test_what_was_delayed_is_dropped_when_the_prediction_is_over() -> None:
         notifier.notify(prediction, "logs")
         notifier.notify(prediction, "logs")
         bench.store.change(prediction.id, status=Status.SUCCEEDED)
-        found = bench.store.prediction(prediction.id)
+        found = bench.store.run(prediction.id)
         assert found is not None
         notifier.notify(found, "completed")
         await bench.pass_time(2.0)

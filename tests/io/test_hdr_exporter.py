@@ -117,7 +117,7 @@ def test_exr_says_what_it_is(tmp_path: Path, rgb: FloatArray) -> None:
     with OpenEXR.File(str(path)) as file:
         header = file.header()  # empty once the file is closed
         assert OpenEXR.checkColorMetadata(header) == 0
-        assert header["compression"] == OpenEXR.ZIP_COMPRESSION
+        assert header["compression"] == OpenEXR.NO_COMPRESSION  # these samples are noise
         assert header["type"] == OpenEXR.scanlineimage
     seen = read_oiio(path)[1]
     assert seen["chromaticities"] == pytest.approx((0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290))
@@ -394,7 +394,7 @@ def current_umask() -> int:
         ({"alpha": np.zeros((5, 4), np.float32)}, "alpha.*\\(4, 5\\).*\\(5, 4\\)"),
         ({"alpha": np.full((4, 5), 1.5, np.float32)}, "alpha must be 0 to 1, got 1.5"),
         ({"alpha": np.full((4, 5), np.nan, np.float32)}, "alpha.*20 NaN"),
-        ({"file_format": "jpeg"}, "'jpeg'; known are webp, png, tiff, exr, png-pq, avif, jxl, jpg"),
+        ({"file_format": "jpeg"}, "'jpeg'; known are webp, png, tiff, tiff16, exr, png-pq, avif, jxl, jpg"),
         ({"path": "a.gif"}, "'.gif'.*known are"),
         ({"path": "a"}, "suffix ''"),
         ({"sdr": np.ones((5, 4, 3), np.float32)}, "sdr must be \\(4, 5, 3\\).*got \\(5, 4, 3\\)"),

@@ -198,7 +198,7 @@ def test_exif_that_no_writer_takes_is_left_out_with_a_notice(
 ) -> None:
     broken = PictureSource(format="png", exif=b"II*\0\xff", notices=("first of 2 pages",))
     picture = Picture(np.full((8, 8, 3), 0.5, np.float32), None, broken)
-    monkeypatch.setattr(stages, "read_named", lambda file, *_: None if file is None else picture)
+    monkeypatch.setattr(stages, "read_named", lambda file, *_, **__: None if file is None else picture)
     upscaler = Upscaler(tiny_network, UpscalerOptions(device="cpu"))
     result = process(UpscaleRequest(b"any"), lambda _: upscaler, tmp_path / "a.webp")
     assert result.notices[0] == "first of 2 pages"

@@ -88,7 +88,7 @@ def test_the_first_part_of_a_picture_is_read() -> None:
     data = of_parts([({"name": "left"}, left), ({"name": "right"}, PLANES)])
     picture = read_picture(data)
     np.testing.assert_array_equal(picture.rgb, LIGHT + 1)
-    assert picture.source.notices == ("part 1 of 2 is read: left",)
+    assert picture.source.notices == ("part 1 of 2 is read: left", "other parts: right (part chooses)")
 
 
 def test_a_part_without_colour_is_passed_over() -> None:

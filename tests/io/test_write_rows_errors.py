@@ -141,7 +141,7 @@ def test_two_writers_of_one_file_are_refused(old: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"file_format": "avif"}, "avif cannot be written row by row; tiff, exr, png, png-pq can"),
+        ({"file_format": "avif"}, "avif cannot be written row by row; tiff, tiff16, exr, png, png-pq can"),
         ({"file_format": "gif"}, "unknown output format 'gif'"),
         ({"width": 0}, "width and height must be at least 1, got 0 × 4"),
         ({"height": -1}, "width and height"),

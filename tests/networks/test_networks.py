@@ -81,7 +81,7 @@ def test_loads_the_state_dict_of_the_reference(config: NetworkConfig) -> None:
 @pytest.mark.parametrize("name", ["photo", "fast"])
 def test_real_weights_give_what_the_reference_gives(name: str, real_weights: Path) -> None:
     loaded = load_network(name, real_weights)
-    their = reference(loaded.config)
+    their = reference(loaded.own.config)
     their.load_state_dict(loaded.module.state_dict(), strict=True)
     side = 48
     with torch.inference_mode():

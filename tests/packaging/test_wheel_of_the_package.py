@@ -63,4 +63,4 @@ def test_it_says_what_it_needs_and_how_it_is_called(wheel: zipfile.ZipFile) -> N
     needed = [line for line in said.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert any(line.startswith("torch>=") or line.startswith("torch<") for line in needed)
     entry_points = wheel.read(str(Path(information).parent / "entry_points.txt")).decode()
-    assert "luxscaler = luxscaler.cli.main:main" in entry_points
+    assert "luxscaler = luxscaler.cli.entry:main" in entry_points

@@ -43,4 +43,4 @@ def test_a_port_that_was_never_open_says_nothing() -> None:
 
 @pytest.mark.parametrize(("value", "port"), [("", 5000), ("8080", 8080), ("odd", 5000)])
 def test_the_port_is_cogs(value: str, port: int) -> None:
-    assert Closing.of({"PORT": value})._port == port
+    assert Closing.of({"PORT": value}).port == port

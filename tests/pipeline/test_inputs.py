@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from luxscaler.errors import InputError
 from luxscaler.geometry import TileBox
+from luxscaler.io.options import ExportOptions
 from luxscaler.pipeline.inputs import request_from_inputs
 from luxscaler.pipeline.request import UpscaleRequest
 
@@ -40,9 +41,12 @@ def test_all_inputs_arrive() -> None:
         scale=2,
         model="fast",
         sdr=True,
+        exr_type="half",
+        exr_compression="dwaa",
     )
+    export = ExportOptions(exr_type="half", exr_compression="dwaa")
     box = TileBox(0.0, 0.25, 0.5, 0.75)
-    assert request == UpscaleRequest(TILE, DATA, box, "exr", 1.5, 1.2, 2.0, "fast", sdr=True)
+    assert request == UpscaleRequest(TILE, DATA, box, "exr", 1.5, 1.2, 2.0, "fast", sdr=True, export=export)
 
 
 @pytest.mark.parametrize("name", ["hdr_boost", "fractality", "scale"])
@@ -59,6 +63,10 @@ def test_an_empty_tile_box_is_none(empty: object) -> None:
 BAD: list[tuple[str, object, str]] = [
     ("sdr", "yes", "sdr is 'yes'; it must be true or false"),
     ("sdr", 1, "sdr is 1; it must be true or false"),
+    ("exr_type", "double", "exr_type is 'double'; it must be one of float, half"),
+    ("exr_type", 16, "exr_type is 16; it must be text"),
+    ("exr_compression", "b44", "exr_compression is 'b44'; it must be one of auto, zip, "),
+    ("exr_compression", "", "exr_compression is ''; it must be one of auto, zip, "),
     ("tile_input", None, "tile_input is missing"),
     ("tile_input", "", "tile_input is ''"),
     ("tile_input", 5, "tile_input is 5"),
@@ -66,7 +74,7 @@ BAD: list[tuple[str, object, str]] = [
     ("global_reference", "", "global_reference is ''"),
     ("global_reference", ["x"], r"global_reference is \['x'\]"),
     ("output_format", None, "output_format is None; it must be text"),
-    ("output_format", "bmp", "output_format is 'bmp'; it must be one of webp, png, tiff, exr"),
+    ("output_format", "bmp", "output_format is 'bmp'; it must be one of webp, png, tiff, tiff16, exr"),
     ("output_format", "EXR", "output_format is 'EXR'"),
     ("hdr_boost", None, "hdr_boost is None; it must be a number"),
     ("hdr_boost", True, "hdr_boost is True; it must be a number"),

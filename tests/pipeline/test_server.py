@@ -92,14 +92,14 @@ def walk(monkeypatch: pytest.MonkeyPatch) -> Walk:
     return made
 
 
-def _server(*, overlap: bool, slots: int = 2) -> TileServer:
+def _server(*, overlap: bool, slots: int = 2, cores: int | None = None) -> TileServer:
     no_upscaler: Any = lambda _model: None  # noqa: E731
     fetching = FetchSettings(Reach.parse("127.0.0.0/8", "here"))
-    return TileServer(no_upscaler, overlap=overlap, slots=slots, fetching=fetching)
+    return TileServer(no_upscaler, overlap=overlap, slots=slots, fetching=fetching, cores=cores)
 
 
-def _start(server: TileServer, name: str) -> asyncio.Task[Result]:
-    return asyncio.create_task(server.process(UpscaleRequest(Path(name), output_format="exr")))
+def _start(server: TileServer, name: str, output_format: str = "exr") -> asyncio.Task[Result]:
+    return asyncio.create_task(server.process(UpscaleRequest(Path(name), output_format=output_format)))
 
 
 async def _end(task: asyncio.Task[Result]) -> Result:
@@ -124,26 +124,40 @@ def test_the_next_tile_is_on_the_device_while_the_former_is_written(walk: Walk) 
     asyncio.run(scenario())
 
 
-def test_one_tile_on_the_device_and_one_in_the_encoder_at_most(walk: Walk) -> None:
+@pytest.mark.parametrize(
+    ("output_format", "cores", "encoders"),
+    [
+        ("exr", 4, 2),
+        ("tiff", 1, 2),
+        ("avif", 4, 2),
+        ("webp", 1, 1),
+        ("webp", 3, 3),
+        ("png", 3, 3),
+        ("jpg", 3, 3),
+    ],
+)
+def test_one_tile_on_the_device_and_as_many_in_encoders_as_their_threads_suggest(
+    walk: Walk, output_format: str, cores: int, encoders: int
+) -> None:
+    names = "abcdef"
+    expected = sorted(["write"] * encoders + ["past device"] + ["past read"] * (len(names) - encoders - 1))
+
     async def scenario() -> None:
-        server = _server(overlap=True, slots=4)
-        tasks = [_start(server, name) for name in "abcd"]
-        walk.let_go(*((name, "read") for name in "abcd"))
+        server = _server(overlap=True, slots=len(names), cores=cores)
+        tasks = [_start(server, name, output_format) for name in names]
+        walk.let_go(*((name, "read") for name in names))
+        walk.let_go(*((name, "device") for name in names))
         async with asyncio.timeout(SECONDS):
-            while "device" not in walk.where.values():
-                await asyncio.sleep(0.005)
-        walk.let_go(*((name, "device") for name in "abcd"))
-        async with asyncio.timeout(SECONDS):
-            while sorted(walk.where.values()) != ["past device", "past read", "past read", "write"]:
+            while sorted(walk.where.values()) != expected:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)  # the tile that is past the device keeps it: nobody else gets there
-        assert sorted(walk.where.values()) == ["past device", "past read", "past read", "write"]
+        assert sorted(walk.where.values()) == expected
         walk.let_go()
         for task in tasks:
             await _end(task)
 
     asyncio.run(scenario())
-    assert walk.most["device"] == walk.most["write"] == 1
+    assert (walk.most["device"], walk.most["write"]) == (1, encoders)
 
 
 def test_on_a_cpu_a_tile_ends_before_the_next_begins(walk: Walk) -> None:

@@ -85,6 +85,9 @@ def _smooth(height: int = 96, width: int = 128, seed: int = 5) -> NDArray[np.uin
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
+SDR_FORMATS = ("webp", "png", "tiff16")
+
+
 @pytest.mark.parametrize("name", hdr_exporter.FORMATS)
 def test_every_format_has_the_size_type_and_result(
     tiny: Callable[[str], Upscaler], tmp_path: Path, name: str
@@ -93,14 +96,16 @@ def test_every_format_has_the_size_type_and_result(
     request = UpscaleRequest(pillow(noise(), "PNG"), output_format=name, hdr_boost=2.0, fractality=1.2)
     result = process(request, tiny, path)
     pixels = _pixels(path)
-    dtype = {"webp": np.uint8, "jpg": np.uint8, "png": np.uint16, "png-pq": np.uint16, "avif": np.uint16}
+    dtype: dict[str, type] = {"webp": np.uint8, "jpg": np.uint8}
+    dtype |= dict.fromkeys(("png", "png-pq", "avif", "tiff16"), np.uint16)
     assert pixels.shape == (96, 128, 3)
     assert pixels.dtype == dtype.get(name, np.float32)
     assert np.isfinite(pixels).all()
     assert (result.path, result.width, result.height) == (path, 128, 96)
     assert set(result.timings) == STAGES
     assert all(seconds >= 0 for seconds in result.timings.values())
-    assert result.notices == ()
+    no_effect = f"hdr_boost 2 changes nothing: {name} shows the SDR rendering"
+    assert [notice.split(";")[0] for notice in result.notices] == ([no_effect] if name in SDR_FORMATS else [])
     if name in FLOAT_FORMATS:
         assert result.peak == pytest.approx(float(pixels.max()), rel=1e-6)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luxscaler.color import Floats, encode_srgb
+from luxscaler.io.sdr import tone_map
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.report.page import Report, TileFigure, write_report
 from tests.io.test_chromium import CHROMIUM, FLAGS
@@ -72,7 +73,7 @@ def flat_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("exposure", "split"), [(0, 0.5), (-2, 0.3), (1.25, 0.8)])
 def test_the_address_sets_exposure_and_border(flat_page: Path, exposure: float, split: float) -> None:
-    shot = _shot(flat_page, f"#exposure={exposure}&split={split}")
+    shot = _shot(flat_page, f"#tone=0&exposure={exposure}&split={split}")
     for half in (0, 1):
         found = {
             side: int((np.abs(shot - _codes(colors[half], exposure)).max(axis=2) <= 1.5).sum())
@@ -83,13 +84,26 @@ def test_the_address_sets_exposure_and_border(flat_page: Path, exposure: float, 
         assert found["before"] / total == pytest.approx(split, abs=0.03)
 
 
+def test_it_opens_tone_mapped(flat_page: Path) -> None:
+    """Light above white is rolled off as PNG shows it; what is below the knee and the SDR side stay."""
+    shot = _shot(flat_page, "")
+    peak = 3.0
+    for colors, mapped in ((AFTER, True), (BEFORE, False)):
+        light = np.asarray(colors, np.float64)[None]
+        wanted = _codes(tone_map(light, peak) if mapped else light, 0)[0]
+        for half in (0, 1):
+            assert int((np.abs(shot - wanted[half]).max(axis=2) <= 1.5).sum()) > 2000
+    clipped = _codes(AFTER[1], 0)
+    assert int((np.abs(shot - clipped).max(axis=2) <= 1.5).sum()) == 0
+
+
 def test_noise_keeps_its_mean(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     after = (rng.random((300, 400, 3)) ** 3 * (4, 1.5, 0.6)).astype(np.float32)
     page = tmp_path / "page.html"
     write_report(page, Report("noise", Picture(after[::2, ::2]), Picture(after), ()))
     for exposure in (0, -3):
-        shot = _shot(page, f"#exposure={exposure}&split=0&full=1", (1000, 800))
+        shot = _shot(page, f"#tone=0&exposure={exposure}&split=0&full=1", (1000, 800))
         inside = shot[80:600, 200:800].reshape(-1, 3)
         np.testing.assert_allclose(inside.mean(axis=0), _codes(after, exposure).mean((0, 1)), atol=1.5)
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class FakeBackend:
     workers: int = 2
     seconds: float = 0.0
     """How long a tile takes."""
+    trusted: bool = False
+    """Whether tiles come as from a network of this program, with the seconds that they took."""
     at_once: int = 0
     """How many tiles it works on at once, if fewer than it has workers; the others wait their turn."""
     mishaps: Mapping[tuple[int, int], Mishap] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class FakeBackend:
             with self._turn:
                 until = time.monotonic() + self.seconds
                 output = nearest(tile)
+                if self.trusted:
+                    output = replace(output, seconds=self.seconds, trusted=True)
                 while (left := until - time.monotonic()) > 0:
                     context.raise_if_stopped()
                     time.sleep(min(left, 0.05))

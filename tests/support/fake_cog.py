@@ -11,11 +11,12 @@
 `python -m tests.support.fake_cog PORT [SECONDS]` runs one in a process of its own.
 
 It behaves as coglet 0.23.1 was seen to: POST /predictions and PUT /predictions/{id}, waiting or with
-`Prefer: respond-async`; one prediction at a time, 409 for the second; a PUT of the id that runs answers 202;
-a model's failure is a 200 with `status: failed`; a dropped connection cancels; cancel answers 200, or 404 for
-an unknown id; `webhook` and `webhook_events_filter`, unsigned, logs at most every half second; outputs as
-data URLs, of EXR as application/octet-stream. tests/support/test_fake_cog.py compares the two. Half-way it
-prints a line. Left out: --upload-url, concurrency above 1, training, input checks.
+`Prefer: respond-async`; one prediction at a time, 409 for the second; a PUT of the id that runs answers
+202; a model's failure is a 200 with `status: failed`; a dropped connection cancels; cancel answers 200, or
+404 for an unknown id; /trainings as /predictions, if `kind` is trainings; `webhook` and
+`webhook_events_filter`, unsigned, logs at most every half second; outputs as data URLs, of EXR as
+application/octet-stream. tests/support/test_fake_cog.py compares the two. Half-way it prints a line. Left
+out: --upload-url, concurrency above 1, input checks.
 """
 
 import base64
@@ -105,6 +106,8 @@ class FakeCog:
     """A running stand-in; its public fields may be changed at any time."""
 
     seconds: float = 0.0
+    kind: str = "predictions"
+    """Or trainings: a server in train mode, whose output is an object with weights."""
     fault: Fault | None = None
     health: str = "READY"
     output: Any = None
@@ -175,6 +178,9 @@ class FakeCog:
                 prediction.status = "canceled"
             elif self.fault == "fail":
                 prediction.status, prediction.error = "failed", "Prediction failed: ValueError: told to fail"
+            elif self.kind == "trainings":
+                prediction.output = {"weights": _output(self.output or b"weights", {}, "application/x-tar")}
+                prediction.status = "succeeded"
             else:
                 prediction.output = _output(self.output, prediction.input)
                 prediction.status = "succeeded"
@@ -205,9 +211,9 @@ def fake_cog(**fields: Any) -> Iterator[FakeCog]:
         cog.vanish()
 
 
-def _output(told: Any, inputs: Json) -> Any:
+def _output(told: Any, inputs: Json, content_type: str = "application/octet-stream") -> Any:
     if isinstance(told, bytes):
-        return f"data:application/octet-stream;base64,{base64.b64encode(told).decode()}"
+        return f"data:{content_type};base64,{base64.b64encode(told).decode()}"
     return told if told is not None else _upsampled(inputs)
 
 
@@ -311,8 +317,8 @@ class _Handler(BaseHTTPRequestHandler):
         cog = self.server.cog
         parts = self.path.strip("/").split("/")
         if parts[-1] == "cancel":
-            cog.calls["POST /predictions/{id}/cancel"] += 1
-            running = cog.running
+            cog.calls[f"POST /{parts[0]}/{{id}}/cancel"] += 1
+            running = cog.running if parts[0] == cog.kind else None
             found = running is not None and running.id == urllib.parse.unquote(parts[1])
             if running is not None and found and cog.fault != "deaf":
                 running.canceled.set()
@@ -323,8 +329,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._predict("")
 
     def do_PUT(self) -> None:
-        self.server.cog.calls["PUT /predictions/{id}"] += 1
-        self._predict(urllib.parse.unquote(self.path.rsplit("/", 1)[1]))
+        kind, name = self.path.strip("/").split("/")
+        self.server.cog.calls[f"PUT /{kind}/{{id}}"] += 1
+        if kind == self.server.cog.kind:
+            self._predict(urllib.parse.unquote(name))
+        else:
+            self._body()
+            self._send(404, {"detail": "Not found"})
 
     def _predict(self, name: str) -> None:
         cog, body = self.server.cog, json.loads(self._body())

@@ -58,8 +58,9 @@ def hostile_server(**answers: Answer) -> Iterator[Hostile]:
                 while b"\r\n\r\n" not in head and (piece := connection.recv(65536)):
                     head += piece
                 server.heads.append(head)
-                path = head.split(b" ")[1].decode().partition("?")[0].strip("/") if head else ""
-                answers[path.partition("/")[0]](Connection(connection, head, over))
+                if head:  # else the client has gone without a word
+                    path = head.split(b" ")[1].decode().partition("?")[0].strip("/")
+                    answers[path.partition("/")[0]](Connection(connection, head, over))
             server.open -= 1
 
         def accept() -> None:

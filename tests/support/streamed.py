@@ -18,7 +18,7 @@ from luxscaler.io.write import export, open_stream
 
 FloatArray = NDArray[np.float32]
 Picture = tuple[FloatArray, FloatArray | None]
-SUFFIX = {"exr": ".exr", "tiff": ".tif", "png": ".png", "png-pq": ".png"}
+SUFFIX = {"exr": ".exr", "tiff": ".tif", "tiff16": ".tif", "png": ".png", "png-pq": ".png"}
 METADATA: dict[str, str | float | int] = {
     "hdr_boost": 4.0,
     "model": "photo",
@@ -148,6 +148,7 @@ def png_samples_by_opencv(path: Path) -> NDArray[np.uint16]:
 SAME: dict[str, Callable[[Path, Path], None]] = {
     "exr": assert_same_exr,
     "tiff": assert_same_tiff,
+    "tiff16": assert_same_tiff,
     "png": assert_same_png,
     "png-pq": assert_same_png,
 }

@@ -1,8 +1,10 @@
 """Small pictures with edges, a tiny network, and a training of a second or two, all from seeds."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -10,8 +12,13 @@ import torch
 from PIL import Image
 
 from luxscaler.networks.build import build_network
+from luxscaler.networks.efficientnet import EfficientNetLite0
 from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
+from luxscaler.networks.vgg import VGG, VGGConfig
+from luxscaler.training import onlookers, run
+from luxscaler.training.features import FeatureLoss
+from luxscaler.training.judge import Judge
 from luxscaler.training.prepare import Events, Progress
 from luxscaler.training.settings import TrainingSettings
 
@@ -41,6 +48,32 @@ def write_base(path: Path, config: RRDBNetConfig | SRVGGConfig = RRDB) -> Path:
     torch.manual_seed(7)
     safetensors.torch.save_file(build_network(config).state_dict(), path)
     return path
+
+
+TINY_VGG = VGGConfig((1, 1, 1), (4, 4, 8))
+TINY_ADVERSARY = 4
+CPU = torch.device("cpu")
+
+
+def tiny_features() -> FeatureLoss:
+    """A feature loss by a small VGG with random weights."""
+    torch.manual_seed(5)
+    return FeatureLoss(TINY_VGG, VGG(TINY_VGG).state_dict(), CPU)
+
+
+def random_judge() -> Judge:
+    """A judge with random weights."""
+    torch.manual_seed(6)
+    return Judge(EfficientNetLite0().state_dict(), CPU)
+
+
+def use_tiny_onlookers(replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Let trainings find small networks of random weights instead of fetched ones."""
+    features, judge = tiny_features(), random_judge()
+    replace(onlookers, "is_there", lambda *_: True)
+    replace(onlookers, "load_features", lambda *_: features)
+    replace(onlookers, "load_judge", lambda *_: judge)
+    replace(run, "FEATURES", TINY_ADVERSARY)
 
 
 def tiny_settings(base: Path, **changes: object) -> TrainingSettings:

@@ -1,10 +1,23 @@
-"""Pictures and a tiny base for the trainer's tests."""
+"""Pictures, a tiny base and tiny onlookers for the trainer's tests."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.support.training_files import write_base, write_pictures
+from luxscaler.weights.store import FOLDER_VARIABLE
+from tests.support.training_files import use_tiny_onlookers, write_base, write_pictures
+
+
+@pytest.fixture(autouse=True)
+def _no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whether a judge has been fetched on this machine changes no test."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def onlookers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny feature network, a judge and an adversary, from seeds."""
+    use_tiny_onlookers(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -15,10 +15,14 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from luxscaler.training.train import train
-from tests.support.training_files import Listener, tiny_settings
+from tests.support.training_files import Listener, tiny_settings, use_tiny_onlookers
 
-folder, kills = Path(sys.argv[1]), int(sys.argv[2])
-settings = tiny_settings(folder / "base.safetensors", steps=40, every=4, degradation="real-esrgan")
+folder, kills, goal = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if goal == "detailed":
+    use_tiny_onlookers()
+settings = tiny_settings(
+    folder / "base.safetensors", steps=40, every=4, degradation="real-esrgan", goal=goal
+)
 
 def forked(name, seconds):
     child = os.fork()
@@ -52,11 +56,11 @@ assert forked("killed", None) == 0
 """
 
 
-def _same_after(folder: Path, kills: int) -> bool:
+def _same_after(folder: Path, kills: int, goal: str = "faithful") -> bool:
     write_base(folder / "base.safetensors")
     write_pictures(folder / "pictures", 6)
     done = subprocess.run(
-        [sys.executable, "-c", _DRIVER, str(folder), str(kills)],
+        [sys.executable, "-c", _DRIVER, str(folder), str(kills), goal],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -78,3 +82,9 @@ def test_a_few_kills(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_fifty_kills(tmp_path: Path) -> None:
     assert _same_after(tmp_path, 50)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_kills_with_an_adversary(tmp_path: Path) -> None:
+    assert _same_after(tmp_path, 20, "detailed")

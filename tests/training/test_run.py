@@ -127,13 +127,15 @@ class _Faulty:
         self.means: list[Means] = []
         true = Learner.gradients
 
-        def gradients(learner: Learner, small: Any, large: Any, means: Means) -> tuple[float, float]:
+        def gradients(
+            learner: Learner, small: Any, large: Any, means: Means, **more: Any
+        ) -> tuple[float, float]:
             self.means.append(means)
             if len(self.means) in calls:
                 if isinstance(fault, Exception):
                     raise fault
                 return float(fault), float(fault)
-            return true(learner, small, large, means)
+            return true(learner, small, large, means, **more)
 
         monkeypatch.setattr(Learner, "gradients", gradients)
 

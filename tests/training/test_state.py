@@ -11,12 +11,13 @@ import torch
 from luxscaler.errors import TrainingError
 from luxscaler.training.folder import locked, remove_leftovers, write_synced
 from luxscaler.training.learner import Means
+from luxscaler.training.loss_scale import LossScale
 from luxscaler.training.state import INTERRUPTED, STATE, Position, State, load, load_latest, save
 
 
 def _state(step: int) -> State:
     history = ({"step": 2, "mean": {"psnr": 20.5}},)
-    position = Position(step, step, 1, True, Means("bf16", True, 2), 32, 2, history)
+    position = Position(step, step, 1, True, Means("bf16", True, 2), 32, 2, history, LossScale(8.0, 3))
     return State(position, {"now/a": torch.tensor([[1.5, step]])}, {"a": torch.tensor([2.5])})
 
 

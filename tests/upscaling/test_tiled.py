@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from luxscaler.errors import UpscaleError
 from luxscaler.geometry import spans
-from luxscaler.upscaling.tiled import TiledRun, is_out_of_memory, ramp, weights
+from luxscaler.upscaling.tiled import TiledRun, aligned_spans, is_out_of_memory, ramp, weights
 
 seeded = settings(derandomize=True, deadline=None, max_examples=25)
 SCALE = 2
@@ -70,6 +70,22 @@ def inside(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> 
 
 
 @seeded
+@given(
+    length=st.integers(1, 3000),
+    tile=st.integers(2, 400),
+    overlap=st.integers(0, 200),
+    align=st.sampled_from([1, 2, 4, 32, 64]),
+)
+def test_aligned_spans_cover_all_and_share_no_less(length: int, tile: int, overlap: int, align: int) -> None:
+    overlap = min(overlap, tile // 2)
+    cuts = aligned_spans(length, tile, overlap, align)
+    assert (cuts[0].start, cuts[-1].stop) == (0, length)
+    assert all(0 < cut.stop - cut.start <= max(tile, 1) for cut in cuts)
+    assert all(one.stop - other.start == overlap for one, other in pairwise(cuts))
+    if tile - overlap >= 2 * align:
+        assert all(cut.start % align == 0 for cut in cuts)
+
+
 @given(cuts())
 def test_spans_cover_the_length_in_order_and_share_the_overlap(cut: tuple[int, int, int]) -> None:
     length, tile, overlap = cut

@@ -22,14 +22,12 @@ from luxscaler.networks.build import NetworkConfig, build_network
 from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.weights.checkpoint import (
-    StateDict,
     build_loaded,
-    infer_config,
     layer_names,
-    normalise_names,
     read_state_dict,
     safetensors_bytes,
 )
+from luxscaler.weights.namings import StateDict, infer_config, normalise_names
 from luxscaler.weights.ncnn import Array
 from tests.support.slow import slow
 
@@ -44,6 +42,14 @@ rrdb_configs = st.builds(
     features=st.integers(1, 9),
     blocks=st.integers(1, 3),
     growth=st.integers(1, 6),
+)
+unusual_configs = st.builds(
+    lambda steps, plus, channels: RRDBNetConfig(
+        channels[0], channels[1], 2**steps, 4, 1, 2, steps=steps, plus=plus
+    ),
+    st.integers(0, 4),
+    st.booleans(),
+    st.sampled_from([(3, 3), (1, 1), (1, 3), (3, 1), (4, 4)]),
 )
 srvgg_configs = st.builds(
     SRVGGConfig,
@@ -72,14 +78,17 @@ def assert_same(one: StateDict, other: StateDict) -> None:
         assert torch.equal(value, other[name])
 
 
-def to_first_esrgan(name: str, blocks: int) -> str:
+def to_first_esrgan(name: str, blocks: int, steps: int = 2) -> str:
     """Names of the first ESRGAN release."""
-    name = re.sub(r"^body\.(\d+)\.rdb(\d)\.conv(\d)\.", r"model.1.sub.\1.RDB\2.conv\3.0.", name)
-    places = {"first": "0", "body": f"1.sub.{blocks}", "up1": "3", "up2": "6", "hr": "8", "last": "10"}
+    name = re.sub(r"^body\.(\d+)\.rdb(\d)\.conv(\d)\.(?!x)", r"model.1.sub.\1.RDB\2.conv\3.0.", name)
+    name = re.sub(r"^body\.(\d+)\.rdb(\d)\.conv1x1\.", r"model.1.sub.\1.RDB\2.conv1x1.", name)
+    ups = {f"up{step}": f"{3 * step}" for step in range(1, steps + 1)}
+    ends = {"hr": f"{3 * steps + 2}", "last": f"{3 * steps + 4}"}
+    places = {"first": "0", "body": f"1.sub.{blocks}", **ups, **ends}
     return re.sub(r"^conv_(\w+)", lambda match: f"model.{places[match[1]]}", name)
 
 
-def to_second_esrgan(name: str, blocks: int) -> str:
+def to_second_esrgan(name: str, blocks: int, steps: int = 2) -> str:
     """Names of the revised ESRGAN code."""
     name = re.sub(r"^body\.(\d+)\.rdb(\d)\.", r"RRDB_trunk.\1.RDB\2.", name)
     for ours, theirs in (("conv_body", "trunk_conv"), ("conv_up", "upconv"), ("conv_hr", "HRconv")):
@@ -87,18 +96,18 @@ def to_second_esrgan(name: str, blocks: int) -> str:
     return name
 
 
-@given(rrdb_configs | srvgg_configs)
-@settings(deadline=None, max_examples=15)
+@given(rrdb_configs | srvgg_configs | unusual_configs)
+@settings(deadline=None, max_examples=25)
 def test_the_size_is_inferred(config: NetworkConfig) -> None:
     assert infer_config(tiny_state(config)) == config
 
 
 @pytest.mark.parametrize("rename", [to_first_esrgan, to_second_esrgan])
-@given(config=rrdb_configs)
-@settings(deadline=None, max_examples=8)
-def test_older_namings_load(rename: Callable[[str, int], str], config: RRDBNetConfig) -> None:
+@given(config=rrdb_configs | unusual_configs)
+@settings(deadline=None, max_examples=12)
+def test_older_namings_load(rename: Callable[[str, int, int], str], config: RRDBNetConfig) -> None:
     state = tiny_state(config)
-    renamed = {rename(name, config.blocks): value for name, value in state.items()}
+    renamed = {rename(name, config.blocks, config.steps): value for name, value in state.items()}
     assert not renamed.keys() & {"conv_body.weight", "body.0.rdb1.conv1.weight"}
     assert_same(normalise_names(renamed), state)
 
@@ -126,6 +135,33 @@ def test_wrapped_and_bare_checkpoints(wrapper: str | None, suffix: str) -> None:
     state = tiny_state(SMALL)
     content = state if wrapper is None else {"epoch": 3, wrapper: state}
     assert_same(read_state_dict(saved(content), suffix), state)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"params-ema": state, "params": {}},
+        lambda state: {"model_state_dict": state, "epoch": 3},
+        lambda state: {"net": state},
+        lambda state: {"state_dict": {"params": state}},
+        lambda state: {"whatever": state},
+        lambda state: {"epoch": 3, "G": state, "optimizer": {"state": {}, "groups": [1]}},
+        lambda state: {"state_dict": {f"netG.{name}": value for name, value in state.items()}},
+        lambda state: {"state_dict": {f"model.{name}": value for name, value in state.items()}},
+        lambda state: {f"net_g.{n}": v for n, v in state.items()} | {"net_d.conv.weight": torch.ones(1)},
+        lambda state: {**state, "step": 7, "version": "1.2", "best": None},
+        lambda state: {
+            **state,
+            "num_batches_tracked": torch.tensor(5),
+            "seen": torch.ones(2, dtype=torch.bool),
+        },
+    ],
+)
+@pytest.mark.parametrize("naming", ["ours", "first"])
+def test_what_training_code_wraps_around_a_state_dict(wrap: Callable[[StateDict], Any], naming: str) -> None:
+    state = tiny_state(SMALL)
+    given = state if naming == "ours" else {to_first_esrgan(n, SMALL.blocks): v for n, v in state.items()}
+    assert_same(read_state_dict(saved(wrap(given)), ".ckpt"), state)
 
 
 def test_the_averaged_parameters_are_preferred_and_a_key_can_be_asked_for() -> None:
@@ -198,6 +234,7 @@ def test_damaged_files_are_refused_or_read(suffix: str, data: st.DataObject) -> 
         ({"params": {}}, "holds dict"),
         ({"a": 1}, "'a' is not a plain tensor"),
         ({"a": torch.ones(1, dtype=torch.int8)}, "'a' is not a plain tensor of floating"),
+        ({"a": torch.ones(1, dtype=torch.complex64)}, "'a' is not a plain tensor"),
         ({"a": torch.ones(1, device="meta")}, "'a' is not a plain tensor"),
         ({"a": torch.ones(2, 2).to_sparse()}, "'a' is not a plain tensor"),
         ({3: torch.ones(1)}, "3 is not a plain tensor"),
@@ -209,7 +246,7 @@ def test_checkpoints_with_something_else(content: Any, message: str) -> None:
 
 
 def test_other_suffixes_are_refused() -> None:
-    with pytest.raises(WeightsError, match=r"\.pth, \.pt, \.safetensors; got '\.onnx'"):
+    with pytest.raises(WeightsError, match=r"\.pth, \.pt, \.ckpt, \.safetensors; got '\.onnx'"):
         read_state_dict(b"", ".onnx")
 
 

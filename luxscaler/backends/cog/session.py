@@ -77,7 +77,9 @@ class CogSession:
         name = f"{self.job}-{tile.index}-{tile.attempt}"
         with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             path, seconds = self._predict(name, body, Path(folder), tile.output_size)
-            rgb, alpha = exr_transport.decode(path, tile.output_size, tile.box)
+            rgb, alpha = exr_transport.decode(
+                path, tile.output_size, tile.box, is_associated=tile.picture.source.is_associated
+            )
         return TileOutput(rgb, alpha, seconds)
 
     def inputs(self, tile: Tile) -> dict[str, object]:

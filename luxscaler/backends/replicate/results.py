@@ -12,7 +12,7 @@ from luxscaler.clock import backoff
 from luxscaler.errors import BackendError, TileError
 from luxscaler.picture import FloatArray
 from luxscaler.replicate.api import ReplicateApi
-from luxscaler.replicate.download import GoneError, fetch
+from luxscaler.replicate.download import FetchLimits, GoneError, fetch
 from luxscaler.replicate.responses import BusyError, NoAnswerError, RemotePrediction
 
 _FIRST_POLL, _LONGEST_POLL = 0.5, 5.0
@@ -81,7 +81,9 @@ class Results:
             digests.append("")
             try:
                 digests[-1] = self._fetched(prediction, path, tile.output_size)
-                return exr_transport.decode(path, tile.output_size, tile.box)
+                return exr_transport.decode(
+                    path, tile.output_size, tile.box, is_associated=tile.picture.source.is_associated
+                )
             except TileError as error:
                 if len(digests) == _DOWNLOADS:
                     if digests[-1] and len(set(digests[-_SAME:])) == 1:
@@ -92,16 +94,16 @@ class Results:
             self._api.pace.pause(next(pauses))
 
     def _fetched(self, prediction: RemotePrediction, path: Path, size: tuple[int, int]) -> str:
-        output, most = prediction.output or "", exr_transport.most_bytes(size)
-        now = self._api.pace.now
+        output, now = prediction.output or "", self._api.pace.now
+        limits = FetchLimits(exr_transport.most_bytes(size), self._download_seconds)
         try:
-            return fetch(self._api.plain, output, path, most, self._download_seconds, now)
+            return fetch(self._api.plain, output, path, limits, now)
         except GoneError:
             # The signature in an address may have run out before the file did.
             fresh = self._api.get(prediction.id)
             if fresh is None or fresh.output is None or fresh.output == output:
                 raise
-            return fetch(self._api.plain, fresh.output, path, most, self._download_seconds, now)
+            return fetch(self._api.plain, fresh.output, path, limits, now)
 
     def _try_cancel(self, prediction: str) -> None:
         with suppress(NoAnswerError, BusyError, BackendError):

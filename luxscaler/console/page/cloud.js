@@ -7,6 +7,7 @@ const FORMS = {
   "limit-form": ["cost_limit_enabled", "cost_limit_amount", "cost_limit_period", "cost_limit_action", "cost_limit_time_zone"],
   "model-form": ["model", "version_override", "training_model", "training_destination", "max_minutes"],
   "webhook-form": ["webhook_url", "webhook_require_signature", "webhook_allowed_ips", "trusted_proxies"],
+  "delivery-form": ["deliver_hub", "deliver_hub_public", "deliver_s3", "deliver_s3_endpoint"],
   "network-form": ["proxy_url", "ssl_ca_bundle", "http_timeout"],
 };
 const SEEN = "luxscaler-data-flow-seen";
@@ -37,7 +38,7 @@ function offer(field, version) {
   field.value = version;
 }
 
-export async function showCloud() {
+async function showCloud() {
   const { providers } = await get("/api/cloud/providers");
   fill(providers[0].settings);
   await Promise.all([showHardware(), showLimit(), providers[0].configured ? validate() : showNoToken()]);
@@ -95,10 +96,7 @@ function showSteps() {
 
 async function showHardware() {
   const table = await get(`${REPLICATE}/hardware`);
-  const choice = $("job-hardware");
-  choice.replaceChildren();
   const rows = table.hardware.map((/** @type {any} */ each) => {
-    choice.add(new Option(`${each.name}, ${dollars(each.cost_per_hour)} an hour`, each.sku));
     const row = document.createElement("tr");
     row.append(element("th", each.sku === table.default_hardware ? `${each.name} (default)` : each.name),
       element("td", each.vram_gb ? `${each.vram_gb} GB` : "–"), element("td", each.good_for),
@@ -106,7 +104,6 @@ async function showHardware() {
     row.firstElementChild?.setAttribute("scope", "row");
     return row;
   });
-  choice.value = table.default_hardware;
   $("hardware-rows").replaceChildren(...rows);
 }
 
@@ -130,7 +127,7 @@ async function showDeliveries() {
   $("deliveries").replaceChildren(items.length ? list : element("p", "Nothing has arrived yet.", "hint"));
 }
 
-export function startCloud() {
+function startCloud() {
   for (const [form, ids] of Object.entries(FORMS)) {
     onSubmit(form, async () => {
       fill(await put(REPLICATE, Object.fromEntries(ids.map((id) => [id, value(id)]))));
@@ -152,6 +149,10 @@ export function startCloud() {
   });
   onClick("ask-status", showStatus);
   onClick("show-deliveries", showDeliveries);
+  onClick("test-delivery", async () => {
+    const { writable } = await post(`${REPLICATE}/delivery/test`);
+    notice(`Files can be written to ${Object.values(writable).join(" and ")}.`);
+  });
   onClick("test-webhook", async () => {
     const found = await post("/api/webhooks/test");
     notice(found.reachable ? "Reachable: a signed webhook arrived." : `Not reachable: ${found.detail}`, !found.reachable);
@@ -161,3 +162,15 @@ export function startCloud() {
     showSteps();
   });
 }
+
+/** Whether the user knows where data goes; if not, this leads there. */
+export function mayUpload() {
+  if (localStorage.getItem(SEEN) === "yes") return true;
+  location.hash = "cloud";
+  notice("First read where your data goes, at the end of this tab, and tick that you know it; then submit again.", true);
+  window.setTimeout(() => $("flow-seen").focus(), 300);
+  return false;
+}
+
+/** @type {import("./main.js").Tab} */
+export const cloud = { name: "cloud", title: "Cloud", start: startCloud, show: showCloud };

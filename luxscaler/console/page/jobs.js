@@ -11,7 +11,7 @@ let shownCount = PAGE;
 let openJob = null;
 let log = "";
 
-export async function showJobs() {
+async function showJobs() {
   const query = new URLSearchParams({
     search: $("search").value, status: $("filter-status").value, kind: $("filter-kind").value, limit: String(shownCount),
   });
@@ -20,7 +20,7 @@ export async function showJobs() {
   $("more-jobs").hidden = jobs.length >= total;
   const focused = document.activeElement?.getAttribute("data-job");
   $("job-list").replaceChildren(...jobs.map(row));
-  if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under New job.", "empty"));
+  if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under Train or Masters.", "empty"));
   if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-job="${focused}"]`))?.focus();
   if (openJob) await showJob(openJob);
 }
@@ -40,9 +40,9 @@ function row(job) {
   const badge = item.querySelector(".badge");
   badge.textContent = job.cancel_reason && !OVER.includes(job.status) ? "canceling" : job.status;
   badge.classList.add(job.status);
-  item.querySelector(".job-kind").textContent = job.kind;
+  item.querySelector(".job-kind").textContent = job.place === "here" ? `${job.kind}, here` : job.kind;
   item.querySelector(".job-when").textContent = moment(job.created_at);
-  item.querySelector(".job-cost").textContent = job.cost === null ? `≤ ${dollars(job.reserved)}` : dollars(job.cost);
+  item.querySelector(".job-cost").textContent = cost(job, "≤ ");
   const share = progressOf(job);
   if (share !== null) {
     item.querySelector("progress").hidden = false;
@@ -55,7 +55,7 @@ function row(job) {
 }
 
 /** @param {string} id */
-export async function showJob(id) {
+async function showJob(id) {
   const [job, text] = await Promise.all([get(`/api/cloud/jobs/${id}`), get(`/api/cloud/jobs/${id}/logs`)]);
   openJob = id;
   $("job-title").textContent = job.name;
@@ -67,6 +67,8 @@ export async function showJob(id) {
   if (share !== null) $("job-progress").value = share;
   facts(job);
   files(job);
+  model(job);
+  deliveries(job);
   log = text;
   showLog();
   $("cancel-job").disabled = OVER.includes(job.status) || job.cancel_reason !== "";
@@ -82,7 +84,7 @@ function facts(job) {
     Id: job.id, Kind: job.kind, Source: job.source, "On Replicate": job.remote_id, Hardware: job.hardware,
     Step: job.steps ? `${job.step} of ${job.steps}` : "", Created: moment(job.created_at), Started: moment(job.started_at),
     Ended: moment(job.finished_at), Computed: duration(job.predict_time),
-    Cost: job.cost === null ? `at most ${dollars(job.reserved)}` : dollars(job.cost), Message: job.error,
+    Cost: cost(job, "at most "), Version: job.trained_version, Message: job.error,
     Inputs: JSON.stringify(job.inputs),
   };
   const shown = Object.entries(entries).filter(([, value]) => value);
@@ -105,6 +107,37 @@ function files(job) {
   $("job-files").replaceChildren(...(items.length ? items : [element("li", words)]));
 }
 
+/** @param {any} job @param {string} most */
+function cost(job, most) {
+  if (job.place === "here") return "free";
+  return job.cost === null ? most + dollars(job.reserved) : dollars(job.cost);
+}
+
+/** @param {any} job */
+function model(job) {
+  $("job-model").hidden = job.kind !== "training" || !job.files.length;
+  $("job-command").textContent = job.model ? job.model.command : "";
+  $("job-command").hidden = !job.model;
+}
+
+/** @param {any} job */
+function deliveries(job) {
+  const items = job.deliveries.map((/** @type {any} */ each) => {
+    const words = { waiting: each.error ? "to be tried again" : "to be sent", done: "delivered", failed: "not delivered" };
+    const item = element("li", `${each.place}: ${words[/** @type {"done"} */ (each.state)]}`);
+    if (each.error) item.append(`: ${each.error}`);
+    if (each.url.startsWith("https://")) {
+      const link = document.createElement("a");
+      link.href = each.url;
+      link.textContent = each.url;
+      item.append(", ", link);
+    }
+    return item;
+  });
+  $("job-deliveries").replaceChildren(...items);
+  $("job-delivery").hidden = job.results !== "here";
+}
+
 function showLog() {
   const word = $("log-search").value.toLowerCase();
   const place = $("job-log");
@@ -114,7 +147,7 @@ function showLog() {
   if (atEnd) place.scrollTop = place.scrollHeight;
 }
 
-export function startJobs() {
+function startJobs() {
   for (const name of STATES) $("filter-status").add(new Option(name, name));
   $("filters").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
   $("filters").addEventListener("input", () => busy(null, showJobs));
@@ -126,6 +159,15 @@ export function startJobs() {
   onClick("cancel-job", async () => {
     await post(`/api/cloud/jobs/${openJob}/cancel`);
     notice("The job is being canceled.");
+    await showJobs();
+  });
+  onClick("use-model", async () => {
+    await post(`/api/cloud/jobs/${openJob}/model`);
+    location.hash = `masters/${openJob}`;
+  });
+  onClick("deliver-job", async () => {
+    await post(`/api/cloud/jobs/${openJob}/deliver`);
+    notice("The results are being delivered.");
     await showJobs();
   });
   onClick("delete-job", async () => {
@@ -140,3 +182,17 @@ export function startJobs() {
     if (location.hash.startsWith("#jobs/")) location.hash = "jobs";
   });
 }
+
+/** @type {import("./main.js").Tab} */
+export const jobs = {
+  name: "jobs", title: "Jobs", live: true,
+  start: startJobs,
+  show: async (id) => {
+    await showJobs();
+    if (id && id !== openJob) await showJob(id);
+    else if (!id && $("job-dialog").open) $("job-dialog").close();
+  },
+  hide: () => {
+    if ($("job-dialog").open) $("job-dialog").close();
+  },
+};

@@ -1,42 +1,64 @@
 // The page: tabs by the address's hash, log-in, and one stream of events that keeps what is shown fresh.
 // @ts-check
 import { get, post, remove } from "./api.js";
-import { showCloud, startCloud } from "./cloud.js";
+import { cloud } from "./cloud.js";
 import { $, busy, notice, onClick, onSubmit } from "./dom.js";
-import { showJob, showJobs, startJobs } from "./jobs.js";
-import { startNewJob } from "./new_job.js";
-import { showSpending } from "./spending.js";
+import { jobs } from "./jobs.js";
+import { masters } from "./masters.js";
+import { spending } from "./spending.js";
+import { train } from "./train.js";
+import { upscale } from "./upscale.js";
 
-/** @type {Record<string, () => Promise<void>>} */
-const TABS = { cloud: showCloud, jobs: showJobs, new: showCloud, spending: showSpending };
+/**
+ * A tab: its module, a line in TABS, and a `<section role="tabpanel">` of its name in index.html.
+ * `start` is called once, `show` whenever it is opened, with what stands behind its name in the address (or
+ * nothing); and, if it is `live`, whenever a job has changed. `hide` is called when another one is opened.
+ * @typedef {{name: string, title: string, live?: boolean, start: () => void,
+ *   show: (id?: string) => Promise<void>, hide?: () => void}} Tab
+ */
+const TABS = [cloud, upscale, jobs, train, masters, spending];
 /** @type {EventSource | null} */
 let stream = null;
 let refresh = 0;
 
 const place = () => {
-  const [tab, id] = location.hash.slice(1).split("/");
-  return { tab: tab in TABS ? tab : "cloud", id };
+  const [name, id] = location.hash.slice(1).split("/");
+  return { tab: TABS.find((each) => each.name === name) || cloud, id };
 };
+
+function addTab(/** @type {Tab} */ { name, title }) {
+  const button = document.createElement("button");
+  button.textContent = title;
+  button.id = `tab-${name}`;
+  for (const [key, value] of Object.entries({ role: "tab", "aria-controls": name, "aria-selected": "false" })) {
+    button.setAttribute(key, value);
+  }
+  button.addEventListener("click", () => {
+    notice("");
+    location.hash = name;
+  });
+  $("tabs").append(button);
+  $(name).setAttribute("aria-labelledby", button.id);
+}
 
 async function show() {
   const { tab, id } = place();
-  for (const name of Object.keys(TABS)) {
-    $(name).hidden = name !== tab;
-    $(`tab-${name}`).setAttribute("aria-selected", String(name === tab));
-    $(`tab-${name}`).tabIndex = name === tab ? 0 : -1;
+  for (const each of TABS) {
+    $(each.name).hidden = each !== tab;
+    $(`tab-${each.name}`).setAttribute("aria-selected", String(each === tab));
+    $(`tab-${each.name}`).tabIndex = each === tab ? 0 : -1;
+    if (each !== tab) each.hide?.();
   }
-  await TABS[tab]();
-  if (tab === "jobs" && id) await showJob(id);
-  else if ($("job-dialog").open) $("job-dialog").close();
-  document.documentElement.dataset.shown = tab;
+  await tab.show(id);
+  document.documentElement.dataset.shown = tab.name;
 }
 
 /** Many changes at once are one look. */
 function soon() {
   clearTimeout(refresh);
   refresh = window.setTimeout(() => {
-    const { tab } = place();
-    if (tab === "jobs" || tab === "spending") busy(null, TABS[tab]);
+    const { tab, id } = place();
+    if (tab.live) busy(null, () => tab.show(id));
   }, 200);
 }
 
@@ -52,7 +74,7 @@ async function begin() {
   $("tabs").hidden = !session.open;
   $("log-out").hidden = !(session.needed && session.open);
   if (!session.open) {
-    for (const name of Object.keys(TABS)) $(name).hidden = true;
+    for (const { name } of TABS) $(name).hidden = true;
     stream?.close();
     $("password").focus();
     return;
@@ -61,19 +83,16 @@ async function begin() {
   await show();
 }
 
-for (const name of Object.keys(TABS)) {
-  $(`tab-${name}`).addEventListener("click", () => {
-    notice("");
-    location.hash = name;
-  });
+for (const tab of TABS) {
+  addTab(tab);
+  tab.start();
 }
 $("tabs").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-  const names = Object.keys(TABS);
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;
-  const next = names[(names.indexOf(place().tab) + step + names.length) % names.length];
-  location.hash = next;
-  $(`tab-${next}`).focus();
+  const next = TABS[(TABS.indexOf(place().tab) + step + TABS.length) % TABS.length];
+  location.hash = next.name;
+  $(`tab-${next.name}`).focus();
 });
 window.addEventListener("hashchange", () => busy(null, show));
 document.addEventListener("logged-out", () => busy(null, begin));
@@ -87,7 +106,4 @@ onClick("log-out", async () => {
   await remove("/api/session");
   await begin();
 });
-startCloud();
-startJobs();
-startNewJob();
 busy(null, begin);

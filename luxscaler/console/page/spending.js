@@ -14,7 +14,7 @@ function shape(tag, attributes, text = "") {
   return made;
 }
 
-export async function showSpending() {
+async function showSpending() {
   const { days, limit } = await get("/api/cloud/spending?days=30");
   const spent = `${dollars(limit.finished_spend)} spent, ${dollars(limit.reserved)} reserved for jobs under way`;
   const words = limit.enabled ? `${spent}: ${limit.percent_used} % of the ${limit.period} ${dollars(limit.limit_amount)}` : `${spent}; no limit is set`;
@@ -46,3 +46,6 @@ function draw(days) {
   const total = days.reduce((sum, day) => sum + day.cost, 0);
   $("chart-words").textContent = `${dollars(total)} in 30 days; at most ${dollars(most)} on one day.`;
 }
+
+/** @type {import("./main.js").Tab} */
+export const spending = { name: "spending", title: "Spending", live: true, start: () => {}, show: showSpending };

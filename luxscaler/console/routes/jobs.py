@@ -13,6 +13,7 @@ from luxscaler.console.token import NOT_SET
 from luxscaler.gateway.problems import Problem
 
 router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"])
+models = APIRouter(prefix="/api/cloud/models", tags=["jobs"])
 Here = Annotated[Console, Depends(console_of)]
 _HIDDEN = ("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at")
 _TIMES = ("created_at", "started_at", "finished_at", "deadline")
@@ -23,7 +24,7 @@ def submit(
     request: SubmitRequest, console: Here, idempotency_key: Annotated[str, Header(max_length=200)] = ""
 ) -> Response:
     """Take a job; the upload and the paid call follow."""
-    if console.tokens.find() is None:
+    if request.place == "replicate" and console.tokens.find() is None:
         raise Problem(503, NOT_SET)
     done = console.submissions.submit(request, request.idempotency_key or idempotency_key)
     console.engine.wake()
@@ -54,12 +55,24 @@ def listing(
     return {"jobs": [shown(job) for job in jobs], "total": total}
 
 
+@models.get("")
+def trained_models(console: Here) -> dict[str, Any]:
+    """Networks of trainings that are here, the newest first."""
+    return {"models": console.models.listed()}
+
+
 @router.get("/{name}")
 def get(name: str, console: Here) -> dict[str, Any]:
     """One, with what it asks of Replicate and its results."""
     job = _found(console, name)
     results = [vars(result) for result in console.results.of(name)]
-    return {**shown(job), "inputs": job.call["input"], "files": results}
+    return {
+        **shown(job),
+        "inputs": job.call["input"],
+        "files": results,
+        "deliveries": console.publications.of(name),
+        "model": console.models.shown(job) if job.kind == "training" else None,
+    }
 
 
 @router.get("/{name}/logs", response_class=PlainTextResponse)
@@ -88,6 +101,26 @@ def delete(name: str, console: Here) -> Response:
         raise Problem(409, f"Job {name} is {job.state}: cancel it first")
     console.results.remove(name)
     return Response(status_code=204)
+
+
+@router.post("/{name}/model")
+def use_as_model(name: str, console: Here) -> dict[str, Any]:
+    """Unpack the network of a training; where it is, and the command that uses it. 409 if it has none."""
+    job = _found(console, name)
+    if job.kind != "training":
+        raise Problem(409, f"Job {name} is a {job.kind}: only trainings make models")
+    return console.models.make(job)
+
+
+@router.post("/{name}/deliver")
+def deliver(name: str, console: Here) -> dict[str, Any]:
+    """Deliver what is not delivered yet, to where the settings say now. 409: there is nothing to deliver."""
+    job = _found(console, name)
+    if job.results != "here":
+        raise Problem(409, f"The results of job {name} are not here: it is {job.state}")
+    console.publications.again(job)
+    console.engine.wake()
+    return {"deliveries": console.publications.of(name)}
 
 
 @router.get("/{name}/files/{file}")

@@ -10,6 +10,7 @@ from luxscaler.console import hardware
 from luxscaler.console.provider import asked
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.token import well_formed
+from luxscaler.gateway.problems import Problem
 
 BILLING_PAGE = "https://replicate.com/account/billing"
 STATUS_PAGE = "https://www.replicatestatus.com"
@@ -120,6 +121,19 @@ def put_settings(changes: Changes, console: Here) -> dict[str, Any]:
     shown = console.provider_settings.change(changes).shown()
     console.engine.wake()
     return shown
+
+
+@router.post("/replicate/delivery/test")
+def test_delivery(console: Here) -> dict[str, Any]:
+    """Whether files can be written to the places that are set. 409: none is; 422, 502: not there."""
+    settings = console.provider_settings.get()
+    places = {"hub": settings.deliver_hub, "s3": settings.deliver_s3}
+    found = {target: place for target, place in places.items() if place}
+    if not found:
+        raise Problem(409, "deliver_hub and deliver_s3 are not set: there is no place to deliver to")
+    for target, place in found.items():
+        console.publications.check_place(target, place)
+    return {"writable": found}
 
 
 @router.get("/replicate/status")

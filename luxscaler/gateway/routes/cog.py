@@ -1,7 +1,7 @@
-"""The one route for containers: where Cog says that a prediction has begun, what it printed, how it ended.
+"""The one route for containers: where Cog says that a run has begun, what it printed, how it ended.
 
-Without the token, by an address that is signed for one prediction. A result comes as the reply to the request
-that started the prediction; the same in a report is of use only when that reply was lost with a former run.
+Without the token, by an address that is signed for one run. A result comes as the reply to the request
+that started the run; the same in a report is of use only if the gateway was killed before that reply.
 """
 
 from typing import Annotated

@@ -1,15 +1,17 @@
-"""Routes of what is there: account, hardware, the one model and its one version, the webhooks' secret."""
+"""Routes of what is there: account, hardware, the model, its version, destinations, the webhooks' secret."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from luxscaler.clock import iso
 from luxscaler.cog.messages import Json
 from luxscaler.gateway.addresses import OWNER
-from luxscaler.gateway.problems import not_found
+from luxscaler.gateway.problems import Problem, invalid_input, not_found
 from luxscaler.gateway.schemas import UNKNOWN
+from luxscaler.gateway.settings import MODEL
 from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.strict_json import read_json
 
 VERSION_CREATED = 0.0
 """When the version was built is not known; a fixed time, so that replies do not differ between runs."""
@@ -22,6 +24,8 @@ HARDWARE = (
     ("Nvidia H100 GPU", "gpu-h100"),
 )
 """For clients that choose from it; nothing here runs on it. What the containers run on is not asked."""
+_MAX_NAME = 200
+"""Characters of owner/name."""
 router = APIRouter()
 Here = Annotated[Gateway, Depends(gateway_of)]
 
@@ -44,29 +48,51 @@ async def webhook_secret(gateway: Here) -> Json:
     return {"key": gateway.keys.webhook_secret}
 
 
+@router.post("/models", status_code=201)
+async def create(request: Request, gateway: Here) -> Json:
+    """A model without a version, as a destination of trainings; it stays without one here."""
+    body = read_json(await request.body())
+    owner, name = (body.get(key) for key in ("owner", "name"))
+    full = f"{owner}/{name}"
+    if (
+        not isinstance(owner, str)
+        or not isinstance(name, str)
+        or not MODEL.fullmatch(full)
+        or len(full) > _MAX_NAME
+    ):
+        raise invalid_input("name", "owner and name are required, of lower-case letters, digits, - _ .")
+    if owner not in (OWNER, gateway.settings.model.partition("/")[0]):
+        raise Problem(403, f"You can only create models for {OWNER}", "Permission denied")
+    if body.get("visibility") not in ("private", "public"):
+        raise invalid_input("visibility", "must be private or public")
+    if body.get("hardware") not in [sku for _, sku in HARDWARE]:
+        raise invalid_input("hardware", "must be one of the list at /v1/hardware")
+    if not isinstance(body.get("description") or "", str):
+        raise invalid_input("description", "must be a text")
+    about = {key: body.get(key) for key in ("visibility", "description")}
+    if full == gateway.settings.model or not gateway.parts.store.add_model(full, about):
+        raise invalid_input("name", "A model with that name and owner already exists")
+    return _model(gateway, full, about)
+
+
 @router.get("/models/{owner}/{name}")
 async def model(owner: str, name: str, gateway: Here) -> Json:
-    """The model that the containers run."""
-    _check(gateway, owner, name)
-    return {
-        "url": gateway.parts.addresses.api(f"models/{gateway.settings.model}"),
-        "owner": owner,
-        "name": name,
-        "description": "Cog containers behind a local gateway",
-        "visibility": "private",
-        "github_url": None,
-        "paper_url": None,
-        "license_url": None,
-        "run_count": 0,
-        "cover_image_url": None,
-        "default_example": None,
-        "latest_version": await _version(gateway),
-    }
+    """The model that the containers run, or one that was created here."""
+    full = f"{owner}/{name}"
+    if full == gateway.settings.model:
+        about = {"description": "Cog containers behind a local gateway"}
+        return {**_model(gateway, full, about), "latest_version": await _version(gateway)}
+    found = gateway.parts.store.model(full)
+    if found is None:
+        raise not_found()
+    return _model(gateway, full, found)
 
 
 @router.get("/models/{owner}/{name}/versions")
 async def versions(owner: str, name: str, gateway: Here) -> Json:
-    """All versions: one."""
+    """All versions: one; none of a model that was created here."""
+    if gateway.parts.store.model(f"{owner}/{name}") is not None:
+        return {"next": None, "previous": None, "results": []}
     _check(gateway, owner, name)
     return {"next": None, "previous": None, "results": [await _version(gateway)]}
 
@@ -78,6 +104,24 @@ async def version_of(owner: str, name: str, version: str, gateway: Here) -> Json
     if version != gateway.settings.version_id:
         raise not_found()
     return await _version(gateway)
+
+
+def _model(gateway: Gateway, full: str, about: Json) -> Json:
+    owner, _, name = full.partition("/")
+    return {
+        "url": gateway.parts.addresses.api(f"models/{full}"),
+        "owner": owner,
+        "name": name,
+        "description": about.get("description"),
+        "visibility": about.get("visibility", "private"),
+        "github_url": None,
+        "paper_url": None,
+        "license_url": None,
+        "run_count": 0,
+        "cover_image_url": None,
+        "default_example": None,
+        "latest_version": None,
+    }
 
 
 async def _version(gateway: Gateway) -> dict[str, Any]:

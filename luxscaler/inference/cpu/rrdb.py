@@ -40,9 +40,7 @@ class FastRRDBNet:
         self._trunk, self._dtype = trunk, dtype
         self._first = Convolution(network.conv_first, dtype)
         self._body = Convolution(network.conv_body, dtype)
-        self._up = [
-            Convolution(_doubling(conv), dtype, leaky=True) for conv in (network.conv_up1, network.conv_up2)
-        ]
+        self._up = [Convolution(_doubling(conv), dtype, leaky=True) for conv in network.enlarging]
         self._fine = Convolution(network.conv_hr, dtype, leaky=True)
         self._last = LastConvolution(network.conv_last)
 
@@ -56,10 +54,11 @@ class FastRRDBNet:
         picture = self._trunk.cut(self._first(x, (1, 1)))
         body = self._trunk.run(picture, step)  # type: ignore[arg-type] # each knows its own pictures
         rows, columns = x.shape[2:]
-        out = torch.empty((1, self.config.out_channels, 4 * rows, 4 * columns))
-        for down in _cuts(rows):
+        times = self.config.enlargement
+        out = torch.empty((1, self.config.out_channels, times * rows, times * columns))
+        for down in _cuts(rows, times):
             features = self._features(x, body, down.first, down.last)
-            for across in _cuts(columns):
+            for across in _cuts(columns, times):
                 block = self._enlarged(features[..., across.first : across.last])
                 out[:, :, down.target, across.target] = block[:, :, down.kept, across.kept]
         return out
@@ -72,7 +71,7 @@ class FastRRDBNet:
         return first.add_(self._body(F.pad(body.rows(top, bottom), beyond), (0, 1)))
 
     def _enlarged(self, features: Tensor) -> Tensor:
-        """RRDBNet.reconstruct: 1×features×h×w → 1×out×4h×4w float32."""
+        """RRDBNet.reconstruct: 1×features×h×w → 1×out×(n·h)×(n·w) float32."""
         for doubling in self._up:
             features = _interleaved(doubling(features, (1, 1)))
         return self._last(self._fine(features, (1, 1)))
@@ -86,24 +85,28 @@ class _Cut:
     stop: int
     first: int
     last: int
+    times: int
+    """How many pixels of the result each becomes, along this axis."""
 
     @property
     def target(self) -> slice:
         """Where its result belongs."""
-        return slice(4 * self.start, 4 * self.stop)
+        return slice(self.times * self.start, self.times * self.stop)
 
     @property
     def kept(self) -> slice:
         """Its result within that of [first, last)."""
-        return slice(4 * (self.start - self.first), 4 * (self.stop - self.first))
+        return slice(self.times * (self.start - self.first), self.times * (self.stop - self.first))
 
 
-def _cuts(length: int) -> list[_Cut]:
+def _cuts(length: int, times: int) -> list[_Cut]:
     """An axis in parts of at most BLOCK, as even as can be."""
     side = Bands.cut(length, BLOCK).height
     cuts = ((start, min(start + side, length)) for start in range(0, length, side))
     reach = RECONSTRUCT_RADIUS
-    return [_Cut(start, stop, max(start - reach, 0), min(stop + reach, length)) for start, stop in cuts]
+    return [
+        _Cut(start, stop, max(start - reach, 0), min(stop + reach, length), times) for start, stop in cuts
+    ]
 
 
 class Convolution:

@@ -6,12 +6,13 @@ wheels depend on as they do on NVRTC; no toolkit and no compiler need be install
 
 import ctypes
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from luxscaler.inference.cuda import kernel_source
+from luxscaler.inference.cuda import kept, kernel_source
 from luxscaler.inference.cuda.abi import KernelArguments
 
 FREE_SHARED = 48 * 1024
@@ -35,7 +36,7 @@ class CudaKernels:
             "cuda", torch.cuda.current_device() if device.index is None else device.index
         )
         major, minor = torch.cuda.get_device_capability(self._device)
-        binary = compiled(kernel_source.source(), f"sm_{major}{minor}")
+        binary = machine_code(kernel_source.source(), f"sm_{major}{minor}")
         with torch.cuda.device(self._device):
             torch.cuda.synchronize()  # PyTorch makes the context, if it has not yet
             self._module = _checked(driver.cuModuleLoadData(binary))
@@ -113,6 +114,16 @@ def _shared_bytes() -> dict[str, int]:
     """Bytes of shared memory that a block takes, by kernel."""
     ends = {"first_convolution": 0, "last_convolution": kernel_source.LAST_SHARED}
     return ends | {shape.name: shape.shared for shape in kernel_source.BLOCK_SHAPES}
+
+
+def machine_code(source: str, architecture: str) -> bytes:
+    """`compiled`, or what it gave a process before this one. Raises CompileError."""
+    from cuda.bindings import nvrtc  # noqa: PLC0415
+
+    error, *version = nvrtc.nvrtcVersion()
+    _checked((error,))
+    digest = sha256(f"{architecture} {version}\n{source}".encode()).hexdigest()
+    return kept.remembered(f"kernels-{digest}", lambda: compiled(source, architecture))
 
 
 def compiled(source: str, architecture: str) -> bytes:

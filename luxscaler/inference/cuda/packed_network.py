@@ -33,7 +33,7 @@ class PackedNetwork:
             assert isinstance(block, RRDB)  # noqa: S101 - what RRDBNet builds
             dense = (block.rdb1, block.rdb2, block.rdb3)
             self.blocks.append([of(d.conv1, d.conv2, d.conv3, d.conv4, d.conv5) for d in dense])
-        enlarging = (network.conv_body, network.conv_up1, network.conv_up2, network.conv_hr)
+        enlarging = (network.conv_body, *network.enlarging, network.conv_hr)
         self.body, self.up1, self.up2, self.fine = of(*enlarging)
         self.last = PackedConvolution(network.conv_last, packing.last_weights(network.conv_last), kernels)
 
@@ -41,4 +41,5 @@ class PackedNetwork:
 def is_supported(network: RRDBNet) -> bool:
     """Whether the kernels can run this network."""
     config = network.config
-    return (config.features, config.growth, config.out_channels) == (FEATURES, GROWTH, 3)
+    sizes = (config.features, config.growth, config.out_channels)
+    return config.is_common and sizes == (FEATURES, GROWTH, 3)

@@ -2,7 +2,9 @@
 
 A kernel that touches memory beyond its own breaks the CUDA context of its process for good: PyTorch could not
 take over there. So a small network runs in a child process first, through every kernel and block shape, and
-only if that succeeds are the kernels loaded here. It costs the start of a Python with PyTorch.
+only if that succeeds are the kernels loaded here. It costs the start of a Python with PyTorch, so that it
+passed is kept on disk (kept.py): the next process with the same card, driver, PyTorch and kernels tries
+nothing. A trial that failed is repeated: the card may only have been full.
 """
 
 import contextlib
@@ -12,6 +14,7 @@ from functools import cache
 
 import torch
 
+from luxscaler.inference.cuda import kept
 from luxscaler.inference.cuda.validate import ValidationError, validated
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
@@ -25,7 +28,20 @@ _SIDE = 1024
 
 @cache
 def trial_error(device: torch.device) -> str | None:
-    """What went wrong in a trial on that device, in one line; None if it passed. Once a process."""
+    """What went wrong in a trial on that device, in one line; None if it passed, now or before."""
+    about = kept.identity(device)
+    if about is None:
+        return _tried(device)
+    name = f"trial-{about}"
+    if kept.recall(name) == _PASSED.encode():
+        return None
+    error = _tried(device)
+    if error is None:
+        kept.keep(name, _PASSED.encode())
+    return error
+
+
+def _tried(device: torch.device) -> str | None:
     # Where this process found the package, whatever folder it is in.
     code = f"import sys; sys.path[:] = {sys.path!r}; from luxscaler.inference.cuda.trial import main; main()"
     command = [sys.executable, "-c", code, str(device)]

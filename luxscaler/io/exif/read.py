@@ -9,7 +9,7 @@ over its metadata. (Pillow's reader warns about damage on standard error.) Sourc
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from luxscaler.io.exif.ifd import (
@@ -27,6 +27,8 @@ from luxscaler.io.exif.ifd import (
     text_entry,
     tiff_block,
 )
+from luxscaler.io.xmp import usable_xmp
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, Inherited
 
 MAX_EXIF_BYTES = MAX_VALUE_BYTES
 """Larger blocks are not kept: a JPEG has no room for them."""
@@ -46,6 +48,9 @@ _RESOLUTION_TAGS = {_X_RESOLUTION, _Y_RESOLUTION, _UNIT}
 _DROPPED_OF_EXIF = {0x927C, _COLOR_SPACE, 0xA002, 0xA003, 0xA004, INTEROP_IFD, 0xA500}
 _DATE_TAKEN, _COPYRIGHT = 0x9003, 33432
 _UNITS_PER_INCH = {2: 1.0, 3: 2.54}
+MAX_IPTC_BYTES = 60_000
+"""Larger ones are not kept: a JPEG segment has no room for them."""
+_ASPECT_LIMITS = (0.01, 100.0)
 _DPI_LIMITS = (1.0, 100_000.0)
 # OverflowError: places of 64 bits are beyond any file.
 _DAMAGE = (struct.error, ValueError, OverflowError, OSError)
@@ -68,6 +73,8 @@ class Metadata:
     exif: bytes | None = None
     resolution_dpi: Resolution | None = None
     notices: tuple[str, ...] = ()
+    inherited: Inherited = NOTHING_INHERITED
+    exr_attributes: tuple[ExrAttribute, ...] = ()
 
 
 def read_marks(block: bytes | None) -> Marks:
@@ -128,9 +135,9 @@ def from_texts(owner: str, taken: str, known: Resolution | None) -> Metadata:
     return _rewritten("<", main, exif, {}, known)
 
 
-def from_tiff(stream: BinaryIO) -> Metadata:
-    """What the first directory of a TIFF or BigTIFF file says."""
-    return _metadata(stream_reader(stream), None)
+def from_tiff(stream: BinaryIO, directory: int | None = None) -> Metadata:
+    """What the directory at that place of a TIFF or BigTIFF file says; None: the first."""
+    return _metadata(stream_reader(stream), None, directory)
 
 
 def resolution(x: float, y: float, per_inch: float = 1.0) -> Resolution | None:
@@ -140,11 +147,29 @@ def resolution(x: float, y: float, per_inch: float = 1.0) -> Resolution | None:
     return dpi if all(math.isfinite(v) and low <= v <= high for v in dpi) else None
 
 
-def _metadata(read: Read, known: Resolution | None) -> Metadata:
+def with_more(
+    metadata: Metadata,
+    *,
+    xmp: bytes | None = None,
+    iptc: bytes | None = None,
+    texts: tuple[tuple[str, str], ...] = (),
+    pixel_aspect: float = 1.0,
+) -> Metadata:
+    """The metadata, and what else the file says, checked; the aspect as of the picture as stored."""
+    kept, notices = usable_xmp(xmp)
+    if iptc is not None and len(iptc) > MAX_IPTC_BYTES:
+        iptc, notices = None, (*notices, f"the IPTC data is over {MAX_IPTC_BYTES} bytes and was not kept")
+    if not (math.isfinite(pixel_aspect) and _ASPECT_LIMITS[0] <= pixel_aspect <= _ASPECT_LIMITS[1]):
+        pixel_aspect = 1.0
+    inherited = Inherited(kept, iptc or None, texts, pixel_aspect)
+    return replace(metadata, inherited=inherited, notices=metadata.notices + notices)
+
+
+def _metadata(read: Read, known: Resolution | None, directory: int | None = None) -> Metadata:
     try:
         tiff = Tiff.of(read)
         wanted = {*_KEPT_OF_MAIN, *_RESOLUTION_TAGS, EXIF_IFD, GPS_IFD}
-        main = tiff.directory(tiff.start, wanted)
+        main = tiff.directory(tiff.start if directory is None else directory, wanted)
         known = known or _exif_resolution(tiff.order, main)
         exif = _directory_at(tiff, main.pop(EXIF_IFD, None))
         gps = _directory_at(tiff, main.pop(GPS_IFD, None))

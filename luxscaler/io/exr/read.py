@@ -1,12 +1,13 @@
-"""OpenEXR: R, G, B, A or Y, A or Y, RY, BY, A of one flat part, as float32.
+"""OpenEXR: one layer of a flat part (layers.py) as float32: R, G, B, A or Y, A or Y, RY, BY, A.
 
 The picture is the display window; the data window is laid into it, and what it does not cover is black
-(transparent, if there is alpha), as the format defines. Of several parts the first such one is read. Deep
-files and those with layers only are refused by name. OpenEXR prints what it finds wrong with a damaged
-file on standard error before it raises; its Python binding has no switch for that.
+(transparent, if there is alpha), as the format defines. Deep files are refused by name. OpenEXR prints what
+it finds wrong with a damaged file on standard error before it raises; its Python binding has no switch for
+that.
 """
 
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,109 +18,76 @@ from luxscaler.color import REC709, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.exif.read import Metadata, from_texts, resolution
-from luxscaler.io.exr.chroma import CHROMA_STEP, to_rgb
+from luxscaler.io.exif.read import Metadata, from_texts, resolution, with_more
+from luxscaler.io.exr.chroma import to_rgb
 from luxscaler.io.exr.header import Part, read_parts
+from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
+from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
+from luxscaler.options import MAIN_LAYER, LayerChoice
 
-_CHROMA = ("RY", "BY")
-_LAYOUTS = (
-    *(("R", "G", "B", "A"), ("R", "G", "B")),
-    *(("Y", *_CHROMA, "A"), ("Y", *_CHROMA)),
-    *(("Y", "A"), ("Y",)),
-)
 _CHROMATICITY_TOLERANCE = 1e-4
 _LINEAR = "linear Rec.709"
 _SOURCE_BITS = "luxscaler:source_bits"
+LIGHT_APART = "luxscaler:light_apart"
+"""Attribute that is 1 where colour holds light that alpha does not cover, if only in other tiles."""
 _MAX_SOURCE_BITS = 32
 
 
-def read_info(stream: BinaryIO) -> FileInfo:
-    """Read the headers of all parts."""
-    index, parts = _chosen(stream)
-    part = parts[index]
-    names, ignored = _layout(part)
-    display, data = part.window("displayWindow"), part.window("dataWindow")
-    notices: tuple[str, ...] = ()
-    if len(parts) > 1:
-        notices += (f"part {index + 1} of {len(parts)} is read: {part.name or 'without a name'}",)
-    if ignored:
-        notices += (f"channels ignored: {', '.join(ignored)}",)
-    if display != data:
-        notices += ("the data window differs from the display window, which is what is read",)
-    coding, more = _coding(part)
-    alpha = "A" in names
-    channels = part.channels()
-    return FileInfo(
-        format="exr",
-        width=display[2] - display[0] + 1,
-        height=display[3] - display[1] + 1,
-        bits=max(channels[name].dtype.itemsize * 8 for name in names),
-        channels=len(names),
-        coding=coding,
-        is_float=True,
-        source_bits=_source_bits(part),
-        alpha=Alpha.ASSOCIATED if alpha else Alpha.NONE,
-        decoded_pixels=max((data[2] - data[0] + 1) * (data[3] - data[1] + 1), part.tile_pixels()),
-        notices=notices + more,
-        metadata=_metadata(part),
-    )
+@dataclass(frozen=True)
+class ExrDecoder:
+    """A decoder of one layer."""
 
+    choice: LayerChoice = MAIN_LAYER
 
-def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode to float32, premultiplied as stored. Integer channels become the same numbers as float."""
-    index, parts = _chosen(stream)
-    part = parts[index]
-    names, _ = _layout(part)
-    display, data = part.window("displayWindow"), part.window("dataWindow")
-    planes = _planes(stream, part, names) if len(parts) == 1 else _planes_of_part(stream, index, part, names)
-    if set(_CHROMA) <= set(names):
-        y, ry, by = (np.asarray(plane, np.float32) for plane in planes[:3])
-        planes = [*np.moveaxis(to_rgb(y, ry, by, info.coding.primaries), -1, 0), *planes[3:]]
-    samples = np.zeros((info.height, info.width, info.channels), np.float32)
-    left, top = max(display[0], data[0]), max(display[1], data[1])
-    right, bottom = min(display[2], data[2]) + 1, min(display[3], data[3]) + 1
-    if left < right and top < bottom:
-        inside = np.s_[top - data[1] : bottom - data[1], left - data[0] : right - data[0]]
-        target = np.s_[top - display[1] : bottom - display[1], left - display[0] : right - display[0]]
-        for number, plane in enumerate(planes):
-            samples[(*target, number)] = plane[inside]
-    return samples
+    def read_info(self, stream: BinaryIO) -> FileInfo:
+        """Read the headers of all parts."""
+        parts = read_parts(stream)
+        layer, notices = chosen_layer(parts, self.choice)
+        part = parts[layer.part]
+        display, data = part.window("displayWindow"), part.window("dataWindow")
+        if display != data:
+            notices += ("the data window differs from the display window, which is what is read",)
+        coding, more = _coding(part)
+        alpha = "A" in layer.layout
+        channels = part.channels()
+        return FileInfo(
+            format="exr",
+            width=display[2] - display[0] + 1,
+            height=display[3] - display[1] + 1,
+            bits=max(channels[name].dtype.itemsize * 8 for name in layer.channels),
+            channels=len(layer.channels),
+            coding=coding,
+            is_float=True,
+            source_bits=_source_bits(part),
+            alpha=Alpha.ASSOCIATED if alpha else Alpha.NONE,
+            light_apart=alpha and part.number(LIGHT_APART) == 1,
+            decoded_pixels=max((data[2] - data[0] + 1) * (data[3] - data[1] + 1), part.tile_pixels()),
+            subimage=layer.part,
+            is_plain=layer.channels == layer.layout,
+            notices=notices + more,
+            metadata=_metadata(part),
+        )
 
-
-def _chosen(stream: BinaryIO) -> tuple[int, list[Part]]:
-    """Number of the part to read: the first that is flat and has a known layout; if none, an error of the
-    first.
-    """
-    parts = read_parts(stream)
-    flat = [index for index, part in enumerate(parts) if not part.is_deep]
-    if not flat:
-        raise PictureError("is a deep EXR, which is not supported")
-    for index in flat:
-        if _names(set(parts[index].channels())):
-            return index, parts
-    if len(parts) == 1:
-        return 0, parts
-    names = ", ".join(part.name or "?" for part in parts)
-    raise PictureError(f"is an EXR of {len(parts)} parts ({names}), none of which has R, G, B or Y")
-
-
-def _names(found: set[str]) -> tuple[str, ...]:
-    """The channels to read, in the order of Samples; none where there is no known layout."""
-    return next((names for names in _LAYOUTS if found.issuperset(names)), ())
-
-
-def _layout(part: Part) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The channels to read, and those to leave out."""
-    channels = part.channels()
-    names = _names(set(channels))
-    if not names:
-        raise PictureError(f"has the EXR channels {', '.join(channels)}; R, G, B or Y are needed")
-    for name in names:
-        step = channels[name].step
-        if step != ((CHROMA_STEP, CHROMA_STEP) if name in _CHROMA else (1, 1)):
-            raise PictureError(f"has the EXR channel {name} at every {step} pixels, which is not supported")
-    return names, tuple(name for name in channels if name not in names)
+    def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:
+        """Decode to float32, premultiplied as stored. Integer channels become the same numbers as float."""
+        parts = read_parts(stream)
+        layer, _ = chosen_layer(parts, self.choice)
+        part = parts[layer.part]
+        display, data = part.window("displayWindow"), part.window("dataWindow")
+        planes = _planes(stream, part, layer) if len(parts) == 1 else _planes_of_part(stream, part, layer)
+        if set(CHROMA) <= set(layer.layout):
+            y, ry, by = (np.asarray(plane, np.float32) for plane in planes[:3])
+            planes = [*np.moveaxis(to_rgb(y, ry, by, info.coding.primaries), -1, 0), *planes[3:]]
+        samples = np.zeros((info.height, info.width, info.channels), np.float32)
+        left, top = max(display[0], data[0]), max(display[1], data[1])
+        right, bottom = min(display[2], data[2]) + 1, min(display[3], data[3]) + 1
+        if left < right and top < bottom:
+            inside = np.s_[top - data[1] : bottom - data[1], left - data[0] : right - data[0]]
+            target = np.s_[top - display[1] : bottom - display[1], left - display[0] : right - display[0]]
+            for number, plane in enumerate(planes):
+                samples[(*target, number)] = plane[inside]
+        return samples
 
 
 def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:
@@ -133,11 +101,14 @@ def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:
 
 
 def _metadata(part: Part) -> Metadata:
-    """Who owns the picture, when it was taken, how many pixels an inch has: OpenEXR's standard attributes."""
+    """Who owns the picture, when it was taken, how many pixels an inch has; other standard attributes."""
     across, aspect = part.number("xDensity"), part.number("pixelAspectRatio") or 1.0
     # Of the vertical density the format says that it is xDensity × pixelAspectRatio.
     known = resolution(across, across * aspect) if isinstance(across, float) else None
-    return from_texts(part.text("owner"), part.text("capDate"), known)
+    texts = from_texts(part.text("owner"), part.text("capDate"), known)
+    attributes, notices = standard_attributes(part)
+    found = replace(texts, exr_attributes=attributes, notices=texts.notices + notices)
+    return with_more(found, pixel_aspect=1.0 if known else float(aspect))
 
 
 def _source_bits(part: Part) -> int | None:
@@ -147,14 +118,17 @@ def _source_bits(part: Part) -> int | None:
     return bits if isinstance(bits, int) and 1 <= bits <= _MAX_SOURCE_BITS else None
 
 
-def _planes(stream: BinaryIO, part: Part, names: tuple[str, ...]) -> list[NDArray[Any]]:
+def _planes(stream: BinaryIO, part: Part, layer: Layer) -> list[NDArray[Any]]:
     """The channels of the data window of a file of one part; chroma is half as high and wide.
 
     By OpenEXR's older interface, which raises where OpenEXR.File prints and leaves out what it cannot decode.
     """
     stream.seek(0)
     with closing(OpenEXR.InputFile(stream)) as file:
-        if set(_CHROMA) <= set(names):  # one by one: the interface takes none together whose sampling differs
+        names = layer.channels
+        if set(CHROMA) <= set(
+            layer.layout
+        ):  # one by one: the interface takes none together whose sampling differs
             stored = [file.channel(name) for name in names]
         else:
             stored = file.channels(list(names))
@@ -168,10 +142,10 @@ def _planes(stream: BinaryIO, part: Part, names: tuple[str, ...]) -> list[NDArra
     return planes
 
 
-def _planes_of_part(stream: BinaryIO, index: int, part: Part, names: tuple[str, ...]) -> list[NDArray[Any]]:
+def _planes_of_part(stream: BinaryIO, part: Part, layer: Layer) -> list[NDArray[Any]]:
     """The same of one of several parts, by OpenImageIO."""
-    types = part.channels()
-    with opened(stream, "openexr", subimage=index) as file:
+    names, types = layer.channels, part.channels()
+    with opened(stream, "openexr", subimage=layer.part) as file:
         found = file.spec.channelnames
         if not set(names) <= set(found):
             raise PictureError("is damaged: OpenImageIO finds other channels in it than its header has")

@@ -7,11 +7,11 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.color import REC709
 from luxscaler.io.exif.describe import owner_and_date
+from luxscaler.io.exr.codec import codec
+from luxscaler.io.exr.standard import placeholder, put_in_place
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
-from luxscaler.io.options import ExportOptions
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 _COMPRESSIONS = {
@@ -20,66 +20,88 @@ _COMPRESSIONS = {
     "piz": OpenEXR.PIZ_COMPRESSION,
     "pxr24": OpenEXR.PXR24_COMPRESSION,
     "dwaa": OpenEXR.DWAA_COMPRESSION,
+    "dwab": OpenEXR.DWAB_COMPRESSION,
+    "rle": OpenEXR.RLE_COMPRESSION,
     "none": OpenEXR.NO_COMPRESSION,
 }
-_PIZ_MANTISSA_BITS = 16
 _POOL = threading.Lock()
 
 
 def write_exr(path: Path, frame: Frame) -> None:
     """Scan lines or tiles of float32 or half floats, R, G, B and, where there is one, A."""
     options = frame.options
-    header = {
-        "compression": _COMPRESSIONS[codec(options)],
+    stored = stored_samples(frame)
+    header: dict[str, object] = {
+        "compression": _COMPRESSIONS[codec(options, stored)],
         "type": OpenEXR.tiledimage if options.exr_tile else OpenEXR.scanlineimage,
         **attributes(frame),
+        **placeholder(frame.exr_attributes),
     }
     if options.exr_tile:
-        tiles = header["tiles"] = OpenEXR.TileDescription()
+        header["tiles"] = tiles = OpenEXR.TileDescription()
         tiles.xSize = tiles.ySize = options.exr_tile
-    stored = stored_samples(frame)
+    if options.exr_windows is not None:
+        (left, top), display = options.exr_windows.origin, options.exr_windows.display
+        height, width = stored.shape[:2]
+        header["dataWindow"] = _window(left, top, left + width - 1, top + height - 1)
+        header["displayWindow"] = _window(*display)
     with _POOL:  # the pool belongs to the process: only ever grown, so no other user is slowed down
         if OpenEXR.global_thread_count() < THREADS:
             OpenEXR.set_global_thread_count(THREADS)
-    with OpenEXR.File(header, {"RGB" if frame.alpha is None else "RGBA": stored}) as file:
+    with OpenEXR.File(header, _channels(stored)) as file:
         file.write(str(path))
+    put_in_place(path, frame.exr_attributes)
+
+
+def channel_names(channels: int) -> tuple[str, ...]:
+    """The names of that many channels: grey is luminance."""
+    return {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}[channels]
+
+
+def _channels(stored: NDArray[np.float32 | np.float16]) -> dict[str, NDArray[np.float32 | np.float16]]:
+    """As the binding takes them: R, G, B and A together, others plane by plane and contiguous."""
+    names = channel_names(stored.shape[2])
+    if len(names) > 2:
+        return {"".join(names): stored}
+    return {name: np.ascontiguousarray(stored[..., index]) for index, name in enumerate(names)}
 
 
 def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]:
     """Return what the file says beside its pixels and their layout: attributes by their names."""
     found: dict[str, str | float | int | tuple[float, ...]] = {
-        "chromaticities": REC709.chromaticities,
+        "chromaticities": frame.profile.primaries.chromaticities,
         "whiteLuminance": REFERENCE_WHITE_CD_M2,
-        "colorInteropID": "lin_rec709_scene",
+        **({"colorInteropID": frame.profile.interop_id} if frame.profile.interop_id else {}),
         "software": frame.options.software,
         **{f"luxscaler:{key}": _exr_value(value) for key, value in frame.metadata.items()},
     }
+    if frame.is_associated:
+        found["luxscaler:light_apart"] = 1
     if frame.options.estimated_range:
         found["comments"] = ESTIMATED_RANGE_COMMENT
     if frame.resolution_dpi:
         found["xDensity"] = float(frame.resolution_dpi[0])
+    if frame.pixel_aspect != 1:
+        found["pixelAspectRatio"] = float(frame.pixel_aspect)
     owner, taken = owner_and_date(frame)
     return found | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
 
 
 def stored_samples(frame: Frame) -> NDArray[np.float32 | np.float16]:
-    """Return (height, width, 3 or 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
-    samples = frame.interleaved()
-    if frame.alpha is not None:
-        samples[..., :3] *= frame.alpha[..., None]
+    """Return (height, width, 1 to 4), premultiplied, rounded as asked, contiguous: OpenEXR misreads views."""
+    if frame.coded is not None:
+        return frame.coded.astype(np.float16, copy=False)
+    samples = frame.samples()
+    if frame.alpha is not None and not frame.is_associated:
+        samples[..., :-1] *= frame.alpha[..., None]
     if frame.options.exr_type == "half":
         return to_half(samples)
     return round_mantissa(samples, frame.options.mantissa_bits)
 
 
-def codec(options: ExportOptions) -> str:
-    """Return one of EXR_COMPRESSIONS, but not "auto".
-
-    Piz takes half of zip's time and 0.9 of its space for 12 bits of mantissa, 2.4 × its time for all.
-    """
-    if options.exr_compression != "auto":
-        return options.exr_compression
-    return "piz" if options.exr_type == "half" or options.mantissa_bits <= _PIZ_MANTISSA_BITS else "zip"
+def _window(*sides: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Left, top, right and bottom as OpenEXR takes them."""
+    return np.array(sides[:2], np.int32), np.array(sides[2:], np.int32)
 
 
 def _exr_value(value: str | float | int) -> str | float | int:

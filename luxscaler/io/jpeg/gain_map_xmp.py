@@ -9,7 +9,7 @@ _MARKER = b"http://ns.adobe.com/xap/1.0/\0"
 _PACKET = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description rdf:about="" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"'
-    "{attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    "{attributes}>{elements}</rdf:Description>{more}</rdf:RDF></x:xmpmeta>"
 )
 _NAMESPACES = (
     ' xmlns:Container="http://ns.google.com/photos/1.0/container/"'
@@ -20,10 +20,15 @@ _ITEM = (
 )
 
 
-def base_xmp(map_bytes: int) -> bytes:
-    """Return the APP1 data of the base. map_bytes: size of the map's JPEG, which ends the file."""
+def base_xmp(map_bytes: int, inherited: str = "") -> bytes:
+    """Return the APP1 data of the base.
+
+    map_bytes: size of the map's JPEG, which ends the file. inherited: more rdf:Description elements.
+    """
     items = _ITEM.format("Primary", "") + _ITEM.format("GainMap", f' Item:Length="{map_bytes}"')
-    return _packet(_NAMESPACES, f"<Container:Directory><rdf:Seq>{items}</rdf:Seq></Container:Directory>")
+    return _packet(
+        _NAMESPACES, f"<Container:Directory><rdf:Seq>{items}</rdf:Seq></Container:Directory>", inherited
+    )
 
 
 def map_xmp(low: float, high: float, headroom: float, offset: float) -> bytes:
@@ -46,5 +51,5 @@ def map_xmp(low: float, high: float, headroom: float, offset: float) -> bytes:
     return _packet(numbers + ' hdrgm:BaseRenditionIsHDR="False"', "")
 
 
-def _packet(attributes: str, elements: str) -> bytes:
-    return _MARKER + _PACKET.format(attributes=attributes, elements=elements).encode()
+def _packet(attributes: str, elements: str, more: str = "") -> bytes:
+    return _MARKER + _PACKET.format(attributes=attributes, elements=elements, more=more).encode()

@@ -13,12 +13,12 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 
 from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.exif.read import from_exif, read_marks
+from luxscaler.io.exif.read import read_marks
 from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.in_jpeg import find
 from luxscaler.io.jpeg.markers import from_first_marker, scans_of, whole_without_end
 from luxscaler.io.linearize import oriented
-from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
+from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_metadata
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
@@ -64,7 +64,7 @@ class PillowDecoder:
             orientation=marks.orientation,
             scans=scans,
             notices=notices + reason,
-            metadata=from_exif(image.info.get("exif"), image_resolution(image)),
+            metadata=image_metadata(image),
             gain_map=gain_map,
         )
 

@@ -22,6 +22,7 @@ from luxscaler.io.frame import Frame, in_bands
 from luxscaler.io.icc import srgb_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
 from luxscaler.io.sdr import encode_sdr
+from luxscaler.io.xmp import descriptions_of
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
 MAX_SIDE = 65500
@@ -50,12 +51,24 @@ def write_jpeg(path: Path, frame: Frame) -> None:
     exif = describe(frame).tobytes()
     picture = _jpeg(base, srgb_profile())
     head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
-    head += _segment(0xE1, base_xmp(len(gain)))
+    head += _segment(0xE1, base_xmp(len(gain), descriptions_of(frame.inherited.xmp)))
+    if frame.inherited.iptc:
+        head += _segment(0xED, _photoshop(frame.inherited.iptc))
     head += _segment(0xE2, _ISO + bytes(4))  # versions alone: there is a gain map, and it says the rest
     size = len(head) + 4 + 4 + _INDEX_BYTES + len(picture) - 2
     index_at = len(head) + 4 + 4  # behind marker, length and "MPF"
     index = _segment(0xE2, b"MPF\0" + _index(size, len(gain), size - index_at))
     path.write_bytes(head + index + picture[2:] + gain)
+
+
+def _photoshop(iptc: bytes) -> bytes:
+    """IPTC as an image resource of Photoshop: signature, kind, no name, size, padded to even."""
+    return (
+        b"Photoshop 3.0\0"
+        + struct.pack(">4sHHI", b"8BIM", 0x0404, 0, len(iptc))
+        + iptc
+        + bytes(len(iptc) % 2)
+    )
 
 
 def _gain_map(rgb: FloatArray, base: NDArray[np.uint8 | np.uint16]) -> tuple[NDArray[np.uint8], float, float]:

@@ -36,3 +36,5 @@ def write_jxl(path: Path, frame: Frame) -> None:
         file.write(head)
         file.write(memoryview(container)[rest:])
         file.write(box(b"Exif", exif_item(frame)))
+        if frame.inherited.xmp:
+            file.write(box(b"xml ", frame.inherited.xmp))

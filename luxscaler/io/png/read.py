@@ -26,8 +26,9 @@ from luxscaler.io.color_encoding import (
     keep_linear,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import Marks, Resolution, from_exif, read_marks, resolution
+from luxscaler.io.exif.read import Marks, Metadata, Resolution, from_exif, read_marks, resolution, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
+from luxscaler.io.png.texts import read_texts
 
 _SIGNATURE_BYTES = 8
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -73,7 +74,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=marks.orientation,
         notices=notices,
-        metadata=from_exif(chunks.get(b"eXIf"), _resolution(chunks.get(b"pHYs", b""))),
+        metadata=_metadata(stream, chunks),
     )
 
 
@@ -164,6 +165,17 @@ def _coding(
         coding, more = _gamma_coding(chunks)
         return coding, notices + more
     return (ADOBE_RGB_EXIF if marks.adobe_rgb else SRGB_ASSUMED), notices
+
+
+def _metadata(stream: BinaryIO, chunks: dict[bytes, bytes]) -> Metadata:
+    """EXIF and resolution, and the shape of pixels where there is none; texts and XMP."""
+    shape, aspect = chunks.get(b"pHYs", b""), 1.0
+    if len(shape) == 9 and shape[8] == 0:
+        x, y = struct.unpack(">II", shape[:8])
+        aspect = y / x if x and y else 1.0
+    texts, xmp = read_texts(_chunks(stream), stream)
+    known = from_exif(chunks.get(b"eXIf"), _resolution(shape))
+    return with_more(known, xmp=xmp, texts=texts, pixel_aspect=aspect)
 
 
 def _resolution(chunk: bytes) -> Resolution | None:

@@ -1,4 +1,4 @@
-"""PNG, 16 bits: the SDR rendering in sRGB, or the HDR picture in PQ. Alpha is straight.
+"""PNG, 16 bits: the SDR rendering in sRGB or another profile, or the HDR picture in PQ. Alpha is straight.
 
 The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
 """
@@ -12,27 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.frame import Frame
+from luxscaler.io.png.texts import text_chunks
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
-from luxscaler.io.sdr import encode_sdr
+from luxscaler.io.profiles import OutputProfile
+from luxscaler.io.sdr import as_written, encode_sdr
 
 _SIGNATURE_AND_HEADER = 8 + 25
+_ASPECT_UNIT = 1_000_000
 _INCH_IN_METRES = 0.0254
 _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
 def write_png(path: Path, frame: Frame) -> None:
-    """Write sRGB that says so twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB."""
-    _write(path, encode_sdr(frame, np.dtype(np.uint16)), srgb_chunks() + notes_chunks(frame))
+    """Write the SDR rendering, with what says of which colours it is."""
+    coded = as_written(encode_sdr(frame, np.dtype(np.uint16)), frame)
+    _write(path, coded, sdr_chunks(frame.profile) + notes_chunks(frame))
 
 
 def write_png_pq(path: Path, frame: Frame) -> None:
     """Write PQ in BT.2020 (H.273 code points 9, 16, 0, full range) with its light levels."""
     coded, levels = encode_pq(frame, 16)
-    _write(path, coded, pq_chunks(levels) + notes_chunks(frame))
+    _write(path, as_written(coded, frame), pq_chunks(levels) + notes_chunks(frame))
 
 
-def srgb_chunks() -> bytes:
-    """Return what says sRGB."""
+def sdr_chunks(profile: OutputProfile) -> bytes:
+    """Return what says sRGB, twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB; or a profile."""
+    if profile.name != "srgb":
+        return chunk(b"iCCP", profile.name.encode() + b"\0\0" + zlib.compress(profile.icc(linear=False), 9))
     chunks = chunk(b"cICP", bytes([1, 13, _RGB_MATRIX, _FULL_RANGE]))
     return chunks + chunk(b"sRGB", b"\x00")  # rendering intent: perceptual
 
@@ -50,8 +56,14 @@ def notes_chunks(frame: Frame) -> bytes:
     if frame.resolution_dpi:
         per_metre = (round(value / _INCH_IN_METRES) for value in frame.resolution_dpi)
         chunks += chunk(b"pHYs", struct.pack(">2IB", *per_metre, 1))
+    elif frame.pixel_aspect != 1:
+        chunks += chunk(
+            b"pHYs", struct.pack(">2IB", _ASPECT_UNIT, round(_ASPECT_UNIT * frame.pixel_aspect), 0)
+        )
     if frame.exif is not None:
         chunks += chunk(b"eXIf", frame.exif)
+    for kind, data in text_chunks(frame.inherited.texts, frame.inherited.xmp):
+        chunks += chunk(kind, data)
     chunks += chunk(b"tEXt", b"Software\0" + frame.options.software.encode())
     return chunks + chunk(b"tEXt", b"Comment\0" + frame.notes().encode())
 

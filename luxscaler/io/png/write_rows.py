@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.frame import THREADS, Frame, rows_of_a_band
-from luxscaler.io.png.write import chunk, notes_chunks, pq_chunks, srgb_chunks
+from luxscaler.io.png.write import chunk, notes_chunks, pq_chunks, sdr_chunks
 from luxscaler.io.pq import LightLevels, code_band, light_levels
-from luxscaler.io.sdr import encode_sdr
+from luxscaler.io.sdr import as_written, encode_sdr
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_RGB, _RGBA = 2, 6
+_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}
+"""Channels to PNG's colour type."""
 _SUB = 1
 _ZLIB_HEADER = b"\x78\x01"  # RFC 1950: deflate, a window of 32 KiB, the fastest level
 _LAST_BLOCK = b"\x03\x00"  # RFC 1951: an empty one
@@ -53,7 +54,7 @@ def band_rows(head: Frame) -> int:
 def write_png_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the SDR rendering for head.sdr_peak; the bands are of `band_rows` rows, but for the last."""
     with path.open("wb") as file:
-        _write(file, head, height, srgb_chunks(), _pieces(bands, _sdr_codes))
+        _write(file, head, height, sdr_chunks(head.profile), _pieces(bands, _sdr_codes))
 
 
 def write_png_pq_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
@@ -68,7 +69,7 @@ def _write(
     file: BinaryIO, head: Frame, height: int, color: bytes, pieces: Generator[_Piece, None, None]
 ) -> tuple[int, list[Light]]:
     """Return where `color` begins, and the light of the bands."""
-    kind = _RGB if head.alpha is None else _RGBA
+    kind = _KINDS[head.channels]
     file.write(
         _SIGNATURE + chunk(b"IHDR", struct.pack(">2I5B", head.rgb.shape[1], height, 16, kind, 0, 0, 0))
     )
@@ -110,12 +111,14 @@ def _pieces(
 
 
 def _sdr_codes(band: Frame) -> tuple[NDArray[np.uint16], Light]:
-    return encode_sdr(band, np.dtype(np.uint16)).astype(np.uint16, copy=False), (0.0, 0.0)
+    coded = encode_sdr(band, np.dtype(np.uint16)).astype(np.uint16, copy=False)
+    return as_written(coded, band), (0.0, 0.0)
 
 
 def _pq_codes(band: Frame) -> tuple[NDArray[np.uint16], Light]:
     coded = np.empty((*band.rgb.shape[:2], 3 if band.alpha is None else 4), np.uint16)
-    return coded, code_band(band.rgb, band.alpha, 16, coded)
+    light = code_band(band.rgb, band.alpha, 16, coded)
+    return as_written(coded, band), light
 
 
 def _filtered(coded: NDArray[np.uint16]) -> memoryview:

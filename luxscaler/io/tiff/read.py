@@ -1,4 +1,4 @@
-"""TIFF through tifffile, which keeps every bit depth and float; the first page only.
+"""TIFF through tifffile, which keeps every bit depth and float; one page, the first that is a full picture.
 
 Colours other than grey, RGB, palette and CMYK, and some compressions, are left to special_kinds.py. Baseline:
 TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only as far as it is asked to, so
@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -17,9 +18,10 @@ import tifffile
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import from_tiff
+from luxscaler.io.exif.read import Metadata, from_tiff, with_more
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.tiff import special_kinds
+from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
 
 # tifffile logs what it repairs; without a handler, that would appear on standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -41,7 +43,15 @@ _ALPHAS: dict[int | None, Alpha] = {
 }
 _DEFLATE = {8, 32946}
 _BLOCK = 1 << 18
-_ORIENTATION, _ICC_PROFILE = 274, 34675
+_MOST_PAGES = 64
+"""Pages looked at for the first full picture."""
+_REDUCED, _MASK = 1, 4
+"""Bits of NewSubfileType."""
+_OLD_REDUCED = 2
+"""Of SubfileType, which came before."""
+_NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
+_ORIENTATION, _ICC_PROFILE, _XMP, _IPTC = 274, 34675, 700, 33723
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 # More channels than any picture has; a damaged header asks for up to 65535, each of which takes memory.
 _MAX_CHANNELS = 16
 _USUAL_CHANNELS = 5
@@ -52,8 +62,8 @@ _SIGNED_NOTICE = "signed integers: 0 is black, the largest is white; negative va
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
-    """Read the first directory."""
-    with _first_page(stream) as (page, more_pages):
+    """Read the directory of the page."""
+    with _main_page(stream) as (page, place):
         _check_layout(page)
         color = _COLOR_CHANNELS[page.photometric]
         alpha, notices = _alpha(page, color)
@@ -67,8 +77,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
             more += said
         if page.photometric == _PHOTOMETRIC.SEPARATED and coding.icc is None:
             coding, more = CMYK_ASSUMED, (*more, CMYK_NOTICE)
-        if more_pages:
-            notices += ("the first of several pages is read",)
+        notices += place.notices
         tag = page.tags.get(_ORIENTATION)
         orientation = tag.value if tag is not None and isinstance(tag.value, int) else 1
         return FileInfo(
@@ -84,23 +93,46 @@ def read_info(stream: BinaryIO) -> FileInfo:
             orientation=orientation if 1 <= orientation <= 8 else 1,
             inverted=page.photometric == _PHOTOMETRIC.MINISWHITE,
             decoded_pixels=_decoded_pixels(page),
+            subimage=place.index,
+            is_plain=alpha is Alpha.NONE or bool(page.extrasamples and page.extrasamples[0]),
             notices=notices + more,
-            metadata=from_tiff(stream),
+            metadata=_metadata(stream, page),
         )
 
 
+def _metadata(stream: BinaryIO, page: tifffile.TiffPage) -> Metadata:
+    """Tags, EXIF, XMP and IPTC; the shape of pixels, where the resolution has no unit."""
+    x, y = (_ratio(page.tags.valueof(tag)) for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+    aspect = y / x if page.tags.valueof(_RESOLUTION_UNIT) == 1 and x > 0 and y > 0 else 1.0
+    xmp, iptc = (page.tags.valueof(tag) for tag in (_XMP, _IPTC))
+    if isinstance(iptc, tuple):  # as 32-bit numbers, which some programs write
+        iptc = np.asarray(iptc, "<u4").tobytes().rstrip(b"\0")
+    return with_more(
+        from_tiff(stream, page.offset),
+        xmp=xmp if isinstance(xmp, bytes) else None,
+        iptc=iptc if isinstance(iptc, bytes) else None,
+        pixel_aspect=aspect,
+    )
+
+
+def _ratio(value: object) -> float:
+    if not isinstance(value, tuple) or len(value) != 2 or not value[1]:
+        return 0.0
+    return float(value[0]) / float(value[1])
+
+
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode the first page. Raises PictureError where a strip or tile is missing or cut off.
+    """Decode the page. Raises PictureError where a strip or tile is missing or cut off.
 
     The check is made here because JPEG strips that are cut off decode to grey without an error.
     """
-    with _first_page(stream) as (page, _):
+    with _main_page(stream) as (page, place):
         end = stream.seek(0, 2)
         for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
             if size == 0 or offset + size > end:
                 raise PictureError("is truncated: a strip or tile of the TIFF lies beyond its end")
         special = special_kinds.kind_of(page)
-        array = page.asarray(maxworkers=1) if special is None else special.samples(stream, page)
+        array = page.asarray(maxworkers=1) if special is None else special.samples(stream, page, place.index)
         if page.photometric == _PHOTOMETRIC.PALETTE:
             return _expanded(page, array)
         if special is None and array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
@@ -118,8 +150,8 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def check_deflate(stream: BinaryIO) -> None:
-    """Raises PictureError where a zlib checksum of the first page is wrong; libtiff does not look at them."""
-    with _first_page(stream) as (page, _):
+    """Raises PictureError where a zlib checksum of the page is wrong; libtiff does not look at them."""
+    with _main_page(stream) as (page, _):
         if page.compression not in _DEFLATE:
             return
         for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -143,16 +175,58 @@ def _inflate(stream: BinaryIO, size: int) -> None:
         raise PictureError("is damaged: compressed data is missing")
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the page is among those of the file."""
+
+    index: int
+    notices: tuple[str, ...]
+
+
 @contextmanager
-def _first_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, bool]]:
+def _main_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, _Place]]:
+    """The first page that is neither a reduced copy of another nor a mask; if all are, the first."""
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
-        page = file.pages.first
+        index = next((index for index, page in enumerate(_pages(file)) if not _is_minor(page)), 0)
+        yield _page(file, index), _Place(index, _said(file, index))
+
+
+def _page(file: tifffile.TiffFile, index: int) -> tifffile.TiffPage:
+    page = file.pages.first if index == 0 else file.pages[index]
+    assert isinstance(page, tifffile.TiffPage)  # noqa: S101 - frames come only where they are asked for
+    return page
+
+
+def _pages(file: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
+    """Page by page, up to where the chain is damaged or comes back."""
+    seen: set[int] = set()
+    for index in range(_MOST_PAGES):
         try:
-            more_pages = file.pages[1] is not None
-        except Exception:  # tifffile raises many kinds; a damaged second page does not matter
-            more_pages = False
-        yield page, more_pages
+            page = _page(file, index)
+        except Exception:  # tifffile raises many kinds
+            if index == 0:
+                raise
+            return
+        if page.offset in seen:
+            return
+        seen.add(page.offset)
+        yield page
+
+
+def _is_minor(page: tifffile.TiffPage) -> bool:
+    new, old = page.tags.valueof(_NEW_SUBFILE_TYPE), page.tags.valueof(_SUBFILE_TYPE)
+    return (isinstance(new, int) and bool(new & (_REDUCED | _MASK))) or old == _OLD_REDUCED
+
+
+def _said(file: tifffile.TiffFile, index: int) -> tuple[str, ...]:
+    if index:
+        return (f"page {index + 1} is read: those before it are reduced copies or masks",)
+    try:
+        more = file.pages[1] is not None
+    except Exception:  # a damaged second page does not matter
+        more = False
+    return ("the first of several pages is read",) if more else ()
 
 
 def _check_layout(page: tifffile.TiffPage) -> None:
@@ -197,14 +271,22 @@ def _depth(page: tifffile.TiffPage) -> tuple[int, bool, tuple[str, ...]]:
 
 
 def _alpha(page: tifffile.TiffPage, color: int) -> tuple[Alpha, tuple[str, ...]]:
-    """How the first extra channel is meant; others, and those without a meaning, are left out."""
-    count = page.samplesperpixel - (1 if page.photometric == _PHOTOMETRIC.PALETTE else color)
+    """How the first extra channel is meant; others are left out, and one that nothing says alpha of."""
+    is_palette = page.photometric == _PHOTOMETRIC.PALETTE
+    count = page.samplesperpixel - (1 if is_palette else color)
     if count == 0:
         return Alpha.NONE, ()
     first = page.extrasamples[0] if page.extrasamples else None
-    alpha = _ALPHAS.get(first, Alpha.NONE) if page.photometric != _PHOTOMETRIC.PALETTE else Alpha.NONE
+    alpha = _ALPHAS.get(first, Alpha.NONE)
+    notices: tuple[str, ...] = ()
+    if is_palette:
+        alpha = Alpha.NONE
+    elif not first and count == 1 and special_kinds.kind_of(page) is None:
+        alpha = undeclared_alpha(page, color)
+        if alpha is not Alpha.NONE:
+            notices = (f"the extra channel has no declared meaning; it is read as {alpha.value} alpha",)
     ignored = count - (alpha is not Alpha.NONE)
-    return alpha, (f"{ignored} extra channels are ignored",) if ignored else ()
+    return alpha, (f"{ignored} extra channels are ignored",) if ignored else notices
 
 
 def _decoded_pixels(page: tifffile.TiffPage) -> int:

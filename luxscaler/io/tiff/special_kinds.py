@@ -39,8 +39,8 @@ class Kind:
     """How such a page is read."""
 
     bits: int
-    samples: Callable[[BinaryIO, tifffile.TiffPage], Samples]
-    """Stream and page to (height, width, channels), as FileInfo describes them."""
+    samples: Callable[[BinaryIO, tifffile.TiffPage, int], Samples]
+    """Stream, page and its number to (height, width, channels), as FileInfo describes them."""
     is_float: bool = False
     source_bits: int | None = None
     coding: ColorCoding | None = None
@@ -68,37 +68,37 @@ def kind_of(page: tifffile.TiffPage) -> Kind | None:
     return None
 
 
-def _decoded(stream: BinaryIO, page: tifffile.TiffPage, **options: Any) -> Samples:
+def _decoded(stream: BinaryIO, page: tifffile.TiffPage, index: int, **options: Any) -> Samples:
     stream.seek(0)
-    samples = imagecodecs.tiff_decode(stream.read(), index=0, **options)
+    samples = imagecodecs.tiff_decode(stream.read(), index=index, **options)
     if samples.shape[:2] != (page.imagelength, page.imagewidth):
         raise PictureError("is damaged: libtiff decodes it to another size than its header says")
     return with_channels(samples)
 
 
-def _fax_samples(stream: BinaryIO, page: tifffile.TiffPage) -> Samples:
+def _fax_samples(stream: BinaryIO, page: tifffile.TiffPage, index: int) -> Samples:
     """Bilevel, 1 is set."""
-    samples = _decoded(stream, page)
+    samples = _decoded(stream, page, index)
     return samples.astype(np.uint8) & 1
 
 
-def _rgb_samples(stream: BinaryIO, page: tifffile.TiffPage) -> Samples:
+def _rgb_samples(stream: BinaryIO, page: tifffile.TiffPage, index: int) -> Samples:
     """RGB, or grey, as stored: libtiff has mirrored it by its orientation, which is undone."""
-    samples = _decoded(stream, page, asrgb=True)[..., : 1 if page.photometric in (0, 1) else 3]
+    samples = _decoded(stream, page, index, asrgb=True)[..., : 1 if page.photometric in (0, 1) else 3]
     tag = page.tags.get(_ORIENTATION)
     rows, columns = _MIRRORED.get(tag.value if tag is not None else 1, (1, 1))
     return samples[::rows, ::columns]
 
 
-def _log_samples(stream: BinaryIO, page: tifffile.TiffPage) -> Samples:
+def _log_samples(stream: BinaryIO, page: tifffile.TiffPage, index: int) -> Samples:
     """Linear Rec.709, or luminance."""
-    samples = np.asarray(_decoded(stream, page), np.float32)
+    samples = np.asarray(_decoded(stream, page, index), np.float32)
     if samples.shape[2] != 3:
         return samples
     return apply_matrix(samples, np.linalg.solve(rgb_to_xyz(REC709), bradford(EQUAL_ENERGY, D65)))
 
 
-def _lab_samples(_: BinaryIO, page: tifffile.TiffPage) -> Samples:
+def _lab_samples(_: BinaryIO, page: tifffile.TiffPage, _index: int) -> Samples:
     """Linear Rec.709."""
     lab = with_channels(page.asarray(maxworkers=1))
     if lab.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:

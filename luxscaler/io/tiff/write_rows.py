@@ -5,13 +5,16 @@ tifffile takes tiles one by one, and no strips; and a viewer of a large master w
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.frame import Frame
-from luxscaler.io.tiff.write import CLASSIC_BYTES, settings
+from luxscaler.io.sdr import as_written, encode_sdr
+from luxscaler.io.tiff.write import CLASSIC_BYTES, settings, without_axis_of_one
 from luxscaler.picture import FloatArray
 
 TILE = 256
@@ -25,23 +28,36 @@ def band_rows(_: Frame) -> int:
 
 def write_tiff_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write the bands, which are of TILE rows, the last one of what is left."""
+    _write(path, head, height, _tiles(_light(band) for band in bands), is_float=True)
+
+
+def write_tiff16_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
+    """The same of the SDR rendering for head.sdr_peak, in 16 bits."""
+    coded = (as_written(encode_sdr(band, np.dtype(np.uint16)), band) for band in bands)
+    _write(path, head, height, _tiles(coded), is_float=False)
+
+
+def _write(path: Path, head: Frame, height: int, tiles: Iterator[NDArray[Any]], *, is_float: bool) -> None:
     width = head.rgb.shape[1]
-    channels = 3 if head.alpha is None else 4
-    tiles = -(-width // TILE) * -(-height // TILE)
+    channels = head.channels
+    count = -(-width // TILE) * -(-height // TILE)
     tifffile.imwrite(
         path,
-        _tiles(bands),
-        shape=(height, width, channels),
-        dtype=np.float32,
+        tiles,
+        shape=(height, width, channels) if channels > 1 else (height, width),
+        dtype=np.float32 if is_float else np.uint16,
         tile=(TILE, TILE),
-        bigtiff=tiles * TILE**2 * channels * 4 > CLASSIC_BYTES,
-        **settings(head),
+        bigtiff=count * TILE**2 * channels * (4 if is_float else 2) > CLASSIC_BYTES,
+        **settings(head, is_float=is_float),
     )
 
 
-def _tiles(bands: Iterator[Frame]) -> Iterator[FloatArray]:
+def _light(band: Frame) -> FloatArray:
+    return round_mantissa(band.samples(), band.options.mantissa_bits)
+
+
+def _tiles(bands: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """From left to right, from the top; tifffile fills up those at the right and the lower edge."""
-    for band in bands:
-        samples = round_mantissa(band.interleaved(), band.options.mantissa_bits)
+    for samples in bands:
         for left in range(0, samples.shape[1], TILE):
-            yield samples[:, left : left + TILE]
+            yield without_axis_of_one(samples[:, left : left + TILE])

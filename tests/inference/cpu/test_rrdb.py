@@ -146,7 +146,7 @@ def test_the_last_convolution(
 @pytest.mark.parametrize("name", ["photo", "anime"])
 @torch.inference_mode()
 def test_real_weights(name: str, real_weights: Path) -> None:
-    plain = load_network(name, real_weights).module
+    plain = load_network(name, real_weights).own
     rgb = read_picture(SAMPLE / "tile.png").rgb[60:107, 100:146]
     x = encode(torch.from_numpy(rgb.copy())).permute(2, 0, 1)[None]
     expected = plain(x)

@@ -17,7 +17,7 @@ def test_a_network_runs_through_the_bindings(tmp_path: Path) -> None:
     pytest.importorskip("cuda.bindings.driver", reason="PyTorch without CUDA brings no cuda.bindings")
     library = build(tmp_path, after="driver.h").rename(tmp_path / "libcuda.so.1")
     command = [sys.executable, "-m", "tests.support.cuda_on_cpu.driver_run", str(library)]
-    environment = dict(os.environ)
+    environment = {**os.environ, "LUXSCALER_CACHE": str(tmp_path / "cache")}
     for name, first in (("LD_LIBRARY_PATH", tmp_path), ("PYTHONPATH", ROOT)):
         environment[name] = os.pathsep.join([str(first), *filter(None, [os.environ.get(name)])])
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

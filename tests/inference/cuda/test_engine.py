@@ -91,7 +91,7 @@ def test_each_layer_is_right_to_one_rounding(number: int, size: tuple[int, int],
             y = y + RESIDUAL_SCALE * product(dense.conv5, *seen)
             y = made_by(y if dense is not block[-1] else root + RESIDUAL_SCALE * y)
     y = made_by(first + product(plain.conv_body, y))
-    for conv in (plain.conv_up1, plain.conv_up2):
+    for conv in plain.enlarging:
         y = made_by(F.leaky_relu(product(conv, F.interpolate(y, scale_factor=2.0)), LEAK))
     y = made_by(F.leaky_relu(product(plain.conv_hr, y), LEAK))
     next(launches).start(kernels)

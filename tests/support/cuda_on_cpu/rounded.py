@@ -39,7 +39,7 @@ def rounded(network: RRDBNet, x: Tensor) -> Tensor:
             result = y + RESIDUAL_SCALE * _convolution(dense.conv5, torch.cat(seen, 1))
             y = half(result if dense is not block[-1] else root + RESIDUAL_SCALE * result)
     features = half(first + _convolution(network.conv_body, y))
-    for conv in (network.conv_up1, network.conv_up2):
+    for conv in network.enlarging:
         features = _leaky(conv, F.interpolate(features, scale_factor=2.0, mode="nearest"))
     last: Tensor = network.conv_last(_leaky(network.conv_hr, features))
     return last

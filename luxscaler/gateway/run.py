@@ -1,9 +1,9 @@
-"""A prediction as the gateway keeps it: what store.py stores, runner.py runs and serialize.py shows."""
+"""A prediction or training as the gateway keeps it; store.py keeps, runner.py runs, serialize.py shows it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luxscaler.cog.messages import Json
+from luxscaler.cog.messages import Json, RunKind
 from luxscaler.cog.status import Status
 
 Event = Literal["start", "output", "logs", "completed"]
@@ -12,8 +12,8 @@ EVENTS: tuple[Event, ...] = ("start", "output", "logs", "completed")
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One prediction at one moment."""
+class Run:
+    """One prediction or training at one moment."""
 
     id: str
     model: str
@@ -35,8 +35,16 @@ class Prediction:
     container: str = ""
     """The Cog container that it was given to; empty while it waits."""
     data_removed: bool = False
+    kind: RunKind = "predictions"
+    destination: str = ""
+    """owner/name of the model that a training is for."""
     sequence: int = 0
     """Its place in the order of creation, from 1."""
+
+    @property
+    def noun(self) -> str:
+        """prediction or training, for messages."""
+        return self.kind.removesuffix("s")
 
     @property
     def is_over(self) -> bool:

@@ -1,0 +1,131 @@
+"""IN and OUT of `luxscaler upscale`: one file, a folder or a name pattern, without slow imports."""
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from luxscaler.cli.displays import WAYS
+from luxscaler.cli.voice import Manner
+from luxscaler.errors import InputError
+
+if TYPE_CHECKING:
+    from luxscaler.masters.pairs import Naming, Pair
+    from luxscaler.masters.shot import Frame
+
+_RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif", ".jxl", ".jpg", ".jpeg"))
+"""Those of io/write.py (a test holds that), which costs NumPy and the codecs to import."""
+
+
+def is_folder(text: str) -> bool:
+    """Whether OUT is a folder, or is to become one."""
+    return text.endswith(os.sep) or _is_there(text, folder=True)
+
+
+def is_one_file(text: str) -> bool:
+    """Whether OUT can only be the name of one file, or standard output."""
+    if text == "-":
+        return True
+    return not is_folder(text) and not _is_pattern(text) and Path(text).suffix.lower() in _RESULT_SUFFIXES
+
+
+def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tuple[list[str], str | None]:
+    """IN and OUT; no OUT beside a preview alone. Wrong usage if one is missing or OUT takes one picture."""
+    if len(paths) == 1:
+        if not previews:
+            raise typer.BadParameter(
+                "give OUT, or --preview FILE to see what --hdr-boost does", param_hint="OUT"
+            )
+        return paths, None
+    sources, out = paths[:-1], paths[-1]
+    if previews and _are_several(sources):
+        raise typer.BadParameter("it shows one picture, and IN may be several", param_hint="--preview")
+    if len(sources) > 1 and is_one_file(out):
+        raise typer.BadParameter(
+            f"{out!r} is one file, and IN names {len(sources)} pictures: give a folder, or a pattern such as "
+            "out/{stem}.exr",
+            param_hint="OUT",
+        )
+    if out == "-" and not output_format:
+        raise typer.BadParameter("OUT is standard output: say its format by --format", param_hint="OUT")
+    return sources, out
+
+
+def manner_of(*, json: bool, quiet: bool, verbose: bool, progress: str, out: str | None) -> Manner:
+    """How the run speaks. Wrong usage for an unknown way of progress, and for both of two opposites."""
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose: give one of them")
+    if progress not in WAYS:
+        raise typer.BadParameter(f"{progress!r} is none of {', '.join(WAYS)}", param_hint="--progress")
+    return Manner(json=json, quiet=quiet, verbose=verbose, progress=progress, to_stderr=out == "-")
+
+
+def pairs_of(
+    sources: Sequence[str],
+    out: str | None,
+    output_format: str,
+    values: Mapping[str, object],
+    *,
+    report: str | None,
+    recursive: bool,
+) -> "list[Pair]":
+    """The pictures, and the files that become of them. Raises InputError and ExportError."""
+    from luxscaler.masters.pairs import Naming, Pair, find_pictures, pair_up  # noqa: PLC0415
+
+    if out is None:
+        found = find_pictures(sources)
+        return [Pair(found[0], None, None if report is None else Path(report))]
+    naming = _naming(sources, out, output_format, values)
+    pages = None if report is None else Naming(report, output_format, values)
+    folder = None if naming is None else naming.folder
+    return pair_up(find_pictures(sources, recursive=recursive, leave_out=folder), out, naming, pages)
+
+
+def shot_pairs(sources: Sequence[str], shot: "Sequence[Frame]", report: str | None) -> "list[Pair]":
+    """The frames of an image sequence. Raises InputError for what is said of more than one sequence."""
+    from luxscaler.masters.pairs import Found, Pair  # noqa: PLC0415
+
+    if len(sources) > 1:
+        raise InputError(f"IN is {len(sources)} names, and the first is a sequence: give it alone")
+    if report is not None:
+        raise InputError("--report compares two pictures; IN is a sequence")
+    return [Pair(Found(frame.source), frame.target) for frame in shot]
+
+
+def _naming(
+    sources: Sequence[str], out: str, output_format: str, values: Mapping[str, object]
+) -> "Naming | None":
+    """How results are called; None where OUT is one file. Raises InputError for what cannot be filled in."""
+    from luxscaler.masters.pairs import Naming, in_folder  # noqa: PLC0415
+
+    if out == "-":
+        return None
+    if _is_pattern(out):
+        return Naming(out, output_format, values)
+    if not is_folder(out) and (is_one_file(out) or not _are_several(sources)):
+        return None
+    if not output_format:
+        example = f"{out.rstrip(os.sep)}/{{stem}}.exr"
+        raise InputError(f"OUT is the folder {out!r}: say --format, or give a pattern such as {example}")
+    return Naming(in_folder(out), output_format, values)
+
+
+def _is_pattern(text: str) -> bool:
+    return "{" in text or "}" in text
+
+
+def _are_several(sources: Sequence[str]) -> bool:
+    if len(sources) > 1:
+        return True
+    text = sources[0]
+    return _is_there(text, folder=True) or (glob.has_magic(text) and not _is_there(text))
+
+
+def _is_there(text: str, *, folder: bool = False) -> bool:
+    try:
+        return Path(text).is_dir() if folder else Path(text).exists()
+    except (OSError, ValueError):  # no file can have such a name
+        return False

@@ -1,0 +1,194 @@
+"""`luxscaler completion`: what a shell needs to complete commands, options and values, as a script.
+
+The script holds all of it, so that a tab costs no start of Python. It is made from the commands themselves.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from luxscaler.cli.terminal import one_line_errors
+from luxscaler.errors import InputError
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A command, or the group of some."""
+
+    path: str
+    """Its words, without the first; empty for the top."""
+    help: str
+    options: tuple[tuple[str, str, bool], ...]
+    """Name, help, and whether a value follows."""
+    below: tuple[str, ...]
+    """Words that may follow."""
+
+
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+    context: typer.Context,
+) -> None:
+    """Print the completion script of a shell: source it, or put it where the shell looks."""
+    with one_line_errors():
+        if shell not in SHELLS:
+            raise InputError(f"shell is {shell!r}; it must be one of {', '.join(SHELLS)}")
+        write = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]
+        print(write(list(_nodes(context.find_root().command)), _choices()))
+
+
+def _nodes(command: Any, path: str = "") -> Iterator[Node]:
+    options = tuple(
+        (name, (parameter.help or "").split(". ")[0].rstrip("."), not parameter.is_flag)
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    )
+    below = getattr(command, "commands", {})
+    words = (command.help or "").strip().splitlines() or [""]
+    yield Node(path, words[0].rstrip("."), (*options, ("--help", "Show help", False)), tuple(below))
+    for name, one in below.items():
+        yield from _nodes(one, f"{path} {name}".strip())
+
+
+def _choices() -> dict[str, tuple[str, ...]]:
+    """Values of the options that have few, and of the arguments of `weights`."""
+    from luxscaler.backends.choice import BACKENDS  # noqa: PLC0415
+    from luxscaler.cli.displays import WAYS  # noqa: PLC0415
+    from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES  # noqa: PLC0415
+    from luxscaler.io.write import FORMATS  # noqa: PLC0415
+    from luxscaler.options import DEVICES, PRECISIONS  # noqa: PLC0415
+    from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
+
+    return {
+        "--device": DEVICES,
+        "--precision": PRECISIONS,
+        "--backend": BACKENDS,
+        "--format": FORMATS,
+        "--exr-type": tuple(EXR_TYPES),
+        "--exr-compression": tuple(EXR_COMPRESSIONS),
+        "--avif-bits": ("10", "12"),
+        "--progress": WAYS,
+        "--model": tuple(known_names()),
+        "--base": tuple(known_names()),
+        "--method": ("lora", "full"),
+        "--degradation": ("real-esrgan", "camera", "web", "clean"),
+        "--checkpointing": ("auto", "on", "off"),
+    }
+
+
+def _place(nodes: list[Node], line: str) -> str:
+    """Lines of a case that follow the words to the command."""
+    steps = ((node.path, name) for node in nodes for name in node.below)
+    return "\n".join(line.format(at=path, word=name, to=f"{path} {name}".strip()) for path, name in steps)
+
+
+def _values(nodes: list[Node], choices: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
+    """Path, option and its values, for every option with few."""
+    for node in nodes:
+        for name, _, _ in node.options:
+            if name in choices:
+                yield node.path, name, " ".join(choices[name])
+
+
+def _bash(nodes: list[Node], choices: dict[str, tuple[str, ...]]) -> str:
+    steps = _place(nodes, '            "{at}|{word}") at="{to}" ;;')
+    values = "\n".join(
+        f'        "{path}|{name}") COMPREPLY=($(compgen -W "{words}" -- "$cur")); return ;;'
+        for path, name, words in _values(nodes, choices)
+    )
+    options = "\n".join(
+        f'            "{node.path}") words="{" ".join(name for name, _, _ in node.options)}" ;;'
+        for node in nodes
+    )
+    below = "\n".join(
+        f'            "{node.path}") words="{" ".join(node.below)}" ;;' for node in nodes if node.below
+    )
+    return f"""# luxscaler, for bash
+_luxscaler() {{
+    local cur="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" at="" words="" word
+    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+        case "$at|$word" in
+{steps}
+        esac
+    done
+    COMPREPLY=()
+    case "$at|$before" in
+{values}
+    esac
+    if [[ "$cur" == -* ]]; then
+        case "$at" in
+{options}
+        esac
+    else
+        case "$at" in
+{below}
+        esac
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}}
+complete -o bashdefault -o default -F _luxscaler luxscaler"""
+
+
+def _quoted(text: str) -> str:
+    """For single quotes of zsh and fish."""
+    return text.replace("\\", "").replace("'", "’")
+
+
+def _zsh(nodes: list[Node], choices: dict[str, tuple[str, ...]]) -> str:
+    steps = _place(nodes, '      "{at}|{word}") at="{to}" ;;')
+    values = "\n".join(
+        f'    "{path}|{name}") compadd -- {words}; return ;;' for path, name, words in _values(nodes, choices)
+    )
+    helps = {node.path: node.help for node in nodes}
+    options, below = "", ""
+    for node in nodes:
+        listed = " ".join(f"'{name}:{_quoted(text)}'" for name, text, _ in node.options)
+        options += f'      "{node.path}") found=({listed}) ;;\n'
+        if node.below:
+            listed = " ".join(f"'{n}:{_quoted(helps[f'{node.path} {n}'.strip()])}'" for n in node.below)
+            below += f'      "{node.path}") found=({listed}) ;;\n'
+    return f"""#compdef luxscaler
+_luxscaler() {{
+  local at="" word
+  local -a found
+  for word in ${{words[2,CURRENT-1]}}; do
+    case "$at|$word" in
+{steps}
+    esac
+  done
+  case "$at|${{words[CURRENT-1]}}" in
+{values}
+  esac
+  if [[ "${{words[CURRENT]}}" == -* ]]; then
+    case "$at" in
+{options}    esac
+  else
+    case "$at" in
+{below}      *) _files; return ;;
+    esac
+  fi
+  _describe luxscaler found
+}}
+if [ "$funcstack[1]" = "_luxscaler" ]; then _luxscaler "$@"; else compdef _luxscaler luxscaler; fi"""
+
+
+def _fish(nodes: list[Node], choices: dict[str, tuple[str, ...]]) -> str:
+    lines = ["# luxscaler, for fish"]
+    helps = {node.path: node.help for node in nodes}
+    for node in nodes:
+        seen = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in node.path.split())
+        here = seen or "__fish_use_subcommand"
+        if node.below:
+            none_yet = f"; and not __fish_seen_subcommand_from {' '.join(node.below)}" if seen else ""
+            for name in node.below:
+                text = _quoted(helps[f"{node.path} {name}".strip()])
+                lines.append(f"complete -c luxscaler -f -n '{here}{none_yet}' -a {name} -d '{text}'")
+        for name, text, has_value in node.options:
+            kind = f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
+            words = f" -x -a '{' '.join(choices[name])}'" if name in choices else " -r" if has_value else ""
+            lines.append(f"complete -c luxscaler -n '{here}' {kind}{words} -d '{_quoted(text)}'")
+    return "\n".join(lines)

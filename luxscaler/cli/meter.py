@@ -1,0 +1,177 @@
+"""How far a picture is, as one number that never falls: seconds spent beside seconds that are left.
+
+The network says what share of it is done, and that share gives its seconds. What comes after (expanding the
+range, writing, the compare page) is guessed by the size of the result until a picture of the same run has
+shown how long it takes. Until the network runs nothing is known, and no share is claimed.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+AFTER = ("matching", "expanding", "writing", "reporting")
+"""Stages that come after the network."""
+_GUESSED_SECONDS = {"matching": 0.15, "expanding": 0.15, "writing": 0.15, "reporting": 0.15}
+"""For a megapixel of the result. Guesses: they say where the bar stands, and are soon replaced."""
+_REST = 0.1
+"""Of the network's seconds, what the stages after it are guessed to take together, at least."""
+_LEAST_SHARE = 0.01
+"""Of the network; below, its seconds cannot be told."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the work is at one moment."""
+
+    stage: str
+    seconds: float
+    """Since the work on this picture began."""
+    fraction: float | None
+    """0 to 1; None while nothing is known."""
+    left: float | None
+    """Seconds, about; None while nothing is known."""
+    tiles_done: int = 0
+    tiles: int = 1
+    dollars: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """The stage as a person reads it."""
+        if self.stage == "upscaling" and self.tiles > 1:
+            text = f"tile {self.tiles_done} of {self.tiles}"
+        else:
+            text = self.stage
+        return f"{text}, ${self.dollars:.3f}" if self.dollars else text
+
+
+@dataclass
+class Pace:
+    """Seconds for a megapixel of the result that stages after the network took, in this run."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict(_GUESSED_SECONDS))
+    is_known: bool = False
+    """Whether a picture has been through."""
+
+    def learn(self, stage: str, seconds: float, megapixels: float) -> None:
+        """One stage of one picture is over."""
+        if stage in self.seconds and megapixels > 0.0:
+            self.seconds[stage] = seconds / megapixels
+            self.is_known = self.is_known or stage == "writing"
+
+
+class Meter:
+    """Takes what a run tells, from any thread, and says where it is. One for each picture."""
+
+    def __init__(
+        self, pace: Pace, *, with_report: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pace = pace
+        self._with_report = with_report
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began = self._stage_began = clock()
+        self._stage = "starting"
+        self._network_began: float | None = None
+        self._network_seconds: float | None = None
+        self._megapixels = 0.0
+        self._tiles = 1
+        self._done = self._kept = 0
+        self._shares: dict[int, float] = {}
+        self._dollars = 0.0
+        self._fraction = self._floor = 0.0
+
+    def plan(self, tiles: int, megapixels: float) -> None:
+        """What is to be done: tiles, and megapixels of the result."""
+        with self._lock:
+            self._tiles, self._megapixels = tiles, megapixels
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        with self._lock:
+            now = self._clock()
+            if self._stage == "upscaling" and name != "upscaling" and self._network_began is not None:
+                self._network_seconds = now - self._network_began
+            self._floor = self._fraction
+            if self._stage in AFTER:
+                self._pace.learn(self._stage, now - self._stage_began, self._megapixels)
+            self._stage, self._stage_began = name, now
+            if name == "upscaling" and self._network_began is None:
+                self._network_began = now
+
+    def tiles(self, done: int, kept: int, dollars: float) -> None:
+        """Tiles that are done, and of those the ones of earlier runs."""
+        with self._lock:
+            self._done, self._kept, self._dollars = done, kept, dollars
+
+    def share(self, number: int, share: float) -> None:
+        """What share of a tile is done, 0 to 1."""
+        with self._lock:
+            self._shares[number] = max(share, self._shares.get(number, 0.0))
+
+    def view(self) -> View:
+        """Where the work is now."""
+        with self._lock:
+            now = self._clock()
+            spent = now - self._began
+            left = self._left(now)
+            if self._stage in AFTER:
+                share = self._share_of_stage(now)
+            else:
+                share = 0.0 if left is None else spent / (spent + left)
+            self._fraction = max(self._fraction, min(share, 0.999))
+            return View(
+                self._stage,
+                spent,
+                self._fraction or None,
+                left,
+                self._done,
+                self._tiles,
+                self._dollars,
+            )
+
+    def _left(self, now: float) -> float | None:
+        """Seconds."""
+        if self._network_began is None:
+            return None
+        if self._stage not in AFTER:
+            share = self._network_share()
+            if share < _LEAST_SHARE:
+                return None
+            taken = now - self._network_began
+            network = max(taken * (1.0 - share) / share, 0.02 * taken)
+            return network + sum(self._expected(stage) for stage in self._stages())
+        own = self._expected(self._stage) - (now - self._stage_began)
+        return own + self._later() if own > 0.0 else None  # late: nobody knows
+
+    def _share_of_stage(self, now: float) -> float:
+        """Of all, in a stage after the network: through its own part of what is left, ever slower."""
+        taken, own = now - self._stage_began, self._expected(self._stage)
+        part = (1.0 - self._floor) * own / max(own + self._later(), 1e-9)
+        return self._floor + part * taken / max(taken + own, 1e-9)
+
+    def _later(self) -> float:
+        """Seconds of the stages after this one."""
+        after = AFTER.index(self._stage)
+        return sum(self._expected(stage) for stage in self._stages() if AFTER.index(stage) > after)
+
+    def _stages(self) -> tuple[str, ...]:
+        """Those that come after the network: the tiles of several bring colours and range with them."""
+        last = AFTER if self._with_report else AFTER[:-1]
+        return last if self._tiles == 1 and not self._with_report else last[2:]
+
+    def _network_share(self) -> float:
+        """Of the tiles of this run. Tiles that run side by side may be told late, so each counts once."""
+        under_way = sorted(self._shares.values(), reverse=True)
+        own = max(self._tiles - self._kept, 1)
+        whole = max(self._done - self._kept, sum(share >= 1.0 for share in under_way))
+        partial = sum(share for share in under_way if share < 1.0)
+        return min((whole + min(partial, own - whole)) / own, 1.0)
+
+    def _expected(self, stage: str) -> float:
+        rows = 1.0 if self._tiles == 1 else 1.0 / self._tiles  # the others are written beside the network
+        seconds = self._pace.seconds[stage] * self._megapixels * (rows if stage == "writing" else 1.0)
+        if self._pace.is_known or self._network_began is None or self._tiles > 1:
+            return seconds
+        network = self._network_seconds or self._clock() - self._network_began
+        return max(seconds, _REST * network / len(self._stages()))

@@ -1,0 +1,45 @@
+"""Options of `luxscaler upscale` that say what the result is for: size, colours, edges that meet, frames."""
+
+from typing import Annotated
+
+import typer
+
+_PANEL = "What the result is for"
+
+WrapOption = Annotated[
+    str,
+    typer.Option(help="x, y or xy: opposite edges meet (textures, 360°).", rich_help_panel=_PANEL),
+]
+WidthOption = Annotated[
+    int | None, typer.Option(help="Width of the result in pixels.", rich_help_panel=_PANEL)
+]
+HeightOption = Annotated[
+    int | None, typer.Option(help="Height of the result in pixels.", rich_help_panel=_PANEL)
+]
+LongEdgeOption = Annotated[
+    int | None, typer.Option(help="Longer side of the result in pixels.", rich_help_panel=_PANEL)
+]
+MegapixelsOption = Annotated[
+    float | None, typer.Option(help="Millions of pixels of the result.", rich_help_panel=_PANEL)
+]
+PrintOption = Annotated[
+    str | None,
+    typer.Option("--print", help="Fit on paper, e.g. 60x40cm@300.", rich_help_panel=_PANEL),
+]
+ProfileOption = Annotated[
+    str,
+    typer.Option(
+        help="srgb, display-p3, adobe-rgb, prophoto, rec2020; EXR and float TIFF also acescg, ap0.",
+        rich_help_panel=_PANEL,
+    ),
+]
+FramesOption = Annotated[
+    str,
+    typer.Option(help="Of a sequence: 1-100, 1-100x2, 1,5,9-12; all if not given.", rich_help_panel=_PANEL),
+]
+OverscanOption = Annotated[
+    str,
+    typer.Option(
+        help="EXR to EXR: crop to the display window, or keep what lies beyond.", rich_help_panel=_PANEL
+    ),
+]

@@ -1,0 +1,196 @@
+"""What `luxscaler upscale` says: as text for people, or as JSON lines for programs.
+
+Results go to standard output, notes and errors to standard error; as JSON all of it goes to standard output.
+Where the picture itself goes to standard output, everything else goes to standard error.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from luxscaler.cli.displays import Bar, Display, JsonLines, Lines, NoDisplay
+from luxscaler.cli.terminal import err, out
+from luxscaler.errors import LuxScalerError
+
+if TYPE_CHECKING:
+    from luxscaler.masters.batch import Outcome
+    from luxscaler.masters.pairs import Pair
+    from luxscaler.pipeline.result import Result
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is said."""
+
+    json: bool = False
+    quiet: bool = False
+    """Only errors."""
+    verbose: bool = False
+    progress: str = "auto"
+    """One of displays.WAYS."""
+    to_stderr: bool = False
+    """Whether standard output holds the picture."""
+
+
+class Voice:
+    """Says it. Everything is printed by the main thread, but for progress."""
+
+    def __init__(self, manner: Manner) -> None:
+        self.manner = manner
+        self._json = JsonLines(sys.stderr if manner.to_stderr else sys.stdout) if manner.json else None
+
+    def display(self) -> Display:
+        """How progress is shown."""
+        way = self.manner.progress
+        if self._json is not None:
+            return NoDisplay() if way == "none" else self._json
+        if way == "none" or (way == "auto" and self.manner.quiet):
+            return NoDisplay()
+        can_move = err.is_terminal and not err.is_dumb_terminal
+        if way == "bar" or (way == "auto" and can_move):
+            return Bar(err)
+        return Lines(lambda line: _print(err, line))
+
+    def note(self, text: str, pair: "Pair | None" = None, count: int = 1) -> None:
+        """What was decided on the user's behalf."""
+        if self._json is not None:
+            self._json.write("note", input=None if pair is None else pair.source.name, message=text)
+        elif not self.manner.quiet:
+            about = f"{pair.source.name}: " if pair is not None and count > 1 else ""
+            _print(err, f"note: {about}{text}")
+
+    def detail(self, text: str) -> None:
+        """What only --verbose says."""
+        if self.manner.verbose:
+            if self._json is not None:
+                self._json.write("detail", message=text)
+            else:
+                _print(err, text)
+
+    def line(self, text: str, **facts: object) -> None:
+        """A result that is no picture of a pair: a preview."""
+        if self._json is not None:
+            self._json.write("preview", **facts)
+        elif not self.manner.quiet:
+            _print(err if self.manner.to_stderr else out, text)
+
+    def ended(self, outcome: "Outcome", count: int, seconds: float) -> None:
+        """One picture is done, skipped or failed."""
+        if outcome.error is not None:
+            self.failed(outcome.error, outcome.pair, count)
+        elif outcome.result is None:
+            if self._json is not None:
+                self._json.write("skipped", input=outcome.pair.source.name, output=_name(outcome.pair))
+            else:
+                self.detail(f"skipped: {_name(outcome.pair)} is there already")
+        else:
+            self._written(outcome.pair, outcome.result, count, seconds)
+
+    def _written(self, pair: "Pair", result: "Result", count: int, seconds: float) -> None:
+        for notice in result.notices:
+            self.note(notice, pair, count)
+        if self._json is not None:
+            self._json.write("result", input=pair.source.name, output=_name(pair), **_facts(result, seconds))
+        elif not self.manner.quiet:
+            _print(err if self.manner.to_stderr else out, _summary(result, _name(pair)))
+        if self.manner.verbose and result.timings:
+            stages = ", ".join(f"{name} {value:.2f} s" for name, value in result.timings.items())
+            self.detail(f"{_name(pair)}: {stages}; {seconds:.2f} s in all")
+
+    def failed(self, error: BaseException, pair: "Pair | None" = None, count: int = 1) -> None:
+        """An error, as one line; of one that nobody foresaw the traceback too."""
+        is_meant = isinstance(error, LuxScalerError)
+        text = str(error) if is_meant else f"unexpected {type(error).__name__}: {error}"
+        if self._json is not None:
+            name = None if pair is None else pair.source.name
+            target = None if pair is None else _name(pair)
+            self._json.write("error", input=name, output=target, kind=type(error).__name__, message=text)
+        else:
+            if count > 1 and pair is not None and not _names(text, pair):
+                text = f"{pair.source.name}: {text}"
+            err.print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+        if not is_meant or self.manner.verbose:
+            _print(err, "".join(traceback.format_exception(error)).rstrip())
+
+    def stopped(self, text: str) -> None:
+        """The user stopped the work."""
+        if self._json is not None:
+            self._json.write("stopped", message=text)
+        else:
+            _print(err, text)
+
+    def summary(self, outcomes: "Sequence[Outcome]", count: int, seconds: float) -> None:
+        """Of several pictures, how many became what."""
+        failed = sum(outcome.error is not None for outcome in outcomes)
+        skipped = sum(outcome.is_skipped for outcome in outcomes)
+        written = len(outcomes) - failed - skipped
+        left = count - len(outcomes)
+        if self._json is not None:
+            self._json.write(
+                "summary",
+                pictures=count,
+                written=written,
+                skipped=skipped,
+                failed=failed,
+                left=left,
+                seconds=round(seconds, 2),
+            )
+        elif count > 1 and not self.manner.quiet:
+            others = "".join(
+                f", {number} {word}"
+                for number, word in ((skipped, "skipped"), (failed, "failed"), (left, "left"))
+                if number
+            )
+            _print(err, f"{count} pictures: {written} written{others} ({seconds:.1f} s)")
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def _name(pair: "Pair") -> str:
+    return "standard output" if pair.target is None else str(pair.target)
+
+
+def _names(text: str, pair: "Pair") -> bool:
+    path = pair.source.path
+    return path is not None and path.name in text
+
+
+def _facts(result: "Result", seconds: float) -> dict[str, object]:
+    progress = result.progress
+    return {
+        "width": result.width,
+        "height": result.height,
+        "peak": result.peak,
+        "seconds": round(seconds, 3),
+        "timings": {name: round(value, 3) for name, value in result.timings.items()},
+        "tiles": progress.total,
+        "retries": progress.retries,
+        "dollars": progress.dollars,
+        "extra_pixels": round(result.extra - 1.0, 4),
+        "seams": None if result.seams is None else round(result.seams.ratio, 4),
+        "notices": list(result.notices),
+    }
+
+
+def _summary(result: "Result", name: str) -> str:
+    """The line that says what was made and what it took."""
+    progress = result.progress
+    if result.timings:
+        work = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)
+    else:
+        work = f"{progress.seconds:.1f} s"
+    if progress.total > 1:
+        work = f"{progress.total} tiles, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
+    if progress.retries:
+        work += f", {progress.retries} retries"
+    if progress.dollars:
+        work += f", ${progress.dollars:.4f}"
+    if result.seams is not None:
+        work += f", seams {result.seams.ratio:.2f} of the picture's own changes"
+    return f"{name}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})"

@@ -1,0 +1,1 @@
+"""Jobs on this machine: `luxscaler train` and `luxscaler upscale` as processes of the console."""

@@ -1,0 +1,173 @@
+"""A job as a command of this machine: its options from the job's inputs, its environment, its files."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from luxscaler.console.jobs import Job
+from luxscaler.console.local import upscaling
+from luxscaler.console.models import MODEL
+from luxscaler.console.provider_settings import ProviderSettings
+from luxscaler.gateway.problems import Problem
+
+_ADAPTER = "model.adapter.safetensors"
+REPORT = "report.html"
+"""The compare page of an upscaled picture; of a training its report."""
+WORK = "model.train"
+"""The folder in which `luxscaler train` keeps what it needs to go on."""
+_TEXT, _NUMBER, _WHOLE, _FLAG = (str,), (int, float), (int,), (bool,)
+_TYPE_WORDS: dict[tuple[type, ...], str] = {
+    _TEXT: "text",
+    _NUMBER: "a number",
+    _WHOLE: "a whole number",
+    _FLAG: "true or false",
+}
+_OPTIONS: dict[str, dict[str, tuple[str, tuple[type, ...]]]] = {
+    "training": {
+        "base": ("--base", _TEXT),
+        "method": ("--method", _TEXT),
+        "rank": ("--rank", _WHOLE),
+        "steps": ("--steps", _WHOLE),
+        "learning_rate": ("--lr", _NUMBER),
+        "batch": ("--batch", _WHOLE),
+        "crop": ("--crop", _WHOLE),
+        "goal": ("--goal", _TEXT),
+        "degradation": ("--degradation", _TEXT),
+        "validate": ("--validate", _NUMBER),
+        "every": ("--every", _WHOLE),
+        "patience": ("--patience", _WHOLE),
+        "seed": ("--seed", _WHOLE),
+        "precision": ("--precision", _TEXT),
+        "device": ("--device", _TEXT),
+    },
+    "master": {
+        "output_format": ("--format", _TEXT),
+        "hdr_boost": ("--hdr-boost", _NUMBER),
+        "fractality": ("--fractality", _NUMBER),
+        "scale": ("--scale", _NUMBER),
+        "model": ("--model", _TEXT),
+        "sdr": ("--sdr", _FLAG),
+        "cog": ("--cog", _TEXT),
+    },
+}
+"""By kind of job: each input, the option that it is, and its types."""
+_AUTOMATIC_AT_ZERO = ("learning_rate", "batch")
+_PATHS = {"base", "model", "degradation"}
+"""Inputs that may name a file."""
+_DEFAULT_FORMAT = "exr"
+_SUFFIXES = {"png-pq": "png", "tiff16": "tiff"}
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
+
+
+@dataclass(frozen=True)
+class LocalCommand:
+    """What is run for a job, in a folder of its own."""
+
+    arguments: list[str]
+    files: dict[str, Path]
+    """Name of a result to where the command writes it; those that are not there are no error."""
+
+
+def check_inputs(kind: str, inputs: Mapping[str, Any], folders: tuple[Path, ...]) -> None:
+    """Names and types of a job's inputs; ranges are the command's own. Raises Problem (422)."""
+    known = _OPTIONS[kind]
+    for name, value in inputs.items():
+        if name not in known:
+            _refuse(f"unknown {name[:80]!r}; on this machine a {kind} has {', '.join(known)}")
+        types = known[name][1]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            _refuse(f"{name} must be {_TYPE_WORDS[types]}, got {str(value)[:80]!r}")
+        if isinstance(value, str) and ("\0" in value or value.startswith("-")):
+            _refuse(f"{name} cannot be {value[:80]!r}")
+        if name in _PATHS and _is_path(str(value)):
+            _check_path(name, str(value), folders)
+
+
+def training_command(job: Job, source: Path, folder: Path) -> LocalCommand:
+    """`luxscaler train` in a folder; it goes on with what was begun there."""
+    resumed = ["--resume"] if (folder / WORK / "settings.json").is_file() else []
+    minutes = f"--max-minutes={job.max_seconds / 60:g}"
+    options = [*_options(job), minutes, "--fetch", *resumed]
+    files = {
+        MODEL: folder / MODEL,
+        "adapter.safetensors": folder / _ADAPTER,
+        REPORT: folder / WORK / "report.html",
+        "README.md": folder / WORK / "card.md",
+    }
+    return LocalCommand(_luxscaler("train", source, folder / MODEL, *options), files)
+
+
+def master_command(job: Job, source: Path, folder: Path, model: Path | None) -> LocalCommand:
+    """One picture upscaled in a folder, with a page that compares; model: a trained one, instead of the one
+    that inputs name."""
+    form = str(job.call["input"].get("output_format", _DEFAULT_FORMAT))
+    target = folder / f"output.{_SUFFIXES.get(form, form)}"
+    inputs = {"output_format": form, **job.call["input"]}
+    if model is not None:
+        inputs["model"] = str(model)
+    report = folder / REPORT
+    files = {target.name: target, REPORT: report}
+    return LocalCommand(_upscaling(source, target, report, inputs), files)
+
+
+def environment(settings: ProviderSettings) -> dict[str, str]:
+    """Of the command: this process's without its secrets, with the network's settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not any(word in name.upper() for word in _SECRET_WORDS)
+    }
+    if settings.proxy_url:
+        kept |= {"HTTPS_PROXY": settings.proxy_url, "HTTP_PROXY": settings.proxy_url}
+    if settings.ssl_ca_bundle:
+        kept["SSL_CERT_FILE"] = settings.ssl_ca_bundle
+    return kept
+
+
+def _luxscaler(command: str, source: Path, target: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "luxscaler.cli.main", command, str(source), str(target), *options]
+
+
+def _upscaling(source: Path, target: Path, report: Path, inputs: Mapping[str, Any]) -> list[str]:
+    paths = [str(source), str(target), str(report)]
+    return [sys.executable, "-m", upscaling.__name__, *paths, json.dumps(inputs)]
+
+
+def _options(job: Job) -> list[str]:
+    return _flags(job.kind, job.call["input"])
+
+
+def _flags(kind: str, inputs: Mapping[str, Any]) -> list[str]:
+    flags = []
+    for name, value in inputs.items():
+        option = _OPTIONS[kind][name][0]
+        if isinstance(value, bool):
+            flags += [option] if value else []
+        elif name in _AUTOMATIC_AT_ZERO and not value:
+            flags.append(f"{option}=auto")
+        else:
+            flags.append(f"{option}={value}")
+    return flags
+
+
+def _is_path(value: str) -> bool:
+    return "/" in value or value.endswith((".safetensors", ".pth", ".json"))
+
+
+def _check_path(name: str, value: str, folders: tuple[Path, ...]) -> None:
+    """A file inside a folder that jobs may be made from; 422 if it is none."""
+    parts = value.split("+") if name == "model" else [value]
+    for part in filter(_is_path, parts):
+        path = Path(os.path.realpath(part))
+        if not any(path.is_relative_to(os.path.realpath(folder)) for folder in folders):
+            _refuse(f"{name} {part[:200]!r} is not inside {', '.join(map(str, folders))} (--folder)")
+        if not path.is_file():
+            _refuse(f"{name}: there is no file {part[:200]!r}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise Problem(422, f"inputs: {reason}", field="inputs")

@@ -1,0 +1,79 @@
+// What the forms of new jobs share: where it is computed, hardware and minutes, the estimate, the submit.
+// @ts-check
+import { get, post, REPLICATE } from "./api.js";
+import { mayUpload } from "./cloud.js";
+import { $, dollars, duration, notice, onClick, onSubmit, state } from "./dom.js";
+
+/** @param {string} form @returns {"replicate" | "here"} */
+export function placeOf(form) {
+  const found = /** @type {HTMLInputElement} */ (document.querySelector(`input[name="${form}-place"]:checked`));
+  return /** @type {"replicate" | "here"} */ (found.value);
+}
+
+/**
+ * The members of a request that every form has; ids of its fields begin with the form's name.
+ * @param {string} form
+ */
+export function common(form) {
+  const place = placeOf(form);
+  const minutes = $(`${form}-minutes`).value;
+  return {
+    place, source: $(`${form}-source`).value.trim(), name: $(`${form}-name`).value.trim(),
+    hardware: place === "replicate" ? $(`${form}-hardware`).value : "", max_minutes: minutes ? Number(minutes) : null,
+  };
+}
+
+/** @param {string} form */
+export async function showHardwareOf(form) {
+  const field = $(`${form}-hardware`);
+  const chosen = field.value;
+  const table = await get(`${REPLICATE}/hardware`);
+  const options = table.hardware.map((/** @type {any} */ each) =>
+    new Option(`${each.name}, ${dollars(each.cost_per_hour)} an hour`, each.sku));
+  field.replaceChildren(...options);
+  field.value = chosen || table.default_hardware;
+}
+
+/** @param {any} found @param {boolean} free */
+function words(found, free) {
+  const range = found.estimated_cost_usd === null
+    ? "no estimate"
+    : `about ${dollars(found.estimated_cost_usd)} (${dollars(found.low_usd)} to ${dollars(found.high_usd)}), ${duration(found.avg_duration_seconds)}`;
+  if (free) {
+    const time = found.avg_duration_seconds === null ? "no estimate of the time" : `about ${duration(found.avg_duration_seconds)}`;
+    return `Free: ${time}. Basis: ${found.basis}.`;
+  }
+  return `${range}; at most ${dollars(found.at_most_usd)}. ${found.data_size_mb} MB to upload. Basis: ${found.basis}.`;
+}
+
+/**
+ * Wire a form up: `request` gives its body.
+ * @param {string} form @param {() => Record<string, unknown>} request
+ */
+export function startForm(form, request) {
+  let key = crypto.randomUUID();
+  const showFields = () => {
+    const place = placeOf(form);
+    for (const each of document.querySelectorAll(`#${form}-form [data-place]`)) {
+      /** @type {HTMLElement} */ (each).hidden = each.getAttribute("data-place") !== place;
+    }
+  };
+  $(`${form}-form`).addEventListener("change", () => {
+    key = crypto.randomUUID();
+    state(`${form}-estimate`, "No estimate yet.");
+    showFields();
+  });
+  onClick(`${form}-ask-estimate`, async () => {
+    const body = request();
+    state(`${form}-estimate`, words(await post("/api/cloud/estimate", body), body.place === "here"));
+  });
+  onSubmit(`${form}-form`, async () => {
+    const body = request();
+    if (body.place === "replicate" && !mayUpload()) return;
+    const done = await post("/api/cloud/jobs/submit", { ...body, idempotency_key: key });
+    key = crypto.randomUUID();
+    notice(done.cost_limit_warning || "Submitted.", Boolean(done.cost_limit_warning));
+    location.hash = `jobs/${done.job_id}`;
+  });
+  showFields();
+}

@@ -1,0 +1,42 @@
+// The Masters tab: one picture, upscaled on Replicate or on this machine, with a trained model too.
+// @ts-check
+import { get, REPLICATE } from "./api.js";
+import { $ } from "./dom.js";
+import { common, placeOf, showHardwareOf, startForm } from "./job_form.js";
+
+const NUMBERS = ["hdr_boost", "fractality", "scale"];
+const TRAINED = "job:";
+
+function request() {
+  const numbers = NUMBERS.map((name) => [name, Number($(`master-${name}`).value)]);
+  const model = $("master-model").value;
+  const trainedBy = model.startsWith(TRAINED) ? model.slice(TRAINED.length) : "";
+  const named = trainedBy ? {} : { model };
+  const inputs = { output_format: $("master-output_format").value, ...named, ...Object.fromEntries(numbers) };
+  return { ...common("master"), kind: "master", inputs, trained_by: trainedBy };
+}
+
+/** The trained models beside the container's own. @param {string} [chosen] */
+async function showModels(chosen) {
+  const { models } = await get("/api/cloud/models");
+  const group = $("master-trained");
+  const before = $("master-model").value;
+  group.replaceChildren(...models.map((/** @type {any} */ model) => {
+    const where = model.version ? "Replicate or here" : "here";
+    return new Option(`${model.name} (${where})`, TRAINED + model.job_id);
+  }));
+  group.hidden = models.length === 0;
+  $("master-model").value = chosen ? TRAINED + chosen : before;
+  const wanted = models.find((/** @type {any} */ model) => model.job_id === chosen);
+  if (wanted && !wanted.version && placeOf("master") === "replicate") $("master-place-here").click();
+}
+
+/** @type {import("./main.js").Tab} */
+export const masters = {
+  name: "masters", title: "Masters",
+  start: () => startForm("master", request),
+  show: async (id) => {
+    if (!$("master-minutes").value) $("master-minutes").value = (await get(REPLICATE)).max_minutes;
+    await Promise.all([showHardwareOf("master"), showModels(id)]);
+  },
+};

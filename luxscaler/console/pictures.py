@@ -1,0 +1,163 @@
+"""Pictures that were dropped onto the page: kept under ids, described, removed by age.
+
+    data/pictures/ID/picture.SUFFIX   the file as it came; its suffix follows from its content
+    data/pictures/ID/about.json       the name that it had, and what its header says
+
+A name from the browser is text that is shown, never part of a path.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luxscaler.clock import Clock, iso
+from luxscaler.console.jobs import IN_FLIGHT, Jobs
+from luxscaler.console.settings import Settings
+from luxscaler.errors import PictureError
+from luxscaler.gateway.problems import Problem
+from luxscaler.private_files import private_folder, write_private
+from luxscaler.replicate.signing import new_id
+
+_ID = re.compile(r"[a-z0-9]{26}")
+_ABOUT, _STEM = "about.json", "picture"
+_MOST_NAME = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SUFFIXES = {
+    **{"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "exr": ".exr", "hdr": ".hdr"},
+    **{"avif": ".avif", "heic": ".heic", "jxl": ".jxl", "raw": ".dng", "bmp": ".bmp", "gif": ".gif"},
+}
+"""By format: those that jobs may be made from (packing.py)."""
+
+
+@dataclass(frozen=True)
+class KeptPicture:
+    """One picture that is here."""
+
+    id: str
+    path: Path
+    about: dict[str, Any]
+    """name, added_at, bytes, format, width, height, bits, is_float, channels, has_alpha, color_space,
+    notices, gain_map."""
+
+    def shown(self) -> dict[str, Any]:
+        """As the API tells it; `source` is what a job is made from."""
+        return {"id": self.id, "source": str(self.path), **self.about}
+
+
+class Pictures:
+    """The uploaded pictures of one console. Raises OSError if the folder cannot be made."""
+
+    def __init__(self, settings: Settings, jobs: Jobs, clock: Clock) -> None:
+        self._settings, self._jobs, self._clock = settings, jobs, clock
+        self._folder = settings.pictures
+        private_folder(self._folder)
+        self.remove_old()
+
+    def begin(self) -> Path:
+        """A new folder for an upload, named by its id. Raises Problem (413) where there is no room."""
+        self.remove_old()
+        used = sum(path.stat().st_size for path in self._folder.glob(f"*/{_STEM}.*"))
+        if used >= self._settings.max_pictures_bytes:
+            raise Problem(
+                413,
+                f"The uploaded pictures take {used / 2**30:.1f} GiB, and "
+                f"{self._settings.max_pictures_bytes / 2**30:.1f} GiB is the most: remove some",
+            )
+        folder = self._folder / new_id()
+        private_folder(folder)
+        return folder
+
+    def finish(self, upload: Path, name: str) -> KeptPicture:
+        """A whole upload, looked at. upload: a file in the folder from `begin`. Raises Problem (422)."""
+        about = self._about(upload, name)
+        path = upload.with_name(_STEM + _SUFFIXES[about["format"]])
+        upload.replace(path)
+        write_private(path.with_name(_ABOUT), json.dumps(about))
+        return KeptPicture(path.parent.name, path, about)
+
+    def abandon(self, folder: Path) -> None:
+        """An upload that broke or is no picture."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def get(self, name: str) -> KeptPicture:
+        """By id. Raises Problem (404)."""
+        found = self._read(self._folder / name) if _ID.fullmatch(name) else None
+        if found is None:
+            raise Problem(404, f"There is no picture {name[:40]!r}: it may have been removed by its age")
+        return found
+
+    def listed(self) -> list[KeptPicture]:
+        """All, the newest first."""
+        return sorted(self._all(), key=lambda each: (each.about["added_at"], each.id), reverse=True)
+
+    def remove(self, name: str) -> None:
+        """One that no job is under way with. Raises Problem: 404, 409."""
+        picture = self.get(name)
+        if str(picture.path) in self._in_use():
+            raise Problem(409, f"A job is under way with {picture.about['name']!r}: cancel it first")
+        self.abandon(picture.path.parent)
+
+    def remove_old(self) -> None:
+        """Those that are older than the settings say, unless a job is under way with them."""
+        oldest, in_use = self._clock.now() - self._settings.picture_seconds, self._in_use()
+        for folder in self._folder.iterdir():
+            is_old = folder.stat().st_mtime < oldest
+            if is_old and not any(Path(source).parent == folder for source in in_use):
+                self.abandon(folder)
+
+    def _in_use(self) -> set[str]:
+        return {job.source for job in self._jobs.with_state(*IN_FLIGHT)}
+
+    def _all(self) -> Iterator[KeptPicture]:
+        for folder in self._folder.iterdir():
+            if _ID.fullmatch(folder.name) and (found := self._read(folder)) is not None:
+                yield found
+
+    def _read(self, folder: Path) -> KeptPicture | None:
+        """None for an upload that is not whole yet, or was broken off."""
+        try:
+            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+            path = folder / (_STEM + _SUFFIXES[about["format"]])
+        except (OSError, ValueError, KeyError):
+            return None
+        return KeptPicture(folder.name, path, about) if path.is_file() else None
+
+    def _about(self, path: Path, name: str) -> dict[str, Any]:
+        from luxscaler.isolation.pool import read_header_isolated  # noqa: PLC0415 - takes a second to load
+
+        shown = _CONTROL.sub("", name).strip()[:_MOST_NAME] or "picture"
+        try:
+            header = read_header_isolated(path)
+        except PictureError as error:
+            raise Problem(422, f"{shown}: {_without(str(error), path)}", field="body") from error
+        if header.format not in _SUFFIXES:
+            raise Problem(
+                422,
+                f"{shown}: a picture in the format {header.format}; the console takes {', '.join(_SUFFIXES)} "
+                "(`luxscaler upscale` reads it)",
+                field="body",
+            )
+        return {
+            "name": shown,
+            "added_at": iso(self._clock.now()),
+            "bytes": path.stat().st_size,
+            "format": header.format,
+            "width": header.width,
+            "height": header.height,
+            "bits": header.bits,
+            "is_float": header.is_float,
+            "channels": header.channels,
+            "has_alpha": header.has_alpha,
+            "color_space": header.color_space,
+            "gain_map": header.gain_map,
+            "notices": list(header.notices),
+        }
+
+
+def _without(message: str, path: Path) -> str:
+    """A reader's message without the path that the console gave the file."""
+    return message.replace(str(path), "it").replace(path.name, "it").removeprefix("it: ")

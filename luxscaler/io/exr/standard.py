@@ -1,0 +1,98 @@
+"""OpenEXR's standard attributes that stay true of a larger picture, so that a result inherits them.
+
+Time code, frames per second, camera, lens, exposure, place. They travel as their bytes and are written as
+they were. OpenEXR's binding refuses some types and OpenImageIO renames others, so both write a text as
+long as the attributes are, which is then replaced. Not among them: what says how the file is stored, which
+colours it has, and where its pixels lie; owner, date and resolution, which go the way of EXIF. Source:
+ImfStandardAttributes.h of OpenEXR 3.4.
+"""
+
+import struct
+from pathlib import Path
+
+from luxscaler.io.exr.header import Part, read_parts
+from luxscaler.picture import ExrAttribute
+
+STANDARD = {
+    **dict.fromkeys(
+        ("utcOffset", "longitude", "latitude", "altitude", "focus", "expTime", "aperture"), "float"
+    ),
+    **dict.fromkeys(("isoSpeed", "cameraCCTSetting", "cameraTintSetting", "shutterAngle", "tStop"), "float"),
+    **dict.fromkeys(("nominalFocalLength", "pinholeFocalLength", "effectiveFocalLength"), "float"),
+    **dict.fromkeys(("entrancePupilOffset",), "float"),
+    **dict.fromkeys(("cameraMake", "cameraModel", "cameraSerialNumber", "cameraFirmwareVersion"), "string"),
+    **dict.fromkeys(("cameraUuid", "cameraLabel", "lensMake", "lensModel", "lensSerialNumber"), "string"),
+    **dict.fromkeys(("lensFirmwareVersion", "reelName", "ascFramingDecisionList", "wrapmodes"), "string"),
+    **dict.fromkeys(("framesPerSecond", "captureRate"), "rational"),
+    **dict.fromkeys(("worldToCamera", "worldToNDC"), "m44f"),
+    **dict.fromkeys(("sensorCenterOffset", "sensorOverallDimensions"), "v2f"),
+    "sensorPhotositePitch": "float",
+    "sensorAcquisitionRectangle": "box2i",
+    "imageCounter": "int",
+    "timeCode": "timecode",
+    "keyCode": "keycode",
+    "envmap": "envmap",
+}
+_SIZES = {
+    "float": 4,
+    "int": 4,
+    "rational": 8,
+    "timecode": 8,
+    "keycode": 28,
+    "envmap": 1,
+    "v2f": 8,
+    "m44f": 64,
+    "box2i": 16,
+}
+MAX_TEXT = 4096
+"""Bytes of a text that are kept at most; longer ones are left out whole."""
+_RESERVED = "q"
+
+
+def standard_attributes(part: Part) -> tuple[tuple[ExrAttribute, ...], tuple[str, ...]]:
+    """Those of a part, in the order of its header, and a notice of those that are left out as damaged."""
+    found: list[ExrAttribute] = []
+    bad: list[str] = []
+    for name, (kind, value) in part.attributes.items():
+        if name not in STANDARD:
+            continue
+        is_sound = kind == STANDARD[name] and (
+            len(value) <= MAX_TEXT if kind == "string" else len(value) == _SIZES[kind]
+        )
+        if is_sound:
+            found.append((name, kind, value))
+        else:
+            bad.append(name)
+    return tuple(found), ((f"damaged EXR attributes are left out: {', '.join(bad)}",) if bad else ())
+
+
+def placeholder(attributes: tuple[ExrAttribute, ...]) -> dict[str, str]:
+    """A text attribute that takes as many bytes of a header as these do; `put_in_place` puts them there."""
+    if not attributes:
+        return {}
+    return {_RESERVED: "q" * (len(_block(attributes)) - len(_head(_RESERVED, "string", b"")))}
+
+
+def put_in_place(path: Path, attributes: tuple[ExrAttribute, ...]) -> None:
+    """Replace the placeholder in the header of a file that was written with one. Raises OSError."""
+    if not attributes:
+        return
+    (text,) = placeholder(attributes).values()
+    old = _head(_RESERVED, "string", text.encode()) + text.encode()
+    with path.open("r+b") as file:
+        read_parts(file)  # leaves the stream behind the header
+        header_bytes = file.tell()
+        file.seek(0)
+        place = file.read(header_bytes).find(old)
+        if place < 0:
+            raise OSError("the header has no place for the attributes of the source")
+        file.seek(place)
+        file.write(_block(attributes))
+
+
+def _block(attributes: tuple[ExrAttribute, ...]) -> bytes:
+    return b"".join(_head(name, kind, value) + value for name, kind, value in attributes)
+
+
+def _head(name: str, kind: str, value: bytes) -> bytes:
+    return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value))

@@ -1,0 +1,66 @@
+"""What a result of ours says about its making: model, scale, hdr_boost and the rest.
+
+EXR has an attribute `luxscaler:NAME` for each. The other formats hold one JSON text (io/frame.py, notes), in
+a PNG text, a TIFF description or EXIF; it is found by its beginning, wherever the format puts it. Of a file
+that was made from a result of ours the last such text is that of the file itself.
+"""
+
+import json
+import mmap
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from luxscaler.errors import PictureError
+from luxscaler.io.exr.header import read_parts
+
+_EXR = b"\x76\x2f\x31\x01"
+_PREFIX = "luxscaler:"
+_MARK = b'"luxscaler": {'
+_REACH = 1 << 12
+"""Bytes that the text may begin before the mark, and go on behind it."""
+_SHOWN = 200
+"""Characters of a value; more is nothing that we wrote."""
+
+
+def own_tags(file: str | os.PathLike[str]) -> dict[str, str]:
+    """Name and value of each tag, none in a file that is not ours. Raises PictureError."""
+    try:
+        with Path(file).open("rb") as stream:
+            if stream.read(4) == _EXR:
+                return _of_exr(stream)
+            if os.fstat(stream.fileno()).st_size == 0:
+                return {}
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return _of_text(data)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{str(file)!r} cannot be read: {error}") from error
+
+
+def _of_exr(stream: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    part = read_parts(stream)[0]
+    for name, (kind, _) in part.attributes.items():
+        if name.startswith(_PREFIX):
+            value = part.text(name) if kind == "string" else part.number(name)
+            found[name.removeprefix(_PREFIX)] = _shown(value)
+    if software := part.text("software"):
+        found = {"software": _shown(software), **found} if found else found
+    return found
+
+
+def _of_text(data: mmap.mmap) -> dict[str, str]:
+    at = data.rfind(_MARK)
+    while at >= 0:
+        text = data[at + len(_MARK) - 1 : at + _REACH].decode("ascii", "replace")
+        with suppress(ValueError, RecursionError):
+            tags, _ = json.JSONDecoder().raw_decode(text)
+            return {_shown(name): _shown(value) for name, value in tags.items()}
+        at = data.rfind(_MARK, 0, at)
+    return {}
+
+
+def _shown(value: object) -> str:
+    text = f"{value:.7g}" if isinstance(value, float) else str(value)
+    return "".join(char if char.isprintable() else "?" for char in text)[:_SHOWN]

@@ -1,0 +1,61 @@
+"""Pictures one after another: one that fails does not stop the others, and what became of each is kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from luxscaler.errors import StoppedError, WeightsError
+from luxscaler.masters.pairs import Pair, existing
+from luxscaler.pipeline.result import Result
+
+FATAL = (StoppedError, WeightsError)
+"""What would be the same for every picture, or was asked for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a picture: a result, an error, or neither where its result was there already."""
+
+    pair: Pair
+    result: Result | None = None
+    error: Exception | None = None
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the result was there already."""
+        return self.result is None and self.error is None
+
+
+def run_batch(
+    pairs: Sequence[Pair],
+    work: Callable[[Pair], Result],
+    *,
+    skip_existing: bool = False,
+    begun: Callable[[int, Pair], None] = lambda _number, _pair: None,
+    ended: Callable[[Outcome], None] = lambda _outcome: None,
+) -> list[Outcome]:
+    """Call `work` for each pair, and keep what it returns or raises.
+
+    skip_existing: leave out those whose result is there when their turn comes. begun: told the number, from
+    1, and the pair, unless it is skipped. ended: told of each. Raises StoppedError, and WeightsError, which
+    every picture would meet.
+    """
+    outcomes: list[Outcome] = []
+    for number, pair in enumerate(pairs, 1):
+        if skip_existing and existing([pair]):
+            outcome = Outcome(pair)
+        else:
+            begun(number, pair)
+            outcome = _done(pair, work)
+        outcomes.append(outcome)
+        ended(outcome)
+    return outcomes
+
+
+def _done(pair: Pair, work: Callable[[Pair], Result]) -> Outcome:
+    try:
+        return Outcome(pair, work(pair))
+    except FATAL:
+        raise
+    # Of one picture among many also what nobody foresaw: it is told like any other error, and is not lost.
+    except Exception as error:  # noqa: BLE001, RUF100
+        return Outcome(pair, error=error)

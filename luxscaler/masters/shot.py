@@ -1,0 +1,174 @@
+"""Image sequences: which frames there are, and one curve for all of them.
+
+    plate.####.exr, 1-100 → frames → statistics of the shot (hdr/shot.py) → one picture after the other
+
+A pattern has one place for the frame's number: `#` for each digit, or `%04d`. What is wrong with the names is
+found before the first frame is read.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from luxscaler.errors import InputError, LuxScalerError, StoppedError
+from luxscaler.hdr.shot import shot_statistics
+from luxscaler.pipeline.output import check_path
+from luxscaler.pipeline.preview import laid
+from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.result import Result
+from luxscaler.tiling.overview import sample
+from luxscaler.upscaling.render import visible
+
+MAX_FRAMES = 1_000_000
+_PLACE = re.compile(r"#+|%0?(\d*)d")
+_RANGE = re.compile(r"(\d+)(?:-(\d+)(?:x(\d+))?)?")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class FramePattern:
+    """The name of the files of a sequence, with a place for the number of a frame."""
+
+    folder: Path
+    before: str
+    after: str
+    digits: int
+    """At least so many, with zeros before the number."""
+
+    @staticmethod
+    def parse(path: Path) -> "FramePattern | None":
+        """The pattern that a path's name is; None for the name of a single file. A file of that very name is
+        one picture. Raises InputError for a name with two places."""
+        places = list(_PLACE.finditer(path.name))
+        if not places or path.is_file():
+            return None
+        if len(places) > 1:
+            raise InputError(f"{str(path)!r} has {len(places)} places for a frame's number; it must have one")
+        (place,) = places
+        digits = len(place[0]) if place[0].startswith("#") else int(place[1] or 1)
+        return FramePattern(path.parent, path.name[: place.start()], path.name[place.end() :], digits)
+
+    def path(self, frame: int) -> Path:
+        """The file of a frame."""
+        return self.folder / f"{self.before}{frame:0{self.digits}d}{self.after}"
+
+    def found(self) -> tuple[int, ...]:
+        """The frames that are there, in order."""
+        if not self.folder.is_dir():
+            return ()
+        name = re.compile(re.escape(self.before) + r"(\d+)" + re.escape(self.after))
+        matches = (name.fullmatch(path.name) for path in self.folder.iterdir())
+        numbers = {int(match[1]) for match in matches if match is not None}
+        return tuple(sorted(number for number in numbers if self.path(number).is_file()))
+
+
+def parse_frames(text: str) -> tuple[int, ...]:
+    """Frames written as "1-100", "1-100x2" (every second), "7", or several of these with commas, in order."""
+    frames: set[int] = set()
+    for part in text.split(","):
+        found = _RANGE.fullmatch(part.strip())
+        if found is None:
+            raise InputError(f"frames is {text!r}; it must be like 1-100, 1-100x2 or 1,5,9-12")
+        first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
+        if last < first or step < 1 or (last - first) // step >= MAX_FRAMES:
+            raise InputError(f"frames is {text!r}; ranges go up by 1 or more, {MAX_FRAMES:,} frames at most")
+        frames.update(range(first, last + 1, step))
+    return tuple(sorted(frames))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a shot."""
+
+    number: int
+    source: Path
+    target: Path
+
+
+def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]:
+    """The frames that a request is about; nothing where `source` names one picture.
+
+    frames: as for `parse_frames`; empty: all that are there. Raises InputError for a target without a place
+    for the number, for frames that are not there, and ExportError for a place where none may be written.
+    """
+    pattern = FramePattern.parse(source) if isinstance(source, Path) else None
+    if pattern is None:
+        if frames:
+            raise InputError(
+                f"frames is {frames!r}, and {str(source)!r} is one picture: write plate.####.exr or %04d"
+            )
+        return ()
+    into = FramePattern.parse(target)
+    if into is None:
+        raise InputError(
+            f"IN is a sequence, and OUT {str(target)!r} has no place for a frame's number, like ####"
+        )
+    there = pattern.found()
+    wanted = parse_frames(frames) if frames else there
+    missing = [repr(str(pattern.path(number))) for number in wanted if number not in set(there)]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise InputError(f"frames are missing: {', '.join(missing[:_SHOWN])}{more}")
+    if not wanted:
+        raise InputError(f"{str(source)!r}: there are no frames of that name")
+    made = tuple(Frame(number, pattern.path(number), into.path(number)) for number in wanted)
+    sources = [frame.source for frame in made]
+    if {frame.target.resolve() for frame in made} & {path.resolve() for path in sources}:
+        raise InputError(f"OUT {str(target)!r} would replace frames of IN")
+    check_path(made[0].target, *sources)
+    return made
+
+
+def with_tones(
+    request: UpscaleRequest, shot: tuple[Frame, ...], seen: Callable[[int], None]
+) -> UpscaleRequest:
+    """The request with what the expansion of all frames goes by: every frame is read once, small.
+
+    seen: told how many frames were looked at. Raises the reader's errors.
+    """
+    if request.reference is not None or request.boost_mask is not None:
+        raise InputError("a sequence takes no reference and no boost_mask: they are of one picture")
+    done = 0
+
+    def tones_of(frame: Frame) -> Tensor:
+        nonlocal done
+        with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
+            picture = laid(frame.source, request, Path(folder) / "picture", request.choice)
+            tones = torch.from_numpy(visible(sample(picture)).rgb)
+        done += 1
+        seen(min(done, len(shot)))
+        return tones
+
+    return replace(request, tones=shot_statistics(shot, tones_of, request.boost, wrap=request.wrap))
+
+
+def upscale_shot(
+    request: UpscaleRequest,
+    shot: tuple[Frame, ...],
+    upscale: Callable[[UpscaleRequest, Path], Result],
+    *,
+    seen: Callable[[int], None] = lambda _count: None,
+) -> list[Result]:
+    """Upscale all frames by one curve. upscale: one picture to one file.
+
+    Raises InputError and what `upscale` raises, with the frame before it; frames that were written stay.
+    """
+    request = with_tones(request, shot, seen)
+    return [_framed(frame, request, upscale) for frame in shot]
+
+
+def _framed(
+    frame: Frame, request: UpscaleRequest, upscale: Callable[[UpscaleRequest, Path], Result]
+) -> Result:
+    try:
+        return upscale(replace(request, source=frame.source), frame.target)
+    except StoppedError:
+        raise
+    except LuxScalerError as error:
+        error.args = (f"frame {frame.number}: {error}", *error.args[1:])
+        raise

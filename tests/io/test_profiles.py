@@ -1,0 +1,178 @@
+"""Output profiles: what an independent reader makes of the files is the picture, wide colours included."""
+
+from io import BytesIO
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import OpenEXR
+import OpenImageIO as oiio  # noqa: N813
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+
+from luxscaler.color import REC709, decode_srgb, encode_srgb, rgb_to_rgb
+from luxscaler.errors import ExportError, InputError
+from luxscaler.io.options import ExportOptions
+from luxscaler.io.profiles import CODED_FORMATS, LINEAR_FORMATS, PROFILES, check_profile, profile_named
+from luxscaler.io.read import read_picture
+from luxscaler.io.write import FORMATS, export, open_stream
+from luxscaler.picture import FloatArray, Picture
+from luxscaler.pipeline.request import UpscaleRequest
+
+CODED = [name for name in PROFILES if profile_named(name).encode is not None]
+
+
+def colours() -> FloatArray:
+    """A grid of sRGB colours and a ramp of grey, 12 × 24."""
+    steps = np.linspace(0, 1, 6, dtype=np.float32)
+    grid = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+    ramp = np.repeat(np.linspace(0, 1, 72, dtype=np.float32)[:, None], 3, 1)
+    return decode_srgb(np.concatenate((grid, ramp))).reshape(12, 24, 3)
+
+
+def to_srgb(samples: np.ndarray, profile: bytes) -> np.ndarray:
+    """By LittleCMS in float, relative colorimetric: sRGB codes, 1.0 = white."""
+    wanted = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return np.asarray(
+        imagecodecs.cms_transform(
+            samples, profile, wanted, colorspace="rgb", outcolorspace="rgb", outdtype="float32", intent=1
+        )
+    )
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_littlecms_finds_the_colours_of_a_16_bit_tiff(name: str, tmp_path: Path) -> None:
+    rgb = colours()
+    export(tmp_path / "a.tif", rgb, file_format="tiff16", options=ExportOptions(profile=name))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        page = file.pages[0]
+        samples, profile = page.asarray(), page.tags["InterColorProfile"].value  # type: ignore[union-attr]
+    assert samples.dtype == np.uint16
+    found = to_srgb(samples, profile).astype(float)
+    np.testing.assert_allclose(found, encode_srgb(rgb.astype(np.float64)), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_pillow_and_openimageio_find_the_profile_in_png_and_webp(name: str, tmp_path: Path) -> None:
+    options, rgb = ExportOptions(profile=name, webp_quality=100), colours()
+    export(tmp_path / "a.webp", rgb, options=options)
+    export(tmp_path / "a.png", rgb, options=options)
+    with Image.open(tmp_path / "a.webp") as image:
+        profile = image.info["icc_profile"]
+    description = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.profile_description
+    png = oiio.ImageBuf(str(tmp_path / "a.png"))
+    samples = np.asarray(png.get_pixels(oiio.UINT16))
+    if name == "srgb":
+        np.testing.assert_allclose(samples / 65535, encode_srgb(rgb.astype(np.float64)), atol=1e-5)
+        return
+    assert profile_named(name).title in (description or "")
+    embedded = bytes(np.asarray(png.spec().getattribute("ICCProfile"), np.uint8))
+    assert embedded == profile
+    found = to_srgb(np.ascontiguousarray(samples), embedded).astype(float)
+    np.testing.assert_allclose(found, encode_srgb(rgb.astype(np.float64)), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", CODED)
+@pytest.mark.parametrize("file_format", ["tiff16", "png"])
+def test_our_reader_finds_the_light_again(name: str, file_format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{'.png' if file_format == 'png' else '.tif'}"
+    export(path, colours(), file_format=file_format, options=ExportOptions(profile=name))
+    np.testing.assert_allclose(read_picture(path).rgb, colours(), atol=3e-4)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("suffix", [".exr", ".tif"])
+def test_linear_light_comes_back_with_its_range(name: str, suffix: str, tmp_path: Path) -> None:
+    rgb = colours() * np.float32(7.0)
+    rgb[0, 0] = (1.5, -0.2, 0.1)
+    alpha = np.linspace(0.2, 1.0, 288, dtype=np.float32).reshape(12, 24)
+    export(tmp_path / f"a{suffix}", rgb, alpha, options=ExportOptions(profile=name))
+    found = read_picture(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(found.rgb, rgb, atol=1e-3)  # ICC rounds a matrix to 1/65536
+    np.testing.assert_allclose(np.asarray(found.alpha), alpha, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_exr_names_its_primaries(name: str, tmp_path: Path) -> None:
+    export(tmp_path / "a.exr", colours(), options=ExportOptions(profile=name))
+    file = OpenEXR.File(str(tmp_path / "a.exr"))
+    header = file.header()  # empty once the file is closed
+    profile = profile_named(name)
+    np.testing.assert_allclose(header["chromaticities"], profile.primaries.chromaticities, atol=1e-6)
+    if profile.interop_id:
+        assert header["colorInteropID"] == profile.interop_id
+        by_name = OpenEXR.colorInteropIDToChromaticities(profile.interop_id)
+        np.testing.assert_allclose(by_name, profile.primaries.chromaticities, atol=1e-6)
+    else:
+        assert "colorInteropID" not in header
+
+
+@pytest.mark.parametrize(("name", "space"), [("acescg", "ACEScg"), ("ap0", "ACES2065-1")])
+def test_opencolorio_converts_aces_back(name: str, space: str, tmp_path: Path) -> None:
+    export(tmp_path / "a.exr", colours(), options=ExportOptions(profile=name))
+    stored = oiio.ImageBuf(str(tmp_path / "a.exr"))
+    config = oiio.ColorConfig("ocio://default")
+    back = oiio.ImageBufAlgo.colorconvert(stored, space, "lin_rec709", colorconfig="ocio://default")
+    assert config.getNumColorSpaces() > 0
+    assert not back.has_error, back.geterror()
+    np.testing.assert_allclose(np.asarray(back.get_pixels(oiio.FLOAT))[..., :3], colours(), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["display-p3", "prophoto", "rec2020"])
+def test_colours_outside_srgb_are_not_clipped_where_the_profile_holds_them(name: str, tmp_path: Path) -> None:
+    p3 = rgb_to_rgb(profile_named("display-p3").primaries, REC709)
+    rgb = (np.eye(3, dtype=np.float32)[None] @ p3.T).astype(np.float32)  # the corners of Display P3
+    assert rgb.min() < -0.02
+    assert rgb.max() > 1.0
+    export(tmp_path / "a.png", rgb, options=ExportOptions(profile=name))
+    # The blue corner of Display P3 lies outside Rec.2020 by 0.0012.
+    np.testing.assert_allclose(read_picture(tmp_path / "a.png").rgb, rgb, atol=3e-3)
+    export(tmp_path / "b.png", rgb)
+    assert np.abs(read_picture(tmp_path / "b.png").rgb - rgb).max() > 0.02
+
+
+@pytest.mark.parametrize("file_format", ["png", "tiff16", "tiff", "exr"])
+def test_row_by_row_holds_the_same_samples(file_format: str, tmp_path: Path) -> None:
+    rgb = np.random.default_rng(1).random((300, 20, 3), np.float32)
+    options = ExportOptions(profile="rec2020", sdr_peak=1.0)
+    export(tmp_path / "whole", rgb, file_format=file_format, options=options)
+    with open_stream(tmp_path / "rows", 20, 300, file_format=file_format, options=options) as writer:
+        for top in range(0, 300, 70):
+            writer.write(rgb[top : top + 70])
+    whole, rows = (read_picture(tmp_path / name) for name in ("whole", "rows"))
+    np.testing.assert_allclose(whole.rgb, rows.rgb, atol=1e-6)
+    assert whole.source.bits == rows.source.bits == (16 if file_format in ("png", "tiff16") else 32)
+
+
+def test_a_16_bit_tiff_has_what_print_shops_ask_for(tmp_path: Path) -> None:
+    alpha = np.full((12, 24), 0.5, np.float32)
+    path = tmp_path / "a.tif"
+    export(path, colours(), alpha, file_format="tiff16", resolution_dpi=(300.0, 300.0))
+    spec = oiio.ImageBuf(str(path)).spec()
+    assert (spec.getattribute("XResolution"), spec.getattribute("ResolutionUnit")) == (300.0, "in")
+    assert spec.getattribute("oiio:BitsPerSample") == 16
+    found = read_picture(path)
+    np.testing.assert_allclose(np.asarray(found.alpha), 0.5, atol=1e-5)
+    assert found.source.resolution_dpi == (300.0, 300.0)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_what_a_format_cannot_hold_is_refused_before_the_work(file_format: str) -> None:
+    for name in PROFILES:
+        linear = profile_named(name).encode is None
+        fits = (
+            name == "srgb" or file_format in LINEAR_FORMATS or (file_format in CODED_FORMATS and not linear)
+        )
+        if fits:
+            check_profile(name, file_format)
+            continue
+        with pytest.raises(ExportError, match=f"profile is '{name}'"):
+            check_profile(name, file_format)
+
+
+def test_an_unknown_profile_is_named() -> None:
+    with pytest.raises(ExportError, match="profile must be one of srgb, display-p3"):
+        ExportOptions(profile="p3")
+    with pytest.raises((ExportError, InputError), match="linear light for floats"):
+        UpscaleRequest(Picture(colours()), output_format="png", export=ExportOptions(profile="acescg"))

@@ -39,7 +39,7 @@ GROUP_WEIGHT = {PANORAMAS: 0.8, PHOTOGRAPHS: 2.5, PAIRS: 2.0}
 class FitOptions:
     """How a fit goes."""
 
-    steps: int = 1500
+    steps: int = 3000
     batch: int = 12
     seen: int = 4
     """Samples of a batch that ColorVideoVDP looks at: it costs more than all the rest."""
@@ -50,7 +50,7 @@ class FitOptions:
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
     jod: float = 6.0
-    tear: float = 80.0
+    tear: float = 110.0
     uneven: float = 0.5
     steepest: float = 1.5
     """How many times a difference of neighbours may grow; tearing.STEEPEST is what counts as torn."""

@@ -38,7 +38,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         gateway.process.terminate()
         assert gateway.process.wait(10) in (0, -15)
     log = (tmp_path / "gateway.log").read_text()
-    assert f"prediction {made['id']}: succeeded" in log
+    assert f"run {made['id']}: succeeded" in log
     assert f"{gateway.url}/v1 serves {gateway.model}:{gateway.version}" in log
     secrets = (gateway.token, gateway.keys.webhook_secret, made["output"].rpartition("=")[2])
     everything = [

@@ -358,7 +358,7 @@ def test_random_kills_run_nothing_twice_and_forget_nothing(tmp_path: Path) -> No
     chance, port = random.Random(11), free_port()
     made: list[str] = []
     with fake_cog(seconds=0.05) as one, fake_cog(seconds=0.15) as two:
-        for _ in range(12):
+        for _ in range(7):
             with gateway_process(tmp_path, one.url, two.url, port=port) as gateway:
                 assert gateway.process is not None
                 made += [gateway.create(inputs(), wait=None)["id"] for _ in range(4)]

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,12 +109,13 @@ def output_file(reply: Mapping[str, Any]) -> bytes:
 @contextmanager
 def built_cog_server(temporary: Path, **environment: str) -> Iterator[CogServer]:
     """A server that has a schema, as a built container, and so checks inputs itself."""
-    path = write_schema(ROOT)
-    try:
-        with _started(temporary, (), ROOT, environment) as server:
-            yield server
-    finally:
-        path.unlink()
+    folder = temporary / "built"  # servers that run meanwhile in ROOT have none
+    folder.mkdir(parents=True)
+    for name in ("predict.py", "train.py"):
+        shutil.copy(ROOT / name, folder)
+    write_schema(folder)
+    with _started(temporary, (), folder, {"PYTHONPATH": str(ROOT), **environment}) as server:
+        yield server
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Packages from npm for tests, installed once into a cache folder; without npm tests are skipped."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -23,9 +24,17 @@ def npm_packages(*packages: str) -> Path:
         pytest.skip(f"node is {version.strip()}; at least {MIN_NODE} is needed")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "luxscaler-tests"
     folder = cache / sha256(" ".join(sorted(packages)).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+        _install(npm, folder, packages)
+    return folder / "node_modules"
+
+
+def _install(npm: str, folder: Path, packages: tuple[str, ...]) -> None:
+    """Once; skips the test where that does not work."""
     done = folder / "complete"
     if not done.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", *packages]
         try:
             ran = subprocess.run(
@@ -36,4 +45,3 @@ def npm_packages(*packages: str) -> Path:
         if ran.returncode != 0:
             pytest.skip(f"npm cannot install {' '.join(packages)}: {ran.stderr.strip()[-300:]}")
         done.touch()
-    return folder / "node_modules"

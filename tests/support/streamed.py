@@ -26,7 +26,8 @@ METADATA: dict[str, str | float | int] = {
     "tiles": 3,
     "place": "Zürich",
 }
-OPTIONS = ExportOptions(sdr_peak=6.0, estimated_range=True, software="LuxScaler 0.1.0")
+OPTIONS = ExportOptions(sdr_peak=6.0, estimated_range=True, software="LuxScaler 0.1.0", exr_compression="zip")
+"""The codec is named: `auto` looks at other samples where there are rows."""
 
 
 def source_exif() -> bytes:

@@ -216,7 +216,7 @@ BAD = {
     "private reference": Bad(
         {"global_reference": "http://169.254.169.254/latest/"}, ("global_reference: http://169", "link-local")
     ),
-    "unknown format": Bad(
+    "unknown format": Bad({"output_format": "bmp"}, ("output_format", "'bmp'", "webp, png, tiff, tiff16")),
         {"output_format": "bmp"}, ("output_format", "'bmp'", "webp, png, tiff, tiff16, exr")
     ),
     "format of a path": Bad({"output_format": "../../x"}, ("output_format", "'../../x'")),

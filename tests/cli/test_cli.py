@@ -411,4 +411,4 @@ def test_real_weights_are_listed_and_verified(
     assert listed.stdout.count("verified") >= 3  # networks that trainings look with may be there too
     verified = command("weights", "verify")
     assert verified.returncode == 0
-    assert len(re.findall("SHA-256 [0-9a-f]{64}", verified.stdout)) == 3
+    assert len(re.findall("SHA-256 [0-9a-f]{64}", verified.stdout)) >= 3

@@ -171,6 +171,12 @@ def upscale(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there.", rich_help_panel=_MANY)
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say size, tiles, seconds and dollars; do nothing.", rich_help_panel=_MANY
+        ),
+    ] = False,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Results, notes and progress as JSON lines.", rich_help_panel=_SAID)
     ] = False,
@@ -288,6 +294,9 @@ def upscale(
         run.check(pairs)
         if not (overwrite or skip_existing):
             refuse_existing(pairs)
+        if dry_run:
+            run.plans(pairs)
+            return
         if fetch and backend == "local":
             with session.watch.out_of_the_way():  # it has a bar of its own
                 fetch_if_known(model, silent=quiet or json_lines)

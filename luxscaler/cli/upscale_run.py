@@ -124,6 +124,21 @@ class PictureRun:
         if any(pair.target is None for pair in pairs) and sys.stdout.isatty():
             raise InputError("OUT is standard output, which is a terminal: send it to a file or a program")
 
+    def plans(self, pairs: "Sequence[Pair]") -> None:
+        """Say what would be done, from the headers of the pictures; nothing is computed, sent or written."""
+        from luxscaler.backends.choice import estimate_of  # noqa: PLC0415
+        from luxscaler.masters.upscale import plan_of  # noqa: PLC0415
+        from luxscaler.pipeline.output import result_size  # noqa: PLC0415
+
+        for pair in pairs:
+            request = self._of(pair, pair.source.path or self._session.standard_input())
+            target = pair.target or Path(f"picture.{request.output_format}")
+            request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
+            width, height = result_size(request, cuts)
+            cost = estimate_of(self._where, cuts) or f"{len(cuts)} tile{'s' if len(cuts) > 1 else ''}"
+            with self._session.watch.out_of_the_way():
+                self._session.voice.planned(pair, width, height, len(cuts), cost)
+
     def all(self, pairs: "Sequence[Pair]", *, skip_existing: bool) -> int:
         """Every picture; the exit status."""
         from luxscaler.masters.batch import run_batch  # noqa: PLC0415

@@ -101,6 +101,15 @@ class Voice:
             stages = ", ".join(f"{name} {value:.2f} s" for name, value in result.timings.items())
             self.detail(f"{_name(pair)}: {stages}; {seconds:.2f} s in all")
 
+    def planned(self, pair: "Pair", width: int, height: int, tiles: int, cost: str) -> None:
+        """What would be done with a picture."""
+        name = _name(pair)
+        if self._json is not None:
+            facts = {"width": width, "height": height, "tiles": tiles, "cost": cost}
+            self._json.write("plan", input=pair.source.name, output=name, **facts)
+        else:
+            _print(err if self.manner.to_stderr else out, f"{name}: {width} × {height}, {cost}")
+
     def failed(self, error: BaseException, pair: "Pair | None" = None, count: int = 1) -> None:
         """An error, as one line; of one that nobody foresaw the traceback too."""
         is_meant = isinstance(error, LuxScalerError)

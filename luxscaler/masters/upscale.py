@@ -74,7 +74,7 @@ def upscale_picture(
     stage("reading")
     check_path(target, *request.files)
     request = with_overscan(request)
-    request, cuts = _plan(request, target, options)
+    request, cuts = plan_of(request, target, options)
     planned(cuts)
     if options.restart:
         restart(target)
@@ -110,9 +110,9 @@ def _check_tile(backend: Backend, options: RunOptions) -> None:
         raise InputError("the compare page is for a whole picture, and this is a tile of its reference")
 
 
-def _plan(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[UpscaleRequest, Plan]:
+def plan_of(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[UpscaleRequest, Plan]:
     """The request for the picture's size, and its plan: from the header alone, so that what cannot be is said
-    before any work."""
+    before any work. Raises InputError, PictureError, ExportError."""
     picture = request.source
     header = picture if isinstance(picture, Picture) else read_header_isolated(picture, choice=request.choice)
     request = request.for_picture(header.width, header.height)

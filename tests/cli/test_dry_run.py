@@ -1,0 +1,46 @@
+"""`--dry-run`: what would be done, and nothing of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from luxscaler.cli.main import app
+from tests.support.picture_files import noise, pillow
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "in.png"
+    path.write_bytes(pillow(noise(300, 500), "PNG"))
+    return path
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["upscale", *map(str, arguments), "--dry-run"], env={"NO_COLOR": "1"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_size_and_tiles_here(picture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.exr"
+    assert "2000 × 1200, 1 tile" in run(picture, out, "--model", "fast")
+    assert "2000 × 1200, 15 tiles" in run(picture, out, "--model", "fast", "--tile", 128, "--overlap", 16)
+    assert "1000 × 600" in run(picture, out, "--model", "fast", "--width", 1000)
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+def test_seconds_and_dollars_at_replicate_without_a_token(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REPLICATE_API_TOKEN", raising=False)
+    said = run(picture, tmp_path / "out.exr", "--backend", "replicate", "--price", 0.001)
+    assert "1 tiles, about" in said
+    assert "$" in said
+    assert list(tmp_path.iterdir()) == [picture]
+
+
+def test_as_json(picture: Path, tmp_path: Path) -> None:
+    line = json.loads(run(picture, tmp_path / "out.exr", "--model", "fast", "--json").splitlines()[-1])
+    assert (line["width"], line["height"], line["tiles"]) == (2000, 1200, 1)

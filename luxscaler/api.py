@@ -80,8 +80,8 @@ def upscale(
 ) -> Result:
     """Upscale a picture of any size and write the result at `target`, as `luxscaler upscale` does.
 
-    source: a path, the bytes of a file, or a Picture. scale: 1 to 8; None: the model's own, any other is made
-    by resampling its result. model: "photo", "anime", "fast", the name of a fetched model, or the path of a
+    source: a path, the bytes of a file, or a Picture. scale: 1 to 8, or 16; None: the model's own, others are
+    made by resampling it. model: "photo", "anime", "fast", the name of a fetched model, or the path of a
     checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
     highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
     hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:

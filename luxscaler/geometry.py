@@ -17,7 +17,8 @@ def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
     Raises InputError when scale is not a number from 1 to 8, or 16.
     """
     if not MIN_SCALE <= scale <= MAX_SCALE and scale != LARGEST_NATIVE_SCALE:  # also catches NaN
-        raise InputError(f"scale is {scale}; it must be from {MIN_SCALE:g} to {MAX_SCALE:g}")
+        limits = f"from {MIN_SCALE:g} to {MAX_SCALE:g}, or {LARGEST_NATIVE_SCALE:g}"
+        raise InputError(f"scale is {scale}; it must be {limits}")
     # Exactly, or tiles would not fit: 4015 × 1.1 is 4416.5, and in floats a little more.
     exact = Fraction(str(float(scale)))
     return round(width * exact), round(height * exact)

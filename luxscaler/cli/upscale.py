@@ -42,7 +42,7 @@ def upscale(
         ),
     ] = None,
     fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
-    scale: Annotated[float | None, typer.Option(help="OUT / IN, 1 to 8; the model's own.")] = None,
+    scale: Annotated[float | None, typer.Option(help="OUT / IN, 1 to 8 or 16; the model's own.")] = None,
     model: Annotated[
         str, typer.Option(help="photo, anime, fast, a fetched model's name, or the path of a checkpoint.")
     ] = "photo",

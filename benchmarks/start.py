@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         small = write_tile(argparse.Namespace(**{**vars(options), "size": SIDE}), folder)
         upscale = [str(Path(sys.executable).parent / "luxscaler"), "upscale", str(small)]
-        where = ["--model", options.model, "--device", options.device]
+        where = ["--model", options.model, "--device", options.device, "--overwrite"]
         commands = {
             "import torch": [sys.executable, "-c", "import torch"],
             "luxscaler --version": [upscale[0], "--version"],

@@ -18,15 +18,15 @@ from luxscaler.color_torch import decode_number
 from luxscaler.geometry import NO_WRAP, WHOLE, TileBox, Wrap
 from luxscaler.hdr.analysis import Analysis, analyse
 from luxscaler.hdr.dequantize import RADIUS, dequantized
-from luxscaler.hdr.gain_map import KNEE, GainMap, guide_of
+from luxscaler.hdr.gain_map import KNEE, GainMap, guide_of, strongest_of
 from luxscaler.hdr.network import GainNetwork, gain_network
 from luxscaler.options import check_boost
 
 SDR_PEAK = 2.0
 """A peak from 1 to this comes from colours outside Rec.709: the white of such a picture is still 1."""
-ROWS, DEVICE_ROWS = 256, 2048
-"""Rows done at once, on the CPU and elsewhere, so that temporaries stay small beside the picture. A device
-takes more: each band costs it some dozens of launches, however small it is."""
+BAND_PIXELS, DEVICE_BAND_PIXELS = 1 << 19, 1 << 23
+"""Pixels done at once, on the CPU and elsewhere: a plane of them is 2 MiB, which stays in a processor's cache.
+A device takes more: each band costs it some dozens of launches, however small it is."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,15 @@ def expand(
     out = rgb if in_place else torch.empty_like(rgb)
     height, width = rgb.shape[:2]
     above = rgb.new_empty((0, width))  # the guide of the rows above a band: they may be overwritten
-    step = ROWS if rgb.device.type == "cpu" else DEVICE_ROWS
+    pixels = BAND_PIXELS if rgb.device.type == "cpu" else DEVICE_BAND_PIXELS
+    step = max(RADIUS, pixels // width)
     for start in range(0, height, step):
         band = rgb[start : start + step]
         around = guide_of(rgb[start : start + step + RADIUS], statistics.peak, brightest_part)
         guide = torch.cat((above, around))
         likely = dequantized(guide)[len(above) : len(above) + len(band)]
         shares = gains.shares_at(likely, box, (start, start + len(band)), height)
-        shares.masked_fill_(band.amax(dim=2) <= dark, 0.0)
+        shares.masked_fill_(strongest_of(band) <= dark, 0.0)
         above = around[: len(band)][-RADIUS:]
         torch.mul(band, shares.mul_(log_boost).exp_()[..., None], out=out[start : start + step])
     return out

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from luxscaler.color_torch import decode_srgb
 from luxscaler.hdr.dequantize import RADIUS, STEP, dequantized
@@ -32,6 +33,20 @@ def test_a_true_ramp_stays_up_to_its_ends() -> None:
 def test_nothing_moves_further_than_about_half_a_code(shape: tuple[int, int]) -> None:
     codes = torch.rand(shape, generator=torch.Generator().manual_seed(2))
     assert float((dequantized(codes) - codes).abs().max()) < 0.58 * STEP
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (12, 31), (40, 50)])
+def test_the_window_is_the_mean_of_nine_by_nine(shape: tuple[int, int]) -> None:
+    """Where the window lies inside; PyTorch's pooling is the oracle."""
+    codes = 0.5 + 0.2 * STEP * torch.rand(
+        shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    )
+    mean = F.avg_pool2d(codes[None], 2 * RADIUS + 1, stride=1)[0]
+    inner = codes[RADIUS : shape[0] - RADIUS, RADIUS : shape[1] - RADIUS]
+    distance = mean - inner
+    expected = inner + distance / (1 + (distance / STEP) ** 4)
+    inside = dequantized(codes)[RADIUS : shape[0] - RADIUS, RADIUS : shape[1] - RADIUS]
+    torch.testing.assert_close(inside, expected, rtol=0, atol=1e-14)
 
 
 def test_an_edge_and_a_lamp_stay() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from luxscaler.color import encode_srgb
 from luxscaler.geometry import WHOLE, TileBox
@@ -63,6 +64,21 @@ def test_tiles_read_what_the_whole_reads() -> None:
     torch.testing.assert_close(tile, whole[20:50, 8:32], rtol=0, atol=1e-5)
     rows = gains.shares_at(codes[10:30], WHOLE, (10, 30), 60)
     torch.testing.assert_close(rows, whole[10:30], rtol=0, atol=1e-6)
+
+
+@seeded
+@given(st.integers(0, 10_000), st.integers(1, 5), st.sampled_from([WHOLE, TileBox(0.4, 0.7, 0.6, 0.3)]))
+def test_it_is_sampling_in_three_dimensions(seed: int, side: int, box: TileBox) -> None:
+    """PyTorch's trilinear sampling is the oracle: level, row and column of regions."""
+    gains = GainMap.of(some_shares(seed, side).double())
+    codes = torch.rand(23, 17, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    y = (torch.arange(23, dtype=torch.float64) + 0.5) / 23 * box.height + box.y
+    x = (torch.arange(17, dtype=torch.float64) + 0.5) / 17 * box.width + box.x
+    level = ((codes - KNEE) / (1 - KNEE)).clamp(0, 1) * (LEVELS - 1)
+    at = torch.empty(1, 1, 23, 17, 3, dtype=torch.float64)
+    at[..., 0], at[..., 1], at[..., 2] = x * 2 - 1, (y * 2 - 1)[:, None], (2 * level + 1) / LEVELS - 1
+    expected = F.grid_sample(gains.levels[None, None], at, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(gains.shares_at(codes, box, (0, 23), 23), expected[0, 0, 0])
 
 
 def test_without_a_place_the_mean_of_all_regions_counts() -> None:

@@ -33,7 +33,7 @@ from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.pipeline.stages import read_sources, render_sources
-from luxscaler.tiling.assembly import Expansion, expand_whole
+from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.overview import sample
 from luxscaler.upscaling.model_cache import Models
 from luxscaler.upscaling.render import visible

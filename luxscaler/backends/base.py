@@ -13,10 +13,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
+from torch import Tensor
+
 from luxscaler.errors import StoppedError
 from luxscaler.geometry import TileBox
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import TileSettings
+from luxscaler.upscaling.pinned_copy import to_host
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,42 @@ class TileOutput:
     trusted: bool = False
     """Whether a network that this program loaded made it of this very tile: then it is what it is, even if
     a checkpoint of one's own makes another picture of it."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.rgb.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+    def on_host(self) -> "TileOutput":
+        """Itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class DeviceOutput:
+    """An upscaled tile of a network of this program, complete, and still on the device that made it.
+
+    rgb: (height, width, 3) float32, linear Rec.709, 1.0 = SDR white. alpha: (height, width) float32 in [0, 1]
+    or None.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.rgb.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+    def on_host(self) -> TileOutput:
+        """The same in the host's memory."""
+        alpha = None if self.alpha is None else to_host(self.alpha)
+        return TileOutput(to_host(self.rgb), alpha, self.seconds, notices=self.notices, trusted=True)
+
+
+Output = TileOutput | DeviceOutput
 
 
 @dataclass(frozen=True)
@@ -122,7 +164,7 @@ class Session(Protocol):
     def workers(self) -> int:
         """How many tiles it can have under way at once."""
 
-    def run(self, tile: Tile) -> TileOutput:
+    def run(self, tile: Tile) -> Output:
         """Upscale one tile; called from several threads at once.
 
         Raises TileError when this attempt failed and another may succeed, BackendError when none can,
@@ -136,6 +178,10 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """For messages and reports."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tiles lie, and rows are made of them: the CPU, but for a card of this program's own."""
 
     def open(self, context: MasterContext) -> AbstractContextManager[Session]:
         """Make ready for one master: load the network, check the containers, upload the reference.

@@ -75,8 +75,10 @@ def make_backend(choice: BackendOptions, progress: Callable[[int, float], None] 
 def _local(choice: BackendOptions, progress: Callable[[int, float], None]) -> "Backend":
     from luxscaler.backends.local import LocalBackend  # noqa: PLC0415
     from luxscaler.upscaling.model_cache import Models  # noqa: PLC0415
+    from luxscaler.upscaling.upscaler import resolve_device  # noqa: PLC0415
 
-    return LocalBackend(Models(choice.upscaler, own_checkpoints=True), progress)
+    device = resolve_device(choice.upscaler.device)
+    return LocalBackend(Models(choice.upscaler, own_checkpoints=True), progress, device)
 
 
 def _cog(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Backend":

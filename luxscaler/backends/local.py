@@ -11,11 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput
+from luxscaler.backends.base import CPU, DeviceOutput, MasterContext, Output, Tile
 from luxscaler.geometry import WHOLE
 from luxscaler.picture import Picture
 from luxscaler.pipeline.request import TileSettings
-from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.render import Place, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
@@ -39,8 +38,8 @@ class TileRenderer:
         if reference is not None:
             self._reference = torch.from_numpy(visible(reference).rgb).to(upscaler.device)
 
-    def __call__(self, tile: Tile, progress: PixelProgress | None = None) -> TileOutput:
-        """The tile upscaled. Raises InputError and UpscaleError."""
+    def __call__(self, tile: Tile, progress: PixelProgress | None = None) -> DeviceOutput:
+        """The tile upscaled, complete. Raises InputError and UpscaleError."""
         clock = Stopwatch(self._upscaler.device)
         result = render(
             visible(tile.picture),
@@ -53,9 +52,7 @@ class TileRenderer:
             clock=clock,
             progress=progress,
         )
-        alpha = None if result.alpha is None else to_host(result.alpha)
-        seconds = sum(clock.timings.values())
-        return TileOutput(to_host(result.rgb), alpha, seconds, notices=result.notices, trusted=True)
+        return DeviceOutput(result.rgb, result.alpha, sum(clock.timings.values()), result.notices)
 
 
 class LocalSession:
@@ -71,7 +68,7 @@ class LocalSession:
         self._progress = progress
         self._network = threading.Lock()
 
-    def run(self, tile: Tile) -> TileOutput:
+    def run(self, tile: Tile) -> Output:
         """Upscale one tile. Raises InputError, UpscaleError and StoppedError."""
         stopped = self._context.raise_if_stopped
 
@@ -82,7 +79,13 @@ class LocalSession:
 
         with self._network:
             stopped()
-            return self._renderer(tile, advance)
+            output = self._renderer(tile, advance)
+        return output if stays_on(output.rgb.device) else output.on_host()
+
+
+def stays_on(device: torch.device) -> bool:
+    """Whether tiles stay there until rows are made of them."""
+    return device.type == "cuda"
 
 
 class LocalBackend:
@@ -94,9 +97,11 @@ class LocalBackend:
         self,
         upscaler_for: Callable[[str], Upscaler],
         progress: Callable[[int, float], None] | None = None,
+        device: torch.device = CPU,
     ) -> None:
-        """progress: told a tile's number and what share of it is done, 0 to 1."""
+        """progress: told a tile's number and what share of it is done, 0 to 1. device: of the upscalers."""
         self.upscaler_for = upscaler_for
+        self.device = device if stays_on(device) else CPU
         self._progress = progress
 
     @contextmanager

@@ -9,7 +9,7 @@ pictures do not hold it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,8 +25,8 @@ from luxscaler.options import check_boost
 SDR_PEAK = 2.0
 """A peak from 1 to this comes from colours outside Rec.709: the white of such a picture is still 1."""
 BAND_PIXELS, DEVICE_BAND_PIXELS = 1 << 19, 1 << 23
-"""Pixels done at once, on the CPU and elsewhere: a plane of them is 2 MiB, which stays in a processor's cache.
-A device takes more: each band costs it some dozens of launches, however small it is."""
+"""Pixels done at once, on the CPU and elsewhere: a plane of 2 MiB stays in a processor's cache. A device
+takes more: each band costs it some dozens of launches, however small it is."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,20 @@ class ToneStatistics:
     """The axes along which the picture goes on at its other side. Boxes are then of three pictures side by
     side along each such axis, so that what lies across an edge has a place too."""
     shares: Tensor | None = None
-    """(knots, REGIONS, REGIONS): shares of one boost that were decided for a whole shot (shot.py); None:
-    those that the network gives for `analysis`."""
+    """(knots, REGIONS, REGIONS): shares of one boost that were decided, for a picture or a whole shot
+    (shot.py); None: those that the network gives for `analysis`."""
 
     @staticmethod
     def of(rgb: Tensor, wrap: Wrap = NO_WRAP) -> "ToneStatistics":
         """Statistics of (H, W, 3) float32 linear light, the whole picture at any size."""
         white = white_of(rgb)
         return ToneStatistics(white, analyse(rgb, white, wrap) if white > 0.0 else None, wrap)
+
+    def decided(self, boost: float) -> "ToneStatistics":
+        """The same with the shares of that boost, so that the network need not be asked for every part."""
+        if boost == 1.0 or self.analysis is None or self.shares is not None:
+            return self
+        return replace(self, shares=gain_network().shares_of(self.analysis, boost, self.wrap))
 
     def gain_map(self, boost: float, network: GainNetwork) -> GainMap:
         """The shares of `boost`, above 1. Raises ValueError without an analysis."""

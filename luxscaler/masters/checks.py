@@ -9,7 +9,7 @@ import math
 import numpy as np
 import torch
 
-from luxscaler.backends.base import Tile, TileOutput
+from luxscaler.backends.base import Output, Tile, TileOutput
 from luxscaler.errors import TileError
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray
@@ -23,31 +23,46 @@ TOLERANCE_OF_CONTRAST = 0.5
 """The same as a share of the tile's own contrast: another picture differs by more than all of it."""
 
 
-def check_tile(tile: Tile, output: TileOutput) -> None:
+def check_tile(tile: Tile, output: Output) -> None:
     """TileError when `output` cannot be the upscaled `tile`."""
     what = f"tile {tile.index}"
-    if output.rgb.dtype != np.float32 or output.rgb.ndim != 3 or output.rgb.shape[2] != 3:
-        raise TileError(f"{what} came back as {output.rgb.shape} {output.rgb.dtype}, not as float32 RGB")
+    if not _is_float32(output.rgb) or output.rgb.ndim != 3 or output.rgb.shape[2] != 3:
+        raise TileError(
+            f"{what} came back as {tuple(output.rgb.shape)} {output.rgb.dtype}, not as float32 RGB"
+        )
     if output.rgb.shape[:2] != tile.output_size:
         got, wanted = output.rgb.shape, tile.output_size
         raise TileError(
             f"{what} came back with {got[1]} × {got[0]} pixels; asked for were {wanted[1]} × {wanted[0]}"
         )
-    low, high = float(output.rgb.min()), float(output.rgb.max())
+    low, high = _range(output.rgb)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise TileError(f"{what} came back with values that are not finite")
     if (tile.picture.alpha is None) != (output.alpha is None):
         raise TileError(f"{what} came back {'without' if output.alpha is None else 'with'} alpha")
     if output.alpha is not None:
         _check_alpha(what, tile, output.alpha)
-    if not output.trusted:
+    if isinstance(output, TileOutput) and not output.trusted:
         _check_resemblance(what, tile, output)
 
 
-def _check_alpha(what: str, tile: Tile, alpha: FloatArray) -> None:
-    if alpha.dtype != np.float32 or alpha.shape != tile.output_size:
-        raise TileError(f"{what} came back with an alpha of {alpha.shape} {alpha.dtype}")
-    low, high = float(alpha.min()), float(alpha.max())
+def _is_float32(samples: FloatArray | torch.Tensor) -> bool:
+    return samples.dtype in {np.dtype(np.float32), torch.float32}
+
+
+@torch.inference_mode()
+def _range(samples: FloatArray | torch.Tensor) -> tuple[float, float]:
+    """The least and the largest value, NaN where there is one."""
+    if isinstance(samples, np.ndarray):
+        return float(samples.min()), float(samples.max())
+    low, high = torch.stack(samples.aminmax()).tolist()  # one pass, and one copy from the device
+    return low, high
+
+
+def _check_alpha(what: str, tile: Tile, alpha: FloatArray | torch.Tensor) -> None:
+    if not _is_float32(alpha) or alpha.shape != tile.output_size:
+        raise TileError(f"{what} came back with an alpha of {tuple(alpha.shape)} {alpha.dtype}")
+    low, high = _range(alpha)
     if not 0.0 <= low <= high <= 1.0:  # also catches NaN
         raise TileError(f"{what} came back with an alpha from {low:g} to {high:g}, not within 0 to 1")
 

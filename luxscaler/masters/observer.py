@@ -11,8 +11,8 @@ from luxscaler.geometry import Span
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.report.previews import PREVIEW_PIXELS, Box
-from luxscaler.tiling.assembly import Strip
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.strips import Strip
 
 _SEAM_CELL = 4
 """Source pixels a side that the seam figure sees as one."""
@@ -70,7 +70,7 @@ class Observer:
         else:
             shown = np.concatenate((strip.rgb * strip.alpha[..., None], strip.alpha[..., None]), axis=2)
             self._preview.add(strip.top, shown)
-        luma = np.maximum(luminance(strip.sdr), 0.0)
+        luma = np.maximum(luminance(strip.rgb if strip.sdr is None else strip.sdr), 0.0)
         self._luma.add(strip.top, (luma ** np.float32(1 / 2.4))[..., None])
 
     def preview(self) -> Picture:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from luxscaler.backends.base import Backend, Ledger, MasterContext, Tile, TileOutput
+from luxscaler.backends.base import Backend, DeviceOutput, Ledger, MasterContext, Output, Tile
 from luxscaler.errors import TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.checks import check_tile
-from luxscaler.masters.held import HeldTiles, usual_budget
+from luxscaler.masters.held import HeldTiles, is_cheap, usual_budget
 from luxscaler.masters.job import Job
 from luxscaler.masters.observer import Observer
 from luxscaler.masters.options import RunOptions
@@ -26,10 +26,12 @@ from luxscaler.pipeline.output import Sink, carried, open_sink, output_file, red
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.report.page import write_report
-from luxscaler.tiling.assembly import Assembler, Expansion, Strip
+from luxscaler.tiling.assembly import Assembler
+from luxscaler.tiling.expansion import Expansion
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
+from luxscaler.tiling.strips import HostTile, Strip
 from luxscaler.tiling.wrap import bordered
 
 
@@ -44,7 +46,7 @@ class Master:
     reference: Picture | None
     statistics: ToneStatistics
     mask: Tensor | None = None
-    """As in tiling.assembly.Expansion."""
+    """As in tiling.expansion.Expansion."""
 
     def cut(self, number: int, attempt: int) -> Tile:
         """The tile of that number, with its context."""
@@ -138,11 +140,13 @@ class Run:
 
         assembler = Assembler(
             master.plan,
-            lambda number: self._held.get(number) or self._job.tile(number),
+            lambda number: self._held.get(number) or HostTile(self._job.tile(number)),
             Expansion(master.request.boost, master.statistics, mask=master.mask),
             take,
             has_alpha=master.picture.has_alpha,
             border=0 if self._reduction is None else self._reduction.border,
+            shows_both=observer is not None or master.request.output_format == "jpg",
+            device=self._backend.device,
         )
         return assembler
 
@@ -179,9 +183,13 @@ class Run:
         self._begun("writing")
         writer.finish()
 
-    def _keep(self, tile: Tile, output: TileOutput, writer: Writer) -> None:
-        if not self._held.take(tile.index, output):
-            self._job.store(tile.index, output, tile.attempt)
+    def _keep(self, tile: Tile, output: Output, writer: Writer) -> None:
+        is_held = self._held.take(tile.index, output)
+        if isinstance(output, DeviceOutput) and not is_held:  # no room there
+            output = output.on_host()
+            is_held = self._held.take(tile.index, output)
+        if not (is_held and is_cheap(output)):
+            self._job.store(tile.index, output.on_host(), tile.attempt)
         self._notices.update(dict.fromkeys(output.notices))
         self._done.add(tile.index)
         writer.wake()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from luxscaler.backends.base import Session, Tile, TileOutput
+from luxscaler.backends.base import Output, Session, Tile
 from luxscaler.errors import BackendError, StoppedError, TileError
 from luxscaler.threads import Worker
 
@@ -27,9 +27,9 @@ class Work:
 
     cut: Callable[[int, int], Tile]
     """Tile number and attempt (from 1) → the tile."""
-    check: Callable[[Tile, TileOutput], None]
+    check: Callable[[Tile, Output], None]
     """Raises TileError when the output cannot be right."""
-    keep: Callable[[Tile, TileOutput], None]
+    keep: Callable[[Tile, Output], None]
     """The tile is done."""
     retried: Callable[[int, TileError], None] = lambda _number, _error: None
     """An attempt failed and another follows."""

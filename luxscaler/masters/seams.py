@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from luxscaler.picture import FloatArray
-from luxscaler.tiling.assembly import UpscaledTile
+from luxscaler.tiling.overview import Regions
 from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling import code_values
 
@@ -21,7 +21,7 @@ _LINES = 64
 """Lines of a shared area that are looked at, at most."""
 
 
-def tile_steps(plan: Plan, tile_of: Callable[[int], UpscaledTile]) -> float:
+def tile_steps(plan: Plan, tile_of: Callable[[int], Regions]) -> float:
     """SeamFigure.step of a master whose tiles are all there."""
     steps = [step for pair in _shared(plan) for step in _difference(tile_of, *pair)]
     return math.sqrt(sum(step * step for step in steps) / max(len(steps), 1))
@@ -48,7 +48,7 @@ def _shared(plan: Plan) -> Iterator[tuple[Area, Area]]:
             yield (number, length - height, length, 0, width), (number + columns, 0, height, 0, width)
 
 
-def _difference(tile_of: Callable[[int], UpscaledTile], one: Area, other: Area) -> list[float]:
+def _difference(tile_of: Callable[[int], Regions], one: Area, other: Area) -> list[float]:
     """Mean difference of the two areas, in code values: red, green, blue."""
     if one[1] == one[2] or one[3] == one[4]:
         return []
@@ -56,7 +56,7 @@ def _difference(tile_of: Callable[[int], UpscaledTile], one: Area, other: Area) 
     return [float(value) for value in means[0] - means[1]]
 
 
-def _mean(tile: UpscaledTile, top: int, bottom: int, left: int, right: int) -> FloatArray:
+def _mean(tile: Regions, top: int, bottom: int, left: int, right: int) -> FloatArray:
     """Mean code of evenly spaced lines of an area: (3,)."""
     step = max(1, (bottom - top) // _LINES)
     lines = [tile.region(line, line + 1, left, right).rgb for line in range(top, bottom, step)]

@@ -13,12 +13,15 @@ from luxscaler.pipeline.device_coding import coded, is_coded
 from luxscaler.pipeline.output import reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import StageListener, unheard
-from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory, WholeRows, expand_whole
+from luxscaler.tiling.assembly import Assembler
+from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import Plan
+from luxscaler.tiling.strips import DeviceTile, HostTile, Strip, UpscaledTile, WholeRows
 from luxscaler.tiling.wrap import bordered
+from luxscaler.upscaling.device_memory import has_room
 from luxscaler.upscaling.pinned_copy import to_host
-from luxscaler.upscaling.render import Place, render, visible
+from luxscaler.upscaling.render import Place, Rendered, render, visible
 from luxscaler.upscaling.stopwatch import Stopwatch
 from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
@@ -170,7 +173,7 @@ def _in_tiles(
     reference = _on_device(sources.reference, upscaler)
     rows = _rows(result_size(request, cuts), request, has_alpha=sources.picture.has_alpha)
     reduction = reduction_of(request, cuts, rows.take)
-    tiles: dict[int, TileInMemory] = {}
+    tiles: dict[int, UpscaledTile] = {}
     notices: dict[str, None] = {}
     assembler = Assembler(
         cuts,
@@ -179,6 +182,8 @@ def _in_tiles(
         rows.take if reduction is None else reduction.see,
         has_alpha=sources.picture.has_alpha,
         border=0 if reduction is None else reduction.border,
+        shows_both=request.output_format == "jpg",
+        device=upscaler.device,
     )
     picture = bordered(sources.picture, cuts)
     finished: set[int] = set()
@@ -196,8 +201,7 @@ def _in_tiles(
             progress=_share_of(progress, len(finished), len(cuts)),
         )
         with clock.stage("transfer"):
-            alpha = None if rendered.alpha is None else to_host(rendered.alpha)
-            tiles[number] = TileInMemory(Picture(to_host(rendered.rgb), alpha))
+            tiles[number] = _kept(rendered, len(tiles))
         finished.add(number)
         notices |= dict.fromkeys(rendered.notices)
         with clock.stage("expand"):
@@ -206,6 +210,15 @@ def _in_tiles(
                 del tiles[done]
     peak = assembler.peak if reduction is None else reduction.peak
     return Light(rows.rgb, rows.alpha, rows.sdr, peak, tuple(notices))
+
+
+def _kept(rendered: Rendered, others: int) -> UpscaledTile:
+    """The tile on its device, where there is room beside about as many others; else in the host's memory."""
+    size = rendered.rgb.nbytes
+    if has_room(rendered.rgb.device, others * size, size):
+        return DeviceTile(rendered.rgb, rendered.alpha)
+    alpha = None if rendered.alpha is None else to_host(rendered.alpha)
+    return HostTile(Picture(to_host(rendered.rgb), alpha))
 
 
 def _share_of(progress: PixelProgress | None, before: int, count: int) -> PixelProgress | None:

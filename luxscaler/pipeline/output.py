@@ -30,9 +30,9 @@ from luxscaler.io.write import (
 from luxscaler.io.xmp import scaled_xmp
 from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
-from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
+from luxscaler.tiling.strips import Strip, WholeRows
 
 _WITH_XMP = ("png", "png-pq", "webp", "tiff", "jxl", "jpg")
 _WITH_IPTC = ("tiff", "jpg")

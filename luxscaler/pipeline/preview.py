@@ -21,7 +21,7 @@ from luxscaler.pipeline.output import check_path
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 from luxscaler.report.boost_sheet import Sheet, draw_sheet, format_of_sheet, write_sheet
-from luxscaler.tiling.assembly import Expansion, expand_whole
+from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.overview import Regions, reduced, sample
 from luxscaler.upscaling.render import place_of, visible
 

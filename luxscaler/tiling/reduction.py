@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from luxscaler.geometry import Wrap
 from luxscaler.picture import FloatArray
-from luxscaler.tiling.assembly import Strip
+from luxscaler.tiling.strips import Strip
 
 _A = -0.5
 _REACH = 2.0
@@ -126,7 +126,9 @@ class Reduction:
         """The next rows, the first of them number -border."""
         for start in range(0, len(strip.rgb), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            planes = [strip.rgb[rows], *([strip.sdr[rows]] if self._shows_both else [])]
+            planes = [strip.rgb[rows]]
+            if self._shows_both and strip.sdr is not None:
+                planes.append(strip.sdr[rows])
             if strip.alpha is not None:
                 planes.append(strip.alpha[rows, :, None])
             straight = np.concatenate(planes, axis=2)

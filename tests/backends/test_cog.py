@@ -36,7 +36,7 @@ def _run_all(session: Session, tiles: list[Tile], workers: int) -> list[TileOutp
     def until_done(tile: Tile) -> TileOutput:
         for _ in range(50):
             try:
-                return session.run(tile)
+                return session.run(tile).on_host()
             except TileError as error:  # noqa: PERF203
                 time.sleep(min(error.delay, 0.01))
         raise AssertionError(f"tile {tile.index} was never done")
@@ -48,7 +48,7 @@ def _run_all(session: Session, tiles: list[Tile], workers: int) -> list[TileOutp
 def test_a_tile_and_its_inputs_get_there_and_back() -> None:
     with fake_cog() as cog, _open(cog) as session:
         tile = a_tile(1, tiles=3)
-        result = session.run(tile)
+        result = session.run(tile).on_host()
         assert session.workers == 1 + 1
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
     assert result.alpha is None

@@ -49,7 +49,7 @@ def _replicate(gateway: GatewayServer, options: ReplicateOptions = QUICK) -> Rep
 def _until_done(session: Session, tile: Tile) -> TileOutput:
     for _ in range(50):
         try:
-            return session.run(tile)
+            return session.run(tile).on_host()
         except TileError:  # noqa: PERF203
             time.sleep(0.01)
     raise AssertionError(f"tile {tile.index} was never done")
@@ -64,7 +64,7 @@ def test_a_tile_goes_through_the_gateway(tmp_path: Path) -> None:
     ledger, tile = MemoryLedger(), a_tile(1, tiles=4)
     with fake_cog() as cog, gateway_server(tmp_path, cog.url) as gateway:
         with _replicate(gateway).open(a_context(4, ledger=ledger)) as session:
-            result = session.run(tile)
+            result = session.run(tile).on_host()
         assert len(gateway.predictions()) == 1
         assert gateway.token not in ledger.everything()
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -185,7 +185,7 @@ def master() -> tuple[MasterContext, list[Tile]]:
 
 def _locally(context: MasterContext, tiles: list[Tile]) -> list[TileOutput]:
     with LocalBackend(Models(UpscalerOptions())).open(context) as session:
-        return [session.run(tile) for tile in tiles]
+        return [session.run(tile).on_host() for tile in tiles]
 
 
 def _compare(backend: Backend, context: MasterContext, tiles: list[Tile]) -> None:

@@ -164,13 +164,13 @@ def cluster(real_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
 def _local(context: MasterContext, tiles: list[Tile]) -> list[TileOutput]:
     with LocalBackend(Models(UpscalerOptions())).open(context) as session:
-        return [session.run(tile) for tile in tiles]
+        return [session.run(tile).on_host() for tile in tiles]
 
 
 def _until_done(session: Session, tile: Tile, failures: list[TileError]) -> TileOutput:
     while True:
         try:
-            return session.run(tile)
+            return session.run(tile).on_host()
         except TileError as error:  # noqa: PERF203
             failures.append(error)
             assert len(failures) < 50

@@ -41,14 +41,14 @@ def _open(
 
 def _run_one(replicate: FakeReplicate, ledger: Ledger, tile: Tile, **options: Any) -> TileOutput:
     with _open(replicate, ledger, ReplicateOptions(**options)) as session:
-        return session.run(tile)
+        return session.run(tile).on_host()
 
 
 def _until_done(session: Session, tile: Tile, attempts: int = 40) -> TileOutput:
     """As the scheduler does."""
     for _ in range(attempts):
         try:
-            return session.run(tile)
+            return session.run(tile).on_host()
         except TileError:  # noqa: PERF203
             continue
     raise AssertionError(f"tile {tile.index} was never done")
@@ -143,7 +143,7 @@ def test_a_crash_at_any_step_is_not_paid_for(
     with _open(replicate, ledger) as session:
         ledger.crash_at = f"{moment} {step}"
         with pytest.raises(Crash):
-            session.run(tile)
+            session.run(tile).on_host()
     replicate.clock.sleep(pause)
     result = _run_one(replicate, ledger, tile)
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -172,7 +172,7 @@ def test_a_crash_in_any_call_is_not_paid_for(
 
         replicate.handle_request = crash  # type: ignore[method-assign]
         with pytest.raises(Crash):
-            session.run(tile)
+            session.run(tile).on_host()
         replicate.handle_request = carry_out  # type: ignore[method-assign]
     result = _run_one(replicate, ledger, tile)
     np.testing.assert_array_equal(result.rgb, enlarged(tile))
@@ -228,7 +228,7 @@ def test_the_lost_one_is_found_behind_pages_of_others(replicate: FakeReplicate, 
         with pytest.raises(Crash):
             session.run(tiles[0])
         for tile in tiles[1:]:
-            session.run(tile)
+            session.run(tile).on_host()
         result = session.run(tiles[0])
     np.testing.assert_array_equal(result.rgb, enlarged(tiles[0]))
     assert len(replicate.made) == 12
@@ -243,7 +243,7 @@ def test_what_expired_is_paid_again_only_with_consent(
         session.run(a_tile(0, tiles=4))
         ledger.crash_at = step
         with pytest.raises(Crash):
-            session.run(tile)
+            session.run(tile).on_host()
     replicate.clock.sleep(2 * 3600.0)
     for _ in range(2):
         with pytest.raises(BackendError, match=r"tile 1 .*paid for.*removed.*--pay-again"):
@@ -299,7 +299,7 @@ def test_a_broken_download_is_fetched_again_and_not_paid_again(
         session.run(a_tile(2, tiles=4))
         replicate.fault = lambda call, number: fault if (call, number) == ("output", 3) else None
         tile = a_tile(1, tiles=4)
-        np.testing.assert_array_equal(session.run(tile).rgb, enlarged(tile))
+        np.testing.assert_array_equal(session.run(tile).on_host().rgb, enlarged(tile))
     assert len(replicate.made) == 3
 
 
@@ -572,7 +572,7 @@ def test_crashes_at_random_steps_are_not_paid_for(
             try:
                 for tile in tiles:
                     if tile.index not in results:
-                        results[tile.index] = session.run(tile)
+                        results[tile.index] = session.run(tile).on_host()
             except Crash:
                 crashes += 1
     assert crashes >= 10

@@ -34,7 +34,7 @@ CHEAP = TileOutput(np.zeros((40, 30, 3), np.float32), None, 0.5 * SIZE / DISK_BY
     ],
 )
 def test_what_is_cheap(output: TileOutput, expected: bool) -> None:
-    assert is_cheap(output, SIZE) == expected
+    assert is_cheap(output) == expected
     assert HeldTiles(10 * SIZE).take(0, output) == expected
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from luxscaler.masters.observer import Observer
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray
-from luxscaler.tiling.assembly import Strip
 from luxscaler.tiling.plan import Plan, plan
+from luxscaler.tiling.strips import Strip
 
 
 def area_means(picture: FloatArray, cells: tuple[int, int]) -> FloatArray:

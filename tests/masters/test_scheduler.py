@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput
+from luxscaler.backends.base import MasterContext, Output, Tile, TileOutput
 from luxscaler.errors import BackendError, StoppedError, TileError
 from luxscaler.masters import scheduler
 from luxscaler.masters.scheduler import Scheduler, Work
@@ -45,8 +45,8 @@ class Bench:
     attempts: int = 3
     stop: threading.Event = field(default_factory=threading.Event)
     cut: Callable[[int, int], None] = lambda _number, _attempt: None
-    check: Callable[[Tile, TileOutput], None] = lambda _tile, _output: None
-    keep: Callable[[Tile, TileOutput], None] = lambda _tile, _output: None
+    check: Callable[[Tile, Output], None] = lambda _tile, _output: None
+    keep: Callable[[Tile, Output], None] = lambda _tile, _output: None
     retried: Callable[[int, TileError], None] = lambda _number, _error: None
     kept: list[int] = field(default_factory=list)
     retries: list[tuple[int, str]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Bench:
         self.cut(number, attempt)
         return Tile(number, attempt, PICTURE, None, (4, 4))
 
-    def _keep(self, tile: Tile, output: TileOutput) -> None:
+    def _keep(self, tile: Tile, output: Output) -> None:
         self.keep(tile, output)
         self.kept.append(tile.index)
 
@@ -114,7 +114,7 @@ def test_a_failed_tile_is_tried_again_with_the_next_number_and_counted() -> None
 def test_what_the_check_refuses_is_tried_again() -> None:
     seen: list[int] = []
 
-    def check(tile: Tile, _: TileOutput) -> None:
+    def check(tile: Tile, _: Output) -> None:
         seen.append(tile.attempt)
         if tile.attempt < 3:
             raise TileError("wrong")
@@ -128,7 +128,7 @@ def test_what_the_check_refuses_is_tried_again() -> None:
 def test_a_failure_that_does_not_count_costs_no_attempt() -> None:
     busy = iter([True] * 5 + [False])
 
-    def check(tile: Tile, _: TileOutput) -> None:
+    def check(tile: Tile, _: Output) -> None:
         assert tile.attempt == 1
         if next(busy):
             raise TileError("busy", counts=False)

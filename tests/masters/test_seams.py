@@ -8,20 +8,19 @@ from hypothesis import strategies as st
 from luxscaler.masters.seams import tile_steps
 from luxscaler.picture import Picture
 from luxscaler.pipeline.result import SeamFigure
-from luxscaler.tiling.assembly import TileInMemory
 from luxscaler.tiling.plan import Plan, plan
 
 CUTS = plan(300, 200, scale=2.0, tile=128, overlap=16)
 
 
-def _tiles(cuts: Plan, level: dict[int, float]) -> dict[int, TileInMemory]:
+def _tiles(cuts: Plan, level: dict[int, float]) -> dict[int, Picture]:
     """Flat tiles of these linear levels, 0.5 where none is given, with a grain that averages out."""
     rng = np.random.default_rng(3)
     tiles = {}
     for number in range(len(cuts)):
         height, width = cuts.cut(number).output_size
         grain = rng.normal(0.0, 0.01, (height, width, 3))
-        tiles[number] = TileInMemory(Picture((level.get(number, 0.5) + grain).astype(np.float32)))
+        tiles[number] = Picture((level.get(number, 0.5) + grain).astype(np.float32))
     return tiles
 
 

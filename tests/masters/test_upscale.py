@@ -143,7 +143,7 @@ def test_a_large_master_is_streamed_to_the_same_pixels(
 ) -> None:
     make(picture, tmp_path / "whole.exr", hdr_boost=3.0)
     monkeypatch.setattr("luxscaler.pipeline.output.WHOLE_PIXELS", 1000)
-    monkeypatch.setattr("luxscaler.tiling.assembly.STRIP_BYTES", 1 << 18)
+    monkeypatch.setattr("luxscaler.tiling.expansion.STRIP_BYTES", 1 << 18)
     make(picture, tmp_path / "streamed.exr", hdr_boost=3.0)
     whole, streamed = (read_picture(tmp_path / f"{name}.exr").rgb for name in ("whole", "streamed"))
     assert np.abs(whole - streamed).max() <= 1e-5
@@ -318,7 +318,7 @@ def test_rows_that_cannot_be_written_end_the_work(
         raise ExportError("cannot write: No space left on device")
 
     monkeypatch.setattr("luxscaler.pipeline.output.WholeSink.write", full)
-    monkeypatch.setattr("luxscaler.tiling.assembly.STRIP_BYTES", 1 << 18)
+    monkeypatch.setattr("luxscaler.tiling.expansion.STRIP_BYTES", 1 << 18)
     with pytest.raises(ExportError, match="No space left"):
         make(picture, tmp_path / "out.exr", FakeBackend(workers=1, seconds=0.05))
 

@@ -10,7 +10,7 @@ from luxscaler.errors import ExportError
 from luxscaler.io.read import read_picture
 from luxscaler.pipeline import output
 from luxscaler.pipeline.output import OutputFile, StreamSink, WholeSink, check_output, open_sink
-from luxscaler.tiling.assembly import Strip
+from luxscaler.tiling.strips import Strip
 
 HEIGHT, WIDTH = 90, 70
 RGB = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), np.float32)

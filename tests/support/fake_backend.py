@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput
+from luxscaler.backends.base import CPU, MasterContext, Tile, TileOutput
 
 Mishap = Callable[[Tile, TileOutput], TileOutput]
 """Changes what comes back, or raises."""
@@ -40,6 +41,7 @@ class FakeBackend:
     """How many tiles it works on at once, if fewer than it has workers; the others wait their turn."""
     mishaps: Mapping[tuple[int, int], Mishap] = field(default_factory=dict)
     name: str = "fake"
+    device: torch.device = CPU
     calls: list[tuple[int, int]] = field(default_factory=list)
     """(tile, attempt) of every call."""
     contexts: list[MasterContext] = field(default_factory=list)

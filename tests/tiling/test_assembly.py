@@ -16,9 +16,11 @@ from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import FloatArray, Picture
-from luxscaler.tiling import assembly
-from luxscaler.tiling.assembly import Assembler, Expansion, Strip, TileInMemory, expand_whole
+from luxscaler.tiling import expansion
+from luxscaler.tiling.assembly import Assembler
+from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.plan import Plan, plan
+from luxscaler.tiling.strips import HostTile, Strip
 
 SCALE = 2
 AS_IT_IS = Expansion(1.0, ToneStatistics(1.0), WHOLE)
@@ -34,7 +36,7 @@ def repeated(array: FloatArray) -> FloatArray:
     return array.repeat(SCALE, 0).repeat(SCALE, 1)
 
 
-def upscaled(picture: Picture, cuts: Plan) -> list[TileInMemory]:
+def upscaled(picture: Picture, cuts: Plan) -> list[HostTile]:
     """Every tile of the plan, its pixels repeated."""
     tiles = []
     for index in range(len(cuts)):
@@ -44,7 +46,7 @@ def upscaled(picture: Picture, cuts: Plan) -> list[TileInMemory]:
             slice(cut.source_columns.start, cut.source_columns.stop),
         )
         alpha = None if picture.alpha is None else repeated(picture.alpha[inside])
-        tiles.append(TileInMemory(Picture(repeated(picture.rgb[inside]), alpha)))
+        tiles.append(HostTile(Picture(repeated(picture.rgb[inside]), alpha)))
     return tiles
 
 
@@ -61,17 +63,18 @@ class Rows:
     def take(self, strip: Strip) -> None:
         if sum(map(len, self.rgb)) + len(strip.rgb) > self.fails_at:
             raise ExportError("the disk is full")
-        self.rgb.append(strip.rgb)
-        self.sdr.append(strip.sdr)
+        self.rgb.append(strip.rgb.copy())  # the arrays are used again
+        if strip.sdr is not None:
+            self.sdr.append(strip.sdr.copy())
         self.tops.append(strip.top)
         if strip.alpha is not None:
-            self.alpha.append(strip.alpha)
+            self.alpha.append(strip.alpha.copy())
 
 
 def assembler(picture: Picture, cuts: Plan, sink: Rows, expansion: Expansion = AS_IT_IS) -> Assembler:
     tiles = upscaled(picture, cuts)
     has_alpha = picture.alpha is not None
-    return Assembler(cuts, tiles.__getitem__, expansion, sink.take, has_alpha=has_alpha)
+    return Assembler(cuts, tiles.__getitem__, expansion, sink.take, has_alpha=has_alpha, shows_both=True)
 
 
 def assembled(
@@ -121,7 +124,7 @@ def test_the_order_in_which_tiles_come_changes_no_bit(
     random.shuffle(order)
     boosted = Expansion(6.0, ToneStatistics.of(torch.from_numpy(picture.rgb)), WHOLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembly, "STRIP_BYTES", max(strip_bytes, cuts.output_width * 16 * 8))
+        patch.setattr(expansion, "STRIP_BYTES", max(strip_bytes, cuts.output_width * 16 * 8))
         one, other = (assembled(picture, cuts, way, boosted) for way in (None, order))
     assert other.tops == one.tops
     assert np.concatenate(other.rgb).tobytes() == np.concatenate(one.rgb).tobytes()
@@ -130,7 +133,7 @@ def test_the_order_in_which_tiles_come_changes_no_bit(
 def test_rows_are_written_as_soon_as_their_tiles_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = scene(200, 100)
     cuts = plan(100, 200, scale=SCALE, tile=64, overlap=16)
-    monkeypatch.setattr(assembly, "STRIP_BYTES", cuts.output_width * 16)  # one row
+    monkeypatch.setattr(expansion, "STRIP_BYTES", cuts.output_width * 16)  # one row
     sink, columns = Rows(), len(cuts.columns)
     rows = assembler(picture, cuts, sink)
     rows.advance(set(range(columns - 1)).__contains__)
@@ -153,7 +156,7 @@ def test_the_range_is_expanded_as_in_the_whole_picture(
     picture.rgb[20:90, 30:120] = 1.5  # a clipped area, over which there is a dome
     statistics = ToneStatistics.of(torch.from_numpy(picture.rgb))
     cuts = plan(170, 150, scale=SCALE, tile=80)
-    monkeypatch.setattr(assembly, "STRIP_BYTES", cuts.output_width * 16 * 23)
+    monkeypatch.setattr(expansion, "STRIP_BYTES", cuts.output_width * 16 * 23)
     sink, whole = Rows(), torch.from_numpy(repeated(picture.rgb))
     rows = assembler(picture, cuts, sink, Expansion(boost, statistics, box))
     rows.advance(lambda _: True)
@@ -169,7 +172,7 @@ def test_the_range_is_expanded_as_in_the_whole_picture(
 def test_the_writer_writes_what_is_there_and_all_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = scene(200, 100)
     cuts = plan(100, 200, scale=SCALE, tile=64, overlap=16)
-    monkeypatch.setattr(assembly, "STRIP_BYTES", cuts.output_width * 16 * 10)
+    monkeypatch.setattr(expansion, "STRIP_BYTES", cuts.output_width * 16 * 10)
     sink, done = Rows(), set[int]()
     rows = assembler(picture, cuts, sink)
     with Writer(rows, done.__contains__, threading.Event()) as writer:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from luxscaler.geometry import NO_WRAP, Wrap
 from luxscaler.picture import FloatArray
-from luxscaler.tiling.assembly import Strip, WholeRows
 from luxscaler.tiling.reduction import Reduction
+from luxscaler.tiling.strips import Strip, WholeRows
 
 BOTH = Wrap(x=True, y=True)
 

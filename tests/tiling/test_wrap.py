@@ -11,9 +11,11 @@ from luxscaler.errors import InputError
 from luxscaler.geometry import NO_WRAP, Span, Wrap
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.picture import Picture
-from luxscaler.tiling.assembly import Assembler, Expansion, TileInMemory, WholeRows
+from luxscaler.tiling.assembly import Assembler
+from luxscaler.tiling.expansion import Expansion
 from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import plan
+from luxscaler.tiling.strips import HostTile, WholeRows
 from luxscaler.tiling.wrap import BorderedPicture, Fold, bordered
 
 
@@ -68,7 +70,7 @@ def test_tiles_that_repeat_pixels_give_the_picture_back(
     cuts = plan(width, height, scale=scale, tile=tile, overlap=overlap, wrap=Wrap.parse(axes))
     assert (cuts.output_width, cuts.output_height) == (width * scale, height * scale)
     rows = WholeRows(cuts.output_height, cuts.output_width, has_alpha=False, shows_both=False)
-    tiles: dict[int, TileInMemory] = {}
+    tiles: dict[int, HostTile] = {}
     assembler = Assembler(
         cuts, tiles.__getitem__, Expansion(1.0, ToneStatistics(1.0)), rows.take, has_alpha=False
     )
@@ -76,7 +78,7 @@ def test_tiles_that_repeat_pixels_give_the_picture_back(
     for number in cuts.order:
         part = part_of(bordered(picture, cuts), cuts.cut(number)).rgb
         down, across = ((np.arange(n) / scale).astype(int) for n in cuts.cut(number).output_size)
-        tiles[number] = TileInMemory(Picture(part[down][:, across]))
+        tiles[number] = HostTile(Picture(part[down][:, across]))
         done.add(number)
         assembler.advance(done.__contains__)
         for gone in [n for n in tiles if not assembler.needs(n)]:

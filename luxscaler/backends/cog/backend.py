@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from luxscaler.backends.base import MasterContext
+from luxscaler.backends.base import CPU, MasterContext
 from luxscaler.backends.cog.pool import Pool
 from luxscaler.backends.cog.session import CogOptions, CogSession
 from luxscaler.cog.client import CogClient, LostError, keep_alive_transport
@@ -30,6 +30,7 @@ class CogBackend:
     """Containers at `urls`, e.g. http://127.0.0.1:5000."""
 
     name = "cog"
+    device = CPU
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from luxscaler.backends.base import MasterContext, Tile, TileOutput
+from luxscaler.backends.base import CPU, MasterContext, Tile, TileOutput
 from luxscaler.backends.ray.cluster import Cluster, LostError, Share
 from luxscaler.errors import BackendError, InputError, StoppedError, TileError, UpscaleError
 from luxscaler.options import UpscalerOptions
@@ -53,6 +53,7 @@ class RayBackend:
     """A cluster at `address`: "auto" is the one this machine belongs to, None one of this machine alone."""
 
     name = "ray"
+    device = CPU
 
     def __init__(
         self,

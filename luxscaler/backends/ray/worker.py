@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from luxscaler.backends.base import Tile, TileOutput
+from luxscaler.backends.base import Output, Tile, TileOutput
 from luxscaler.backends.local import TileRenderer
 from luxscaler.errors import TileError
 from luxscaler.options import UpscalerOptions
@@ -23,7 +23,7 @@ class Worker:
         """threads: for the CPU's share of the work; None leaves it as it is."""
         if threads is not None:
             torch.set_num_threads(threads)
-        self._upscale: Callable[[Tile], TileOutput] = _not_loaded
+        self._upscale: Callable[[Tile], Output] = _not_loaded
 
     def load(
         self, upscaler: UpscalerOptions, settings: TileSettings, reference: Picture | None, is_hdr: bool
@@ -34,8 +34,8 @@ class Worker:
 
     def run(self, tile: Tile) -> TileOutput:
         """Upscale one tile."""
-        return self._upscale(tile)
+        return self._upscale(tile).on_host()
 
 
-def _not_loaded(_tile: Tile) -> TileOutput:
+def _not_loaded(_tile: Tile) -> Output:
     raise TileError("the worker has no network yet")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from luxscaler.backends.base import MasterContext
+from luxscaler.backends.base import CPU, MasterContext
 from luxscaler.backends.replicate.session import ReplicateOptions, ReplicateSession
 from luxscaler.clock import Clock
 from luxscaler.errors import BackendError, CostError
@@ -29,6 +29,7 @@ class ReplicateBackend:
     """
 
     name = "replicate"
+    device = CPU
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from luxscaler.geometry import TileBox
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import TileSettings
 from luxscaler.upscaling.pinned_copy import to_host
+from luxscaler.upscaling.side_stream import SideStream
 
 CPU = torch.device("cpu")
 
@@ -90,8 +91,9 @@ class DeviceOutput:
 
     def on_host(self) -> TileOutput:
         """The same in the host's memory."""
-        alpha = None if self.alpha is None else to_host(self.alpha)
-        return TileOutput(to_host(self.rgb), alpha, self.seconds, notices=self.notices, trusted=True)
+        with SideStream(self.rgb.device):  # the network may be at the next tile already
+            rgb, alpha = to_host(self.rgb), None if self.alpha is None else to_host(self.alpha)
+        return TileOutput(rgb, alpha, self.seconds, notices=self.notices, trusted=True)
 
 
 Output = TileOutput | DeviceOutput

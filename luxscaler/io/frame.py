@@ -18,8 +18,8 @@ Metadata = Mapping[str, str | float | int]
 Coded = NDArray[np.uint8 | np.uint16 | np.float16]
 
 ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
-THREADS = min(8, os.cpu_count() or 1)
-"""Of the encoders."""
+THREADS = min(16, os.cpu_count() or 1)
+"""Of the encoders: ZIP of a 4096² EXR takes 3.5 s with 1 thread, 1.16 with 4, 0.40 with 16 (16 cores)."""
 _BAND_PIXELS = 1 << 15  # a band of float64 RGB is 0.75 MiB: it stays in the cache
 
 

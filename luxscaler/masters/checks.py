@@ -14,6 +14,7 @@ from luxscaler.errors import TileError
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray
 from luxscaler.upscaling import code_values
+from luxscaler.upscaling.side_stream import SideStream
 
 CELL = 4
 """Source pixels a side whose averages are compared: what networks invent is finer."""
@@ -55,7 +56,8 @@ def _range(samples: FloatArray | torch.Tensor) -> tuple[float, float]:
     """The least and the largest value, NaN where there is one."""
     if isinstance(samples, np.ndarray):
         return float(samples.min()), float(samples.max())
-    low, high = torch.stack(samples.aminmax()).tolist()  # one pass, and one copy from the device
+    with SideStream(samples.device):  # the network is at the next tile already
+        low, high = torch.stack(samples.aminmax()).tolist()
     return low, high
 
 

@@ -16,7 +16,7 @@ Mishap = Callable[[Tile, TileOutput], TileOutput]
 
 
 def nearest(tile: Tile) -> TileOutput:
-    """The tile with its pixels repeated to the size asked for; by whole factors in one pass over the result."""
+    """The tile with its pixels repeated to the size asked for; in one pass, where factors are whole."""
     (height, width), rgb = tile.output_size, tile.picture.rgb
     down, across = height // len(rgb), width // rgb.shape[1]
     if tile.picture.alpha is None and (down * len(rgb), across * rgb.shape[1]) == (height, width):

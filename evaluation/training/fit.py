@@ -49,7 +49,7 @@ class FitOptions:
     """Of the network's inputs, so that it learns no picture by heart."""
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
-    jod: float = 6.0
+    jod: float = 7.5
     tear: float = 110.0
     uneven: float = 0.5
     steepest: float = 1.5

@@ -257,9 +257,11 @@ def apple(sdr: Array, coded: Array, headroom: float) -> Array:
         (Fraction(1), Fraction(1, 200), 2.65),
         (Fraction(3, 2), Fraction(1), 2.0),
         (Fraction(3, 2), Fraction(8), 0.0),
+        (Fraction(1, 2), None, 1.8),  # as many iPhones write it: it is 0
+        (Fraction(3, 2), None, 3.0),
     ],
 )
-def test_apples_jpeg_by_the_maker_notes(maker33: Fraction, maker48: Fraction, stops: float) -> None:
+def test_apples_jpeg_by_the_maker_notes(maker33: Fraction, maker48: Fraction | None, stops: float) -> None:
     base, gain = jpeg(scene(), exif=apple_exif(maker33, maker48)), jpeg(scene(24, 32, 1))
     data = joined_jpeg(base, gain, map_xmp=xmp(APPLE_MAP.format(65536)))
     expected = apple(srgb(pixels(base)), upsampled(pixels(gain), 48, 64), 2**stops)
@@ -275,7 +277,7 @@ def test_apples_headroom_in_xmp_comes_first() -> None:
     assert_close(read_picture(joined_jpeg(base, gain, map_xmp=said)).rgb, expected)
 
 
-@pytest.mark.parametrize("numbers", [(None, Fraction(1)), (Fraction(1), None), (None, None)])
+@pytest.mark.parametrize("numbers", [(None, Fraction(1)), (None, None)])
 def test_an_apple_map_without_a_headroom_is_said(numbers: tuple[Fraction | None, Fraction | None]) -> None:
     base = jpeg(scene(), exif=apple_exif(*numbers))
     data = joined_jpeg(base, jpeg(scene(24, 32, 1)), map_xmp=xmp(APPLE_MAP.format(65536)))

@@ -15,7 +15,7 @@ _MAKER_NOTE = 0x927C
 _NOTE_START = b"Apple iOS\0"
 _NOTE_DIRECTORY = 14
 _NOTE_ORDERS = {b"MM": ">", b"II": "<"}
-_TAGS = (0x0021, 0x0030)
+_FIRST, _SECOND = 0x0021, 0x0030
 _RATIONALS = {5: "II", 10: "ii"}
 
 
@@ -30,7 +30,10 @@ def apple_gain(said: AppleMap, exif: bytes | None) -> AppleGain:
 
 
 def _maker_numbers(exif: bytes) -> tuple[float, float] | None:
-    """Tags 33 and 48 of the maker's notes; None where they are missing or damaged."""
+    """Tags 33 and 48 of the maker's notes; None where they are damaged, or the first is missing.
+
+    Many iPhones write no tag 48 where it would be 0; Skia, and so Chromium, reads it so too.
+    """
     try:
         tiff = Tiff.of(bytes_reader(exif))
         main = tiff.directory(tiff.start, {EXIF_IFD})
@@ -38,11 +41,14 @@ def _maker_numbers(exif: bytes) -> tuple[float, float] | None:
         if not note.startswith(_NOTE_START):
             return None
         order = _NOTE_ORDERS[note[_NOTE_DIRECTORY - 2 : _NOTE_DIRECTORY]]
-        entries = Tiff(bytes_reader(note), order, False, _NOTE_DIRECTORY).directory(_NOTE_DIRECTORY, _TAGS)
-        first, second = (
-            struct.unpack(order + _RATIONALS[kind], value[:8])
-            for kind, _, value in (entries[tag] for tag in _TAGS)
-        )
-        return first[0] / first[1], second[0] / second[1]
+        notes = Tiff(bytes_reader(note), order, False, _NOTE_DIRECTORY)
+        entries = notes.directory(_NOTE_DIRECTORY, {_FIRST, _SECOND})
+        numbers = {tag: _rational(order, kind, value) for tag, (kind, _, value) in entries.items()}
+        return numbers[_FIRST], numbers.get(_SECOND, 0.0)
     except (KeyError, struct.error, ValueError, OverflowError, ZeroDivisionError):
         return None
+
+
+def _rational(order: str, kind: int, value: bytes) -> float:
+    numerator, denominator = struct.unpack(order + _RATIONALS[kind], value[:8])
+    return float(numerator / denominator)

@@ -29,6 +29,11 @@ class Row:
     """(H, W, 3) float32 linear, one a column; all of one size."""
 
 
+def _plain(text: str) -> str:
+    """Without the dash of names that stand side by side: Pillow's own font has none."""
+    return text.replace("–", "-")
+
+
 def sheet(title: str, columns: tuple[str, ...], rows: list[Row]) -> Image.Image:
     """Draw the rows below one another, each column at every exposure, with labels."""
     tables = [[_cell(cell, stop) for cell in row.cells for stop in STOPS] for row in rows]
@@ -37,12 +42,12 @@ def sheet(title: str, columns: tuple[str, ...], rows: list[Row]) -> Image.Image:
     canvas = Image.new("RGB", (width, height), (40, 40, 40))
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(13)
-    draw.text((GAP, 2), title, font=font)
+    draw.text((GAP, 2), _plain(title), font=font)
     for index, (column, stop) in enumerate((column, stop) for column in columns for stop in STOPS):
-        draw.text((GAP + index * (CELL_WIDTH + GAP), LABEL), f"{column}, {stop:+g} EV", font=font)
+        draw.text((GAP + index * (CELL_WIDTH + GAP), LABEL), _plain(f"{column}, {stop:+g} EV"), font=font)
     top = 2 * LABEL
     for row, cells in zip(rows, tables, strict=True):
-        draw.text((GAP, top), row.name, font=font)
+        draw.text((GAP, top), _plain(row.name), font=font)
         for index, cell in enumerate(cells):
             canvas.paste(cell, (GAP + index * (CELL_WIDTH + GAP), top + LABEL))
         top += LABEL + GAP + cells[0].height

@@ -49,6 +49,8 @@ _CURSOR = re.compile(rb"\x00\x00\x02\x00[^\x00]\x00")
 _XBM = re.compile(rb"#define \w+_width ")
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_DICOM_PREAMBLE = 128
+"""Bytes that may be anything (DICOM PS3.10, section 7.1)."""
 _UNSUPPORTED = (
     (b"SDPX", "DPX"),
     (b"XPDS", "DPX"),
@@ -96,6 +98,8 @@ def picture_format(head: bytes) -> str:
     for magic, name in _UNSUPPORTED:
         if head.startswith(magic):
             raise PictureError(f"is {name}, which is not supported")
+    if head[_DICOM_PREAMBLE:].startswith(b"DICM"):
+        raise PictureError("is DICOM, which is not supported")
     if _CURSOR.match(head):
         raise PictureError("is a Windows cursor, which is not supported")
     if _XBM.match(head):

@@ -190,6 +190,7 @@ def test_bmp_of_bit_fields(masks: tuple[int, ...], dtype: str) -> None:
     [
         (b"SDPX" + bytes(100), "is DPX, which is not supported"),
         (b"SIMPLE  =" + bytes(100), "is FITS, which is not supported"),
+        (bytes(128) + b"DICM" + bytes(100), "is DICOM, which is not supported"),
         (b"%!PS-Adobe" + bytes(100), "is PostScript, which is not supported"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(50), "a PNG of Apple's own kind"),
         (b"#define a_width 8\n#define a_height 8\n", "XBM, which is not supported"),

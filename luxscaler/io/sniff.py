@@ -95,21 +95,26 @@ def picture_format(head: bytes) -> str:
     for magic, name in _SUPPORTED:
         if head.startswith(magic):
             return name
-    for magic, name in _UNSUPPORTED:
-        if head.startswith(magic):
-            raise PictureError(f"is {name}, which is not supported")
-    if head[_DICOM_PREAMBLE:].startswith(b"DICM"):
-        raise PictureError("is DICOM, which is not supported")
-    if _CURSOR.match(head):
-        raise PictureError("is a Windows cursor, which is not supported")
-    if _XBM.match(head):
-        raise PictureError("is XBM, which is not supported")
+    if (unsupported := _unsupported(head)) is not None:
+        raise PictureError(f"is {unsupported}, which is not supported")
     # Last, since these begin with no mark of their own.
     if _is_pcx(head):
         return "pcx"
     if _is_tga(head):
         return "tga"
     raise PictureError(f"is not a picture: {_likeness(head)}")
+
+
+def _unsupported(head: bytes) -> str | None:
+    """The name of a known format that is not read."""
+    for magic, name in _UNSUPPORTED:
+        if head.startswith(magic):
+            return name
+    if head[_DICOM_PREAMBLE:].startswith(b"DICM"):
+        return "DICOM"
+    if _CURSOR.match(head):
+        return "a Windows cursor"
+    return "XBM" if _XBM.match(head) else None
 
 
 def _is_raw(head: bytes) -> bool:

@@ -43,6 +43,7 @@ def make_app(console: Console) -> FastAPI:
     for router in (deliveries.public, health.router, sessions.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=health.PAGE), name="static")
+    app.add_middleware(deliveries.WebhookShortcut, console=console)  # the innermost layer
     app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
     names = frozenset(name.lower() for name in (settings.host, *settings.allowed_hosts))
     app.add_middleware(

@@ -55,8 +55,9 @@ async function show() {
 
 /** Many changes at once are one look. */
 function soon() {
-  clearTimeout(refresh);
+  if (refresh) return;
   refresh = window.setTimeout(() => {
+    refresh = 0;
     const { tab, id } = place();
     if (tab.live) busy(null, () => tab.show(id));
   }, 200);

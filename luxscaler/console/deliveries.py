@@ -186,8 +186,7 @@ class _Batch:
 
     def finish(self) -> None:
         """Write the changes."""
-        for name, values in self._changes.items():
-            self._jobs.change(name, **values)
+        self._jobs.change_many(self._changes)
 
     def _job(self, delivery: Delivery) -> Job | None:
         """By the run's id; or by nonce, if the answer to its start has not been entered yet."""

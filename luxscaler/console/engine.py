@@ -5,6 +5,7 @@ its deadline is canceled, and one of which nothing is heard even then fails: not
 """
 
 import logging
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,13 @@ class Engine:
                     self._hand_out(name)
 
     def _due(self, now: float) -> list[str]:
+        try:
+            return self._all_due(now)
+        except sqlite3.Error:  # a full disk, or a lock that was held long: the next look may do
+            _log.exception("the jobs that are due cannot be read")
+            return []
+
+    def _all_due(self, now: float) -> list[str]:
         return [*self._schedule.due(self._jobs.to_do(), now), *self._publications.due()]
 
     def _hand_out(self, name: str, *, again: bool = False) -> None:

@@ -7,6 +7,7 @@ written takes nothing of the others with it.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,6 +16,7 @@ Change = TypeVar("Change")
 Answer = TypeVar("Answer")
 _MOST = 500
 """In one transaction: others want to write too."""
+_GATHER_SECONDS = 0.01
 
 
 @dataclass
@@ -61,6 +63,8 @@ class GroupCommit(Generic[Change, Answer]):
 
     def _run(self) -> None:
         while taken := self._taken():
+            if len(taken) > 1:  # more are on their way: to wait for some costs less than to write each few
+                taken += self._soon(_MOST - len(taken))
             try:
                 answers: Sequence[Answer | Exception] = self._write([entry.change for entry in taken])
             except Exception as error:  # told to those that wait; the thread goes on
@@ -72,6 +76,13 @@ class GroupCommit(Generic[Change, Answer]):
         with self._news:
             self._news.wait_for(lambda: self._waiting or self._stopped)
             taken, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+        return taken
+
+    def _soon(self, most: int) -> list[_Entry[Change, Answer]]:
+        """Those that come in a moment."""
+        time.sleep(_GATHER_SECONDS)
+        with self._news:
+            taken, self._waiting = self._waiting[:most], self._waiting[most:]
         return taken
 
     def _alone(self, change: Change) -> Answer | Exception:

@@ -6,10 +6,9 @@ A wish to cancel is a flag of its own (`cancel_reason`), so it can be set at any
 restart. Every change of a job that is over fails, whoever asks for it.
 """
 
-import itertools
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal
@@ -144,7 +143,7 @@ class Jobs:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
-        self._announced = itertools.count(1)
+        self._untrimmed = 0
 
     def add(self, job: Job) -> None:
         """A new one."""
@@ -214,16 +213,30 @@ class Jobs:
 
     def change(self, name: str, states: Iterable[JobState] = IN_FLIGHT, **values: Any) -> bool:
         """Set columns of a job that is in one of the states; whether it was."""
+        with self.database.transaction():
+            changed = self._changed(name, states, values)
+            if changed:
+                self.announce(name, str(values.get("state", "changed")))
+        return changed
+
+    def change_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """The same for several jobs that are under way: id to columns."""
+        with self.database.transaction():
+            told = [
+                (name, str(values.get("state", "changed")))
+                for name, values in changes.items()
+                if self._changed(name, IN_FLIGHT, values)
+            ]
+            self._announce(told)
+
+    def _changed(self, name: str, states: Iterable[JobState], values: Mapping[str, Any]) -> bool:
         before = [str(state) for state in states]
         sets = ", ".join(f"{column} = ?" for column in values)
         marks = ", ".join("?" for _ in before)
-        with self.database.transaction():
-            count = self.database.run(
-                f"UPDATE jobs SET {sets} WHERE id = ? AND state IN ({marks})",  # noqa: S608 - names from this package
-                [*_encoded(values).values(), name, *before],
-            )
-            if count:
-                self.announce(name, str(values.get("state", "changed")))
+        count = self.database.run(
+            f"UPDATE jobs SET {sets} WHERE id = ? AND state IN ({marks})",  # noqa: S608 - names from this package
+            [*_encoded(values).values(), name, *before],
+        )
         return bool(count)
 
     def ask_to_cancel(self, name: str, reason: str) -> bool:
@@ -263,10 +276,16 @@ class Jobs:
 
     def announce(self, job: str, kind: str) -> None:
         """Add an event; inside the transaction of the change."""
-        self.database.run(
-            "INSERT INTO events (job, kind, at) VALUES (?, ?, ?)", [job, kind, self._clock.now()]
-        )
-        if next(self._announced) % _TRIMMED_EVERY == 0:
+        self._announce([(job, kind)])
+
+    def _announce(self, told: Sequence[tuple[str, str]]) -> None:
+        """Events: (job, kind) of each."""
+        now = self._clock.now()
+        sql = "INSERT INTO events (job, kind, at) VALUES (?, ?, ?)"
+        self.database.run_many(sql, [(job, kind, now) for job, kind in told])
+        self._untrimmed += len(told)
+        if self._untrimmed >= _TRIMMED_EVERY:
+            self._untrimmed = 0
             newest = "SELECT max(id) FROM events"
             self.database.run(f"DELETE FROM events WHERE id <= ({newest}) - ?", [_KEPT_EVENTS])  # noqa: S608
 
@@ -285,7 +304,7 @@ def _where(filters: Filters) -> tuple[str, list[str]]:
     return " AND ".join(parts), values
 
 
-def _encoded(values: dict[str, Any]) -> dict[str, Any]:
+def _encoded(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()}
 
 

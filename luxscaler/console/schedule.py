@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from luxscaler.console.jobs import JobState, ToDo
 
-RUNS_A_SECOND = 10.0
-"""A fifth of the calls that Replicate allows: the others are for jobs that begin and end."""
+RUNS_A_SECOND = 20.0
+"""Of the 50 calls that Replicate allows; the others are for jobs that begin and end."""
 _LEAST_AT_ONCE = 8.0
 
 

@@ -3,14 +3,13 @@
 import { get, post, remove, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
 import { $, busy, dollars, duration, element, notice, onClick, onSubmit, state } from "./dom.js";
+import { fillOptions, isBoosted, masterInputs, showFieldsOfFormat } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
 
-const NUMBERS = ["scale", "hdr_boost", "fractality"];
 const TRAINED = "job:";
 const OVER = ["completed", "failed", "canceled"];
 const SHOWN_JOBS = 20;
 const SETTLE_MS = 350;
-const BOOSTED = ["exr", "tiff", "jxl", "png-pq", "avif", "jpg"];
 /** @type {any[]} */
 let pictures = [];
 let chosen = "";
@@ -32,11 +31,8 @@ const about = (seconds) => (seconds < 1 ? "less than a second" : `about ${durati
 
 /** What a job or a preview is made with. */
 function options() {
-  const model = $("upscale-model").value;
-  const trained_by = model.startsWith(TRAINED) ? model.slice(TRAINED.length) : "";
-  const numbers = NUMBERS.map((name) => [name, Number($(`upscale-${name}`).value)]);
-  const inputs = { output_format: $("upscale-output_format").value, ...Object.fromEntries(numbers) };
-  return { inputs: trained_by ? inputs : { ...inputs, model }, trained_by };
+  const { inputs, trained_by } = masterInputs("upscale");
+  return { inputs: $("upscale-sdr").checked ? { ...inputs, sdr: true } : inputs, trained_by };
 }
 
 /** @param {any} each */
@@ -96,6 +92,7 @@ function drawPictures() {
   $("upscale-all").hidden = pictures.length < 2;
   $("upscale-all").textContent = `Upscale all ${pictures.length}`;
   $("upscale-one").disabled = !chosen;
+  $("upscale-gain").hidden = !pictures.some((each) => each.gain_map);
 }
 
 /** @param {string} id */
@@ -108,7 +105,7 @@ function choose(id) {
 /** Options or picture are others now: say what comes out, and show a part of it. */
 async function changed() {
   const number = (asked += 1);
-  const boosted = Number($("upscale-hdr_boost").value) > 1 && !BOOSTED.includes($("upscale-output_format").value);
+  const boosted = Number($("upscale-hdr_boost").value) > 1 && !isBoosted($("upscale-output_format").value);
   $("upscale-boost-hint").textContent = boosted
     ? `${$("upscale-output_format").value} holds no light above white: the boost does nothing.`
     : "Highlights get up to so many times white. 1: off.";
@@ -300,6 +297,7 @@ export const upscale = {
       $("upscale-form").addEventListener(name, (/** @type {Event} */ event) => {
         if (event.target === $("upscale-files")) return;
         showFields();
+        showFieldsOfFormat("upscale");
         changedSoon();
       });
     }
@@ -308,6 +306,7 @@ export const upscale = {
     showFields();
   },
   show: async () => {
+    await fillOptions("upscale", "png");
     if (isFresh) await Promise.all([showChoices(), showPictures(), showQueue()]);
     else await showQueue();
     isFresh = false;

@@ -23,7 +23,8 @@ export async function fillOptions(form, format) {
   for (const name of LISTS) {
     for (const { value, words } of found[name]) $(`${form}-${name}`).add(new Option(words, value));
   }
-  const models = found.model.map((/** @type {any} */ each) => new Option(each.words, each.value));
+  const models = found.model.map((/** @type {any} */ each) => new Option(each.value, each.value));
+  $(`${form}-model-hint`).textContent = `${found.model.map((/** @type {any} */ each) => each.words).join(". ")}.`;
   $(`${form}-model`).prepend(...models);
   $(`${form}-model`).selectedIndex = 0;
   $(`${form}-output_format`).value = format;

@@ -2,7 +2,7 @@
 // @ts-check
 import { get, post, remove, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
-import { $, busy, dollars, duration, element, notice, onClick, onSubmit, state } from "./dom.js";
+import { $, busy, dollars, duration, element, notice, onClick, onSubmit, size, state } from "./dom.js";
 import { fillOptions, isBoosted, masterInputs, showFieldsOfFormat } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
 
@@ -19,12 +19,6 @@ let timer = 0;
 const place = () => /** @type {HTMLInputElement} */ (document.querySelector("input[name=upscale-place]:checked")).value;
 const picture = () => pictures.find((each) => each.id === chosen);
 const megapixels = (/** @type {{width: number, height: number}} */ size) => (size.width * size.height) / 1e6;
-
-/** @param {number} bytes */
-function size(bytes) {
-  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-}
 
 /** @param {number} seconds */
 const about = (seconds) => (seconds < 1 ? "less than a second" : `about ${duration(seconds)}`);
@@ -62,6 +56,7 @@ function row(each) {
   button.type = "button";
   button.setAttribute("aria-pressed", String(each.id === chosen));
   button.dataset.picture = each.id;
+  button.title = each.name;
   button.append(element("span", each.name, "job-name"), element("span", facts(each), "hint"));
   button.addEventListener("click", () => choose(each.id));
   const away = /** @type {HTMLButtonElement} */ (element("button", "Remove"));

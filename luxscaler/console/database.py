@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS publications (
     error TEXT NOT NULL, tries INTEGER NOT NULL, next_at REAL NOT NULL, PRIMARY KEY (job, target));
 CREATE INDEX IF NOT EXISTS publications_waiting ON publications (next_at) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS past_costs (finished_at REAL NOT NULL, cost REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS past_costs_finished ON past_costs (finished_at);
 CREATE VIEW IF NOT EXISTS costs AS SELECT finished_at, cost FROM jobs WHERE cost IS NOT NULL
     UNION ALL SELECT finished_at, cost FROM past_costs;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -132,7 +133,7 @@ class Submissions:
         return Job(
             id=new_id(),
             kind=request.kind,
-            name=request.name.strip() or request.source.rstrip("/").rpartition("/")[2],
+            name=request.name.strip() or _name_of(request.source),
             source=request.source,
             call=self._call(request, provider),
             fingerprint=fingerprint,
@@ -200,6 +201,14 @@ class Submissions:
                 field="trained_by",
             )
         return job.trained_version
+
+
+def _name_of(source: str) -> str:
+    """The last part of a path or an address, without its query: presigned ones hold their signature there."""
+    if is_address(source):
+        parts = urlsplit(source)
+        return parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2]
+    return source.rstrip("/").rpartition("/")[2]
 
 
 def priced(request: SubmitRequest, settings: ProviderSettings) -> tuple[str, float]:

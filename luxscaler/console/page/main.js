@@ -66,7 +66,7 @@ function soon() {
 function listen() {
   stream?.close();
   stream = new EventSource("/api/events");
-  stream.addEventListener("job", soon);
+  for (const name of ["job", "gap"]) stream.addEventListener(name, soon);
 }
 
 async function begin() {

@@ -25,7 +25,7 @@ async def events(
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
     after: Annotated[int | None, Query(ge=0)] = None,
 ) -> StreamingResponse:
-    """From the number after `Last-Event-ID` (or `after`) on, or from now on."""
+    """From the number after `Last-Event-ID` (or `after`) on, or from now on; `gap`: some are gone."""
     start = last_event_id if last_event_id is not None else after
     if start is None:
         start = await run_in_threadpool(console.jobs.last_event)
@@ -48,6 +48,8 @@ async def _stream(request: Request, console: Console, number: int) -> AsyncItera
     yield "retry: 1000\n\n"
     while not await request.is_disconnected():
         if news := await run_in_threadpool(console.jobs.events_after, number):
+            if number and news[0]["id"] > number + 1:
+                yield "event: gap\ndata: {}\n\n"
             number, quiet = news[-1]["id"], 0.0
             yield "".join(_told(event) for event in _newest(news))
         await asyncio.sleep(_GLANCE_SECONDS)

@@ -75,9 +75,12 @@ class Engine:
         """Whether it works."""
         return self._thread.is_alive()
 
-    def wake(self) -> None:
-        """Look again at once."""
-        self._alarm.ring()
+    def wake(self, *jobs: str) -> None:
+        """Look at once at some jobs, or at all that are due."""
+        if jobs:
+            self._alarm.ring_for(jobs)
+        else:
+            self._alarm.ring()
 
     def _run(self) -> None:
         next_look = time.monotonic()

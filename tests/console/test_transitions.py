@@ -20,9 +20,20 @@ def jobs(tmp_path: Path) -> Jobs:
     now = Clock().now()
     found.add(
         Job(
-            **{"id": "b" * 26, "kind": "master", "name": "one", "source": "x", "call": {"input": {}}},
-            **{"fingerprint": "", "nonce": "n", "hardware": "gpu-l40s", "price": 0.001, "max_seconds": 600.0},
-            **{"created_at": now, "deadline": now + 600, "state": JobState.UPLOADING, "remote_id": RUN},
+            id="b" * 26,
+            kind="master",
+            name="one",
+            source="x",
+            call={"input": {}},
+            fingerprint="",
+            nonce="n",
+            hardware="gpu-l40s",
+            price=0.001,
+            max_seconds=600.0,
+            created_at=now,
+            deadline=now + 600,
+            state=JobState.UPLOADING,
+            remote_id=RUN,
         )
     )
     return found

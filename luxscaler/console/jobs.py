@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
@@ -110,17 +110,17 @@ class Job:
         return "trainings" if self.kind == "training" else "predictions"
 
 
-@dataclass(frozen=True)
-class ToDo:
+class ToDo(NamedTuple):
     """What decides when something is to be done with a job: to read whole jobs, logs and all, takes long."""
 
     id: str
     place: Place
-    state: JobState
-    is_remote: bool
-    """Replicate has a run of it."""
-    is_unwanted: bool
-    """Somebody wants its end."""
+    state: str
+    """One of JobState."""
+    is_remote: int
+    """Whether Replicate has a run of it."""
+    is_unwanted: int
+    """Whether somebody wants its end."""
 
 
 _LISTED = ", ".join("'' AS logs" if each.name == "logs" else each.name for each in fields(Job))
@@ -188,10 +188,7 @@ class Jobs:
             "SELECT id, place, state, remote_id IS NOT NULL, cancel_reason != '' FROM jobs "  # noqa: S608 - marks only
             f"WHERE state IN ({marks}) OR results = 'waiting' ORDER BY sequence"
         )
-        return [
-            ToDo(name, place, JobState(state), bool(is_remote), bool(is_unwanted))
-            for name, place, state, is_remote, is_unwanted in self.database.rows(sql, IN_FLIGHT)
-        ]
+        return [ToDo(*row) for row in self.database.rows(sql, IN_FLIGHT)]
 
     def sources_in_use(self) -> set[str]:
         """What jobs under way are made from."""

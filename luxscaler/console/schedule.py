@@ -7,7 +7,7 @@ first that were not asked about for the longest time. Webhooks tell of the other
 import threading
 from collections.abc import Iterable, Sequence
 
-from luxscaler.console.jobs import JobState, ToDo
+from luxscaler.console.jobs import OVER, JobState, ToDo
 
 RUNS_A_SECOND = 20.0
 """Of the 50 calls that Replicate allows; the others are for jobs that begin and end."""
@@ -78,7 +78,7 @@ class Schedule:
 
 
 def _is_run(job: ToDo) -> bool:
-    return job.place == "replicate" and job.is_remote and not job.state.is_over
+    return job.place == "replicate" and bool(job.is_remote) and job.state not in OVER
 
 
 def _at_once(jobs: Sequence[ToDo]) -> list[str]:
@@ -87,7 +87,7 @@ def _at_once(jobs: Sequence[ToDo]) -> list[str]:
     for job in jobs:
         if _is_run(job):
             continue
-        if job.place == "here" and job.state is JobState.QUEUED and not job.is_unwanted:
+        if job.place == "here" and job.state == JobState.QUEUED and not job.is_unwanted:
             if is_next_known:
                 continue
             is_next_known = True

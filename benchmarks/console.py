@@ -4,25 +4,33 @@
 
 The console is a process of its own, as `luxscaler server` starts it, and so is each sender; all share this
 machine's cores. A sender does not wait for answers before it sends the next: what the console cannot take
-piles up, and shows in the times. Each webhook is of a running job of its own and signed when its turn comes;
-in the end every id has to be noted as applied, once.
+piles up, and shows in the times. Each webhook is of a running job of its own and signed when its turn comes.
+What is told to come again (503) is sent again, as Replicate does. In the end every id has to be noted as
+applied, once, and be listed with its verdict. Meanwhile a browser's calls are made, one after another, and
+their times are given. The console's processor seconds are the figure that other work on the machine disturbs
+least.
 """
 
 import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import torch
 
 from benchmarks.machine import describe
@@ -39,6 +47,11 @@ PATH = "/api/webhooks/replicate"
 SENDERS = 2
 CONNECTIONS = 32
 """Of each sender."""
+PROBED = ("/api/health/ready", "/api/cloud/jobs?limit=50")
+_PROBE_SECONDS = 0.25
+"""As often as a page looks again while events come."""
+_MOST_AGAIN = 30
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -56,10 +69,17 @@ def main() -> None:
         found |= load(Path(folder) / "load", options.rate, options.seconds)
     print(
         f"{found['sent']} webhooks in {found['seconds']:.1f} s, {options.rate} a second asked for: "
-        f"{found['refused']} refused, {found['lost']} lost, {found['effects']} effects; answers after "
+        f"{found['refused']} refused, {found['again']} sent again, {found['lost']} lost, "
+        f"{found['listed']} listed, {found['effects']} effects; answers after "
         f"{found['p50'] * 1e3:.0f} ms (median), {found['p99'] * 1e3:.0f} ms (99 %), "
         f"{found['most'] * 1e3:.0f} ms (the slowest)"
     )
+    print(
+        f"the console's processor time: {found['processor_seconds']:.2f} s, "
+        f"{1e3 * found['processor_seconds'] / found['sent']:.3f} ms a webhook"
+    )
+    for path, times in found["calls"].items():
+        print(f"meanwhile GET {path}: {times['count']} calls, {times['p99'] * 1e3:.0f} ms (99 %)")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -88,19 +108,29 @@ def load(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     with replicate_account() as account:
         runs = _jobs(folder, account, rate * seconds)
         with console_process(folder, account.url) as console:
-            answers = _sent(console.url, account, runs, rate)
-            noted, effects = _noted(folder)
-    times = sorted(took for _, took, _ in answers)
-    good = {webhook_id for webhook_id, _, status in answers if status == 200}
+            assert console.process is not None  # noqa: S101 - console_process gives it
+            # Webhooks are on, as they are where so many come: polling is their safety net.
+            console.set(webhook_url="https://console.example")
+            before = _processor_seconds(console.process.pid)
+            with _probes(console.url) as probes:
+                answers = _sent(console.url, account, runs, rate)
+            processor = _processor_seconds(console.process.pid) - before
+            noted, listed, effects = _noted(folder)
+    times = sorted(answer.seconds for answer in answers)
+    good = {answer.webhook_id for answer in answers if answer.status == 200}
     return {
         "rate": rate,
         "sent": len(answers),
-        "seconds": max(0.0, *(took for _, took, _ in answers)) + len(answers) / rate,
+        "seconds": max(answer.ended_at for answer in answers),
         "refused": len(answers) - len(good),
+        "again": sum(answer.again for answer in answers),
         "lost": len(good - noted),
+        "listed": listed,
         "effects": effects,
+        "processor_seconds": processor,
+        "calls": {path: _summary(probes.times[path]) for path in PROBED},
         "p50": statistics.median(times),
-        "p99": times[int(0.99 * len(times))],
+        "p99": _percentile(times, 0.99),
         "most": times[-1],
     }
 
@@ -135,8 +165,21 @@ def _jobs(folder: Path, account: Account, count: int) -> list[dict[str, Any]]:
     return found
 
 
-def _sent(url: str, account: Account, runs: list[dict[str, Any]], rate: int) -> list[tuple[str, float, int]]:
-    """(webhook id, seconds until its answer, status) of each."""
+@dataclass(frozen=True)
+class _Answer:
+    """How one webhook was answered."""
+
+    webhook_id: str
+    seconds: float
+    """From when it was due, so that a sender that is late does not flatter the console."""
+    status: int
+    again: int
+    """How often it was sent again, because it was told to."""
+    ended_at: float
+    """Seconds from the start."""
+
+
+def _sent(url: str, account: Account, runs: list[dict[str, Any]], rate: int) -> list[_Answer]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(SENDERS, mp_context=context) as pool:
         work = [
@@ -146,13 +189,11 @@ def _sent(url: str, account: Account, runs: list[dict[str, Any]], rate: int) -> 
         return [answer for each in work for answer in each.result()]
 
 
-def _send_all(url: str, secret: str, runs: list[dict[str, Any]], rate: float) -> list[tuple[str, float, int]]:
+def _send_all(url: str, secret: str, runs: list[dict[str, Any]], rate: float) -> list[_Answer]:
     return asyncio.run(_stream(url, secret, runs, rate))
 
 
-async def _stream(
-    url: str, secret: str, runs: list[dict[str, Any]], rate: float
-) -> list[tuple[str, float, int]]:
+async def _stream(url: str, secret: str, runs: list[dict[str, Any]], rate: float) -> list[_Answer]:
     host, _, port = url.removeprefix("http://").partition(":")
     lines: asyncio.Queue[_Line] = asyncio.Queue()
     for _ in range(CONNECTIONS):
@@ -161,19 +202,69 @@ async def _stream(
     for number, run in enumerate(runs):
         due = begun + number / rate
         await asyncio.sleep(max(due - time.perf_counter(), 0.0))
-        tasks.append(asyncio.create_task(_send(lines, secret, run, due)))
+        tasks.append(asyncio.create_task(_send(lines, secret, run, begun, due)))
     return list(await asyncio.gather(*tasks))
 
 
 async def _send(
-    lines: "asyncio.Queue[_Line]", secret: str, run: dict[str, Any], due: float
-) -> tuple[str, float, int]:
-    """Its time counts from when it was due, so that a sender that is late does not flatter the console."""
-    line = await lines.get()
+    lines: "asyncio.Queue[_Line]", secret: str, run: dict[str, Any], begun: float, due: float
+) -> _Answer:
     body, webhook_id = json.dumps(run).encode(), f"msg_{new_id()}"
-    status = await line.post(body, webhook_headers(secret, webhook_id, int(time.time()), body))
-    lines.put_nowait(line)
-    return webhook_id, time.perf_counter() - due, status
+    again = 0
+    while True:
+        line = await lines.get()
+        status, pause = await line.post(body, webhook_headers(secret, webhook_id, int(time.time()), body))
+        lines.put_nowait(line)
+        if status != 503 or again >= _MOST_AGAIN:
+            break
+        again += 1
+        await asyncio.sleep(pause)
+    now = time.perf_counter()
+    return _Answer(webhook_id, now - due, status, again, now - begun)
+
+
+@dataclass(frozen=True)
+class _Probes:
+    """Seconds that a browser's calls took, by path."""
+
+    times: dict[str, list[float]] = field(default_factory=lambda: {path: [] for path in PROBED})
+
+
+@contextmanager
+def _probes(url: str) -> Iterator[_Probes]:
+    """Calls made one after another by a thread, for the time of the block."""
+    probes, stop = _Probes(), threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
+            while not stop.wait(_PROBE_SECONDS):
+                for path, times in probes.times.items():
+                    begun = time.perf_counter()
+                    client.get(path).raise_for_status()
+                    times.append(time.perf_counter() - begun)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield probes
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _summary(times: list[float]) -> dict[str, float]:
+    ordered = sorted(times)
+    return {"count": len(ordered), "p50": statistics.median(ordered), "p99": _percentile(ordered, 0.99)}
+
+
+def _percentile(ordered: list[float], share: float) -> float:
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def _processor_seconds(process: int) -> float:
+    """That a process and its threads have used, in its own code and the kernel's for it."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
 class _Line:
@@ -183,8 +274,8 @@ class _Line:
         self._host, self._port = host, port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, body: bytes, headers: dict[str, str]) -> int:
-        """The status of the answer; 0: none came."""
+    async def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
+        """The status of the answer (0: none came), and the seconds that it asks to wait."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -194,18 +285,20 @@ class _Line:
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             await reader.readexactly(int(answer.partition("content-length: ")[2].partition("\r\n")[0]))
-            return int(answer.split()[1])
+            pause = answer.partition("retry-after: ")[2].partition("\r\n")[0]
+            return int(answer.split()[1]), float(pause or 0)
         except (OSError, EOFError, ValueError):
             self._streams = None
-            return 0
+            return 0, 0.0
 
 
-def _noted(folder: Path) -> tuple[set[str], int]:
-    """(ids that the console has applied, jobs that have ended)."""
+def _noted(folder: Path) -> tuple[set[str], int, int]:
+    """(ids that the console has applied, deliveries that it lists, jobs that have ended)."""
     with closing(sqlite3.connect(folder / "console" / FILE_NAME)) as database:
         ids = {row[0] for row in database.execute("SELECT webhook_id FROM seen")}
+        listed = database.execute("SELECT count(*) FROM deliveries").fetchone()[0]
         ended = database.execute("SELECT count(*) FROM jobs WHERE state = 'canceled'").fetchone()[0]
-    return ids, int(ended)
+    return ids, int(listed), int(ended)
 
 
 if __name__ == "__main__":

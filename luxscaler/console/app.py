@@ -15,7 +15,6 @@ from luxscaler.console.guard import GuardMiddleware
 from luxscaler.console.routes import deliveries, events, health, jobs, money, provider, sessions, upscale
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.sessions import COOKIE
-from luxscaler.console.settings import Settings
 from luxscaler.console.state import Console, console_of
 from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import LimitMiddleware
@@ -43,7 +42,9 @@ def make_app(console: Console) -> FastAPI:
     for router in (deliveries.public, health.router, sessions.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=health.PAGE), name="static")
-    app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
+    app.add_middleware(deliveries.WebhookShortcut, console=console)  # the innermost layer
+    limits = {WEBHOOK_PATH: settings.max_webhook_bytes, upscale.UPLOAD_PATH: settings.max_picture_bytes}
+    app.add_middleware(LimitMiddleware, limit_for=lambda path: limits.get(path, settings.max_body_bytes))
     names = frozenset(name.lower() for name in (settings.host, *settings.allowed_hosts))
     app.add_middleware(
         GuardMiddleware, allowed=names, public=lambda path: _public_name(console, path), own_path=WEBHOOK_PATH
@@ -72,11 +73,6 @@ def _public_name(console: Console, path: str) -> str:
         return ""
     url = console.provider_settings.get().webhook_url
     return urlsplit(url).hostname or ""
-
-
-def _body_limit(path: str, settings: Settings) -> int:
-    limits = {WEBHOOK_PATH: settings.max_webhook_bytes, upscale.UPLOAD_PATH: settings.max_picture_bytes}
-    return limits.get(path, settings.max_body_bytes)
 
 
 def _on_problem(_request: Request, error: Exception) -> Response:

@@ -10,12 +10,13 @@
     sessions     hashes of the keys of browsers that are logged in
 
 The server's threads and `luxscaler jobs` use it at once: SQLite's write-ahead log and its locks keep them
-apart. It holds neither the token nor the secret of webhooks.
+apart. Readers have a connection of their own, so that no page waits while a writer waits for the disk. It
+holds neither the token nor the secret of webhooks.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from luxscaler.errors import ConsoleError
 from luxscaler.sqlite_file import open_sqlite
 
 FILE_NAME = "console.sqlite3"
+_PATIENCE = 10.0
+"""Seconds for which a lock of another process is waited for."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
@@ -37,6 +40,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     predict_time REAL, cost REAL, outputs TEXT NOT NULL, results TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state, sequence);
 CREATE INDEX IF NOT EXISTS jobs_finished ON jobs (finished_at);
+CREATE INDEX IF NOT EXISTS jobs_nonce ON jobs (nonce);
+CREATE INDEX IF NOT EXISTS jobs_waiting ON jobs (sequence) WHERE results = 'waiting';
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, kind TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -50,7 +55,9 @@ CREATE TABLE IF NOT EXISTS results (
 CREATE TABLE IF NOT EXISTS publications (
     job TEXT NOT NULL, target TEXT NOT NULL, place TEXT NOT NULL, state TEXT NOT NULL, url TEXT NOT NULL,
     error TEXT NOT NULL, tries INTEGER NOT NULL, next_at REAL NOT NULL, PRIMARY KEY (job, target));
+CREATE INDEX IF NOT EXISTS publications_waiting ON publications (next_at) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS past_costs (finished_at REAL NOT NULL, cost REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS past_costs_finished ON past_costs (finished_at);
 CREATE VIEW IF NOT EXISTS costs AS SELECT finished_at, cost FROM jobs WHERE cost IS NOT NULL
     UNION ALL SELECT finished_at, cost FROM past_costs;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -64,14 +71,17 @@ _ADDED = (
 
 
 class Database:
-    """One connection that threads take turns at."""
+    """Two connections that threads take turns at: one that writes, one that reads what is committed."""
 
     def __init__(self, path: Path) -> None:
         """Raises ConsoleError."""
-        self._lock = threading.RLock()
+        self._lock, self._reading = threading.RLock(), threading.Lock()
         self._depth = 0
+        self._writer = 0
+        """The thread that is in a transaction; it reads what it has written itself."""
         try:
-            self._connection = open_sqlite(path, _SCHEMA, synchronous="FULL", patience=10.0)
+            self._connection = open_sqlite(path, _SCHEMA, synchronous="FULL", patience=_PATIENCE)
+            self._reader = open_sqlite(path, "PRAGMA query_only = 1", synchronous="FULL", patience=_PATIENCE)
             self._add_columns()
         except sqlite3.Error as error:
             raise ConsoleError(f"cannot use the database {str(path)!r}: {error}") from error
@@ -85,18 +95,26 @@ class Database:
 
     def close(self) -> None:
         """Nothing may be asked afterwards."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._connection.close()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """What a query finds."""
-        with self._lock:
+        """What a query finds: inside a transaction with its changes, else as of the last commit."""
+        if self._writer == threading.get_ident():
             return self._connection.execute(sql, values).fetchall()
+        with self._reading:
+            return self._reader.execute(sql, values).fetchall()
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Change something; the number of rows that changed."""
         with self._lock:
             return self._connection.execute(sql, values).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """The same change for many rows; inside a transaction."""
+        with self._lock:
+            self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -104,14 +122,24 @@ class Database:
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
+                self._writer = threading.get_ident()
             self._depth += 1
             try:
                 yield
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._connection.execute("ROLLBACK")
+                self._leave(keep=False)
                 raise
-            self._depth -= 1
-            if self._depth == 0:
+            self._leave(keep=True)
+
+    def _leave(self, *, keep: bool) -> None:
+        """One block; the outermost one ends the transaction. A commit that fails keeps nothing."""
+        self._depth -= 1
+        if self._depth:
+            return
+        self._writer = 0
+        try:
+            if keep:
                 self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")

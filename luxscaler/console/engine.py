@@ -5,7 +5,9 @@ its deadline is canceled, and one of which nothing is heard even then fails: not
 """
 
 import logging
+import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from luxscaler.console.jobs import Job, Jobs, JobState
@@ -14,6 +16,7 @@ from luxscaler.console.models import Models
 from luxscaler.console.provider import Provider
 from luxscaler.console.publications import Publications
 from luxscaler.console.results import Results
+from luxscaler.console.schedule import Alarm, Schedule
 from luxscaler.console.sending import Sender
 from luxscaler.console.settings import Settings
 from luxscaler.console.transitions import Transitions
@@ -41,16 +44,16 @@ class Engine:
         local: LocalRunner,
         publications: Publications,
         pace: Pace,
-        wake: threading.Event,
+        alarm: Alarm,
     ) -> None:
-        """wake: set by whoever wants it to look again at once."""
+        """alarm: rung by whoever wants it to look again at once."""
         self._settings, self._provider, self._jobs = settings, provider, jobs
         self._transitions, self._sender, self._results = transitions, sender, results
         self._models, self._local, self._publications, self._pace = models, local, publications, pace
-        self._wake = wake
+        self._alarm, self._schedule = alarm, Schedule(settings.poll_seconds)
         self._busy: set[str] = set()
         self._again: set[str] = set()
-        """Those that were due while they were busy."""
+        """Those that were named while they were busy."""
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.workers, "console-job")
         self._thread = threading.Thread(target=self._run, name="console-engine")
@@ -62,7 +65,7 @@ class Engine:
     def stop(self) -> None:
         """End; what is under way is found again by the next start."""
         self._pace.stop.set()
-        self._wake.set()
+        self._alarm.ring()
         self._thread.join()
         self._pool.shutdown(cancel_futures=True)
         self._local.stop()
@@ -72,56 +75,81 @@ class Engine:
         """Whether it works."""
         return self._thread.is_alive()
 
-    def wake(self) -> None:
-        """Look again at once."""
-        self._wake.set()
+    def wake(self, *jobs: str) -> None:
+        """Look at once at some jobs, or at all that are due."""
+        if jobs:
+            self._alarm.ring_for(jobs)
+        else:
+            self._alarm.ring()
 
     def _run(self) -> None:
+        next_look = time.monotonic()
         while not self._pace.stop.is_set():
-            self._wake.clear()
-            due = [
-                *self._jobs.with_state(
-                    JobState.PENDING, JobState.UPLOADING, JobState.QUEUED, JobState.RUNNING
-                )
-            ]
-            for job in (*due, *self._jobs.to_download(), *self._publications.due()):
-                with self._lock:
-                    if job.id in self._busy:
-                        self._again.add(job.id)
-                        continue
-                    self._busy.add(job.id)
-                self._pool.submit(self._advance, job)
-            self._wake.wait(self._settings.poll_seconds)
+            looks_at_all, named = self._alarm.wait(next_look - time.monotonic())
+            now = time.monotonic()
+            self._schedule.looked_at(named, now)
+            for name in named:
+                self._hand_out(name, again=True)
+            if looks_at_all:
+                next_look = now + self._settings.poll_seconds
+                for name in self._due(now):
+                    self._hand_out(name)
 
-    def _advance(self, job: Job) -> None:
+    def _due(self, now: float) -> list[str]:
         try:
-            self._reap(job)
-            if job.results == "waiting":
-                self._fetch(job)
-            elif job.state.is_over:
-                self._publications.deliver(job)
-            elif job.place == "here":
-                self._local.advance(job)
-            elif job.remote_id is None:
-                self._sender.send(job.id)
-            else:
-                self._ask(job)
+            return self._all_due(now)
+        except sqlite3.Error:  # a full disk, or a lock that was held long: the next look may do
+            _log.exception("the jobs that are due cannot be read")
+            return []
+
+    def _all_due(self, now: float) -> list[str]:
+        return [*self._schedule.due(self._jobs.to_do(), now), *self._publications.due()]
+
+    def _hand_out(self, name: str, *, again: bool = False) -> None:
+        """Have a job brought forward, unless somebody is at it; `again`: then once more afterwards."""
+        with self._lock:
+            if name in self._busy:
+                if again:
+                    self._again.add(name)
+                return
+            self._busy.add(name)
+        self._pool.submit(self._advance, name)
+
+    def _advance(self, name: str) -> None:
+        try:
+            job = self._jobs.get(name)
+            if job is not None:
+                self._bring_forward(job)
         except StoppedError:
             pass
         except Exception:  # the thread goes on with other jobs; the job is looked at again
-            _log.exception("job %s", job.id)
+            _log.exception("job %s", name)
         finally:
             with self._lock:
-                self._busy.discard(job.id)
-                if job.id in self._again:
-                    self._again.discard(job.id)
-                    self._wake.set()
+                self._busy.discard(name)
+                again = name in self._again
+                self._again.discard(name)
+            if again:
+                self._alarm.ring_for([name])
+
+    def _bring_forward(self, job: Job) -> None:
+        self._reap(job)
+        if job.results == "waiting":
+            self._fetch(job)
+        elif job.state.is_over:
+            self._publications.deliver(job)
+        elif job.place == "here":
+            self._local.advance(job)
+        elif job.remote_id is None:
+            self._sender.send(job.id)
+        else:
+            self._ask(job)
 
     def _fetch(self, job: Job) -> None:
         """What came out; of a training the network too, so that it can be used at once."""
         if not self._results.download(job):
             return
-        self.wake()  # to deliver them
+        self._alarm.ring_for([job.id])  # to deliver them
         if job.kind == "training":
             try:
                 self._models.make(job)
@@ -142,8 +170,8 @@ class Engine:
             return
         now = self._jobs.get(job.id) or job
         if run is not None:
-            if self._transitions.apply(now, run) and run.status.is_over:
-                self.wake()  # to fetch its results
+            if self._transitions.apply(job.id, run) and run.status.is_over:
+                self._alarm.ring_for([job.id])  # to fetch its results
         elif now.cancel_reason:
             self._transitions.cancel(now, cost=now.reserved if now.started_at else 0.0)
         elif self._pace.now() - (now.intent_at or now.created_at) > self._settings.settling_seconds:

@@ -1,86 +1,112 @@
-"""Many small changes, one wait for the disk: changes that come at the same time share a transaction.
+"""Many small changes, one wait for the disk: what comes at the same time is worked on together.
 
-Whoever comes first commits for all that have come meanwhile; each is told only when its change is on disk.
-One that fails takes nothing of the others with it.
+One thread takes all that wait, hands them to a function that writes them in one transaction, and tells each
+its answer when that is on disk. If the function fails for several, each is tried alone: one that cannot be
+written takes nothing of the others with it.
 """
 
+import asyncio
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from luxscaler.console.database import Database
-
-T = TypeVar("T")
-_MOST = 200
+Change = TypeVar("Change")
+Answer = TypeVar("Answer")
+_MOST = 500
 """In one transaction: others want to write too."""
+_GATHER_SECONDS = 0.01
 
 
 @dataclass
-class _Entry:
+class _Entry(Generic[Change, Answer]):
     """One change that waits."""
 
-    change: Callable[[], Any]
-    woken: threading.Event = field(default_factory=threading.Event)
-    """It is done, or has to commit for itself and those behind it."""
-    is_done: bool = False
-    value: Any = None
-    error: BaseException | None = None
+    change: Change
+    answer: "asyncio.Future[Answer]"
+    loop: asyncio.AbstractEventLoop
 
 
-class GroupCommit:
-    """The shared transactions of one database."""
+class GroupCommit(Generic[Change, Answer]):
+    """The thread that writes, between `start` and `stop`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._waiting: list[_Entry] = []
-        self._has_leader = False
+    def __init__(self, write: Callable[[Sequence[Change]], Sequence[Answer]]) -> None:
+        """write: keeps all of some changes or none; their answers, in order. Called by one thread."""
+        self._write = write
+        self._news = threading.Condition()
+        self._waiting: list[_Entry[Change, Answer]] = []
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="console-commit")
 
-    def run(self, change: Callable[[], T]) -> T:
-        """Do `change`, which changes the database, and return what it returns once that is on disk.
+    def start(self) -> None:
+        """Begin; `stop` has to follow."""
+        self._thread.start()
 
-        Raises what it raises, and sqlite3.Error if the transaction fails; then nothing of it is kept.
-        """
-        entry = _Entry(change)
-        with self._lock:
+    def stop(self) -> None:
+        """Write what waits, and end."""
+        with self._news:
+            self._stopped = True
+            self._news.notify()
+        self._thread.join()
+
+    async def run(self, change: Change) -> Answer:
+        """The answer to a change, once it is on disk. Raises what `write` raises: then it is not kept."""
+        loop = asyncio.get_running_loop()
+        entry: _Entry[Change, Answer] = _Entry(change, loop.create_future(), loop)
+        with self._news:
+            if self._stopped:
+                raise RuntimeError("nothing is written any more")
             self._waiting.append(entry)
-            leads, self._has_leader = not self._has_leader, True
-        if not leads:
-            entry.woken.wait()
-        if not entry.is_done:
-            self._lead()
-        if entry.error is not None:
-            raise entry.error
-        value: T = entry.value
-        return value
+            self._news.notify()
+        return await entry.answer
 
-    def _lead(self) -> None:
-        """Commit the first that wait; the next of those that have come meanwhile leads on."""
-        with self._lock:
+    def _run(self) -> None:
+        while taken := self._taken():
+            if len(taken) > 1:  # more are on their way: to wait for some costs less than to write each few
+                taken += self._soon(_MOST - len(taken))
+            try:
+                answers: Sequence[Answer | Exception] = self._write([entry.change for entry in taken])
+            except Exception as error:  # told to those that wait; the thread goes on
+                answers = [error] if len(taken) == 1 else [self._alone(entry.change) for entry in taken]
+            _tell(taken, answers)
+
+    def _taken(self) -> list[_Entry[Change, Answer]]:
+        """Those that are written next; none: the end."""
+        with self._news:
+            self._news.wait_for(lambda: self._waiting or self._stopped)
             taken, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-        try:
-            with self._database.transaction():
-                for entry in taken:
-                    self._try(entry)
-        except Exception as error:
-            for entry in taken:
-                entry.error = error
-        finally:
-            for entry in taken:
-                entry.is_done = True
-                entry.woken.set()
-            with self._lock:
-                self._has_leader = bool(self._waiting)
-                if self._waiting:
-                    self._waiting[0].woken.set()
+        return taken
 
-    def _try(self, entry: _Entry) -> None:
-        """Do one; what it raises undoes it alone."""
-        self._database.run("SAVEPOINT one")
+    def _soon(self, most: int) -> list[_Entry[Change, Answer]]:
+        """Those that come in a moment."""
+        time.sleep(_GATHER_SECONDS)
+        with self._news:
+            taken, self._waiting = self._waiting[:most], self._waiting[most:]
+        return taken
+
+    def _alone(self, change: Change) -> Answer | Exception:
         try:
-            entry.value = entry.change()
+            return self._write([change])[0]
         except Exception as error:
-            self._database.run("ROLLBACK TO one")
-            entry.error = error
-        self._database.run("RELEASE one")
+            return error
+
+
+def _tell(entries: Sequence[_Entry[Change, Answer]], answers: Sequence[Answer | Exception]) -> None:
+    """Each its answer; a loop is woken once for all of its own."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Exception]]] = {}
+    for entry, answer in zip(entries, answers, strict=True):
+        by_loop.setdefault(entry.loop, []).append((entry.answer, answer))
+    for loop, told in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, told)
+
+
+def _settle(told: "list[tuple[asyncio.Future[Answer], Answer | Exception]]") -> None:
+    for future, answer in told:
+        if future.done():  # whoever waited has gone
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

@@ -23,7 +23,8 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_NOT_KEPT = (b"cache-control", b"no-store")
+_CHECKED = {name.encode(): name for name in ("host", "origin", "sec-fetch-site")}
+_HEADERS_OF_CALLS = (*_HEADERS, (b"cache-control", b"no-store"))
 
 
 class GuardMiddleware:
@@ -47,7 +48,7 @@ class GuardMiddleware:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message["headers"]}
-                more = [*_HEADERS, *(() if kept else (_NOT_KEPT,))]
+                more = _HEADERS if kept else _HEADERS_OF_CALLS
                 added = [pair for pair in more if pair[0] not in own]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
@@ -62,7 +63,9 @@ class GuardMiddleware:
     def _check(self, scope: Scope) -> None:
         path = str(scope["path"])
         headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+            name: value.decode("latin-1")
+            for raw, value in scope["headers"]
+            if (name := _CHECKED.get(raw.lower()))
         }
         host = headers.get("host", "")
         name = _name(host)

@@ -8,10 +8,10 @@ restart. Every change of a job that is over fails, whoever asks for it.
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
@@ -20,7 +20,9 @@ JobKind = Literal["master", "training"]
 KINDS: tuple[JobKind, ...] = ("master", "training")
 Place = Literal["replicate", "here"]
 """Where a job is computed: paid at Replicate, or as a process on this machine."""
-_KEPT_EVENTS = 5000
+_KEPT_EVENTS = 20_000
+_TRIMMED_EVERY = 500
+"""Events: the oldest are removed so seldom, since that costs as much as to add one."""
 
 
 class JobState(StrEnum):
@@ -108,6 +110,23 @@ class Job:
         return "trainings" if self.kind == "training" else "predictions"
 
 
+class ToDo(NamedTuple):
+    """What decides when something is to be done with a job: to read whole jobs, logs and all, takes long."""
+
+    id: str
+    place: Place
+    state: str
+    """One of JobState."""
+    is_remote: int
+    """Whether Replicate has a run of it."""
+    is_unwanted: int
+    """Whether somebody wants its end."""
+
+
+_LISTED = ", ".join("'' AS logs" if each.name == "logs" else each.name for each in fields(Job))
+"""The columns of a job, without its logs."""
+
+
 @dataclass(frozen=True)
 class Filters:
     """What a list of jobs is narrowed down to."""
@@ -124,6 +143,7 @@ class Jobs:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
+        self._untrimmed = 0
 
     def add(self, job: Job) -> None:
         """A new one."""
@@ -154,16 +174,27 @@ class Jobs:
         """By what stands in its webhook's address."""
         return _one(self.database.rows("SELECT * FROM jobs WHERE nonce = ?", [nonce]))
 
-    def with_state(self, *states: JobState) -> list[Job]:
-        """Oldest first."""
-        marks = ", ".join("?" for _ in states)
-        sql = f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY sequence"  # noqa: S608 - marks only
-        return [_decoded(row) for row in self.database.rows(sql, states)]
+    def by_remotes(self, names: Iterable[str]) -> dict[str, Job]:
+        """Several by Replicate's ids, which are the keys."""
+        found = [*names]
+        marks = ", ".join("?" for _ in found)
+        rows = self.database.rows(f"SELECT * FROM jobs WHERE remote_id IN ({marks})", found)  # noqa: S608 - marks only
+        return {row["remote_id"]: _decoded(row) for row in rows}
 
-    def to_download(self) -> list[Job]:
-        """Completed ones whose results are not here yet."""
-        rows = self.database.rows("SELECT * FROM jobs WHERE results = 'waiting' ORDER BY sequence")
-        return [_decoded(row) for row in rows]
+    def to_do(self) -> list[ToDo]:
+        """Those under way, and those whose results are not here yet; oldest first."""
+        marks = ", ".join("?" for _ in IN_FLIGHT)
+        sql = (
+            "SELECT id, place, state, remote_id IS NOT NULL, cancel_reason != '' FROM jobs "  # noqa: S608 - marks only
+            f"WHERE state IN ({marks}) OR results = 'waiting' ORDER BY sequence"
+        )
+        return [ToDo(*row) for row in self.database.rows(sql, IN_FLIGHT)]
+
+    def sources_in_use(self) -> set[str]:
+        """What jobs under way are made from."""
+        marks = ", ".join("?" for _ in IN_FLIGHT)
+        sql = f"SELECT DISTINCT source FROM jobs WHERE state IN ({marks})"  # noqa: S608 - marks only
+        return {row[0] for row in self.database.rows(sql, IN_FLIGHT)}
 
     def is_running_here(self) -> bool:
         """Whether a job is computed on this machine now."""
@@ -171,24 +202,38 @@ class Jobs:
         return bool(self.database.rows(sql))
 
     def listed(self, filters: Filters, limit: int, offset: int) -> tuple[list[Job], int]:
-        """A page, newest first, and how many there are in all."""
+        """A page, newest first, without logs, and how many there are in all."""
         where, values = _where(filters)
         total = self.database.rows(f"SELECT count(*) FROM jobs WHERE {where}", values)[0][0]  # noqa: S608
-        sql = f"SELECT * FROM jobs WHERE {where} ORDER BY sequence DESC LIMIT ? OFFSET ?"  # noqa: S608
+        sql = f"SELECT {_LISTED} FROM jobs WHERE {where} ORDER BY sequence DESC LIMIT ? OFFSET ?"  # noqa: S608
         return [_decoded(row) for row in self.database.rows(sql, [*values, limit, offset])], int(total)
 
     def change(self, name: str, states: Iterable[JobState] = IN_FLIGHT, **values: Any) -> bool:
         """Set columns of a job that is in one of the states; whether it was."""
+        with self.database.transaction():
+            changed = self._changed(name, states, values)
+            if changed:
+                self.announce(name, str(values.get("state", "changed")))
+        return changed
+
+    def change_many(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """The same for several jobs that are under way: id to columns."""
+        with self.database.transaction():
+            told = [
+                (name, str(values.get("state", "changed")))
+                for name, values in changes.items()
+                if self._changed(name, IN_FLIGHT, values)
+            ]
+            self._announce(told)
+
+    def _changed(self, name: str, states: Iterable[JobState], values: Mapping[str, Any]) -> bool:
         before = [str(state) for state in states]
         sets = ", ".join(f"{column} = ?" for column in values)
         marks = ", ".join("?" for _ in before)
-        with self.database.transaction():
-            count = self.database.run(
-                f"UPDATE jobs SET {sets} WHERE id = ? AND state IN ({marks})",  # noqa: S608 - names from this package
-                [*_encoded(values).values(), name, *before],
-            )
-            if count:
-                self.announce(name, str(values.get("state", "changed")))
+        count = self.database.run(
+            f"UPDATE jobs SET {sets} WHERE id = ? AND state IN ({marks})",  # noqa: S608 - names from this package
+            [*_encoded(values).values(), name, *before],
+        )
         return bool(count)
 
     def ask_to_cancel(self, name: str, reason: str) -> bool:
@@ -228,10 +273,18 @@ class Jobs:
 
     def announce(self, job: str, kind: str) -> None:
         """Add an event; inside the transaction of the change."""
-        self.database.run(
-            "INSERT INTO events (job, kind, at) VALUES (?, ?, ?)", [job, kind, self._clock.now()]
-        )
-        self.database.run("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", [_KEPT_EVENTS])
+        self._announce([(job, kind)])
+
+    def _announce(self, told: Sequence[tuple[str, str]]) -> None:
+        """Events: (job, kind) of each."""
+        now = self._clock.now()
+        sql = "INSERT INTO events (job, kind, at) VALUES (?, ?, ?)"
+        self.database.run_many(sql, [(job, kind, now) for job, kind in told])
+        self._untrimmed += len(told)
+        if self._untrimmed >= _TRIMMED_EVERY:
+            self._untrimmed = 0
+            newest = "SELECT max(id) FROM events"
+            self.database.run(f"DELETE FROM events WHERE id <= ({newest}) - ?", [_KEPT_EVENTS])  # noqa: S608
 
 
 def _where(filters: Filters) -> tuple[str, list[str]]:
@@ -248,7 +301,7 @@ def _where(filters: Filters) -> tuple[str, list[str]]:
     return " AND ".join(parts), values
 
 
-def _encoded(values: dict[str, Any]) -> dict[str, Any]:
+def _encoded(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()}
 
 

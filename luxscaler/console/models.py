@@ -35,26 +35,33 @@ class Models:
 
     def listed(self) -> list[dict[str, Any]]:
         """Of all trainings whose network is here, the newest first; as the API shows them."""
-        sql = "SELECT job FROM results WHERE name = ? ORDER BY at DESC LIMIT ?"
-        names = [row[0] for row in self._jobs.database.rows(sql, [MODEL, _MOST_LISTED])]
-        jobs = [job for name in names if (job := self._jobs.get(name)) is not None]
-        return [found for job in jobs if (found := self.shown(job)) is not None]
+        return self._shown("ORDER BY results.at DESC LIMIT ?", [_MOST_LISTED])
 
     def shown(self, job: Job) -> dict[str, Any] | None:
         """One; None if it is not unpacked yet, or has no weights."""
-        path = self._results.path(job.id, MODEL)
-        if path is None:
-            return None
-        result = next(result for result in self._results.of(job.id) if result.name == MODEL)
-        return {
-            "job_id": job.id,
-            "name": job.name,
-            "path": str(path),
-            "size": result.size,
-            "sha256": result.sha256,
-            "version": job.trained_version,
-            "command": f"luxscaler upscale IN OUT --model {shlex.quote(str(path))}",
-        }
+        return next(iter(self._shown("AND results.job = ?", [job.id])), None)
+
+    def _shown(self, rest: str, values: list[Any]) -> list[dict[str, Any]]:
+        """Those that a query's end leaves, and whose files are there."""
+        rows = self._jobs.database.rows(
+            "SELECT jobs.id, jobs.name, results.size, results.sha256, jobs.trained_version "  # noqa: S608 - from above
+            f"FROM results JOIN jobs ON jobs.id = results.job WHERE results.name = ? {rest}",
+            [MODEL, *values],
+        )
+        found = [(row, self._results.place(row["id"], MODEL)) for row in rows]
+        return [
+            {
+                "job_id": row["id"],
+                "name": row["name"],
+                "path": str(path),
+                "size": row["size"],
+                "sha256": row["sha256"],
+                "version": row["trained_version"],
+                "command": f"luxscaler upscale IN OUT --model {shlex.quote(str(path))}",
+            }
+            for row, path in found
+            if path.is_file()
+        ]
 
     def make(self, job: Job) -> dict[str, Any]:
         """Unpack it, unless it is. Raises Problem: 409 if the weights are not here, or are none."""

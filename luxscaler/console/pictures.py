@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.clock import Clock, iso
-from luxscaler.console.jobs import IN_FLIGHT, Jobs
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.settings import Settings
 from luxscaler.errors import PictureError
 from luxscaler.gateway.problems import Problem
@@ -110,7 +110,7 @@ class Pictures:
                 self.abandon(folder)
 
     def _in_use(self) -> set[str]:
-        return {job.source for job in self._jobs.with_state(*IN_FLIGHT)}
+        return self._jobs.sources_in_use()
 
     def _all(self) -> Iterator[KeptPicture]:
         for folder in self._folder.iterdir():

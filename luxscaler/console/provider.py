@@ -73,6 +73,10 @@ class Provider:
         if self._account(token) is None:
             raise Problem(401, INVALID, field="api_token")
 
+    def known_webhook_secret(self) -> str:
+        """What signs webhooks, as it was last used; empty: not since the start."""
+        return self._secret
+
     def webhook_secret(self, *, renewed: bool = False) -> str:
         """What signs webhooks: as it is known; `renewed`: asked for again, but not often. 502, 503."""
         with self._lock:

@@ -70,14 +70,14 @@ class Publications:
         except PublishError as error:
             raise Problem(502, f"delivery: {error}") from error
 
-    def due(self) -> list[Job]:
-        """Jobs whose results are here and not yet everywhere."""
+    def due(self) -> list[str]:
+        """Ids of jobs whose results are here and not yet everywhere."""
         rows = self._jobs.database.rows(
-            "SELECT DISTINCT jobs.id FROM jobs JOIN publications ON publications.job = jobs.id "
-            "WHERE jobs.results = 'here' AND publications.state = 'waiting' AND next_at <= ?",
+            "SELECT DISTINCT jobs.id FROM publications JOIN jobs ON publications.job = jobs.id "
+            "WHERE publications.state = 'waiting' AND next_at <= ? AND jobs.results = 'here'",
             [self._clock.now()],
         )
-        return [job for row in rows if (job := self._jobs.get(row[0])) is not None]
+        return [row[0] for row in rows]
 
     def deliver(self, job: Job) -> None:
         """Send what is due."""

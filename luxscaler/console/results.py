@@ -80,6 +80,10 @@ class Results:
         path = self._folder / job / name
         return path if path.is_file() else None
 
+    def place(self, job: str, name: str) -> Path:
+        """Where a file of a job lies, once it is here."""
+        return self._folder / job / name
+
     def add(self, job: str, path: Path, name: str) -> None:
         """Move a finished file here, if there is one. Raises ExportError."""
         target = self._folder / job / name

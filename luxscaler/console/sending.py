@@ -117,7 +117,7 @@ class Sender:
                 return True
             self.jobs.change(job.id, intent_at=None)
             return False
-        self.transitions.apply(self._now(job.id), run)
+        self.transitions.apply(job.id, run)
         return True
 
     def _adopted(self, api: AccountApi, job: Job) -> bool:
@@ -131,7 +131,7 @@ class Sender:
                 return True  # its webhook came
             run = self._found(api, job, intent_at - _CLOCK_SLACK)
             if run is not None:
-                self.transitions.apply(self._now(job.id), run)
+                self.transitions.apply(job.id, run)
                 return True
             if looked_at >= settled_at:
                 return False

@@ -2,7 +2,8 @@
 
 One figure is shown and enforced: the cost of jobs that ended in the period, and for each job under way the
 most that it can cost. `admit` belongs into the transaction that adds the job: then a hundred submits at once
-against room for seven are seven.
+against room for seven are seven. Sums and comparisons are of whole billionths of a dollar, so that three
+jobs of ten cents are thirty.
 """
 
 from dataclasses import dataclass
@@ -12,29 +13,47 @@ from zoneinfo import ZoneInfo
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
-from luxscaler.console.jobs import OVER
+from luxscaler.console.jobs import IN_FLIGHT
 from luxscaler.console.provider_settings import ProviderSettings
 from luxscaler.gateway.problems import Problem
 
 WARN_AT_PERCENT = 80.0
-_OVER = ", ".join(f"'{state}'" for state in OVER)
-_SPECK = 1e-9
-"""Dollars below which a difference is rounding."""
+_IN_FLIGHT = ", ".join(f"'{state}'" for state in IN_FLIGHT)
+_NANOS = 1_000_000_000
+"""In a dollar. SQLite adds whole numbers exactly up to 2^53 of them: nine million dollars."""
+_BUCKET = 900
+"""Seconds that are added up by the database: midnights of all time zones lie between two of these."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Dollars, in the period that is now."""
+    """What counts in the period that is now."""
 
-    finished: float
-    reserved: float
+    finished_nanos: int
+    """Billionths of a dollar."""
+    reserved_nanos: int
     since: float
     """Where the period begins, seconds since 1970."""
 
     @property
+    def nanos(self) -> int:
+        """What counts against the limit, billionths of a dollar."""
+        return self.finished_nanos + self.reserved_nanos
+
+    @property
+    def finished(self) -> float:
+        """Dollars."""
+        return self.finished_nanos / _NANOS
+
+    @property
+    def reserved(self) -> float:
+        """Dollars."""
+        return self.reserved_nanos / _NANOS
+
+    @property
     def total(self) -> float:
-        """What counts against the limit."""
-        return self.finished + self.reserved
+        """Dollars."""
+        return self.nanos / _NANOS
 
 
 class Spending:
@@ -46,18 +65,20 @@ class Spending:
     def spent(self, settings: ProviderSettings) -> Spent:
         """In the period that is now."""
         since = period_start(self._clock.now(), settings.cost_limit_period, settings.cost_limit_time_zone)
-        finished = "SELECT coalesce(sum(cost), 0) FROM costs WHERE finished_at >= ?"
-        reserved = f"SELECT coalesce(sum(max_seconds * price), 0) FROM jobs WHERE state NOT IN ({_OVER})"  # noqa: S608
+        finished = f"SELECT total(round(cost * {_NANOS})) FROM costs WHERE finished_at >= ?"  # noqa: S608
+        most = f"total(round(max_seconds * price * {_NANOS}))"
+        reserved = f"SELECT {most} FROM jobs WHERE state IN ({_IN_FLIGHT})"  # noqa: S608
         row = self._database.rows(f"SELECT ({finished}), ({reserved})", [since])[0]
-        return Spent(float(row[0]), float(row[1]), since)
+        return Spent(int(row[0]), int(row[1]), since)
 
     def admit(self, settings: ProviderSettings, most: float) -> str:
         """A warning, or nothing, if a job that may cost `most` dollars may begin. Raises Problem (402)."""
         if not settings.cost_limit_enabled:
             return ""
         spent, limit = self.spent(settings), settings.cost_limit_amount
-        after = spent.total + most
-        if after > limit + _SPECK:
+        nanos = spent.nanos + _nanos(most)
+        after = nanos / _NANOS
+        if nanos > _nanos(limit):
             text = (
                 f"{settings.cost_limit_period} limit of ${limit:.2f}: ${spent.finished:.4f} are spent, "
                 f"${spent.reserved:.4f} reserved for jobs under way, and this job may cost ${most:.4f}"
@@ -78,7 +99,7 @@ class Spending:
         spent, limit = self.spent(settings), settings.cost_limit_amount
         percent = 100 * spent.total / limit if limit else (100.0 if spent.total else 0.0)
         enabled = settings.cost_limit_enabled
-        exceeded = enabled and spent.total > limit + _SPECK
+        exceeded = enabled and spent.nanos > _nanos(limit)
         warning = enabled and not exceeded and percent >= WARN_AT_PERCENT
         message = None
         if exceeded or warning:
@@ -107,14 +128,21 @@ class Spending:
         zone = ZoneInfo(settings.cost_limit_time_zone)
         today = datetime.fromtimestamp(self._clock.now(), zone).date()
         dates = [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
-        sums = dict.fromkeys(dates, 0.0)
+        sums = dict.fromkeys(dates, 0)
         first = datetime.combine(dates[0], datetime.min.time(), zone).timestamp()
-        sql = "SELECT finished_at, cost FROM costs WHERE finished_at >= ?"
-        for finished_at, cost in self._database.rows(sql, [first]):
-            day = datetime.fromtimestamp(finished_at, zone).date()
+        sql = (
+            f"SELECT cast(finished_at / {_BUCKET} AS INTEGER) AS bucket, total(round(cost * {_NANOS})) "  # noqa: S608
+            "FROM costs WHERE finished_at >= ? GROUP BY bucket"
+        )
+        for bucket, nanos in self._database.rows(sql, [first]):
+            day = datetime.fromtimestamp(_BUCKET * bucket, zone).date()
             if day in sums:
-                sums[day] += cost
-        return [{"date": day.isoformat(), "cost": round(cost, 6)} for day, cost in sums.items()]
+                sums[day] += int(nanos)
+        return [{"date": day.isoformat(), "cost": round(each / _NANOS, 6)} for day, each in sums.items()]
+
+
+def _nanos(dollars: float) -> int:
+    return round(dollars * _NANOS)
 
 
 def period_start(now: float, period: str, zone: str) -> float:

@@ -1,6 +1,5 @@
 """One console put together: every part built from settings and a clock, none of them global."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from starlette.requests import Request
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import FILE_NAME, Database
+from luxscaler.console.deliveries import Deliveries
 from luxscaler.console.engine import Engine
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.runner import LocalRunner
@@ -20,6 +20,7 @@ from luxscaler.console.provider import Provider
 from luxscaler.console.provider_settings import ProviderSettingsStore
 from luxscaler.console.publications import Publications
 from luxscaler.console.results import Results
+from luxscaler.console.schedule import Alarm
 from luxscaler.console.sending import Sender
 from luxscaler.console.sessions import Sessions
 from luxscaler.console.settings import Settings
@@ -95,7 +96,7 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
         raise ConsoleError(f"cannot use the folder {str(settings.data)!r}: {error.strerror}") from error
     publications = Publications(jobs, results, provider_settings, settings.delivery_environment, clock)
     sender = Sender(settings, provider, jobs, transitions, publications, pace, uploads)
-    models, wake = Models(jobs, results), threading.Event()
+    models, alarm = Models(jobs, results), Alarm()
     local = LocalRunner(
         settings,
         provider_settings,
@@ -106,12 +107,14 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
         publications,
         pace,
         computed,
-        wake,
+        alarm,
     )
     engine = Engine(
-        settings, provider, jobs, transitions, sender, results, models, local, publications, pace, wake
+        settings, provider, jobs, transitions, sender, results, models, local, publications, pace, alarm
     )
+    receiver = Receiver(provider, Deliveries(jobs, transitions, clock, alarm.ring_for), clock)
     engine.start()
+    receiver.start()
     try:
         yield Console(
             settings,
@@ -122,7 +125,7 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
             jobs,
             spending,
             Submissions(settings, provider_settings, jobs, spending, models, publications, clock),
-            Receiver(provider, jobs, transitions, clock),
+            receiver,
             results,
             models,
             publications,
@@ -133,6 +136,7 @@ def _parts(settings: Settings, clock: Clock) -> Iterator[Console]:
         )
     finally:
         previews.stop()
+        receiver.stop()
         engine.stop()
         provider.close()
         database.close()

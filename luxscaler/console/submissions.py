@@ -18,13 +18,13 @@ from luxscaler.clock import Clock
 from luxscaler.console.hardware import prices
 from luxscaler.console.jobs import Job, JobKind, Jobs, Place
 from luxscaler.console.local.commands import check_inputs
+from luxscaler.console.master_inputs import check_master_inputs
 from luxscaler.console.models import Models
 from luxscaler.console.packing import Source, checked_source
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
 from luxscaler.console.publications import Publications
 from luxscaler.console.settings import Settings
 from luxscaler.console.spending import Spending
-from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id
 
@@ -33,9 +33,6 @@ TRAINED = "trained"
 HERE = "this machine"
 """The hardware of jobs that cost nothing."""
 _PLACES = {"replicate": "at Replicate", "here": "on this machine"}
-_MOST_ADDRESS = 500
-_EXR_INPUTS = ("exr_type", "exr_compression")
-MASTER_INPUTS = ("output_format", "hdr_boost", "fractality", "scale", "model", "sdr", *_EXR_INPUTS)
 
 
 class SubmitRequest(BaseModel):
@@ -136,7 +133,7 @@ class Submissions:
         return Job(
             id=new_id(),
             kind=request.kind,
-            name=request.name.strip() or request.source.rstrip("/").rpartition("/")[2],
+            name=request.name.strip() or _name_of(request.source),
             source=request.source,
             call=self._call(request, provider),
             fingerprint=fingerprint,
@@ -206,6 +203,14 @@ class Submissions:
         return job.trained_version
 
 
+def _name_of(source: str) -> str:
+    """The last part of a path or an address, without its query: presigned ones hold their signature there."""
+    if is_address(source):
+        parts = urlsplit(source)
+        return parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2]
+    return source.rstrip("/").rpartition("/")[2]
+
+
 def priced(request: SubmitRequest, settings: ProviderSettings) -> tuple[str, float]:
     """(hardware, dollars a second). Raises Problem (422) for hardware that is not in the table."""
     if request.place == "here":
@@ -256,39 +261,3 @@ def _training(request: SubmitRequest, provider: ProviderSettings) -> dict[str, A
         "model": provider.training_model,
         "destination": destination,
     }
-
-
-def check_master_inputs(inputs: dict[str, Any], *, is_here: bool = False) -> None:
-    """As the container checks them; 422. On this machine `cog` may name a running container."""
-    from luxscaler.io.options import ExportOptions  # noqa: PLC0415 - as the next
-    from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415 - its formats take a second to load
-
-    inputs = dict(inputs)
-    if is_here and "cog" in inputs:
-        _check_cog(inputs.pop("cog"))
-    unknown = [name for name in inputs if name not in MASTER_INPUTS]
-    if unknown:
-        known = ", ".join(MASTER_INPUTS)
-        raise Problem(422, f"inputs: unknown {unknown[0][:80]!r}; known are {known}", field="inputs")
-    for name, value in inputs.items():
-        texts = dict.fromkeys(("output_format", "model", *_EXR_INPUTS), str)
-        kind = {**texts, "sdr": bool}.get(name, (int, float))
-        if not isinstance(value, kind) or (isinstance(value, bool) and name != "sdr"):
-            raise Problem(422, f"inputs: {name} is {str(value)[:80]!r}", field="inputs")
-    try:
-        export = ExportOptions(**{name: inputs[name] for name in _EXR_INPUTS if name in inputs})
-        rest = {name: value for name, value in inputs.items() if name not in _EXR_INPUTS}
-        UpscaleRequest(b"", export=export, **rest)
-    except (InputError, ExportError) as error:
-        raise Problem(422, f"inputs: {error}", field="inputs") from error
-
-
-def _check_cog(address: object) -> None:
-    parts = urlsplit(address) if isinstance(address, str) and len(address) <= _MOST_ADDRESS else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
-        raise Problem(
-            422,
-            f"inputs: cog must be the address of a container, e.g. http://127.0.0.1:5000, got "
-            f"{str(address)[:80]!r}",
-            field="inputs",
-        )

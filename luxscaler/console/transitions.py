@@ -33,17 +33,25 @@ class Transitions:
     def __init__(self, jobs: Jobs, clock: Clock) -> None:
         self._jobs, self._clock = jobs, clock
 
-    def apply(self, job: Job, run: RemoteRun) -> bool:
-        """Make the job what the run says; whether anything changed."""
+    def apply(self, name: str, run: RemoteRun) -> bool:
+        """Make a job what the run says; whether anything changed. The job is read in the transaction that
+        changes it: a poll and a webhook may tell of the same run at once."""
+        with self._jobs.database.transaction():
+            job = self._jobs.get(name)
+            values = self.changes(job, run) if job is not None else {}
+            return bool(values) and self._jobs.change(name, **values)
+
+    def changes(self, job: Job, run: RemoteRun) -> dict[str, Any]:
+        """What a run changes of a job: columns and values, none if it is news of nothing."""
+        if job.state not in _BEFORE[JobState.RUNNING]:
+            return {}
         state = _STATES[run.status]
         values = _news(job, run)
         if state.is_over:
-            return self._jobs.change(job.id, **{**values, **self._end(job, run, state)})
+            return {**values, **self._end(job, run, state)}
         if job.state is not state and job.state in _BEFORE[state]:
             values["state"] = state
-        if not values:
-            return False
-        return self._jobs.change(job.id, _BEFORE[JobState.RUNNING], **values)
+        return values
 
     def fail(self, job: Job, reason: str, *, cost: float) -> None:
         """End it because of something on this side."""

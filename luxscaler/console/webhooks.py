@@ -1,36 +1,35 @@
-"""Webhooks as they arrive: checked, noted with a verdict, and applied once whatever is sent how often.
+"""Webhooks as they arrive: let in as far as there is room, checked, and handed on to be applied once.
 
-    address → signature → JSON → seen before? → known job → transitions.py
+    room → address → signature → JSON → deliveries.py: seen before? → known job → transitions.py
 
-A delivery's id and its effect are written in one transaction, so after a crash it either counts or does not.
-Polling covers whatever is lost on the way.
+A webhook is answered when it is on disk. What is more than can be written soon is answered 503 at once, and
+sent again by Replicate; polling covers whatever is lost on the way.
 """
 
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from starlette.concurrency import run_in_threadpool
 
 from luxscaler.clock import Clock
+from luxscaler.console.deliveries import Deliveries, Delivery
 from luxscaler.console.group_commit import GroupCommit
-from luxscaler.console.jobs import Job, Jobs
 from luxscaler.console.provider import Provider
 from luxscaler.console.provider_settings import ProviderSettings, networks
-from luxscaler.console.sending import is_of
-from luxscaler.console.transitions import Transitions
 from luxscaler.gateway.limits import RateLimit
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.strict_json import read_json
 from luxscaler.replicate.runs import RemoteRun, run_in
 from luxscaler.replicate.signing import webhook_refusal
 
-_KEPT_DELIVERIES = 1000
-_KEPT_BODY = 256 * 1024
-"""Bytes of a body that are kept for a replay; of a larger one, nothing."""
-_SEEN_SECONDS = 86400.0
-"""Replicate repeats a webhook for a minute, and its time has to be right."""
 _REFUSALS_PER_MINUTE = 120
-ASKED = "asked"
+_QUICK_BODY = 64 * 1024
+"""Bytes of a body that is checked at once; a larger one is checked by another thread, and others go on."""
+_MIB = 1024 * 1024
+_MOST_WAITING = 1000
+_MOST_WAITING_BYTES = 128 * _MIB
+_RETRY_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -46,80 +45,80 @@ class Arrived:
     """Of the address that it was sent to."""
 
 
-class Receiver:
-    """The webhooks of one console."""
+@dataclass
+class Room:
+    """How many webhooks may be in memory at once, whole or in part; used by the event loop alone."""
 
-    def __init__(self, provider: Provider, jobs: Jobs, transitions: Transitions, clock: Clock) -> None:
-        self._provider, self._jobs = provider, jobs
-        self._transitions, self._clock = transitions, clock
-        self._commits = GroupCommit(jobs.database)
+    most: int = _MOST_WAITING
+    most_bytes: int = _MOST_WAITING_BYTES
+    waiting: int = 0
+    """Whole ones that are not answered yet."""
+    bytes: int = 0
+
+    def check(self) -> None:
+        """Raises Problem (503) if there is no room for another one."""
+        if self.waiting >= self.most or self.bytes >= self.most_bytes:
+            raise Problem(
+                503,
+                f"{self.waiting} webhooks wait to be written: send this one again later",
+                headers={"Retry-After": str(_RETRY_SECONDS)},
+            )
+
+
+class Receiver:
+    """The webhooks of one console, between `start` and `stop`."""
+
+    def __init__(self, provider: Provider, deliveries: Deliveries, clock: Clock) -> None:
+        self.deliveries, self.room = deliveries, Room()
+        self._provider, self._clock = provider, clock
+        self._commits: GroupCommit[Delivery, str] = GroupCommit(deliveries.write)
         self._refusals = RateLimit(_REFUSALS_PER_MINUTE)
 
-    def receive(self, arrived: Arrived) -> str:
-        """The verdict: applied, unchanged, duplicate, unknown job; or asked, if signatures are not required:
-        what anybody may have sent changes nothing by itself, but Replicate is asked at once.
+    def start(self) -> None:
+        """Begin; `stop` has to follow."""
+        self._commits.start()
 
-        Raises Problem: 400, 401, 403, 429; 502 and 503 if the secret is not known and cannot be fetched.
+    def stop(self) -> None:
+        """Write what has come, and end."""
+        self._commits.stop()
+
+    async def receive(self, arrived: Arrived) -> str:
+        """The verdict, once it is on disk: applied, unchanged, duplicate, unknown job; or asked, if
+        signatures are not required: what anybody may have sent changes nothing, but Replicate is asked.
+
+        Raises Problem: 400, 401, 403, 429; 502 and 503 if the secret is not known and cannot be fetched; and
+        sqlite3.Error.
         """
         settings = self._provider.provider_settings.get()
         try:
-            self._check_address(arrived, settings)
-            self._check_signature(arrived, settings)
-            run = _read(arrived.body)
+            delivery = self._quickly(arrived, settings)
+            if delivery is None:
+                delivery = await run_in_threadpool(self._checked, arrived, settings)
         except Problem as problem:
-            self._refuse(arrived, problem)
+            await run_in_threadpool(self._refuse, arrived, problem)
             raise
-        if settings.webhook_require_signature:
-            return self._commits.run(lambda: self._apply(arrived, run))
-        self._note(arrived, ASKED, 200, "")
-        return ASKED
-
-    def deliveries(self, limit: int) -> list[dict[str, Any]]:
-        """The newest first."""
-        rows = self._jobs.database.rows(
-            "SELECT id, webhook_id, received_at, verdict, status, job, length(body) AS kept_bytes "
-            "FROM deliveries ORDER BY id DESC LIMIT ?",
-            [limit],
-        )
-        return [dict(row) for row in rows]
+        return await self._commits.run(delivery)
 
     def replay(self, number: int) -> str:
         """Apply a delivery once more; its verdict. Raises Problem: 404, 409 if it was refused or not kept."""
-        rows = self._jobs.database.rows("SELECT status, job, body FROM deliveries WHERE id = ?", [number])
-        if not rows:
-            raise Problem(404, f"There is no delivery {number}")
-        status, _, body = rows[0]
-        if status != 200 or not body:
-            raise Problem(409, f"Delivery {number} was refused, or its body was too large to be kept")
-        run = _read(bytes(body))
-        job = self._job(run, "")
-        return "unknown job" if job is None else self._transition(job, run)
+        return self.deliveries.replay(_read(self.deliveries.body(number)))
 
-    def _apply(self, arrived: Arrived, run: RemoteRun) -> str:
-        webhook_id, now = arrived.headers.get("webhook-id", ""), self._clock.now()
-        database = self._jobs.database
-        with database.transaction():
-            if webhook_id:
-                sql = "INSERT OR IGNORE INTO seen (webhook_id, at) VALUES (?, ?)"
-                if not database.run(sql, [webhook_id, now]):
-                    self._note(arrived, "duplicate", 200, "")
-                    return "duplicate"
-                database.run("DELETE FROM seen WHERE at < ?", [now - _SEEN_SECONDS])
-            job = self._job(run, arrived.nonce)
-            verdict = "unknown job" if job is None else self._transition(job, run)
-            self._note(arrived, verdict, 200, job.id if job else "")
-        return verdict
+    def _quickly(self, arrived: Arrived, settings: ProviderSettings) -> Delivery | None:
+        """Checked without waiting for anything; None: that is not possible. Raises Problem."""
+        if len(arrived.body) > _QUICK_BODY:
+            return None
+        if settings.webhook_require_signature:
+            secret = self._provider.known_webhook_secret()
+            if not secret or self._refusal(arrived, secret):
+                return None
+        self._check_address(arrived, settings)
+        return _delivery(arrived, settings)
 
-    def _transition(self, job: Job, run: RemoteRun) -> str:
-        return "applied" if self._transitions.apply(job, run) else "unchanged"
-
-    def _job(self, run: RemoteRun, nonce: str) -> Job | None:
-        """By the run's id; or by nonce, if the answer to its start has not been entered yet."""
-        found = self._jobs.by_remote(run.id)
-        if found is not None or not nonce:
-            return found
-        waiting = self._jobs.by_nonce(nonce)
-        return waiting if waiting is not None and waiting.remote_id is None and is_of(waiting, run) else None
+    def _checked(self, arrived: Arrived, settings: ProviderSettings) -> Delivery:
+        """The secret may have to be fetched. Raises Problem."""
+        self._check_address(arrived, settings)
+        self._check_signature(arrived, settings)
+        return _delivery(arrived, settings)
 
     def _check_address(self, arrived: Arrived, settings: ProviderSettings) -> None:
         if not settings.webhook_allowed_ips:
@@ -146,20 +145,7 @@ class Receiver:
         """Note it; a flood of refused ones is not worth the disk. Raises Problem (429)."""
         if not self._refusals.ask(self._clock.now()).allowed:
             raise Problem(429, "Too many webhooks were refused in the last minute") from problem
-        self._note(arrived, str(problem), problem.status, "")
-
-    def _note(self, arrived: Arrived, verdict: str, status: int, job: str) -> None:
-        body = arrived.body if status == 200 and len(arrived.body) <= _KEPT_BODY else b""
-        webhook_id = arrived.headers.get("webhook-id", "")[:200]
-        database = self._jobs.database
-        with database.transaction():
-            database.run(
-                "INSERT INTO deliveries (webhook_id, received_at, verdict, status, job, body) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                [webhook_id, self._clock.now(), verdict, status, job, body],
-            )
-            newest = "SELECT max(id) FROM deliveries"
-            database.run(f"DELETE FROM deliveries WHERE id <= ({newest}) - ?", [_KEPT_DELIVERIES])  # noqa: S608
+        self.deliveries.note(arrived.headers.get("webhook-id", ""), str(problem), problem.status)
 
 
 def sender_address(arrived: Arrived, settings: ProviderSettings) -> str:
@@ -179,6 +165,13 @@ def _inside(address: str, texts: tuple[str, ...]) -> bool:
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return any(found in network for network in networks(texts))
+
+
+def _delivery(arrived: Arrived, settings: ProviderSettings) -> Delivery:
+    """Raises Problem (400)."""
+    is_trusted = settings.webhook_require_signature
+    name = arrived.headers.get("webhook-id", "")
+    return Delivery(name, arrived.body, _read(arrived.body), arrived.nonce, is_trusted)
 
 
 def _read(body: bytes) -> RemoteRun:

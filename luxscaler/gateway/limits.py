@@ -106,10 +106,10 @@ class LimitMiddleware:
         async def noted(message: Message) -> None:
             nonlocal begun
             begun = True
-            if message["type"] == "http.response.start":
-                more = scope["state"].get("reply_headers", {}).items()
-                headers = [*message["headers"], *((name.encode(), value.encode()) for name, value in more)]
-                message = {**message, "headers": headers}
+            more = scope["state"].get("reply_headers")
+            if more and message["type"] == "http.response.start":
+                added = [(name.encode(), value.encode()) for name, value in more.items()]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         try:
@@ -125,5 +125,7 @@ class LimitMiddleware:
 
 
 def _announced(scope: Scope) -> int:
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(length) if length.isdigit() else 0
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0

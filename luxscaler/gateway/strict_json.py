@@ -21,6 +21,13 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
 def read_json(raw: bytes) -> Json:
     """A request's body: an object. Raises Problem."""
     try:
@@ -29,7 +36,7 @@ def read_json(raw: bytes) -> Json:
         raise Problem(400, f"The body is not UTF-8: {error.reason} at byte {error.start}") from error
     _check_shape(raw)
     try:
-        body = json.loads(text, parse_constant=_no_constant)
+        body = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"The body is not JSON: {str(error)[:200]}") from error
     if not isinstance(body, dict):
@@ -74,7 +81,3 @@ def _check_text(value: Any, place: str) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_text(item, place)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

@@ -158,6 +158,10 @@ async function upscaler({ pictures, shots }) {
   const text = (id, part) => page.waitForFunction(([name, words]) => document.getElementById(name).textContent.includes(words), [id, part]);
   await page.goto(`${task.url}/#upscale`);
   await page.locator("#upscale-model").selectOption("fast");
+  await page.locator("#upscale-output_format").selectOption("exr");
+  await page.getByLabel("Codec of EXR").and(page.locator("#upscale-exr_compression")).selectOption("piz");
+  await page.locator("#upscale-output_format").selectOption("png");
+  await page.locator("#upscale-exr_compression").waitFor({ state: "hidden" });
   await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
   await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
   const refused = await page.locator("#upscale-upload-state").textContent();

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.console_server import ConsoleServer
+from tests.support.console_server import ConsoleServer, console_server
 from tests.support.replicate_account import OUTPUT, VERSION, Account
 
 STEPS = "stage: training\n 40%|████      | 40/100 [00:20<00:30,  2.00it/s]\n"
@@ -101,6 +101,23 @@ def test_a_key_makes_a_submit_repeatable(account: Account, console: ConsoleServe
     assert other.status_code == 409
     _run(account, console, first["job_id"])
     assert len(account.runs) == 1
+
+
+def test_a_wish_to_cancel_does_not_wait_for_the_runs_turn(
+    account: Account, tmp_path: Path, picture: Path
+) -> None:
+    with console_server(tmp_path, account.url, poll_seconds=3600.0) as console:
+        job = console.submit(kind="master", source=str(picture))
+        console.until(job, "queued")
+        console.post(f"/api/cloud/jobs/{job}/cancel")
+        console.until(job, "canceled")
+    assert account.runs[0].status == "canceled"
+
+
+def test_what_an_address_is_signed_with_is_no_name(console: ConsoleServer) -> None:
+    signed = "https://bucket.example/folder/scan.png?X-Amz-Signature=canary"
+    job = console.submit(kind="master", source=signed)
+    assert console.job(job)["name"] == "scan.png"
 
 
 def test_the_list_counts_all_that_the_filters_leave(console: ConsoleServer, picture: Path) -> None:

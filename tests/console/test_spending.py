@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from luxscaler.console.spending import period_start
+from luxscaler.clock import Clock
+from luxscaler.console.database import Database
+from luxscaler.console.provider_settings import ProviderSettings
+from luxscaler.console.spending import Spending, period_start
 from tests.support.console_server import ConsoleServer
 from tests.support.replicate_account import Account
 
@@ -57,6 +60,29 @@ def test_a_job_that_has_ended_counts_with_what_it_cost(
     console.submit(kind="master", source=str(picture))
     assert console.delete(f"/api/cloud/jobs/{job}").status_code == 204
     assert console.get(LIMIT).json()["finished_spend"] == pytest.approx(0.05)
+
+
+def test_three_jobs_of_ten_cents_are_thirty(console: ConsoleServer, picture: Path) -> None:
+    """In floating point 0.1 + 0.1 + 0.1 is more than 0.3."""
+    console.set(
+        cost_limit_enabled=True, cost_limit_amount=0.3, hardware_prices={"gpu-l40s": 0.1 / 60}, max_minutes=1
+    )
+    body = {"kind": "master", "source": str(picture)}
+    codes = [console.post("/api/cloud/jobs/submit", json=body).status_code for _ in range(4)]
+    assert codes == [202, 202, 202, 402]
+    status = console.get(LIMIT).json()
+    assert (status["current_spend"], status["percent_used"], status["is_exceeded"]) == (0.3, 100.0, False)
+
+
+def test_many_small_costs_add_up_exactly(tmp_path: Path) -> None:
+    database = Database(tmp_path / "console.sqlite3")
+    spending = Spending(database, Clock())
+    now = Clock().now()
+    with database.transaction():
+        database.run_many("INSERT INTO past_costs VALUES (?, ?)", [(now, 0.0001)] * 30_000)
+    assert spending.spent(ProviderSettings()).finished_nanos == 3_000_000_000
+    assert spending.by_day(ProviderSettings(), 2)[-1]["cost"] == 3.0
+    database.close()
 
 
 def test_warn_lets_it_through_and_says_so(console: ConsoleServer, picture: Path) -> None:
@@ -123,3 +149,21 @@ def test_a_check_that_fails_blocks(console: ConsoleServer, picture: Path) -> Non
     assert answer.status_code == 507
     assert "no such table: costs" in answer.json()["detail"]
     assert console.get("/api/cloud/jobs").json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("zone", "noon", "begins"),
+    [
+        (
+            "America/Santiago",
+            "2026-09-06T15:00",
+            "2026-09-06T04:00",
+        ),  # no midnight: 23:59 is followed by 1:00
+        ("America/Havana", "2026-11-01T17:00", "2026-11-01T04:00"),  # two midnights: the first one
+        ("Asia/Kathmandu", "2026-06-10T06:15", "2026-06-09T18:15"),
+        ("Pacific/Apia", "2011-12-31T00:00", "2011-12-30T10:00"),  # the day before was left out
+    ],
+)
+def test_days_begin_where_clocks_are_changed(zone: str, noon: str, begins: str) -> None:
+    now, start = (datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in (noon, begins))
+    assert period_start(now, "daily", zone) == start

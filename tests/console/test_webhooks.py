@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from luxscaler.console.webhooks import Room
 from luxscaler.replicate.signing import TOLERANCE_SECONDS, new_id, webhook_headers
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.replicate_account import SECRET, Account, Run
@@ -147,6 +149,32 @@ def test_a_large_body_is_refused_unread(account: Account, tmp_path: Path) -> Non
 def test_a_flood_of_refused_ones_is_429(deaf: ConsoleServer) -> None:
     codes = [_send(deaf, b"{}", {}).status_code for _ in range(125)]
     assert codes == [401] * 120 + [429] * 5
+
+
+def test_where_too_many_wait_the_sender_is_told_to_come_again(
+    account: Account, tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing piles up without bound, and what was refused counts when it comes again."""
+    monkeypatch.setattr("luxscaler.console.webhooks.Room", lambda: Room(most=3))
+    with console_server(tmp_path, account.url, poll_seconds=3600.0) as console:
+        _, run = _queued(account, console, picture)
+        sent = [account.webhook(run, f"msg_{number}") for number in range(12)]
+        assert _send(console, *sent[0]).status_code == 200
+        # A writer of another process holds the database: what comes meanwhile waits.
+        blocker = sqlite3.connect(console.data / "console.sqlite3", isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(len(sent)) as pool:
+            answers = [pool.submit(_send, console, *each) for each in sent[1:]]
+            done, waiting = wait(answers, timeout=1.0)
+            blocker.execute("ROLLBACK")
+            blocker.close()
+        refused = [each.result() for each in done]
+        assert [each.status_code for each in refused] == [503] * 8
+        assert all(each.headers["retry-after"] == "2" for each in refused)
+        assert [each.result().status_code for each in waiting] == [200] * 3
+        verdicts = [_send(console, *each).json()["verdict"] for each in sent]
+        assert verdicts.count("duplicate") == 4
+        assert console.get("/api/webhooks/deliveries").json()["total"] == 24 - 8
 
 
 def test_an_id_counts_once_however_often_it_comes(account: Account, tmp_path: Path, picture: Path) -> None:

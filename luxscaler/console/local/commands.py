@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from luxscaler.console.jobs import Job
 from luxscaler.console.local import upscaling
+from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings
 from luxscaler.gateway.problems import Problem
@@ -19,42 +20,31 @@ REPORT = "report.html"
 """The compare page of an upscaled picture; of a training its report."""
 WORK = "model.train"
 """The folder in which `luxscaler train` keeps what it needs to go on."""
-_TEXT, _NUMBER, _WHOLE, _FLAG = (str,), (int, float), (int,), (bool,)
+_WHOLE = (int,)
 _TYPE_WORDS: dict[tuple[type, ...], str] = {
-    _TEXT: "text",
-    _NUMBER: "a number",
+    TEXT: "text",
+    NUMBER: "a number",
     _WHOLE: "a whole number",
-    _FLAG: "true or false",
+    FLAG: "true or false",
 }
-_OPTIONS: dict[str, dict[str, tuple[str, tuple[type, ...]]]] = {
-    "training": {
-        "base": ("--base", _TEXT),
-        "method": ("--method", _TEXT),
-        "rank": ("--rank", _WHOLE),
-        "steps": ("--steps", _WHOLE),
-        "learning_rate": ("--lr", _NUMBER),
-        "batch": ("--batch", _WHOLE),
-        "crop": ("--crop", _WHOLE),
-        "goal": ("--goal", _TEXT),
-        "degradation": ("--degradation", _TEXT),
-        "validate": ("--validate", _NUMBER),
-        "every": ("--every", _WHOLE),
-        "patience": ("--patience", _WHOLE),
-        "seed": ("--seed", _WHOLE),
-        "precision": ("--precision", _TEXT),
-        "device": ("--device", _TEXT),
-    },
-    "master": {
-        "output_format": ("--format", _TEXT),
-        "hdr_boost": ("--hdr-boost", _NUMBER),
-        "fractality": ("--fractality", _NUMBER),
-        "scale": ("--scale", _NUMBER),
-        "model": ("--model", _TEXT),
-        "sdr": ("--sdr", _FLAG),
-        "cog": ("--cog", _TEXT),
-    },
+_TRAINING: dict[str, tuple[str, tuple[type, ...]]] = {
+    "base": ("--base", TEXT),
+    "method": ("--method", TEXT),
+    "rank": ("--rank", _WHOLE),
+    "steps": ("--steps", _WHOLE),
+    "learning_rate": ("--lr", NUMBER),
+    "batch": ("--batch", _WHOLE),
+    "crop": ("--crop", _WHOLE),
+    "goal": ("--goal", TEXT),
+    "degradation": ("--degradation", TEXT),
+    "validate": ("--validate", NUMBER),
+    "every": ("--every", _WHOLE),
+    "patience": ("--patience", _WHOLE),
+    "seed": ("--seed", _WHOLE),
+    "precision": ("--precision", TEXT),
+    "device": ("--device", TEXT),
 }
-"""By kind of job: each input, the option that it is, and its types."""
+"""Of a training: each input, the option that it is, and its types."""
 _AUTOMATIC_AT_ZERO = ("learning_rate", "batch")
 _PATHS = {"base", "model", "degradation"}
 """Inputs that may name a file."""
@@ -74,11 +64,11 @@ class LocalCommand:
 
 def check_inputs(kind: str, inputs: Mapping[str, Any], folders: tuple[Path, ...]) -> None:
     """Names and types of a job's inputs; ranges are the command's own. Raises Problem (422)."""
-    known = _OPTIONS[kind]
+    known = LOCAL_INPUTS if kind == "master" else {name: types for name, (_, types) in _TRAINING.items()}
     for name, value in inputs.items():
         if name not in known:
             _refuse(f"unknown {name[:80]!r}; on this machine a {kind} has {', '.join(known)}")
-        types = known[name][1]
+        types = known[name]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             _refuse(f"{name} must be {_TYPE_WORDS[types]}, got {str(value)[:80]!r}")
         if isinstance(value, str) and ("\0" in value or value.startswith("-")):
@@ -91,7 +81,7 @@ def training_command(job: Job, source: Path, folder: Path) -> LocalCommand:
     """`luxscaler train` in a folder; it goes on with what was begun there."""
     resumed = ["--resume"] if (folder / WORK / "settings.json").is_file() else []
     minutes = f"--max-minutes={job.max_seconds / 60:g}"
-    options = [*_options(job), minutes, "--fetch", *resumed]
+    options = [*_flags(job.call["input"]), minutes, "--fetch", *resumed]
     files = {
         MODEL: folder / MODEL,
         "adapter.safetensors": folder / _ADAPTER,
@@ -137,14 +127,10 @@ def _upscaling(source: Path, target: Path, report: Path, inputs: Mapping[str, An
     return [sys.executable, "-m", upscaling.__name__, *paths, json.dumps(inputs)]
 
 
-def _options(job: Job) -> list[str]:
-    return _flags(job.kind, job.call["input"])
-
-
-def _flags(kind: str, inputs: Mapping[str, Any]) -> list[str]:
+def _flags(inputs: Mapping[str, Any]) -> list[str]:
     flags = []
     for name, value in inputs.items():
-        option = _OPTIONS[kind][name][0]
+        option = _TRAINING[name][0]
         if isinstance(value, bool):
             flags += [option] if value else []
         elif name in _AUTOMATIC_AT_ZERO and not value:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from luxscaler.console.master_inputs import without_export
 from luxscaler.errors import LuxScalerError
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ def serve(folder: Path, requests: BinaryIO, answers: BinaryIO) -> None:
 def _request(task: dict[str, Any]) -> "UpscaleRequest":
     from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
-    request = UpscaleRequest(task["path"], **task["inputs"])
+    values, _ = without_export(task["inputs"])
+    request = UpscaleRequest(task["path"], **values)
     # A float format: others may be coded on the device, and what they show is told by their boost.
     return replace(request, output_format="tiff", hdr_boost=request.boost)
 

@@ -35,6 +35,7 @@ from luxscaler.console.progress import read_progress
 from luxscaler.console.provider_settings import ProviderSettingsStore
 from luxscaler.console.publications import Publications
 from luxscaler.console.results import Results
+from luxscaler.console.schedule import Alarm
 from luxscaler.console.settings import Settings
 from luxscaler.console.transitions import Transitions
 from luxscaler.errors import ExportError
@@ -83,8 +84,8 @@ class LocalRunner:
     pace: Pace
     folder: Path
     """Of a folder for each job that is computed."""
-    wake: threading.Event
-    """Set when a process has ended."""
+    alarm: Alarm
+    """Rung when a process has ended."""
     _running: dict[str, _Running] = field(default_factory=dict)
     _left: dict[str, float] = field(default_factory=dict)
     """Jobs of an earlier console that still end, and when that was noticed."""
@@ -156,7 +157,7 @@ class LocalRunner:
 
     def _wait_and_wake(self, process: "subprocess.Popen[bytes]") -> None:
         process.wait()
-        self.wake.set()
+        self.alarm.ring()
 
     def _command(self, job: Job, folder: Path) -> LocalCommand:
         source = checked_source(job.source, self.settings.sources, sys.maxsize).path
@@ -171,6 +172,7 @@ class LocalRunner:
         if over:
             del self._running[job.id]
             self._end(self._now(job))
+            self.alarm.ring()  # the next one may begin
         elif self.jobs.wants_cancel(job.id):
             running.ask()
             if running.asked_at is not None and time.monotonic() - running.asked_at > _KILL_SECONDS:

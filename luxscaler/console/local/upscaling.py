@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luxscaler.console.master_inputs import without_export
 from luxscaler.errors import LuxScalerError, StoppedError
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def _upscale(
     from luxscaler.weights.fetch import fetch  # noqa: PLC0415
 
     cog = str(inputs.pop("cog", ""))
-    request = UpscaleRequest(source, **inputs, max_pixels=DEFAULT_MAX_MASTER_PIXELS)
+    values, export = without_export(inputs)
+    request = UpscaleRequest(source, **values, export=export, max_pixels=DEFAULT_MAX_MASTER_PIXELS)
     if not cog and request.model in known_names():
         fetch([request.model])
     where = BackendOptions("cog", cog_urls=(cog,)) if cog else BackendOptions("local")

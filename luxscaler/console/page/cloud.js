@@ -116,15 +116,20 @@ async function showStatus() {
   $("incidents").replaceChildren(...names.map((name) => element("li", name)));
 }
 
-async function showDeliveries() {
-  const { deliveries } = await get("/api/webhooks/deliveries?limit=20");
-  const items = deliveries.map((/** @type {any} */ each) => {
+/** The newest, or those before a number below the ones that are shown. @param {number} [before] */
+async function showDeliveries(before) {
+  const query = new URLSearchParams({ limit: "20", ...(before ? { before: String(before) } : {}) });
+  const { deliveries, total } = await get(`/api/webhooks/deliveries?${query}`);
+  if (!before) $("delivery-list").replaceChildren();
+  $("delivery-list").append(...deliveries.map((/** @type {any} */ each) => {
     const when = new Date(1000 * each.received_at).toLocaleString();
-    return element("li", `${when}: ${each.verdict} (${each.status})`);
-  });
-  const list = element("ul");
-  list.append(...items);
-  $("deliveries").replaceChildren(items.length ? list : element("p", "Nothing has arrived yet.", "hint"));
+    const item = element("li", `${when}: ${each.verdict} (${each.status})`);
+    item.dataset.delivery = each.id;
+    return item;
+  }));
+  const shown = $("delivery-list").children.length;
+  $("delivery-count").textContent = total ? `${shown} of ${total}, the newest first` : "Nothing has arrived yet.";
+  $("more-deliveries").hidden = deliveries.length < 20;
 }
 
 function startCloud() {
@@ -148,7 +153,11 @@ function startCloud() {
     notice("The token is forgotten.");
   });
   onClick("ask-status", showStatus);
-  onClick("show-deliveries", showDeliveries);
+  onClick("show-deliveries", () => showDeliveries());
+  onClick("more-deliveries", () => {
+    const last = /** @type {HTMLElement | null} */ ($("delivery-list").lastElementChild);
+    return showDeliveries(Number(last?.dataset.delivery));
+  });
   onClick("test-delivery", async () => {
     const { writable } = await post(`${REPLICATE}/delivery/test`);
     notice(`Files can be written to ${Object.values(writable).join(" and ")}.`);

@@ -19,9 +19,11 @@ export function element(tag, text = "", className = "") {
 
 /** @param {string} text @param {boolean} [bad] */
 export function notice(text, bad = false) {
-  const place = $("notice");
-  place.textContent = text;
-  place.classList.toggle("bad", bad);
+  // A dialog covers the page, so it says it too.
+  for (const place of $("job-dialog").open ? [$("notice"), $("job-notice")] : [$("notice")]) {
+    place.textContent = text;
+    place.classList.toggle("bad", bad);
+  }
 }
 
 /** @param {string} id @param {string} text @param {"" | "good" | "bad"} [mood] */
@@ -64,6 +66,13 @@ export function onSubmit(id, work) {
 /** @param {number | null | undefined} value */
 export const dollars = (value) =>
   value === null || value === undefined ? "unknown" : `$${value.toFixed(value < 1 ? 4 : 2)}`;
+
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
 
 /** @param {string | null} text */
 export const moment = (text) => (text ? new Date(text).toLocaleString() : "");

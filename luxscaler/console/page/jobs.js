@@ -1,7 +1,7 @@
 // The Jobs tab: the list with its filters, and one job with its log in a dialog.
 // @ts-check
 import { get, post, remove } from "./api.js";
-import { $, busy, dollars, duration, element, moment, notice, onClick } from "./dom.js";
+import { $, busy, dollars, duration, element, moment, notice, onClick, size } from "./dom.js";
 
 const STATES = ["pending", "uploading", "queued", "running", "completed", "failed", "canceled"];
 const OVER = ["completed", "failed", "canceled"];
@@ -20,7 +20,7 @@ async function showJobs() {
   $("more-jobs").hidden = jobs.length >= total;
   const focused = document.activeElement?.getAttribute("data-job");
   $("job-list").replaceChildren(...jobs.map(row));
-  if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under Train or Masters.", "empty"));
+  if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under Upscale, Train or Masters.", "empty"));
   if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-job="${focused}"]`))?.focus();
   if (openJob) await showJob(openJob);
 }
@@ -36,6 +36,7 @@ function row(job) {
   const item = $("job-row").content.cloneNode(true).firstElementChild;
   const button = item.querySelector("button");
   button.dataset.job = job.id;
+  button.title = job.name;
   item.querySelector(".job-name").textContent = job.name;
   const badge = item.querySelector(".badge");
   badge.textContent = job.cancel_reason && !OVER.includes(job.status) ? "canceling" : job.status;
@@ -75,7 +76,9 @@ async function showJob(id) {
   $("delete-job").disabled = !OVER.includes(job.status);
   $("download-log").href = `/api/cloud/jobs/${id}/logs`;
   $("download-log").download = `${id}.log`;
-  if (!$("job-dialog").open) $("job-dialog").showModal();
+  if ($("job-dialog").open) return;
+  $("job-notice").textContent = "";
+  $("job-dialog").showModal();
 }
 
 /** @param {any} job */
@@ -85,7 +88,7 @@ function facts(job) {
     Step: job.steps ? `${job.step} of ${job.steps}` : "", Created: moment(job.created_at), Started: moment(job.started_at),
     Ended: moment(job.finished_at), Computed: duration(job.predict_time),
     Cost: cost(job, "at most "), Version: job.trained_version, Message: job.error,
-    Inputs: JSON.stringify(job.inputs),
+    Inputs: Object.keys(job.inputs).length ? JSON.stringify(job.inputs) : "",
   };
   const shown = Object.entries(entries).filter(([, value]) => value);
   $("job-facts").replaceChildren(...shown.flatMap(([name, value]) => [element("dt", name), element("dd", String(value))]));
@@ -99,7 +102,7 @@ function files(job) {
     link.href = `/api/cloud/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
     link.download = file.name;
     link.textContent = file.name;
-    item.append(link, ` ${(file.size / 1e6).toFixed(2)} MB, SHA-256 ${file.sha256}`);
+    item.append(link, ` ${size(file.size)}, SHA-256 ${file.sha256}`);
     return item;
   });
   const none = { waiting: "Being downloaded.", lost: "Replicate has removed them." };

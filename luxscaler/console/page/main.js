@@ -55,8 +55,9 @@ async function show() {
 
 /** Many changes at once are one look. */
 function soon() {
-  clearTimeout(refresh);
+  if (refresh) return;
   refresh = window.setTimeout(() => {
+    refresh = 0;
     const { tab, id } = place();
     if (tab.live) busy(null, () => tab.show(id));
   }, 200);
@@ -65,7 +66,7 @@ function soon() {
 function listen() {
   stream?.close();
   stream = new EventSource("/api/events");
-  stream.addEventListener("job", soon);
+  for (const name of ["job", "gap"]) stream.addEventListener(name, soon);
 }
 
 async function begin() {

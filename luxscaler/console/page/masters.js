@@ -3,18 +3,11 @@
 import { get, REPLICATE } from "./api.js";
 import { $ } from "./dom.js";
 import { common, placeOf, showHardwareOf, startForm } from "./job_form.js";
+import { fillOptions, masterInputs, showFieldsOfFormat } from "./master_options.js";
 
-const NUMBERS = ["hdr_boost", "fractality", "scale"];
 const TRAINED = "job:";
 
-function request() {
-  const numbers = NUMBERS.map((name) => [name, Number($(`master-${name}`).value)]);
-  const model = $("master-model").value;
-  const trainedBy = model.startsWith(TRAINED) ? model.slice(TRAINED.length) : "";
-  const named = trainedBy ? {} : { model };
-  const inputs = { output_format: $("master-output_format").value, ...named, ...Object.fromEntries(numbers) };
-  return { ...common("master"), kind: "master", inputs, trained_by: trainedBy };
-}
+const request = () => ({ ...common("master"), kind: "master", ...masterInputs("master") });
 
 /** The trained models beside the container's own. @param {string} [chosen] */
 async function showModels(chosen) {
@@ -34,8 +27,12 @@ async function showModels(chosen) {
 /** @type {import("./main.js").Tab} */
 export const masters = {
   name: "masters", title: "Masters",
-  start: () => startForm("master", request),
+  start: () => {
+    startForm("master", request);
+    $("master-form").addEventListener("change", () => showFieldsOfFormat("master"));
+  },
   show: async (id) => {
+    await fillOptions("master", "exr");
     if (!$("master-minutes").value) $("master-minutes").value = (await get(REPLICATE)).max_minutes;
     await Promise.all([showHardwareOf("master"), showModels(id)]);
   },

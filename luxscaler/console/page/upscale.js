@@ -2,15 +2,14 @@
 // @ts-check
 import { get, post, remove, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
-import { $, busy, dollars, duration, element, notice, onClick, onSubmit, state } from "./dom.js";
+import { $, busy, dollars, duration, element, notice, onClick, onSubmit, size, state } from "./dom.js";
+import { fillOptions, isBoosted, masterInputs, showFieldsOfFormat } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
 
-const NUMBERS = ["scale", "hdr_boost", "fractality"];
 const TRAINED = "job:";
 const OVER = ["completed", "failed", "canceled"];
 const SHOWN_JOBS = 20;
 const SETTLE_MS = 350;
-const BOOSTED = ["exr", "tiff", "jxl", "png-pq", "avif", "jpg"];
 /** @type {any[]} */
 let pictures = [];
 let chosen = "";
@@ -21,22 +20,13 @@ const place = () => /** @type {HTMLInputElement} */ (document.querySelector("inp
 const picture = () => pictures.find((each) => each.id === chosen);
 const megapixels = (/** @type {{width: number, height: number}} */ size) => (size.width * size.height) / 1e6;
 
-/** @param {number} bytes */
-function size(bytes) {
-  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-}
-
 /** @param {number} seconds */
 const about = (seconds) => (seconds < 1 ? "less than a second" : `about ${duration(seconds)}`);
 
 /** What a job or a preview is made with. */
 function options() {
-  const model = $("upscale-model").value;
-  const trained_by = model.startsWith(TRAINED) ? model.slice(TRAINED.length) : "";
-  const numbers = NUMBERS.map((name) => [name, Number($(`upscale-${name}`).value)]);
-  const inputs = { output_format: $("upscale-output_format").value, ...Object.fromEntries(numbers) };
-  return { inputs: trained_by ? inputs : { ...inputs, model }, trained_by };
+  const { inputs, trained_by } = masterInputs("upscale");
+  return { inputs: $("upscale-sdr").checked ? { ...inputs, sdr: true } : inputs, trained_by };
 }
 
 /** @param {any} each */
@@ -66,6 +56,7 @@ function row(each) {
   button.type = "button";
   button.setAttribute("aria-pressed", String(each.id === chosen));
   button.dataset.picture = each.id;
+  button.title = each.name;
   button.append(element("span", each.name, "job-name"), element("span", facts(each), "hint"));
   button.addEventListener("click", () => choose(each.id));
   const away = /** @type {HTMLButtonElement} */ (element("button", "Remove"));
@@ -96,6 +87,7 @@ function drawPictures() {
   $("upscale-all").hidden = pictures.length < 2;
   $("upscale-all").textContent = `Upscale all ${pictures.length}`;
   $("upscale-one").disabled = !chosen;
+  $("upscale-gain").hidden = !pictures.some((each) => each.gain_map);
 }
 
 /** @param {string} id */
@@ -108,7 +100,7 @@ function choose(id) {
 /** Options or picture are others now: say what comes out, and show a part of it. */
 async function changed() {
   const number = (asked += 1);
-  const boosted = Number($("upscale-hdr_boost").value) > 1 && !BOOSTED.includes($("upscale-output_format").value);
+  const boosted = Number($("upscale-hdr_boost").value) > 1 && !isBoosted($("upscale-output_format").value);
   $("upscale-boost-hint").textContent = boosted
     ? `${$("upscale-output_format").value} holds no light above white: the boost does nothing.`
     : "Highlights get up to so many times white. 1: off.";
@@ -300,6 +292,7 @@ export const upscale = {
       $("upscale-form").addEventListener(name, (/** @type {Event} */ event) => {
         if (event.target === $("upscale-files")) return;
         showFields();
+        showFieldsOfFormat("upscale");
         changedSoon();
       });
     }
@@ -308,6 +301,7 @@ export const upscale = {
     showFields();
   },
   show: async () => {
+    await fillOptions("upscale", "png");
     if (isFresh) await Promise.all([showChoices(), showPictures(), showQueue()]);
     else await showQueue();
     isFresh = false;

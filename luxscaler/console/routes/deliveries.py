@@ -2,15 +2,19 @@
 
 import json
 import secrets
+import sqlite3
 from typing import Annotated, Any
+from urllib.parse import parse_qs
 
 import httpx
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.state import Console, console_of
-from luxscaler.console.webhooks import ASKED, Arrived
+from luxscaler.console.webhooks import Arrived
+from luxscaler.gateway.limits import AsgiApp, Receive, Scope, Send
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id, webhook_headers
 
@@ -19,22 +23,75 @@ public = APIRouter(tags=["webhooks"])
 Here = Annotated[Console, Depends(console_of)]
 
 
-@public.post(WEBHOOK_PATH)
-async def receive(request: Request, console: Here, nonce: str = "") -> dict[str, Any]:
-    """A webhook of Replicate's: signed, so without a session."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
+class WebhookShortcut:
+    """ASGI: answers webhooks before the router, which would take longer than the webhook itself."""
+
+    def __init__(self, app: AsgiApp, console: Console) -> None:
+        self._app, self._console = app, console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a webhook; pass on everything else. Raises Problem (413) before anything is answered."""
+        is_webhook = scope["type"] == "http" and scope["path"] == WEBHOOK_PATH and scope["method"] == "POST"
+        if not is_webhook:
+            await self._app(scope, receive, send)
+            return
+        response = await _received(Request(scope, receive), self._console)
+        await response(scope, receive, send)
+
+
+@public.post(
+    WEBHOOK_PATH, response_model=dict[str, str], responses={503: {"description": "Send it again later"}}
+)
+async def receive(request: Request, console: Here, nonce: str = "") -> Response:  # noqa: ARG001 - described
+    """A webhook of Replicate's: signed, so without a session. The verdict is told once it is on disk."""
+    return await _received(request, console)
+
+
+async def _received(request: Request, console: Console) -> Response:
+    room, held = console.receiver.room, 0
+    try:
+        room.check()
+        pieces = []
+        async for piece in request.stream():
+            room.bytes += len(piece)
+            held += len(piece)
+            room.check()
+            pieces.append(piece)
+        room.waiting += 1
+        try:
+            verdict = await console.receiver.receive(_arrived(request, b"".join(pieces)))
+        finally:
+            room.waiting -= 1
+    except Problem as problem:
+        if problem.status == 413:  # of the layer that counts, which ends the connection too
+            raise
+        return problem.response()
+    except ClientDisconnect:
+        return Problem(400, "The body broke off").response()  # nobody reads it
+    except sqlite3.Error as error:
+        return Problem(507, f"The console's database cannot be used: {error}").response()
+    finally:
+        room.bytes -= held
+    return Response(json.dumps({"verdict": verdict}), media_type="application/json")
+
+
+def _arrived(request: Request, body: bytes) -> Arrived:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
     peer = request.client.host if request.client else ""
-    arrived = Arrived(peer, headers, await request.body(), nonce)
-    verdict = await run_in_threadpool(console.receiver.receive, arrived)
-    if verdict in ("applied", ASKED):
-        console.engine.wake()
-    return {"verdict": verdict}
+    query = request.scope["query_string"]
+    nonce = parse_qs(query.decode("latin-1")).get("nonce", [""])[-1] if query else ""
+    return Arrived(peer, headers, body, nonce)
 
 
 @router.get("/deliveries")
-def deliveries(console: Here, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
-    """What came, the newest first, each with its verdict."""
-    return {"deliveries": console.receiver.deliveries(limit)}
+def deliveries(
+    console: Here,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+) -> dict[str, Any]:
+    """What came, the newest first, each with its verdict; `before` goes on behind the last one of a page."""
+    found, total = console.receiver.deliveries.listed(limit, before)
+    return {"deliveries": found, "total": total}
 
 
 @router.post("/deliveries/{number}/replay")
@@ -63,12 +120,8 @@ def test(console: Here) -> dict[str, Any]:
             "reachable": False,
             "detail": f"{url} cannot be reached: {str(error) or type(error).__name__}",
         }
-    arrived = _has_arrived(console, headers["webhook-id"])
+    arrived = console.receiver.deliveries.has(headers["webhook-id"])
     if answer.is_success and arrived:
         return {"reachable": True, "detail": "a signed webhook arrived here"}
     where = "it arrived here and was refused" if arrived else "it did not arrive here"
     return {"reachable": False, "detail": f"{url} answers HTTP {answer.status_code}; {where}"}
-
-
-def _has_arrived(console: Console, webhook_id: str) -> bool:
-    return any(each["webhook_id"] == webhook_id for each in console.receiver.deliveries(100))

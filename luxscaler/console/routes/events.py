@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -25,7 +25,7 @@ async def events(
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
     after: Annotated[int | None, Query(ge=0)] = None,
 ) -> StreamingResponse:
-    """From the number after `Last-Event-ID` (or `after`) on, or from now on."""
+    """From the number after `Last-Event-ID` (or `after`) on, or from now on; `gap`: some are gone."""
     start = last_event_id if last_event_id is not None else after
     if start is None:
         start = await run_in_threadpool(console.jobs.last_event)
@@ -33,14 +33,25 @@ async def events(
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
+def _newest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those that a later one repeats: the same kind of change of the same job."""
+    last = {(event["job"], event["kind"]): event["id"] for event in events}
+    return [event for event in events if last[event["job"], event["kind"]] == event["id"]]
+
+
+def _told(event: dict[str, Any]) -> str:
+    return f"id: {event['id']}\nevent: job\ndata: {json.dumps(event)}\n\n"
+
+
 async def _stream(request: Request, console: Console, number: int) -> AsyncIterator[str]:
     quiet = 0.0
     yield "retry: 1000\n\n"
     while not await request.is_disconnected():
-        for event in await run_in_threadpool(console.jobs.events_after, number):
-            number = event["id"]
-            quiet = 0.0
-            yield f"id: {number}\nevent: job\ndata: {json.dumps(event)}\n\n"
+        if news := await run_in_threadpool(console.jobs.events_after, number):
+            if number and news[0]["id"] > number + 1:
+                yield "event: gap\ndata: {}\n\n"
+            number, quiet = news[-1]["id"], 0.0
+            yield "".join(_told(event) for event in _newest(news))
         await asyncio.sleep(_GLANCE_SECONDS)
         quiet += _GLANCE_SECONDS
         if quiet >= _BEAT_SECONDS:

@@ -89,7 +89,7 @@ def cancel(name: str, console: Here) -> dict[str, Any]:
     """Want its end; one that is over stays as it is, and to ask twice is to ask once."""
     _found(console, name)
     console.jobs.ask_to_cancel(name, "canceled by the user")
-    console.engine.wake()
+    console.engine.wake(name)
     return shown(_found(console, name))
 
 
@@ -119,7 +119,7 @@ def deliver(name: str, console: Here) -> dict[str, Any]:
     if job.results != "here":
         raise Problem(409, f"The results of job {name} are not here: it is {job.state}")
     console.publications.again(job)
-    console.engine.wake()
+    console.engine.wake(name)
     return {"deliveries": console.publications.of(name)}
 
 

@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from luxscaler.console.local.commands import REPORT, check_inputs
+from luxscaler.console.master_inputs import check_master_inputs, offered
 from luxscaler.console.state import Console, console_of
-from luxscaler.console.submissions import check_master_inputs
 from luxscaler.gateway.problems import Problem
 from luxscaler.geometry import output_size
 
@@ -51,6 +51,13 @@ class ResultRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="As those of a master")
+
+
+@router.get("/options")
+def options() -> dict[str, Any]:
+    """The inputs of a master that are chosen from a list, with words for each value; `boosted`: the formats
+    that hold light above white."""
+    return offered()
 
 
 @router.post("/pictures", status_code=201)

@@ -34,10 +34,10 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
 from luxscaler.tiling.strips import Strip, WholeRows
 
-_WITH_XMP = ("png", "png-pq", "webp", "tiff", "jxl", "jpg")
-_WITH_IPTC = ("tiff", "jpg")
+_WITH_XMP = ("png", "png-pq", "webp", "tiff", "tiff16", "avif", "jxl", "jpg")
+_WITH_IPTC = ("tiff", "tiff16", "jpg")
 _WITH_TEXTS = ("png", "png-pq")
-_WITH_ASPECT = ("exr", "tiff", "png", "png-pq")
+_WITH_ASPECT = ("exr", "tiff", "tiff16", "png", "png-pq")
 """Formats that our writers put these into."""
 _MOST_SAID = 200
 """Characters of a notice."""

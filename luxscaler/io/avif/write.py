@@ -5,7 +5,7 @@ from pathlib import Path
 
 import imagecodecs
 
-from luxscaler.io.avif.annotate import annotate
+from luxscaler.io.avif.annotate import EXIF, XMP, annotate
 from luxscaler.io.exif.describe import exif_item
 from luxscaler.io.frame import THREADS, Frame
 from luxscaler.io.pq import CICP, LightLevels, encode_pq
@@ -32,7 +32,10 @@ def write_avif(path: Path, frame: Frame) -> None:
         matrix=matrix,
         numthreads=THREADS,
     )
-    path.write_bytes(annotate(bytes(encoded), _properties(levels), exif_item(frame)))
+    items = [(EXIF, exif_item(frame))]
+    if frame.inherited.xmp:
+        items.append((XMP, frame.inherited.xmp))
+    path.write_bytes(annotate(bytes(encoded), _properties(levels), items))
 
 
 def _properties(levels: LightLevels) -> list[tuple[bytes, bytes]]:

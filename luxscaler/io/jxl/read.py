@@ -2,8 +2,8 @@
 
 An ICC profile is compressed within the codestream; imagecodecs does not tell it. OpenImageIO does, by the
 same libjxl, but only once it has decoded the pixels: so it is asked for then (with_profile). The orientation
-is that of the codestream; that of EXIF is void in this format. EXIF is in a box of the container, which may
-be compressed (ISO/IEC 18181-2).
+is that of the codestream; that of EXIF is void in this format. EXIF and XMP are in boxes of the container,
+which may be compressed (ISO/IEC 18181-2).
 """
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ from luxscaler.io.color_encoding import (
     from_cicp,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item
+from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item, with_more
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_jxl import find_or_notice
 from luxscaler.io.icc import profile_coding
@@ -79,7 +79,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=alpha if header.has_alpha else Alpha.NONE,
         orientation=header.orientation,
         notices=notices + reason,
-        metadata=from_exif_item(_exif_box(stream)),
+        metadata=with_more(
+            from_exif_item(_metadata_box(stream, b"Exif")), xmp=_metadata_box(stream, b"xml ")
+        ),
         gain_map=gain_map,
     )
 
@@ -127,19 +129,20 @@ def _codestream_head(stream: BinaryIO) -> bytes:
     raise PictureError("is truncated: there is no JPEG XL codestream")
 
 
-def _exif_box(stream: BinaryIO) -> bytes | None:
-    """The body of the first EXIF box, at most MAX_ITEM_BYTES and 1 of it; empty where it is damaged."""
+def _metadata_box(stream: BinaryIO, kind: bytes) -> bytes | None:
+    """The body of the first box of that kind, compressed or not, at most MAX_ITEM_BYTES and 1 of it; empty
+    where it is damaged."""
     stream.seek(0)
     if stream.read(2) == _CODESTREAM:
         return None
     for name, start, size in top_boxes(stream):
-        if name not in (b"Exif", b"brob"):
+        if name not in (kind, b"brob"):
             continue
         stream.seek(start)
         body = stream.read(min(size, MAX_ITEM_BYTES + 1))
-        if name == b"Exif":
+        if name == kind:
             return body
-        if body.startswith(b"Exif"):
+        if body.startswith(kind):
             try:
                 return bytes(imagecodecs.brotli_decode(body[4:], out=MAX_ITEM_BYTES))
             except imagecodecs.BrotliError:

@@ -86,7 +86,7 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             choices=["auto", "zip", "zips", "piz", "pxr24", "dwaa", "dwab", "rle", "none"],
         ),
         profile: str = Input(
-            description="Colours of png, webp, tiff16, exr and tiff; acescg and ap0 for exr and tiff alone",
+            description="Colours of the file; acescg and ap0 for exr, tiff and jxl alone",
             default="srgb",
             choices=["srgb", "display-p3", "adobe-rgb", "prophoto", "rec2020", "acescg", "ap0"],
         ),

@@ -16,10 +16,8 @@ import numpy as np
 from luxscaler.color import (
     D65,
     DCI_P3,
-    DISPLAY_P3,
     EQUAL_ENERGY,
     REC709,
-    REC2020,
     Point,
     Primaries,
     decode_gamma,
@@ -38,7 +36,7 @@ from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_jxl import find_or_notice
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import top_boxes
-from luxscaler.io.jxl.header import Color, read_jxl_header
+from luxscaler.io.jxl.header import PRIMARIES, Color, read_jxl_header
 from luxscaler.io.linearize import oriented
 from luxscaler.io.oiio import opened
 
@@ -46,7 +44,6 @@ _CODESTREAM = b"\xff\x0a"
 _HEAD_BYTES = 1 << 16
 _MAX_INTEGER_BITS = 16
 _WHITES: dict[int, Point] = {1: D65, 10: EQUAL_ENERGY, 11: DCI_P3.white}
-_PRIMARIES = {1: REC709, 9: REC2020, 11: DISPLAY_P3}
 _DCI_GAMMA = 2.6
 _PROFILE_INSIDE = ColorCoding("ICC profile in the codestream")
 _DCI_TRANSFER = 17
@@ -160,7 +157,7 @@ def _coding(color: Color) -> tuple[ColorCoding, tuple[str, ...]]:
         name, curve = f"JPEG XL gamma {1 / color.gamma:.4g}", partial(decode_gamma, gamma=1 / color.gamma)
     elif color.transfer == _DCI_TRANSFER:
         curve, notices = partial(decode_gamma, gamma=_DCI_GAMMA), ()
-    base = _PRIMARIES.get(color.primaries, REC709)
+    base = PRIMARIES.get(color.primaries, REC709)
     red, green, blue = color.corners or (base.red, base.green, base.blue)
     white = color.white_point or _WHITES.get(color.white, D65)
     if (red, green, blue, white) == (base.red, base.green, base.blue, base.white):

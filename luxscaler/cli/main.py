@@ -17,7 +17,7 @@ from luxscaler.cli.completion import completion
 from luxscaler.cli.defaults import default_map
 from luxscaler.cli.doctor import doctor
 from luxscaler.cli.publish import publish
-from luxscaler.cli.terminal import grouped, one_line_errors, out, prepare_streams, write_json
+from luxscaler.cli.terminal import JsonOption, grouped, one_line_errors, out, prepare_streams, write_event
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
 from luxscaler.spinning import spin_briefly
@@ -46,16 +46,16 @@ def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
     layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.")] = "",
     part: Annotated[int | None, typer.Option(help="Part of an EXR that is read, from 1.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a picture is: size, depth, colour space, range in stops, and how LuxScaler made it."""
-    with one_line_errors():
+    with one_line_errors(as_json=as_json):
         from luxscaler.cli.info import report  # noqa: PLC0415
         from luxscaler.options import LayerChoice  # noqa: PLC0415
 
         lines = report(file, LayerChoice(layer, part))
         if as_json:
-            write_json(grouped(lines))
+            write_event("result", **grouped(lines))
             return
         for name, value in lines:
             out.print(

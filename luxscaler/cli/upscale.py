@@ -15,6 +15,7 @@ from luxscaler.cli import size_options as size
 from luxscaler.cli.arguments import manner_of, pairs_of, shot_pairs, split_paths
 from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
+from luxscaler.words import counted
 
 _FILE, _WHERE, _MANY, _SAID = "The file", "Where tiles run", "Several pictures", "What is said"
 
@@ -303,7 +304,7 @@ def upscale(
         if shot:
             run.request = with_tones(request, shot, session.looked_at)
             with session.watch.out_of_the_way():
-                session.voice.note(f"{len(shot)} frames, one curve")
+                session.voice.note(f"{counted(len(shot), 'frame')}, one curve")
         status = run.all(pairs, skip_existing=skip_existing)
         if status:
             raise typer.Exit(status)

@@ -20,6 +20,7 @@ from luxscaler.cli.meter import Meter, Pace
 from luxscaler.cli.stopping import Stopping, stoppable
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
@@ -135,7 +136,7 @@ class PictureRun:
             target = pair.target or Path(f"picture.{request.output_format}")
             request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
             width, height = result_size(request, cuts)
-            cost = estimate_of(self._where, cuts) or f"{len(cuts)} tile{'s' if len(cuts) > 1 else ''}"
+            cost = estimate_of(self._where, cuts) or counted(len(cuts), "tile")
             with self._session.watch.out_of_the_way():
                 self._session.voice.planned(pair, width, height, len(cuts), cost)
 

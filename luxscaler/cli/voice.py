@@ -15,6 +15,7 @@ from rich.console import Console
 from luxscaler.cli.displays import Bar, Display, JsonLines, Lines, NoDisplay
 from luxscaler.cli.terminal import err, out
 from luxscaler.errors import LuxScalerError
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.masters.batch import Outcome
@@ -154,7 +155,7 @@ class Voice:
                 for number, word in ((skipped, "skipped"), (failed, "failed"), (left, "left"))
                 if number
             )
-            _print(err, f"{count} pictures: {written} written{others} ({seconds:.1f} s)")
+            _print(err, f"{counted(count, 'picture')}: {written} written{others} ({seconds:.1f} s)")
 
 
 def _print(console: Console, text: str) -> None:
@@ -195,9 +196,9 @@ def _summary(result: "Result", name: str) -> str:
     else:
         work = f"{progress.seconds:.1f} s"
     if progress.total > 1:
-        work = f"{progress.total} tiles, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
+        work = f"{counted(progress.total, 'tile')}, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
     if progress.retries:
-        work += f", {progress.retries} retries"
+        work += f", {counted(progress.retries, 'retry')}"
     if progress.dollars:
         work += f", ${progress.dollars:.4f}"
     if result.seams is not None:

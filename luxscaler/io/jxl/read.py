@@ -39,6 +39,7 @@ from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import PRIMARIES, Color, read_jxl_header
 from luxscaler.io.linearize import oriented
 from luxscaler.io.oiio import opened
+from luxscaler.words import counted
 
 _CODESTREAM = b"\xff\x0a"
 _HEAD_BYTES = 1 << 16
@@ -55,11 +56,11 @@ def read_info(stream: BinaryIO) -> FileInfo:
     header = read_jxl_header(_codestream_head(stream))
     if not header.is_float and header.bits > _MAX_INTEGER_BITS:
         raise PictureError(
-            f"has {header.bits} bits a channel; JPEG XL is supported up to {_MAX_INTEGER_BITS}"
+            f"has {counted(header.bits, 'bit')} a channel; JPEG XL is supported up to {_MAX_INTEGER_BITS}"
         )
     coding, notices = _coding(header.color)
     if header.ignored_channels:
-        notices += (f"{header.ignored_channels} extra channels are ignored",)
+        notices += (f"ignored: {counted(header.ignored_channels, 'extra channel')}",)
     if header.is_animated:
         notices += ("an animation: the first picture is read",)
     gain_map, reason = find_or_notice(stream, _map_codes)

@@ -1,4 +1,9 @@
-"""Numbers with their nouns, for what is said to people."""
+"""What is said to people: numbers with their nouns, names on one line."""
+
+import unicodedata
+
+_CONTROLS = {"Cc", "Zl", "Zp", "Cs"}
+"""Unicode's categories of control characters, ends of lines and paragraphs, and surrogates."""
 
 
 def counted(count: int, noun: str, form: str = "") -> str:
@@ -11,3 +16,14 @@ def plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+
+
+def printable(text: str) -> str:
+    """Text of others on one line, without power over a terminal: control characters as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(ascii(char)[1:-1] if _is_control(char) else char for char in text)
+
+
+def _is_control(char: str) -> bool:
+    return char != "\t" and unicodedata.category(char) in _CONTROLS

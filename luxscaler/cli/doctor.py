@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from luxscaler import __version__
-from luxscaler.cli.terminal import JsonOption, out, write_event
+from luxscaler.cli.terminal import JsonOption, tell, write_event
 
 Facts = dict[str, Any]
 _PACKAGES = ("torch", "numpy", "safetensors", "pillow", "imagecodecs", "tifffile", "OpenEXR", "OpenImageIO")
@@ -39,13 +39,13 @@ def doctor(as_json: JsonOption = False) -> None:
         write_event("result", **facts, findings=findings)
     else:
         for title, section in facts.items():
-            out.print(title, markup=False)
+            tell(title)
             for name, value in section.items():
-                out.print(f"  {name:<16}{value}", soft_wrap=True, markup=False)
+                tell(f"  {name:<16}{value}")
         for finding in findings:
-            out.print(f"does not work: {finding}", soft_wrap=True, markup=False)
+            tell(f"does not work: {finding}")
         if not findings:
-            out.print("all of this works")
+            tell("all of this works")
     if findings:
         raise typer.Exit(1)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from luxscaler.cli.server import DEFAULT_DATA
-from luxscaler.cli.terminal import JsonOption, one_line_errors, out, write_event
+from luxscaler.cli.terminal import JsonOption, one_line_errors, out, tell, write_event
 from luxscaler.errors import InputError
-from luxscaler.words import counted
+from luxscaler.words import counted, printable
 
 if TYPE_CHECKING:
     from luxscaler.console.jobs import Job, Jobs
@@ -36,6 +36,7 @@ def jobs_list(
     """Jobs, the newest first."""
     with one_line_errors(as_json=as_json), _opened(data) as jobs:
         from rich.console import Console  # noqa: PLC0415
+        from rich.markup import escape  # noqa: PLC0415
         from rich.table import Column, Table  # noqa: PLC0415
 
         from luxscaler.clock import iso  # noqa: PLC0415
@@ -50,7 +51,7 @@ def jobs_list(
         )
         for job in found:
             created = (iso(job.created_at) or "")[:19]
-            table.add_row(job.id, job.kind, job.state, job.name, created, _money(job))
+            table.add_row(job.id, job.kind, job.state, escape(printable(job.name)), created, _money(job))
         (out if out.is_terminal else Console(width=PIPE_WIDTH)).print(table)
         if total > len(found):
             out.print(f"{len(found)} of {total}; --limit shows more")
@@ -84,7 +85,7 @@ def jobs_show(name: Id, data: Data = DEFAULT_DATA, as_json: JsonOption = False) 
         }
         for label, value in facts.items():
             if value:
-                out.print(f"{label:<12}{value}", soft_wrap=True, markup=False)
+                tell(f"{label:<12}{value}")
 
 
 @app.command("logs")
@@ -102,7 +103,7 @@ def jobs_logs(
             write_event("result", id=job.id, lines=lines)
             return
         for line in lines:
-            out.print(line, soft_wrap=True, markup=False)
+            tell(line)
 
 
 @app.command("cancel")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luxscaler.cli.terminal import JsonOption, err, one_line_errors, out, say, write_event
-from luxscaler.words import counted
+from luxscaler.cli.terminal import JsonOption, err, one_line_errors, out, say, tell, write_event
+from luxscaler.words import counted, printable
 
 if TYPE_CHECKING:
     from luxscaler.weights.model_fetch import Index
@@ -24,7 +24,9 @@ _Refresh = Annotated[bool, typer.Option("--refresh", help="Look at the index ane
 
 @app.command("search")
 def models_search(
-    words: Annotated[list[str] | None, typer.Argument(help="All of them must occur.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="WORDS", help="All of them must occur.")
+    ] = None,
     scale: Annotated[int | None, typer.Option(help="Only models of this scale.")] = None,
     architecture: Annotated[str, typer.Option(help="Only this one, e.g. esrgan, compact, dat.")] = "",
     limit: Annotated[int, typer.Option(help="Models shown at most.", min=1)] = 40,
@@ -52,11 +54,11 @@ def models_search(
             how = "directly" if is_direct else "by hand"
             facts = [model.id, f"×{model.scale}", model.architecture, megabytes]
             facts += [model.licence or "none stated", ", ".join(model.authors), how]
-            table.add_row(*(escape(fact) for fact in facts))
+            table.add_row(*(escape(printable(fact)) for fact in facts))
         if found:
             out.print(table)
         more = f", {limit} of them shown (--limit)" if len(found) > limit else ""
-        out.print(f"{counted(len(found), 'model')}{more}", soft_wrap=True)
+        tell(f"{counted(len(found), 'model')}{more}")
 
 
 @app.command("info")
@@ -70,16 +72,19 @@ def models_info(
             write_event("result", **_object(model))
             return
         for label, value in _facts(model):
-            out.print(f"{label:<14}{value}", soft_wrap=True, markup=False)
+            tell(f"{label:<14}{value}")
 
 
 @app.command("fetch")
 def models_fetch(
     name: _Name,
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Its licence forbids commercial use, and yours is none.")
+        bool,
+        typer.Option(
+            "--accept-licence", help="Fetch it though its licence forbids commercial use, or none is stated."
+        ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch it again though it is here.")] = False,
     refresh: _Refresh = False,
     index: _IndexUrl = "",
     as_json: JsonOption = False,
@@ -98,7 +103,7 @@ def models_fetch(
         if as_json:
             write_event("note", message=licence)
         else:
-            out.print(licence, soft_wrap=True, markup=False)
+            tell(licence)
         allowed = Reach.parse(os.environ.get("LUXSCALER_FETCH_ALLOW", ""), "LUXSCALER_FETCH_ALLOW")
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
@@ -114,8 +119,8 @@ def models_fetch(
         if as_json:
             write_event("result", name=model.id, path=made.path, sha256=made.sha256)
             return
-        out.print(f"{made.path} SHA-256 {made.sha256}", soft_wrap=True, markup=False)
-        out.print(f"use it with: luxscaler upscale IN OUT --model {model.id}", soft_wrap=True, markup=False)
+        tell(f"{made.path} SHA-256 {made.sha256}")
+        tell(f"use it with: luxscaler upscale IN OUT --model {model.id}")
 
 
 def _url(given: str) -> str:

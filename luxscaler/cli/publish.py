@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luxscaler.cli.terminal import JsonOption, one_line_errors, out, tell_error, write_event
+from luxscaler.cli.terminal import JsonOption, one_line_errors, tell, tell_error, write_event
 from luxscaler.errors import InputError, PublishError, StoppedError
 
 if TYPE_CHECKING:
@@ -116,5 +116,5 @@ def _sent(package: "Package", destination: "Destination", *, as_json: bool) -> P
     if as_json:
         write_event("published", place=place)
     else:
-        out.print(f"published at {place}", soft_wrap=True, markup=False)
+        tell(f"published at {place}")
     return None

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from luxscaler.errors import LuxScalerError, StoppedError
+from luxscaler.words import printable
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -41,19 +42,24 @@ def one_line_errors(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
+def tell(text: str, console: Console = out, *, style: str | None = None) -> None:
+    """One line, whatever is in the names of files or the words of others."""
+    console.print(printable(text), style=style, markup=False, soft_wrap=True)
+
+
 def tell_error(error: LuxScalerError, *, as_json: bool = False) -> None:
     """One line on standard error, or an object."""
     if as_json:
         write_event("error", kind=type(error).__name__, message=str(error))
     else:
-        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        tell(f"error: {error}", err, style="red")
 
 
 def _tell_end(event: str, text: str, *, as_json: bool) -> None:
     if as_json:
         write_event(event, message=text)
     else:
-        err.print(text, markup=False, soft_wrap=True)
+        tell(text, err)
 
 
 def prepare_streams() -> None:
@@ -112,4 +118,4 @@ def say(notices: tuple[str, ...], *, as_json: bool = False) -> None:
         if as_json:
             write_event("note", message=notice)
         else:
-            err.print(f"note: {notice}", soft_wrap=True, markup=False)
+            tell(f"note: {notice}", err)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from luxscaler.cli.publish import Wishes, check_all, publish_to
-from luxscaler.cli.terminal import JsonOption, err, finite, one_line_errors, out, progress_bar, write_event
+from luxscaler.cli.terminal import JsonOption, err, finite, one_line_errors, progress_bar, tell, write_event
 from luxscaler.cli.weights import fetch_weights
 from luxscaler.words import counted
 
@@ -156,14 +156,12 @@ def train(
             write_event("result", **_object(made))
         else:
             for line in lines(made.trained):
-                out.print(line, soft_wrap=True, markup=False)
+                tell(line)
             beside = f", {made.adapter}" if made.adapter else ""
             step = made.trained.position.best_step
-            out.print(
+            tell(
                 f"{made.model}{beside}: the best network, of step {step}; {made.trained.ended}; "
-                f"report: {made.folder / 'report.html'}",
-                soft_wrap=True,
-                markup=False,
+                f"report: {made.folder / 'report.html'}"
             )
         publish_to(made.model, destinations, wishes, as_json=as_json)
 
@@ -221,7 +219,7 @@ def _bar() -> "Iterator[tuple[Say, Advance]]":
         last = time.monotonic()
 
         def say(line: str) -> None:
-            err.print(line, soft_wrap=True, markup=False)
+            tell(line, err)
 
         def advance(progress: "Progress") -> None:
             nonlocal last

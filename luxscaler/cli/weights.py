@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from luxscaler.cli.terminal import JsonOption, err, one_line_errors, out, say, write_event
+from luxscaler.cli.terminal import JsonOption, err, one_line_errors, out, say, tell, write_event
 
 app = typer.Typer(help="The networks' weights: list, fetch, verify, convert.", no_args_is_help=True)
 
@@ -60,14 +60,16 @@ def weights_list(as_json: JsonOption = False) -> None:
             megabytes = f"{row.size / 1e6:.1f}" if row.size else ""
             table.add_row(row.name, row.state, row.source, megabytes, row.licence, row.description)
         out.print(table)
-        out.print(f"folder: {weights_folder()}", soft_wrap=True)
+        tell(f"folder: {weights_folder()}")
 
 
 @app.command("fetch")
 def weights_fetch(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="photo, anime, fast (all three if none); vgg16-hed, vgg19, judge."),
+        typer.Argument(
+            metavar="NAMES", help="photo, anime, fast (all three if none); vgg16-hed, vgg19, judge."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing about files that are there.")] = False,
@@ -117,7 +119,7 @@ def fetch_weights(
                 write_event("result", **facts, fetched=result.fresh)
                 continue
             what = f"fetched from the {result.source}" if result.fresh else "is there, verified"
-            err.print(f"weights {result.name}: {what} ({result.path})", soft_wrap=True)
+            tell(f"weights {result.name}: {what} ({result.path})", err)
 
 
 def fetch_if_known(model: str, *, silent: bool = False) -> None:
@@ -131,7 +133,7 @@ def fetch_if_known(model: str, *, silent: bool = False) -> None:
 @app.command("verify")
 def weights_verify(
     names: Annotated[
-        list[str] | None, typer.Argument(help="As for fetch; photo, anime, fast if none.")
+        list[str] | None, typer.Argument(metavar="NAMES", help="As for fetch; photo, anime, fast if none.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -152,7 +154,7 @@ def _tell_verified(name: str, path: Path | None, digest: str, *, as_json: bool) 
     if as_json:
         write_event("result", name=name, path=path, sha256=digest)
     else:
-        out.print(f"{name}: {path} SHA-256 {digest}", soft_wrap=True)
+        tell(f"{name}: {path} SHA-256 {digest}")
 
 
 @app.command("convert")
@@ -169,4 +171,4 @@ def weights_convert(
         if as_json:
             write_event("result", output=target, message=said)
         else:
-            out.print(said, soft_wrap=True, markup=False)
+            tell(said)

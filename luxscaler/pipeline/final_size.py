@@ -67,7 +67,7 @@ class FinalSize:
         for name, value in given.items():
             limit = MAX_SIDE if name != "megapixels" else MAX_SIDE**2 / 1e6
             if not isinstance(value, PrintSize) and not 0 < value <= limit:
-                raise InputError(f"{name} is {value:g}; it must be above 0, at most {limit:g}")
+                raise InputError(f"{name} is {value:,}; it must be above 0, at most {limit:,.0f}")
 
     @staticmethod
     def of(

@@ -151,7 +151,9 @@ def format_of(path: Path) -> str:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
         known = " ".join(SUFFIXES)
-        raise InputError(f"{str(path)!r} has no suffix of a known format; known are {known}") from None
+        raise InputError(
+            f"{str(path)!r} has no suffix of a known format ({known}), and no format is named"
+        ) from None
 
 
 def check_path(path: Path, *others: object) -> None:

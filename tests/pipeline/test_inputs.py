@@ -105,7 +105,7 @@ BAD: list[tuple[str, object, str]] = [
     ("width", 0.5, "width is 0.5; it must be a whole number"),
     ("height", -5, "height is -5; it must be above 0"),
     ("long_edge", True, "long_edge is True; it must be a number"),
-    ("megapixels", -1, "megapixels is -1; it must be above 0"),
+    ("megapixels", -1, "megapixels is -1.0; it must be above 0"),
     ("sdr", "yes", "sdr is 'yes'; it must be true or false"),
     ("sdr", 1, "sdr is 1; it must be true or false"),
     ("exr_type", "double", "exr_type is 'double'; it must be one of float, half"),

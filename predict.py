@@ -85,21 +85,26 @@ class Predictor(BasePredictor):  # type: ignore[misc] # no types; Cog also calls
             default="auto",
             choices=["auto", "zip", "zips", "piz", "pxr24", "dwaa", "dwab", "rle", "none"],
         ),
+        profile: str = Input(
+            description="Colours of the file; acescg and ap0 for exr, tiff and jxl alone",
+            default="srgb",
+            choices=["srgb", "display-p3", "adobe-rgb", "prophoto", "rec2020", "acescg", "ap0"],
+        ),
+        layer: str = Input(description="Layer of an EXR tile_input; empty: the main one", default=""),
+        part: int = Input(description="Part of an EXR tile_input, from 1; 0: the first", default=0, ge=0),
+        wrap: str = Input(
+            description="Edges that meet, of a whole picture (a texture, a panorama)",
+            default="none",
+            choices=["none", "x", "y", "xy"],
+        ),
+        width: int = Input(description="Width of a whole picture's result; 0: by scale", default=0, ge=0),
+        height: int = Input(description="Its height; give one of these four at most", default=0, ge=0),
+        long_edge: int = Input(description="Its longer side in pixels", default=0, ge=0),
+        megapixels: float = Input(description="Its millions of pixels", default=0.0, ge=0.0),
     ) -> Path:
         """Upscale one tile."""
-        request = request_from_inputs(
-            tile_input=tile_input,
-            global_reference=global_reference,
-            tile_box=tile_box,
-            output_format=output_format,
-            hdr_boost=hdr_boost,
-            fractality=fractality,
-            scale=scale,
-            model=model,
-            sdr=sdr,
-            exr_type=exr_type,
-            exr_compression=exr_compression,
-        )
+        inputs = dict(locals())  # on the first line: nothing but the inputs
+        request = request_from_inputs(**{name: inputs[name] for name in inputs if name != "self"})
         result = await self.tiles.process(request)
         for stage, seconds in result.timings.items():
             self.record_metric(f"timing.{stage}", round(seconds, 4))

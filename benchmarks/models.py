@@ -13,8 +13,10 @@ import argparse
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,19 +28,28 @@ from luxscaler.inference.eager import PlainNetwork  # noqa: E402
 from luxscaler.io.read import read_picture  # noqa: E402
 from luxscaler.networks.build import AnyNetwork  # noqa: E402
 from luxscaler.networks.foreign import ForeignNetwork, gives_finite  # noqa: E402
+from luxscaler.options import UpscalerOptions  # noqa: E402
+from luxscaler.picture import Picture  # noqa: E402
+from luxscaler.pipeline.request import UpscaleRequest  # noqa: E402
+from luxscaler.pipeline.stages import read_sources, render_sources  # noqa: E402
 from luxscaler.upscaling import code_values  # noqa: E402
 from luxscaler.upscaling.channels import through  # noqa: E402
 from luxscaler.upscaling.tiled import TiledRun  # noqa: E402
-from luxscaler.upscaling.upscaler import FOREIGN_OVERLAP  # noqa: E402
+from luxscaler.upscaling.upscaler import Upscaler, foreign_overlap  # noqa: E402
 from luxscaler.weights.spandrel_loader import foreign_architectures, load_foreign  # noqa: E402
 from luxscaler.weights.store import network_of  # noqa: E402
 from tests.support.architectures import SAMPLES, Sample  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- architectures -->", "<!-- end of architectures -->"
-HEAD = "| architecture | loads by | scale tried | size it wants | runs | change by tiles | bf16 | fp16 |"
+HEAD = (
+    "| architecture | loads by | scale tried | size it wants | runs | change by tiles | by a master's tiles "
+    "| bf16 | fp16 |"
+)
 HEIGHT, WIDTH, TILE = 64, 160, 128
 """Of the picture and of its tiles, in source pixels; tiles share what they share in use."""
+MASTER_WIDTH = 204
+"""Of a picture that is cut into two tiles of a master; the second begins at pixel 88."""
 SEAMLESS = 0.25
 CPU = torch.device("cpu")
 
@@ -69,7 +80,7 @@ def write(name: str, found: str) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     rows = rows_of(text) | {name: found}
-    lines = [BEGIN, HEAD, "|---|---|---|---|---|---|---|---|"]
+    lines = [BEGIN, HEAD, "|---|---|---|---|---|---|---|---|---|"]
     lines += [rows[key] for key in sorted(rows, key=str.lower)]
     DOCUMENT.write_text(before + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
 
@@ -86,23 +97,43 @@ def row(sample: Sample, name: str) -> str:
     try:
         network = network_of(sample.state(), "random")
     except WeightsError as error:
-        return f"| {name} | refused: {str(error).rpartition(': ')[2]} | | | | | | |"
+        return f"| {name} | refused: {str(error).rpartition(': ')[2]} | | | | | | | |"
     config = network.config
     picture = picture_of(HEIGHT, WIDTH)
     odd = run(network, picture[:, :, :37, :45])
     fits = tuple(odd.shape[2:]) == (37 * config.scale, 45 * config.scale) and bool(torch.isfinite(odd).all())
     whole = run(network, picture)
-    tiled = TiledRun(
-        lambda piece: run(network, piece), config.scale, TILE, FOREIGN_OVERLAP, align=config.grid
-    )(picture)
-    ratio = steepest(tiled - whole) / changes(whole)
     foreign = network if isinstance(network, ForeignNetwork) else load_foreign(sample.state())
+    overlap = foreign_overlap(foreign.config)
+    tiled = TiledRun(lambda piece: run(network, piece), config.scale, TILE, overlap, align=config.grid)
+    ratio = steepest(tiled(picture) - whole) / changes(whole)
     by = "spandrel" if isinstance(network, ForeignNetwork) else "LuxScaler"
-    seam = f"{ratio:.2f}, no seam" if ratio <= SEAMLESS else f"{ratio:.2f}: a seam"
     halves = (torch.bfloat16, torch.float16)
     finite = [gives_finite(PlainNetwork(foreign, CPU, half), foreign.config, CPU) for half in halves]
-    words = [name, by, f"×{config.scale}", wants(foreign), "yes" if fits else "no", seam]
+    words = [name, by, f"×{config.scale}", wants(foreign), "yes" if fits else "no"]
+    words += [said(ratio), said(steepest_of_a_master(network))]
     return f"| {' | '.join(words + ['finite' if each else 'no' for each in finite])} |"
+
+
+def said(ratio: float) -> str:
+    """A change, and whether it would be seen."""
+    return f"{ratio:.2f}, no seam" if ratio <= SEAMLESS else f"{ratio:.2f}: a seam"
+
+
+def steepest_of_a_master(network: AnyNetwork) -> float:
+    """The same of a master of two tiles, less the picture as one tile: the whole way of a picture."""
+    rgb = read_picture(ROOT / "docs" / "sample" / "master.jpg").rgb[:HEIGHT, :MASTER_WIDTH]
+    upscaler = Upscaler(network, UpscalerOptions(device="cpu"))
+
+    def codes(tile: int) -> Tensor:
+        picture = Picture(np.ascontiguousarray(rgb))
+        picture = replace(picture, source=replace(picture.source, is_float=False, bits=8))  # as photographs
+        request = UpscaleRequest(picture, output_format="tiff", scale=network.config.scale, tile=tile)
+        light = render_sources(read_sources(request), upscaler).light.rgb
+        return code_values.encode(torch.from_numpy(light)).clamp(0.0, 1.0).permute(2, 0, 1)[None]
+
+    whole = codes(MASTER_WIDTH)
+    return steepest(codes(TILE) - whole) / changes(whole)
 
 
 def wants(network: ForeignNetwork) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from luxscaler.errors import InputError
 from luxscaler.options import UpscalerOptions
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
@@ -135,6 +136,6 @@ def estimate_of(choice: BackendOptions, cuts: "Plan") -> str | None:
     megapixels = cuts.width * cuts.height * cuts.extra / len(cuts) / 1e6
     guess = _replicate_options(choice).estimate(len(cuts), megapixels)
     return (
-        f"{guess.tiles} tiles, about {guess.seconds:.0f} s of computing and ${guess.dollars:.2f} "
+        f"{counted(guess.tiles, 'tile')}, about {guess.seconds:.0f} s of computing and ${guess.dollars:.2f} "
         f"(a guess; at most ${guess.at_most:.2f} without retries)"
     )

@@ -13,6 +13,7 @@ from luxscaler.cli.voice import Manner
 from luxscaler.errors import InputError
 
 if TYPE_CHECKING:
+    from luxscaler.geometry import TileBox
     from luxscaler.masters.pairs import Naming, Pair
     from luxscaler.masters.shot import Frame
 
@@ -52,6 +53,15 @@ def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tupl
     if out == "-" and not output_format:
         raise typer.BadParameter("OUT is standard output: say its format by --format", param_hint="OUT")
     return sources, out
+
+
+def box_of(tile_box: str, reference: Path | None) -> "TileBox | None":
+    """Where a tile sits in its master. Raises InputError for a box without one."""
+    from luxscaler.geometry import TileBox  # noqa: PLC0415
+
+    if tile_box and reference is None:
+        raise InputError("--tile-box says where IN sits in a master: give the master, by --reference")
+    return TileBox.parse(tile_box) if tile_box else None
 
 
 def manner_of(*, json: bool, quiet: bool, verbose: bool, progress: str, out: str | None) -> Manner:

@@ -14,8 +14,10 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console
 
 from luxscaler.cli.meter import View
+from luxscaler.words import printable
 
 WAYS = ("auto", "bar", "lines", "none")
+
 _GLANCE_SECONDS = 0.25
 _FIRST_LINE, _NEXT_STAGE, _NEXT_LINE = 1.0, 2.0, 10.0
 """Seconds until the first line, between lines of two stages, and between any two lines."""
@@ -93,7 +95,7 @@ class Bar:
         share = view.fraction
         self._progress.update(
             self._one,
-            description=moment.title,
+            description=printable(moment.title),
             total=None if share is None else 1.0,
             completed=share or 0.0,
             words=_words(view),

@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from luxscaler import __version__
-from luxscaler.cli.terminal import out, write_json
+from luxscaler.cli.terminal import JsonOption, tell, write_event
 
 Facts = dict[str, Any]
 _PACKAGES = ("torch", "numpy", "safetensors", "pillow", "imagecodecs", "tifffile", "OpenEXR", "OpenImageIO")
@@ -32,20 +32,20 @@ class Finding(Exception):  # noqa: N818 - what a check says, no error of the pro
     """Something does not work; its text says what."""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False) -> None:
+def doctor(as_json: JsonOption = False) -> None:
     """Say what this installation has and can do: for reports of bugs."""
     facts, findings = examine(dict(os.environ))
     if as_json:
-        write_json({**facts, "findings": findings})
+        write_event("result", **facts, findings=findings)
     else:
         for title, section in facts.items():
-            out.print(title, markup=False)
+            tell(title)
             for name, value in section.items():
-                out.print(f"  {name:<16}{value}", soft_wrap=True, markup=False)
+                tell(f"  {name:<16}{value}")
         for finding in findings:
-            out.print(f"does not work: {finding}", soft_wrap=True, markup=False)
+            tell(f"does not work: {finding}")
         if not findings:
-            out.print("all of this works")
+            tell("all of this works")
     if findings:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from luxscaler.cli.terminal import err, one_line_errors, out
 from luxscaler.errors import GatewayError
 
 TOKEN_VARIABLE = "LUXSCALER_GATEWAY_TOKEN"  # noqa: S105 - a variable's name
+_LIMITS = "Limits"
 DEFAULT_DATA = Path("~/.local/share/luxscaler/gateway")
 
 
@@ -43,9 +44,15 @@ def gateway(
     webhook_allow: Annotated[
         str, typer.Option(help="Networks that webhooks may go to beside public addresses; any: all.")
     ] = "",
-    rate_limits: Annotated[bool, typer.Option(help="Refuse what Replicate would refuse.")] = False,
-    creates_per_minute: Annotated[int, typer.Option(help="With --rate-limits.")] = 600,
-    retention: Annotated[float, typer.Option(help="Seconds for which a result is kept.")] = 3600.0,
+    rate_limits: Annotated[
+        bool, typer.Option(help="Refuse what Replicate would refuse.", rich_help_panel=_LIMITS)
+    ] = False,
+    creates_per_minute: Annotated[
+        int, typer.Option(help="With --rate-limits.", rich_help_panel=_LIMITS)
+    ] = 600,
+    retention: Annotated[
+        float, typer.Option(help="Seconds for which a result is kept.", rich_help_panel=_LIMITS)
+    ] = 3600.0,
 ) -> None:
     """Run a gateway until it is told to stop. Long, because typer reads the options from the signature."""
     with one_line_errors():

@@ -10,6 +10,7 @@ from luxscaler.io.own_tags import own_tags
 from luxscaler.isolation.pool import read_header_isolated, read_picture_isolated
 from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+from luxscaler.words import counted
 
 NOISE_FLOOR_PERCENTILE, PEAK_PERCENTILE = 0.1, 99.99
 """Luminance percentiles between which the range is measured: robust against single dead or hot pixels."""
@@ -25,7 +26,7 @@ def report(file: str | os.PathLike[str], choice: LayerChoice = MAIN_LAYER) -> li
     lines = [
         ("format", header.format),
         ("size", f"{header.width} × {header.height} ({header.width * header.height / 1e6:.2f} megapixels)"),
-        ("depth", f"{header.bits}-bit {kind}, {header.channels} channels{alpha}"),
+        ("depth", f"{header.bits}-bit {kind}, {counted(header.channels, 'channel')}{alpha}"),
         ("colour", header.color_space),
     ]
     if header.orientation != 1:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from luxscaler.cli.server import DEFAULT_DATA
-from luxscaler.cli.terminal import one_line_errors, out
+from luxscaler.cli.terminal import JsonOption, one_line_errors, out, tell, write_event
 from luxscaler.errors import InputError
+from luxscaler.words import counted, printable
 
 if TYPE_CHECKING:
     from luxscaler.console.jobs import Job, Jobs
@@ -30,34 +31,42 @@ def jobs_list(
     kind: Annotated[str, typer.Option(help="Only master or training.")] = "",
     search: Annotated[str, typer.Option(help="Only those with this text in name, source, id or error.")] = "",
     limit: Annotated[int, typer.Option(help="As many at most.", min=1, max=500)] = 50,
+    as_json: JsonOption = False,
 ) -> None:
     """Jobs, the newest first."""
-    with one_line_errors(), _opened(data) as jobs:
+    with one_line_errors(as_json=as_json), _opened(data) as jobs:
         from rich.console import Console  # noqa: PLC0415
+        from rich.markup import escape  # noqa: PLC0415
         from rich.table import Column, Table  # noqa: PLC0415
 
         from luxscaler.clock import iso  # noqa: PLC0415
         from luxscaler.console.jobs import Filters  # noqa: PLC0415
 
         found, total = jobs.listed(Filters(kind, status, search), limit, 0)
+        if as_json:
+            write_event("result", jobs=[_object(job) for job in found], total=total)
+            return
         table = Table(
             Column("id", min_width=ID_LENGTH, no_wrap=True), "kind", "status", "name", "created", "cost"
         )
         for job in found:
             created = (iso(job.created_at) or "")[:19]
-            table.add_row(job.id, job.kind, job.state, job.name, created, _money(job))
+            table.add_row(job.id, job.kind, job.state, escape(printable(job.name)), created, _money(job))
         (out if out.is_terminal else Console(width=PIPE_WIDTH)).print(table)
         if total > len(found):
             out.print(f"{len(found)} of {total}; --limit shows more")
 
 
 @app.command("show")
-def jobs_show(name: Id, data: Data = DEFAULT_DATA) -> None:
+def jobs_show(name: Id, data: Data = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """All about one job."""
-    with one_line_errors(), _opened(data) as jobs:
+    with one_line_errors(as_json=as_json), _opened(data) as jobs:
         from luxscaler.clock import iso  # noqa: PLC0415
 
         job = _found(jobs, name)
+        if as_json:
+            write_event("result", **_object(job))
+            return
         facts = {
             "id": job.id,
             "name": job.name,
@@ -76,7 +85,7 @@ def jobs_show(name: Id, data: Data = DEFAULT_DATA) -> None:
         }
         for label, value in facts.items():
             if value:
-                out.print(f"{label:<12}{value}", soft_wrap=True, markup=False)
+                tell(f"{label:<12}{value}")
 
 
 @app.command("logs")
@@ -84,23 +93,31 @@ def jobs_logs(
     name: Id,
     data: Data = DEFAULT_DATA,
     search: Annotated[str, typer.Option(help="Only lines with this text.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """What a job has printed so far."""
-    with one_line_errors(), _opened(data) as jobs:
-        for line in _found(jobs, name).logs.splitlines():
-            if search.lower() in line.lower():
-                out.print(line, soft_wrap=True, markup=False)
+    with one_line_errors(as_json=as_json), _opened(data) as jobs:
+        job = _found(jobs, name)
+        lines = [line for line in job.logs.splitlines() if search.lower() in line.lower()]
+        if as_json:
+            write_event("result", id=job.id, lines=lines)
+            return
+        for line in lines:
+            tell(line)
 
 
 @app.command("cancel")
-def jobs_cancel(name: Id, data: Data = DEFAULT_DATA) -> None:
-    """Want a job's end; the console, once it runs, sees to it."""
-    with one_line_errors(), _opened(data) as jobs:
+def jobs_cancel(name: Id, data: Data = DEFAULT_DATA, as_json: JsonOption = False) -> None:
+    """Ask for a job's end; the console ends it, at once or when it runs next."""
+    with one_line_errors(as_json=as_json), _opened(data) as jobs:
         job = _found(jobs, name)
-        if job.state.is_over:
+        if not job.state.is_over:
+            jobs.ask_to_cancel(job.id, "canceled by the user")
+        if as_json:
+            write_event("result", id=job.id, status=job.state, canceling=not job.state.is_over)
+        elif job.state.is_over:
             out.print(f"{job.id} is {job.state} already")
         else:
-            jobs.ask_to_cancel(job.id, "canceled by the user")
             out.print(f"{job.id} will be canceled by the console")
 
 
@@ -125,9 +142,37 @@ def _opened(data: Path) -> "Iterator[Jobs]":
 def _found(jobs: "Jobs", beginning: str) -> "Job":
     matches = jobs.beginning_with(beginning)
     if len(matches) != 1:
-        count = "no job" if not matches else f"{len(matches)} jobs"
+        count = "no job" if not matches else counted(len(matches), "job")
         raise InputError(f"{count} with an id that begins with {beginning!r}")
     return matches[0]
+
+
+def _object(job: "Job") -> dict[str, object]:
+    """A job as JSON has it."""
+    from luxscaler.clock import iso  # noqa: PLC0415
+
+    facts = (
+        "id",
+        "name",
+        "kind",
+        "source",
+        "place",
+        "hardware",
+        "stage",
+        "step",
+        "steps",
+        "error",
+        "results",
+    )
+    times = {name: iso(getattr(job, f"{name}_at")) for name in ("created", "started", "finished")}
+    return {
+        **{name: getattr(job, name) for name in facts},
+        "status": job.state,
+        "cancel_reason": job.cancel_reason,
+        **times,
+        "dollars": job.cost,
+        "dollars_at_most": round(job.reserved, 6),
+    }
 
 
 def _money(job: "Job") -> str:

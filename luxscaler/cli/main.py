@@ -13,17 +13,29 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, jobs, models, server, weights
+from luxscaler.cli.commands import Command, Group, UpscaleCommand
 from luxscaler.cli.completion import completion
 from luxscaler.cli.defaults import default_map
 from luxscaler.cli.doctor import doctor
 from luxscaler.cli.publish import publish
-from luxscaler.cli.terminal import grouped, one_line_errors, out, prepare_streams, write_json
+from luxscaler.cli.terminal import (
+    JsonOption,
+    grouped,
+    one_line_errors,
+    out,
+    prepare_streams,
+    tell,
+    write_event,
+)
 from luxscaler.cli.train import train
 from luxscaler.cli.upscale import upscale
 from luxscaler.spinning import spin_briefly
 
+_EXAMPLE = "For a start: luxscaler upscale photo.jpg big.png --fetch. What works here: luxscaler doctor."
 app = typer.Typer(
+    cls=Group,
     help="Upscale pictures and expand their dynamic range.",
+    epilog=_EXAMPLE,
     no_args_is_help=True,
     add_completion=False,
 )
@@ -33,34 +45,36 @@ app.command(help="Offer running Cog containers as Replicate's HTTP API, at http:
     gateway.gateway
 )
 app.add_typer(jobs.app, name="jobs")
-app.command(help="Run the console: Replicate's jobs and spending, at http://HOST:PORT.")(server.server)
-app.command(help="Upscale pictures.")(upscale)
+app.command(help="Run the console, a web page for upscaling, training and jobs, at http://HOST:PORT.")(
+    server.server
+)
+app.command(cls=UpscaleCommand, help="Upscale pictures.")(upscale)
 app.command()(doctor)
 app.command()(completion)
-app.command(help="Train a network on the folder PICTURES and write it to OUT.")(train)
-app.command(help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(publish)
+app.command(cls=Command, help="Train a network on the folder PICTURES and write it to OUT.")(train)
+app.command(cls=Command, help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(
+    publish
+)
 
 
-@app.command()
+@app.command(cls=Command)
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
     layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.")] = "",
     part: Annotated[int | None, typer.Option(help="Part of an EXR that is read, from 1.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a picture is: size, depth, colour space, range in stops, and how LuxScaler made it."""
-    with one_line_errors():
+    with one_line_errors(as_json=as_json):
         from luxscaler.cli.info import report  # noqa: PLC0415
         from luxscaler.options import LayerChoice  # noqa: PLC0415
 
         lines = report(file, LayerChoice(layer, part))
         if as_json:
-            write_json(grouped(lines))
+            write_event("result", **grouped(lines))
             return
         for name, value in lines:
-            out.print(
-                f"{name:<12}{value}" if len(name) < 12 else f"{name} {value}", soft_wrap=True, markup=False
-            )
+            tell(f"{name:<12}{value}" if len(name) < 12 else f"{name} {value}")
 
 
 def _version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luxscaler.cli.terminal import err, one_line_errors, out
+from luxscaler.cli.terminal import JsonOption, one_line_errors, tell, tell_error, write_event
 from luxscaler.errors import InputError, PublishError, StoppedError
 
 if TYPE_CHECKING:
@@ -64,14 +64,15 @@ def publish(
     folder: Annotated[Path | None, typer.Option(help="A folder on this machine.")] = None,
     s3_endpoint: Annotated[str, typer.Option(help="URL of storage other than AWS, e.g. MinIO.")] = "",
     public: Annotated[bool, typer.Option("--public", help="The Hub repository may be public.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Publish `file`, a trained network with its card, figures and samples."""
-    with one_line_errors():
+    with one_line_errors(as_json=as_json):
         wishes = Wishes(hub, s3, folder, s3_endpoint, public)
         destinations = wishes.destinations()
         if not destinations:
             raise InputError("nowhere to publish to: give --hub, --s3 or --folder")
-        publish_to(file, destinations, wishes)
+        publish_to(file, destinations, wishes, as_json=as_json)
 
 
 def check_all(destinations: "Sequence[Destination]") -> None:
@@ -83,7 +84,9 @@ def check_all(destinations: "Sequence[Destination]") -> None:
             check(destination)
 
 
-def publish_to(file: Path, destinations: "Sequence[Destination]", wishes: Wishes) -> None:
+def publish_to(
+    file: Path, destinations: "Sequence[Destination]", wishes: Wishes, *, as_json: bool = False
+) -> None:
     """Publish to all; one that fails does not keep the others from it. Raises InputError, PublishError."""
     if not destinations:
         return
@@ -91,7 +94,7 @@ def publish_to(file: Path, destinations: "Sequence[Destination]", wishes: Wishes
 
     with packaged(file) as package:
         try:
-            tries = [_sent(package, destination) for destination in destinations]
+            tries = [_sent(package, destination, as_json=as_json) for destination in destinations]
         except KeyboardInterrupt as error:
             raise StoppedError(f"stopped; {file} stays here; again: {wishes.command(file)}") from error
     failures = [each for each in tries if each is not None]
@@ -101,13 +104,17 @@ def publish_to(file: Path, destinations: "Sequence[Destination]", wishes: Wishes
         ) from failures[0]
 
 
-def _sent(package: "Package", destination: "Destination") -> PublishError | None:
+def _sent(package: "Package", destination: "Destination", *, as_json: bool) -> PublishError | None:
     """Publish, and say where it is; or say what went wrong, and give it back."""
     from luxscaler.publishing.publish import publish as send  # noqa: PLC0415
 
     try:
-        out.print(f"published at {send(package, destination)}", soft_wrap=True, markup=False)
+        place = send(package, destination)
     except PublishError as error:
-        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        tell_error(error, as_json=as_json)
         return error
+    if as_json:
+        write_event("published", place=place)
+    else:
+        tell(f"published at {place}")
     return None

@@ -29,7 +29,7 @@ PrintOption = Annotated[
 ProfileOption = Annotated[
     str,
     typer.Option(
-        help="srgb, display-p3, adobe-rgb, prophoto, rec2020; EXR and float TIFF also acescg, ap0.",
+        help="srgb, display-p3, adobe-rgb, prophoto, rec2020; EXR, float TIFF and JPEG XL also acescg, ap0.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -6,17 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from luxscaler.cli.publish import Wishes, check_all, publish_to
-from luxscaler.cli.terminal import err, one_line_errors, out, progress_bar
+from luxscaler.cli.terminal import JsonOption, err, finite, one_line_errors, progress_bar, tell, write_event
 from luxscaler.cli.weights import fetch_weights
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.training.prepare import Progress
+    from luxscaler.training.train import Delivered
 
     Say = Callable[[str], None]
     Advance = Callable[[Progress], None]
@@ -106,9 +109,10 @@ def train(
     public: Annotated[
         bool, typer.Option("--public", help="The Hub repository may be public.", rich_help_panel=_PUBLISH)
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train on `pictures` and write `target`. Long, because typer reads the options from the signature."""
-    with one_line_errors():
+    with one_line_errors(as_json=as_json):
         wishes = Wishes(push_to_hub, s3, None, s3_endpoint, public)
         destinations = wishes.destinations()
         check_all(destinations)
@@ -145,20 +149,52 @@ def train(
             tensorboard=tensorboard,
         )
         if fetch:
-            fetch_weights(needed_weights(settings, known_names()), force=False, quiet=True)
-        with _bar() as (say, advance), _stoppable() as stop:
+            fetch_weights(needed_weights(settings, known_names()), force=False, quiet=True, as_json=as_json)
+        with (_json_lines if as_json else _bar)() as (say, advance), _stoppable() as stop:
             made = run(pictures, target, settings, Events(say, advance, stop), resume=resume)
-        for line in lines(made.trained):
-            out.print(line, soft_wrap=True, markup=False)
-        beside = f", {made.adapter}" if made.adapter else ""
-        step = made.trained.position.best_step
-        out.print(
-            f"{made.model}{beside}: the best network, of step {step}; {made.trained.ended}; "
-            f"report: {made.folder / 'report.html'}",
-            soft_wrap=True,
-            markup=False,
-        )
-        publish_to(made.model, destinations, wishes)
+        if as_json:
+            write_event("result", **_object(made))
+        else:
+            for line in lines(made.trained):
+                tell(line)
+            beside = f", {made.adapter}" if made.adapter else ""
+            step = made.trained.position.best_step
+            tell(
+                f"{made.model}{beside}: the best network, of step {step}; {made.trained.ended}; "
+                f"report: {made.folder / 'report.html'}"
+            )
+        publish_to(made.model, destinations, wishes, as_json=as_json)
+
+
+def _object(made: "Delivered") -> dict[str, object]:
+    """What a training made, as JSON has it: files, figures on the held-out pictures, what they mean."""
+    from luxscaler.training.result import remarks  # noqa: PLC0415
+
+    trained = made.trained
+    scores = {"cubic": trained.cubic_scores, "base": trained.base_scores, "trained": trained.best_scores}
+    return {
+        "model": made.model,
+        "adapter": made.adapter,
+        "report": made.folder / "report.html",
+        "step": trained.position.best_step,
+        "ended": trained.ended,
+        "scores": {name: finite(each.means()) for name, each in scores.items() if each is not None},
+        "remarks": remarks(trained),
+    }
+
+
+@contextmanager
+def _json_lines() -> "Iterator[tuple[Say, Advance]]":
+    """What is said as notes, and progress once a second and at the end, as JSON objects."""
+    last = float("-inf")
+
+    def advance(progress: "Progress") -> None:
+        nonlocal last
+        if time.monotonic() - last >= 1.0 or progress.step == progress.steps:
+            last = time.monotonic()
+            write_event("progress", **finite(asdict(progress)))
+
+    yield (lambda line: write_event("note", message=line)), advance
 
 
 def _number(name: str, text: str) -> float:
@@ -183,7 +219,7 @@ def _bar() -> "Iterator[tuple[Say, Advance]]":
         last = time.monotonic()
 
         def say(line: str) -> None:
-            err.print(line, soft_wrap=True, markup=False)
+            tell(line, err)
 
         def advance(progress: "Progress") -> None:
             nonlocal last
@@ -192,7 +228,7 @@ def _bar() -> "Iterator[tuple[Say, Advance]]":
             bar.update(task, description=text, completed=progress.step, total=progress.steps)
             if not err.is_terminal and time.monotonic() - last >= 60:
                 last = time.monotonic()
-                say(f"{text} (of {progress.steps} steps)")
+                say(f"{text} (of {counted(progress.steps, 'step')})")
 
         yield say, advance
 

@@ -12,18 +12,20 @@ from typing import Annotated
 import typer
 
 from luxscaler.cli import size_options as size
-from luxscaler.cli.arguments import manner_of, pairs_of, shot_pairs, split_paths
+from luxscaler.cli.arguments import box_of, manner_of, pairs_of, shot_pairs, split_paths
 from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
+from luxscaler.words import counted
 
 _FILE, _WHERE, _MANY, _SAID = "The file", "Where tiles run", "Several pictures", "What is said"
+_OF = "Colours, and tiles of a master"
 
 
 def upscale(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN OUT",
+            metavar="IN... OUT",
             help="Pictures, folders of pictures, quoted globs, or - for standard input; then the result: "
             ".exr, .tiff, .png, .webp, .avif, .jxl or .jpg, a folder, a pattern such as out/{stem}.exr, or - "
             "for standard output. OUT may be left out beside --preview.",
@@ -42,7 +44,10 @@ def upscale(
         ),
     ] = None,
     fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
-    scale: Annotated[float | None, typer.Option(help="OUT / IN, 1 to 8 or 16; the model's own.")] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Size of OUT / size of IN, 1 to 8 or 16; if not given, the model's own."),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="photo, anime, fast, a fetched model's name, or the path of a checkpoint.")
     ] = "photo",
@@ -51,6 +56,7 @@ def upscale(
         typer.Option(
             "--self-reference/--no-self-reference",
             help="Give the result IN's own colours; a checkpoint of your own may change them.",
+            rich_help_panel=_OF,
         ),
     ] = True,
     report: Annotated[
@@ -61,16 +67,19 @@ def upscale(
         ),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", help="The whole master that IN is one tile of.")
+        Path | None,
+        typer.Option("--reference", help="The whole master that IN is one tile of.", rich_help_panel=_OF),
     ] = None,
     tile_box: Annotated[
-        str, typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.")
+        str,
+        typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.", rich_help_panel=_OF),
     ] = "",
     backend: Annotated[
         str, typer.Option(help="local, cog, replicate or ray.", rich_help_panel=_WHERE)
     ] = "local",
     jobs: Annotated[
-        int | None, typer.Option(help="Tiles at once; as many as the backend can.", rich_help_panel=_WHERE)
+        int | None,
+        typer.Option(help="Tiles at once; if not given, as many as the backend can.", rich_help_panel=_WHERE),
     ] = None,
     tile: Annotated[
         int, typer.Option(help="Largest side of a tile, in pixels of IN.", rich_help_panel=_WHERE)
@@ -78,7 +87,8 @@ def upscale(
     overlap: Annotated[
         int | None,
         typer.Option(
-            help="Pixels of IN that tiles share; what 25 % more pixels pay for.", rich_help_panel=_WHERE
+            help="Pixels of IN that tiles share; if not given, what 25 % more pixels pay for.",
+            rich_help_panel=_WHERE,
         ),
     ] = None,
     attempts: Annotated[int, typer.Option(help="Tries for a tile.", rich_help_panel=_WHERE)] = 3,
@@ -96,7 +106,7 @@ def upscale(
         str, typer.Option(help="Replicate's hardware, for the price.", rich_help_panel=_WHERE)
     ] = "",
     price: Annotated[
-        float | None, typer.Option(help="Dollars a second, over the table's.", rich_help_panel=_WHERE)
+        float | None, typer.Option(help="Dollars a second, instead of the table's.", rich_help_panel=_WHERE)
     ] = None,
     max_cost: Annotated[
         float | None, typer.Option(help="Dollars that the work may cost at most.", rich_help_panel=_WHERE)
@@ -106,7 +116,10 @@ def upscale(
         typer.Option("--pay-again", help="Pay for tiles whose results were lost.", rich_help_panel=_WHERE),
     ] = False,
     ray_address: Annotated[
-        str, typer.Option(help="A Ray cluster, host:port; its own if empty.", rich_help_panel=_WHERE)
+        str,
+        typer.Option(
+            help="A Ray cluster, host:port or auto; if empty, one of its own.", rich_help_panel=_WHERE
+        ),
     ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_WHERE)] = "auto",
     precision: Annotated[
@@ -119,7 +132,7 @@ def upscale(
         str,
         typer.Option(
             "--format",
-            help="exr, tiff, tiff16, png, webp, png-pq, avif, jxl or jpg; by OUT's suffix.",
+            help="exr, tiff, tiff16, png, webp, png-pq, avif, jxl or jpg; if not given, by OUT's suffix.",
             rich_help_panel=_FILE,
         ),
     ] = "",
@@ -147,7 +160,9 @@ def upscale(
         ),
     ] = False,
     layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.", rich_help_panel=_FILE)] = "",
-    part: Annotated[int | None, typer.Option(help="Part of an EXR, from 1.", rich_help_panel=_FILE)] = None,
+    part: Annotated[
+        int | None, typer.Option(help="Part of an EXR that is read, from 1.", rich_help_panel=_FILE)
+    ] = None,
     max_pixels: Annotated[
         int, typer.Option(help="Largest picture read, in pixels.", rich_help_panel=_FILE)
     ] = 1_000_000_000,
@@ -211,7 +226,7 @@ def upscale(
 
         warm_up()  # the decoding process starts while PyTorch is imported
         from luxscaler.backends.choice import BackendOptions, own_scale  # noqa: PLC0415
-        from luxscaler.geometry import TileBox, Wrap  # noqa: PLC0415
+        from luxscaler.geometry import Wrap  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
         from luxscaler.masters.pairs import refuse_existing  # noqa: PLC0415
@@ -232,7 +247,7 @@ def upscale(
         request = UpscaleRequest(
             first.source.path or (b"" if preview is None else session.standard_input()),
             reference=reference,
-            box=TileBox.parse(tile_box) if tile_box else None,
+            box=box_of(tile_box, reference),
             output_format=output_format or ("exr" if first.target is None else format_of(first.target)),
             hdr_boost=hdr_boost,
             boost_mask=boost_mask,
@@ -303,7 +318,7 @@ def upscale(
         if shot:
             run.request = with_tones(request, shot, session.looked_at)
             with session.watch.out_of_the_way():
-                session.voice.note(f"{len(shot)} frames, one curve")
+                session.voice.note(f"{counted(len(shot), 'frame')}, one curve")
         status = run.all(pairs, skip_existing=skip_existing)
         if status:
             raise typer.Exit(status)

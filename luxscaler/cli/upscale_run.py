@@ -3,6 +3,7 @@
 Exit status: 0 all written (or there already), 1 an error and nothing written, 3 some written and some failed.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from luxscaler.cli.meter import Meter, Pace
 from luxscaler.cli.stopping import Stopping, stoppable
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
@@ -118,7 +120,7 @@ class PictureRun:
             request = self._of(pair, b"")
             if pair.target is not None:
                 if pair.makes_folders and not pair.target.parent.exists():
-                    check_path(_standing(pair.target.parent) / ".made-later")
+                    _check_can_be_made(pair.target.parent)
                 else:
                     check_path(pair.target, *request.files[1:], pair.source.path)
         if any(pair.target is None for pair in pairs) and sys.stdout.isatty():
@@ -132,10 +134,10 @@ class PictureRun:
 
         for pair in pairs:
             request = self._of(pair, pair.source.path or self._session.standard_input())
-            target = pair.target or Path(f"picture.{request.output_format}")
+            target = _place_now(pair.target or Path(f"picture.{request.output_format}"))
             request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
             width, height = result_size(request, cuts)
-            cost = estimate_of(self._where, cuts) or f"{len(cuts)} tile{'s' if len(cuts) > 1 else ''}"
+            cost = estimate_of(self._where, cuts) or counted(len(cuts), "tile")
             with self._session.watch.out_of_the_way():
                 self._session.voice.planned(pair, width, height, len(cuts), cost)
 
@@ -240,6 +242,21 @@ class PictureRun:
         if (guess := estimate_of(self._where, cuts)) is not None:
             with self._session.watch.out_of_the_way():
                 voice.note(guess)
+
+
+def _check_can_be_made(folder: Path) -> None:
+    """Raise ExportError for a folder that is to be made and cannot be."""
+    standing = _standing(folder)
+    reason = "is no folder" if not standing.is_dir() else "is not writable"
+    if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+        raise ExportError(f"cannot make the folder {str(folder)!r}: {str(standing)!r} {reason}")
+
+
+def _place_now(target: Path) -> Path:
+    """A name in a folder that is there, which can be checked before the folders are made."""
+    if target.parent.exists():
+        return target
+    return _standing(target.parent) / f".dry-run-{os.getpid()}{target.suffix}"
 
 
 def _standing(folder: Path) -> Path:

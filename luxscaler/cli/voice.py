@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from luxscaler.cli.displays import Bar, Display, JsonLines, Lines, NoDisplay
-from luxscaler.cli.terminal import err, out
+from luxscaler.cli.terminal import err, out, tell
 from luxscaler.errors import LuxScalerError
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.masters.batch import Outcome
@@ -53,7 +52,7 @@ class Voice:
         can_move = err.is_terminal and not err.is_dumb_terminal
         if way == "bar" or (way == "auto" and can_move):
             return Bar(err)
-        return Lines(lambda line: _print(err, line))
+        return Lines(lambda line: tell(line, err))
 
     def note(self, text: str, pair: "Pair | None" = None, count: int = 1) -> None:
         """What was decided on the user's behalf."""
@@ -61,7 +60,10 @@ class Voice:
             self._json.write("note", input=None if pair is None else pair.source.name, message=text)
         elif not self.manner.quiet:
             about = f"{pair.source.name}: " if pair is not None and count > 1 else ""
-            _print(err, f"note: {about}{text}")
+            tell(f"note: {about}{text}", err)
+
+    def _tell_result(self, text: str) -> None:
+        tell(text, err if self.manner.to_stderr else out)
 
     def detail(self, text: str) -> None:
         """What only --verbose says."""
@@ -69,14 +71,14 @@ class Voice:
             if self._json is not None:
                 self._json.write("detail", message=text)
             else:
-                _print(err, text)
+                tell(text, err)
 
     def line(self, text: str, **facts: object) -> None:
         """A result that is no picture of a pair: a preview."""
         if self._json is not None:
             self._json.write("preview", **facts)
         elif not self.manner.quiet:
-            _print(err if self.manner.to_stderr else out, text)
+            self._tell_result(text)
 
     def ended(self, outcome: "Outcome", count: int, seconds: float) -> None:
         """One picture is done, skipped or failed."""
@@ -96,7 +98,7 @@ class Voice:
         if self._json is not None:
             self._json.write("result", input=pair.source.name, output=_name(pair), **_facts(result, seconds))
         elif not self.manner.quiet:
-            _print(err if self.manner.to_stderr else out, _summary(result, _name(pair)))
+            self._tell_result(_summary(result, _name(pair)))
         if self.manner.verbose and result.timings:
             stages = ", ".join(f"{name} {value:.2f} s" for name, value in result.timings.items())
             self.detail(f"{_name(pair)}: {stages}; {seconds:.2f} s in all")
@@ -108,7 +110,7 @@ class Voice:
             facts = {"width": width, "height": height, "tiles": tiles, "cost": cost}
             self._json.write("plan", input=pair.source.name, output=name, **facts)
         else:
-            _print(err if self.manner.to_stderr else out, f"{name}: {width} × {height}, {cost}")
+            self._tell_result(f"{name}: {width} × {height}, {cost}")
 
     def failed(self, error: BaseException, pair: "Pair | None" = None, count: int = 1) -> None:
         """An error, as one line; of one that nobody foresaw the traceback too."""
@@ -121,16 +123,17 @@ class Voice:
         else:
             if count > 1 and pair is not None and not _names(text, pair):
                 text = f"{pair.source.name}: {text}"
-            err.print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+            tell(f"error: {text}", err, style="red")
         if not is_meant or self.manner.verbose:
-            _print(err, "".join(traceback.format_exception(error)).rstrip())
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                tell(line, err)
 
     def stopped(self, text: str) -> None:
         """The user stopped the work."""
         if self._json is not None:
             self._json.write("stopped", message=text)
         else:
-            _print(err, text)
+            tell(text, err)
 
     def summary(self, outcomes: "Sequence[Outcome]", count: int, seconds: float) -> None:
         """Of several pictures, how many became what."""
@@ -154,11 +157,7 @@ class Voice:
                 for number, word in ((skipped, "skipped"), (failed, "failed"), (left, "left"))
                 if number
             )
-            _print(err, f"{count} pictures: {written} written{others} ({seconds:.1f} s)")
-
-
-def _print(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, markup=False)
+            tell(f"{counted(count, 'picture')}: {written} written{others} ({seconds:.1f} s)", err)
 
 
 def _name(pair: "Pair") -> str:
@@ -195,11 +194,12 @@ def _summary(result: "Result", name: str) -> str:
     else:
         work = f"{progress.seconds:.1f} s"
     if progress.total > 1:
-        work = f"{progress.total} tiles, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
+        work = f"{counted(progress.total, 'tile')}, {100 * (result.extra - 1):.0f} % extra pixels, {work}"
     if progress.retries:
-        work += f", {progress.retries} retries"
+        work += f", {counted(progress.retries, 'retry')}"
     if progress.dollars:
         work += f", ${progress.dollars:.4f}"
     if result.seams is not None:
         work += f", seams {result.seams.ratio:.2f} of the picture's own changes"
-    return f"{name}: {result.width} × {result.height}, peak {result.peak:.3g} ({work})"
+    made = f"{name}: {result.width} × {result.height}, peak {result.peak:.3g}"
+    return f"{made} ({work})" if work else made

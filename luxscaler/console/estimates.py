@@ -15,6 +15,7 @@ from luxscaler.console.provider_settings import ProviderSettings
 from luxscaler.console.submissions import SubmitRequest, is_address, priced
 from luxscaler.errors import InputError
 from luxscaler.replicate.prices import seconds_per_tile
+from luxscaler.words import counted
 
 _LOOKED_AT = 20
 _LOW, _HIGH = 0.5, 3.0
@@ -67,7 +68,9 @@ def _history(request: SubmitRequest, hardware: str, jobs: Jobs) -> Guess | None:
         times = [row[0] for row in rows]
     if not times:
         return None
-    return Guess(statistics.median(times), min(times), max(times), f"{len(times)} jobs that have ended")
+    return Guess(
+        statistics.median(times), min(times), max(times), f"{counted(len(times), 'job')} that ended before"
+    )
 
 
 def _formula(request: SubmitRequest, hardware: str) -> Guess:

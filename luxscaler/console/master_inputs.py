@@ -5,18 +5,15 @@ Names, types and values are the container's (predict.py); a test holds the two t
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem
-
-if TYPE_CHECKING:
-    from luxscaler.io.options import ExportOptions
+from luxscaler.geometry import output_size
 
 TEXT, NUMBER, FLAG = (str,), (int, float), (bool,)
 _TYPE_WORDS: dict[tuple[type, ...], str] = {TEXT: "text", NUMBER: "a number", FLAG: "true or false"}
-_EXR_INPUTS = ("exr_type", "exr_compression")
 MASTER_INPUTS: dict[str, tuple[type, ...]] = {
     "output_format": TEXT,
     "hdr_boost": NUMBER,
@@ -24,7 +21,8 @@ MASTER_INPUTS: dict[str, tuple[type, ...]] = {
     "scale": NUMBER,
     "model": TEXT,
     "sdr": FLAG,
-    **dict.fromkeys(_EXR_INPUTS, TEXT),
+    **dict.fromkeys(("exr_type", "exr_compression", "profile", "layer", "wrap"), TEXT),
+    **dict.fromkeys(("part", "width", "height", "long_edge", "megapixels"), NUMBER),
 }
 LOCAL_INPUTS = {**MASTER_INPUTS, "cog": TEXT}
 """On this machine."""
@@ -88,21 +86,23 @@ def check_master_inputs(inputs: Mapping[str, Any], *, is_here: bool = False) -> 
     _check_values({name: value for name, value in inputs.items() if name != "cog"})
 
 
-def without_export(inputs: Mapping[str, Any]) -> "tuple[dict[str, Any], ExportOptions]":
-    """Inputs as UpscaleRequest takes them: those of the file apart. Raises ExportError."""
-    from luxscaler.io.options import ExportOptions  # noqa: PLC0415 - as above
+def master_size(inputs: Mapping[str, Any], width: int, height: int) -> tuple[int, int]:
+    """Width and height of the result of a picture of that size. Raises Problem (422)."""
+    check_master_inputs(inputs)
+    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
 
-    export = {name: value for name, value in inputs.items() if name in _EXR_INPUTS}
-    rest = {name: value for name, value in inputs.items() if name not in _EXR_INPUTS}
-    return rest, ExportOptions(**export)
+    try:
+        request = picture_request(b"", **inputs).for_picture(width, height)
+    except InputError as error:
+        raise Problem(422, f"inputs: {error}", field="inputs") from error
+    return request.final or output_size(width, height, request.scale)
 
 
 def _check_values(inputs: Mapping[str, Any]) -> None:
-    from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415 - as above
+    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
 
     try:
-        rest, export = without_export(inputs)
-        UpscaleRequest(b"", export=export, **rest)
+        picture_request(b"", **inputs)
     except (InputError, ExportError) as error:
         raise Problem(422, f"inputs: {error}", field="inputs") from error
 

@@ -27,6 +27,7 @@ from luxscaler.cog.status import Status
 from luxscaler.errors import GatewayError
 from luxscaler.gateway.run import Run
 from luxscaler.sqlite_file import open_sqlite
+from luxscaler.words import counted
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions (
@@ -281,7 +282,7 @@ def _encoded(values: Json) -> Json:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONG_TEXT else f"{text[:LONG_TEXT]}… ({len(text)} characters)"
+    return text if len(text) <= LONG_TEXT else f"{text[:LONG_TEXT]}… ({counted(len(text), 'character')})"
 
 
 def is_full(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from luxscaler.io.color_encoding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCodin
 from luxscaler.io.decoder import FileInfo
 from luxscaler.io.linearize import linearize
 from luxscaler.picture import FloatArray, Picture
+from luxscaler.words import counted
 
 ArrayCoding = Literal["auto", "srgb", "linear"]
 
@@ -90,5 +91,7 @@ def _checked(what: str, array: NDArray[Any]) -> NDArray[Any]:
         values = np.array(array, np.float32)
     bad = values.size - int(np.count_nonzero(np.isfinite(values)))
     if bad:
-        raise PictureError(f"{what} must be finite, got {bad} NaN or infinite of {values.size} values")
+        raise PictureError(
+            f"{what} must be finite, got {bad} NaN or infinite of {counted(values.size, 'value')}"
+        )
     return values

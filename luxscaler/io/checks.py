@@ -9,6 +9,7 @@ from luxscaler.errors import ExportError
 from luxscaler.io.frame import Frame, Metadata
 from luxscaler.io.options import FULL_MANTISSA_BITS, ExportOptions
 from luxscaler.picture import FloatArray
+from luxscaler.words import counted
 
 _MIN_DPI, _MAX_DPI = 1, 100_000
 
@@ -42,7 +43,9 @@ def check_values(what: str, values: FloatArray, low: float = -math.inf, high: fl
     smallest, largest = float(values.min()), float(values.max())
     if not (math.isfinite(smallest) and math.isfinite(largest)):
         bad = values.size - int(np.count_nonzero(np.isfinite(values)))
-        raise ExportError(f"{what} must be finite, got {bad} NaN or infinite of {values.size} values")
+        raise ExportError(
+            f"{what} must be finite, got {bad} NaN or infinite of {counted(values.size, 'value')}"
+        )
     if smallest < low or largest > high:
         raise ExportError(f"{what} must be {low:g} to {high:g}, got {smallest:g} to {largest:g}")
     return largest

@@ -14,7 +14,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import from_exif
+from luxscaler.io.exif.read import from_exif, with_more
 from luxscaler.io.gain_map.gain_map import Codes, GainMap
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
@@ -56,7 +56,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         coding=coding,
         alpha=alpha,
         notices=notices + reason,
-        metadata=from_exif(file.info.get("exif")),
+        metadata=with_more(from_exif(file.info.get("exif")), xmp=file.info.get("xmp")),
         gain_map=gain_map,
     )
 

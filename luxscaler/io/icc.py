@@ -21,6 +21,7 @@ from luxscaler.io.color_encoding import ColorCoding, from_icc
 from luxscaler.io.decoder import Samples
 from luxscaler.io.profiles import OutputProfile
 from luxscaler.picture import FloatArray
+from luxscaler.words import counted
 
 MAX_PROFILE_BYTES = 16 * 2**20
 """Larger profiles are treated as damaged; those of printers reach about 3 MB."""
@@ -45,7 +46,9 @@ def profile_coding(profile: bytes, channels: int) -> tuple[ColorCoding | None, t
     if len(profile) > MAX_PROFILE_BYTES or space is None:
         return None, ("the ICC profile is damaged or of an unknown kind; it is ignored",)
     if (space, channels) not in _FITTING:
-        return None, (f"the ICC profile is for {space}, not for {channels} channels; it is ignored",)
+        return None, (
+            f"the ICC profile is for {space}, not for {counted(channels, 'channel')}; it is ignored",
+        )
     try:
         if space == "rgb" and is_srgb(profile):
             return ColorCoding("ICC: sRGB"), ()

@@ -105,16 +105,6 @@ def read_meta(stream: BinaryIO) -> Meta:
     raise PictureError("has no still picture (it may be truncated, or a sequence)")
 
 
-def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
-    """The EXIF item that describes the main picture, at most MAX_ITEM_BYTES and 1 of it; never raises."""
-    try:
-        for item in described_by(meta, meta.primary, b"Exif"):
-            return item_data(stream, meta, item)
-    except (struct.error, IndexError, OSError, OverflowError):
-        return b""
-    return None
-
-
 def described_by(meta: Meta, item: int, kind: bytes) -> list[int]:
     """The items of that kind that describe `item`. Raises struct.error or IndexError where it is damaged."""
     kinds = item_kinds(meta.iinf) if meta.references else {}

@@ -3,6 +3,7 @@
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io.decoder import FileInfo
 from luxscaler.options import DecodeLimits
+from luxscaler.words import counted
 
 FREE_PIXELS = 2**25
 """Pixels that any file may claim, however small it is: a flat picture packs into nothing."""
@@ -11,13 +12,13 @@ FREE_PIXELS = 2**25
 def check_limits(info: FileInfo, file_bytes: int, max_pixels: int, limits: DecodeLimits) -> None:
     """Raise PictureTooLargeError or PictureError for a header that goes beyond a limit, which is named."""
     pixels = pixels_of(info)
-    size = f"{pixels:,} pixels ({info.width} × {info.height})"
+    size = f"{counted(pixels, 'pixel', ',')} ({info.width} × {info.height})"
     if pixels > max_pixels:
         raise PictureTooLargeError(f"has {size}, the limit is {max_pixels:,}")
     most = FREE_PIXELS + int(limits.pixels_per_byte * file_bytes)
     if pixels > most:
         raise PictureTooLargeError(
-            f"has {size} in {file_bytes:,} bytes, the limit is {most:,}: {FREE_PIXELS:,} and "
+            f"has {size} in {counted(file_bytes, 'byte', ',')}, the limit is {most:,}: {FREE_PIXELS:,} and "
             f"{limits.pixels_per_byte:g} a byte (pixels_per_byte)"
         )
     if info.scans > limits.scans:

@@ -17,6 +17,7 @@ from luxscaler.io.color_encoding import keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.icc import apply_model, matrix_model, to_linear
 from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.words import counted
 
 _STRIP_PIXELS = 1 << 18
 _MAX_TABLE_BITS = 16
@@ -30,6 +31,8 @@ MOST_STRAIGHT = 64.0
 """Straight colour of a nearly clear pixel above this, 13,000 cd/m², is light that alpha does not cover."""
 NEARLY_CLEAR = 0.5
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+REPAIRED = "with NaN or infinite values"
+"""What a notice of such pixels says."""
 
 
 def oriented(samples: NDArray[Sample], orientation: int) -> NDArray[Sample]:
@@ -72,7 +75,7 @@ def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = No
     if info.is_float:
         samples, repaired = _finite(samples)
         if repaired:
-            notices += (f"{repaired} pixels with NaN or infinite values were repaired",)
+            notices += (f"repaired: {counted(repaired, 'pixel')} {REPAIRED}",)
     if _is_contract(samples, info):
         return Picture(samples, None, _source(info, notices))
     height, width = samples.shape[:2]

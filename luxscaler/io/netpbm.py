@@ -13,6 +13,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import LINEAR_ASSUMED, SRGB_ASSUMED
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
+from luxscaler.words import counted
 
 _MAX_HEADER = 1 << 14
 _WORD = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([^\s#]+)")
@@ -113,7 +114,7 @@ def _pam_head(data: bytes) -> _Head:
     except (KeyError, ValueError) as error:
         raise PictureError("has a damaged PAM header: WIDTH, HEIGHT, DEPTH and MAXVAL are needed") from error
     if depth not in (1, 2, 3, 4):
-        raise PictureError(f"is a PAM of {depth} channels, 1 to 4 are supported")
+        raise PictureError(f"is a PAM of {counted(depth, 'channel')}, 1 to 4 are supported")
     return _checked(_Head(b"P7", width, height, depth, top, "", len(lines) + len(end)))
 
 

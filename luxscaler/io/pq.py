@@ -1,7 +1,8 @@
-"""The coding of HDR on the web: BT.2020 primaries, PQ, and what CTA-861.3 wants to be known of the picture.
+"""The coding of HDR on the web: BT.2020 or P3 primaries, PQ, and what CTA-861.3 wants to know of the picture.
 
 PQ stands for absolute luminance up to 10,000 cd/m² and for nothing below 0: both ends are clipped here, per
-channel. A colour outside BT.2020, which is the only one negative in it, is thereby brought to its border.
+channel. A colour outside the primaries, which is the only one negative in them, is thereby brought to their
+border.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.color import PQ_PEAK_CD_M2, REC709_TO_REC2020, REC2020, pq_signal
+from luxscaler.color import (
+    DISPLAY_P3,
+    PQ_PEAK_CD_M2,
+    REC709,
+    REC709_TO_REC2020,
+    REC2020,
+    Matrix,
+    Primaries,
+    pq_signal,
+    rgb_to_rgb,
+)
 from luxscaler.io.frame import Frame, in_bands
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
-CICP = (9, 16, 9)
-"""ITU-T H.273: BT.2020 primaries, PQ, matrix of BT.2020 non-constant luminance (that of RGB would be 0)."""
+
+@dataclass(frozen=True)
+class PqSpace:
+    """Primaries that PQ files come in."""
+
+    primaries: Primaries
+    from_rec709: Matrix
+    cicp: tuple[int, int, int]
+    """Of ITU-T H.273: primaries, PQ, the matrix for luma and chroma (that of RGB would be 0)."""
+
+
+_REC2020 = PqSpace(REC2020, REC709_TO_REC2020, (9, 16, 9))
+# Matrix: that of BT.601, libavif's own choice, since P3 has none.
+_P3 = PqSpace(DISPLAY_P3, rgb_to_rgb(REC709, DISPLAY_P3), (12, 16, 6))
+_SPACES = {"display-p3": _P3}
 _DISPLAYS_CD_M2 = (1000, 2000, 4000, 10_000)
 
 
@@ -32,16 +56,21 @@ class LightLevels:
         """Return MaxCLL and MaxFALL in 0.0001 cd/m², the unit of PNG's cLLI."""
         return round(self.max_cll * 10_000), round(self.max_fall * 10_000)
 
-    def mastering_display(self) -> tuple[int, ...]:
+    def mastering_display(self, space: PqSpace) -> tuple[int, ...]:
         """Return x, y of red, green, blue and white in 0.00002, then the largest and the smallest luminance
         in 0.0001 cd/m²: PNG's mDCV, after SMPTE ST 2086.
 
-        Nobody has watched the picture being made. Declared is a nominal display that shows all of it: BT.2020
-        primaries, D65, and the first of 1000, 2000, 4000 and 10,000 cd/m² that reaches MaxCLL.
+        Nobody has watched the picture being made. Declared is a nominal display that shows all of it: the
+        primaries of the file, D65, and the first of 1000, 2000, 4000 and 10,000 cd/m² that reaches MaxCLL.
         """
         largest = next(level for level in _DISPLAYS_CD_M2 if self.max_cll <= level)
-        chromaticities = (round(value * 50_000) for value in REC2020.chromaticities)
+        chromaticities = (round(value * 50_000) for value in space.primaries.chromaticities)
         return *chromaticities, largest * 10_000, 1
+
+
+def pq_space(frame: Frame) -> PqSpace:
+    """The primaries of the frame's file: BT.2020, unless its profile is Display P3."""
+    return _SPACES.get(frame.profile.name, _REC2020)
 
 
 def encode_pq(frame: Frame, bits: int) -> tuple[NDArray[np.uint16], LightLevels]:
@@ -52,11 +81,12 @@ def encode_pq(frame: Frame, bits: int) -> tuple[NDArray[np.uint16], LightLevels]
     """
     height, width = frame.rgb.shape[:2]
     coded = np.empty((height, width, 3 if frame.alpha is None else 4), np.uint16)
+    space = pq_space(frame)
     levels: dict[int, tuple[float, float]] = {}  # by band, so that the sum has one order
 
     def encode(band: slice) -> None:
         alpha = None if frame.alpha is None else frame.alpha[band]
-        levels[band.start] = code_band(frame.rgb[band], alpha, bits, coded[band])
+        levels[band.start] = code_band(space, frame.rgb[band], alpha, bits, coded[band])
         if frame.is_grey:
             coded[band, :, :3] = coded[band, :, 1:2]
 
@@ -65,14 +95,14 @@ def encode_pq(frame: Frame, bits: int) -> tuple[NDArray[np.uint16], LightLevels]
 
 
 def code_band(
-    rgb: FloatArray, alpha: FloatArray | None, bits: int, coded: NDArray[np.uint16]
+    space: PqSpace, rgb: FloatArray, alpha: FloatArray | None, bits: int, coded: NDArray[np.uint16]
 ) -> tuple[float, float]:
     """Write the codes of `encode_pq` into `coded`; return the largest max(R, G, B) and the sum of all.
 
     rgb, alpha: a band of the picture, as in Frame. The two light levels: 1 = 10,000 cd/m², as coded.
     """
     top = 2**bits - 1
-    light = np.clip(rgb @ REC709_TO_REC2020.T * (REFERENCE_WHITE_CD_M2 / PQ_PEAK_CD_M2), 0, 1)
+    light = np.clip(rgb @ space.from_rec709.T * (REFERENCE_WHITE_CD_M2 / PQ_PEAK_CD_M2), 0, 1)
     brightest = light.max(axis=2)
     coded[..., :3] = np.rint(pq_signal(light) * top)
     if alpha is not None:

@@ -1,10 +1,11 @@
 """The colour spaces that a result can be written in, and the ICC profiles that say so.
 
-PNG, WebP and 16-bit TIFF hold code values: the primaries of the space and its curve. EXR and float TIFF hold
-linear light in its primaries. Colours that lie outside Rec.709 are kept as far as the space reaches. The ICC
-profiles are written here: version 4, a matrix and parametric curves, the matrix adapted to the D50 of ICC by
-Bradford, as in the conversion of the pixels. Sources: ICC.1:2022; IEC 61966-2-1; SMPTE EG 432-1; Adobe RGB
-(1998); ISO 22028-2 (ROMM RGB, "ProPhoto"); ITU-R BT.2020-2; SMPTE ST 2065-1 (AP0) and S-2014-004 (ACEScg).
+PNG, WebP and 16-bit TIFF hold code values: the primaries of the space and its curve. EXR, float TIFF and JPEG
+XL hold linear light in its primaries; AVIF and PQ PNG PQ in BT.2020 or P3 (pq.py). Colours that lie outside
+Rec.709 are kept as far as the space reaches. The ICC profiles are written here: version 4, a matrix and
+parametric curves, the matrix adapted to the D50 of ICC by Bradford, as in the conversion of the pixels.
+Sources: ICC.1:2022; IEC 61966-2-1; SMPTE EG 432-1; Adobe RGB (1998); ISO 22028-2 (ROMM RGB, "ProPhoto");
+ITU-R BT.2020-2; SMPTE ST 2065-1 (AP0) and S-2014-004 (ACEScg).
 """
 
 import struct
@@ -92,8 +93,11 @@ _ALL = (
 PROFILES = tuple(profile.name for profile in _ALL)
 CODED_FORMATS = ("png", "tiff16", "webp")
 """Formats that hold code values of any profile with a curve."""
-LINEAR_FORMATS = ("exr", "tiff")
+LINEAR_FORMATS = ("exr", "tiff", "jxl")
 """Formats that hold linear light in the primaries of any profile."""
+PQ_FORMATS = ("png-pq", "avif")
+"""Formats that hold PQ, in BT.2020 (as "srgb", which asks for nothing else, too) or in P3."""
+PQ_PROFILES = ("rec2020", "display-p3")
 
 
 def profile_named(name: str) -> OutputProfile:
@@ -109,10 +113,16 @@ def check_profile(name: str, file_format: str) -> None:
     profile = profile_named(name)
     if name == "srgb" or file_format in LINEAR_FORMATS:
         return
-    if file_format not in CODED_FORMATS:
+    if file_format in PQ_FORMATS:
+        if name not in PQ_PROFILES:
+            raise ExportError(
+                f"profile is {name!r}, and {file_format} holds PQ: take {' or '.join(PQ_PROFILES)}, or "
+                f"one of {', '.join(LINEAR_FORMATS)}"
+            )
+    elif file_format not in CODED_FORMATS:
         held = ", ".join((*CODED_FORMATS, *LINEAR_FORMATS))
         raise ExportError(f"profile is {name!r}, and {file_format} holds its own colours: take one of {held}")
-    if profile.encode is None:
+    elif profile.encode is None:
         raise ExportError(
             f"profile is {name!r}, which is linear light for floats, and {file_format} holds integers: "
             f"take {' or '.join(LINEAR_FORMATS)}"

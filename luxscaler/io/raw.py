@@ -14,6 +14,7 @@ from luxscaler.io.color_encoding import ColorCoding, keep_linear
 from luxscaler.io.decoder import FileInfo, Samples
 from luxscaler.io.exif.ifd import Tiff, stream_reader
 from luxscaler.io.exif.read import Metadata, from_tiff
+from luxscaler.words import counted
 
 if TYPE_CHECKING:
     import rawpy
@@ -50,7 +51,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
     with _opened(stream) as raw:
         sizes, colors = raw.sizes, raw.num_colors
     if colors != 3:
-        raise PictureError(f"is a camera raw file of {colors} colours, only 3 are supported")
+        raise PictureError(f"is a camera raw file of {counted(colors, 'colour')}, only 3 are supported")
     stream.seek(0)
     is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")
     return FileInfo(

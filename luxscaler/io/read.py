@@ -35,6 +35,7 @@ from luxscaler.io.sniff import SNIFF_BYTES, picture_format
 from luxscaler.io.tiff import read as tiff
 from luxscaler.options import DEFAULT_MAX_PIXELS, MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import Picture
+from luxscaler.words import printable
 
 Source = str | os.PathLike[str] | bytes
 
@@ -244,17 +245,12 @@ def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
             what = (
                 "is a directory" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
             )
-            raise PictureError(f"{_printable(str(path))} {what}")
+            raise PictureError(f"{printable(str(path))} {what}")
         stream = path.open("rb")
     except (OSError, ValueError) as error:
-        raise PictureError(f"{str(path)!r} cannot be opened: {_one_line(error)}") from error
+        raise PictureError(f"{str(path)!r} cannot be opened: {_why_closed(error)}") from error
     with stream:
-        yield _printable(path.name), stream
-
-
-def _printable(name: str) -> str:
-    """A name on one line: what is not printable, such as a new line, as its escape."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+        yield printable(path.name), stream
 
 
 @contextmanager
@@ -279,6 +275,11 @@ def _reason(error: Exception) -> str:
     if not speaks or len(str(error)) < _SHORTEST_MESSAGE:
         return "its parts do not fit each other"
     return text
+
+
+def _why_closed(error: OSError | ValueError) -> str:
+    """Why a file cannot be opened, without its name, which stands before."""
+    return (error.strerror if isinstance(error, OSError) else None) or _one_line(error)
 
 
 def _one_line(error: Exception) -> str:

@@ -17,6 +17,7 @@ from luxscaler.io.decoder import Alpha, Decoder, FileInfo, Samples
 from luxscaler.io.limits import pixels_of
 from luxscaler.io.oiio import named, one_line
 from luxscaler.io.tiff.read import check_deflate
+from luxscaler.words import counted
 
 BAND_BYTES = 16 * 2**20
 """Samples read at once, about."""
@@ -46,7 +47,7 @@ def check_whole(info: FileInfo) -> None:
     pixels = pixels_of(info)
     if pixels > MAX_WHOLE_PIXELS:
         raise PictureTooLargeError(
-            f"has {pixels:,} pixels ({info.width} × {info.height}), "
+            f"has {counted(pixels, 'pixel', ',')} ({info.width} × {info.height}), "
             f"the limit is {MAX_WHOLE_PIXELS:,} for its layout, which cannot be read in bands"
         )
 

@@ -21,6 +21,7 @@ from luxscaler.io.png import write_rows as png
 from luxscaler.io.pump import Pump
 from luxscaler.io.tiff import write_rows as tiff
 from luxscaler.picture import FloatArray
+from luxscaler.words import counted
 
 Encode = Callable[[Path, Frame, int, Iterator[Frame]], None]
 """(path, a Frame without rows, the height, bands from the top) → a file."""
@@ -79,7 +80,9 @@ class StreamWriter:
     def finish(self) -> None:
         """Wait for the end of the encoding. Raises ExportError if rows are missing."""
         if self._failed or self.rows < self._height:
-            raise ExportError(f"got {self.rows} rows of a picture of {self._height}: it is not complete")
+            raise ExportError(
+                f"got {counted(self.rows, 'row')} of a picture of {self._height}: it is not complete"
+            )
         self._pump.finish()
 
     def _collect(self, rgb: FloatArray, alpha: FloatArray | None) -> int:

@@ -10,6 +10,8 @@ from xml.dom import minidom
 
 MAX_XMP_BYTES = 60_000
 """Of a packet; a JPEG segment holds 65,502."""
+_MAX_READ_BYTES = 1 << 20
+"""Of a packet with what is dropped of it, such as thumbnails."""
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _GPANO = "http://ns.google.com/photos/1.0/panorama/"
 _DROPPED_NAMESPACES = (
@@ -34,8 +36,10 @@ _PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%s">%s</rdf:
 
 def usable_xmp(packet: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
     """What a result may inherit of a packet; None where nothing is left; and notices. Never raises."""
-    if not packet:
+    if packet is None:
         return None, ()
+    if len(packet) > _MAX_READ_BYTES:
+        return None, (f"the XMP data is over {_MAX_READ_BYTES} bytes and was not kept",)
     document = _parsed(packet)
     if document is None:
         return None, ("the XMP data is damaged and was not kept",)

@@ -18,7 +18,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo
 from luxscaler.io.limits import check_limits, pixels_of
-from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, upright_size
+from luxscaler.io.linearize import REPAIRED, as_stored, has_equal_channels, linearize, upright_size
 from luxscaler.io.read import (
     gain_map_pixels,
     header_of,
@@ -29,6 +29,7 @@ from luxscaler.io.read import (
 from luxscaler.io.read_rows import BAND_BYTES, MAX_WHOLE_PIXELS, can_stream, check_whole, read_bands
 from luxscaler.options import MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import FloatArray, Picture, PictureSource
+from luxscaler.words import counted
 
 _FLOAT = 4
 
@@ -104,9 +105,9 @@ class _Seen:
 
 
 def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource:
-    notices = tuple(text for text in seen.source.notices if "were repaired" not in text) + said
+    notices = tuple(text for text in seen.source.notices if REPAIRED not in text) + said
     if seen.repaired:
-        notices += (f"{seen.repaired} pixels with NaN or infinite values were repaired",)
+        notices += (f"repaired: {counted(seen.repaired, 'pixel')} {REPAIRED}",)
     dpi = info.metadata.resolution_dpi
     turned = info.orientation in (5, 6, 7, 8)
     dpi = dpi[::-1] if dpi and turned else dpi

@@ -205,7 +205,7 @@ def _spelt_out(text: str, recursive: bool, leave_out: Path | None) -> Iterable[F
 def _in_folder(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Found]:
     hidden = None if leave_out is None else os.path.realpath(leave_out)
     top = os.path.realpath(folder)
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = sorted(
             name
             for name in folders
@@ -217,6 +217,11 @@ def _in_folder(folder: Path, recursive: bool, leave_out: Path | None) -> Iterato
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
                 yield Found(Path(place, name), Path(place).relative_to(folder), is_named=False)
+
+
+def _refuse_folder(error: OSError) -> None:
+    """A folder that cannot be looked into may hold pictures: none is left out without a word."""
+    raise InputError(f"the folder {os.fspath(error.filename)!r} cannot be read: {error.strerror}") from error
 
 
 def pair_up(

@@ -40,6 +40,7 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
+from luxscaler.words import counted
 
 _FLOAT = 4
 _CONTAINERS = ("cog", "replicate")
@@ -237,4 +238,6 @@ def _stopped(job: Job) -> str:
     done = len(job.records())
     if not done or not job.lasts:
         return "stopped: nothing was written"
-    return f"stopped: {done} tiles are kept in {str(job.folder)!r}; the same command goes on from there"
+    return (
+        f"stopped: {counted(done, 'tile')} kept in {str(job.folder)!r}; the same command goes on from there"
+    )

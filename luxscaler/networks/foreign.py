@@ -35,6 +35,10 @@ class ForeignConfig:
     """Whether the library holds it safe in float16."""
     bf16: bool = True
     """Whether the library holds it safe in bfloat16."""
+    step: int = 0
+    """In pixels, after how many the network itself cuts what it sees into the next patch; 0: it does not."""
+    context: int = 0
+    """Pixels at the edge of what it sees that come out otherwise than inside, where that is known."""
     sees_all: bool = False
     """Whether its result depends on the whole picture, so that tiles differ from one another."""
 
@@ -46,7 +50,7 @@ class ForeignConfig:
     @property
     def grid(self) -> int:
         """What tiles should begin at multiples of, in pixels: windows and strides repeat after so many."""
-        return max(_GRID, math.gcd(self.multiple_of, _LARGEST_GRID))
+        return self.step or max(_GRID, math.gcd(self.multiple_of, _LARGEST_GRID))
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that the network takes, no smaller than those given."""

@@ -60,14 +60,14 @@ class FinalSize:
     """The picture fits on the sheet, which is turned as the picture is; nothing is cut off."""
 
     def __post_init__(self) -> None:
-        given = {name.replace("_", "-"): value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None}
         if len(given) != 1:
             names = " and ".join(given) or "none"
-            raise InputError(f"give one of width, height, long-edge, megapixels and print; got {names}")
+            raise InputError(f"give one of width, height, long_edge, megapixels and print; got {names}")
         for name, value in given.items():
             limit = MAX_SIDE if name != "megapixels" else MAX_SIDE**2 / 1e6
             if not isinstance(value, PrintSize) and not 0 < value <= limit:
-                raise InputError(f"{name} is {value:g}; it must be above 0, at most {limit:g}")
+                raise InputError(f"{name} is {value:,}; it must be above 0, at most {limit:,.0f}")
 
     @staticmethod
     def of(

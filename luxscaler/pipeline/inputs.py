@@ -1,27 +1,44 @@
 """Loose values from a server's client, as JSON has them, to a checked UpscaleRequest.
 
 Types are checked here and ranges in UpscaleRequest, so that every bad input is one InputError that names the
-input. Pictures are URLs and data URLs: text of a client never becomes a path (pipeline/remote.py fetches).
+input. A container's pictures are URLs and data URLs: text of a client never becomes a path
+(pipeline/remote.py fetches). The console gives the same inputs for pictures on its own machine.
 """
 
 import math
 
 from luxscaler.errors import InputError
-from luxscaler.geometry import TileBox
+from luxscaler.geometry import TileBox, Wrap
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, ExportOptions
+from luxscaler.io.profiles import PROFILES
+from luxscaler.options import LayerChoice
+from luxscaler.picture import Picture
+from luxscaler.pipeline.final_size import FinalSize
 from luxscaler.pipeline.remote import check_url
-from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 
 MAX_TEXT = 4096
 """Longest text taken that is no URL, in characters. Error messages repeat it."""
+WRAPS = ("none", "x", "y", "xy")
 MAX_SHOWN = 80
 """Longest value that a message shows, in characters."""
 
 
 def request_from_inputs(
+    *, tile_input: object, global_reference: object = None, **options: object
+) -> UpscaleRequest:
+    """The request that a container's inputs make, its pictures as URLs; InputError names the first that is
+    wrong. options: those of picture_request."""
+    tile = _url("tile_input", tile_input)
+    if tile is None:
+        raise InputError("tile_input is missing; it must be a picture")
+    return picture_request(tile, _url("global_reference", global_reference), **options)
+
+
+def picture_request(
+    source: PictureFile | Picture,
+    reference: PictureFile | Picture | None = None,
     *,
-    tile_input: object,
-    global_reference: object = None,
     tile_box: object = "",
     output_format: object = "webp",
     hdr_boost: object = 1.0,
@@ -31,15 +48,21 @@ def request_from_inputs(
     sdr: object = False,
     exr_type: object = "float",
     exr_compression: object = "auto",
+    profile: object = "srgb",
+    layer: object = "",
+    part: object = 0,
+    wrap: object = "none",
+    width: object = 0,
+    height: object = 0,
+    long_edge: object = 0,
+    megapixels: object = 0.0,
 ) -> UpscaleRequest:
-    """The request that these inputs make, its pictures as URLs; InputError names the first that is wrong."""
+    """The request for these pictures, with the container's other inputs; 0 and "" stand for inputs that are
+    not given. Raises InputError and ExportError."""
     box = _text("tile_box", "" if tile_box is None else tile_box).strip()
-    tile = _url("tile_input", tile_input)
-    if tile is None:
-        raise InputError("tile_input is missing; it must be a picture")
     return UpscaleRequest(
-        source=tile,
-        reference=_url("global_reference", global_reference),
+        source=source,
+        reference=reference,
         box=TileBox.parse(box) if box else None,
         output_format=_text("output_format", output_format),
         hdr_boost=_number("hdr_boost", hdr_boost),
@@ -50,8 +73,24 @@ def request_from_inputs(
         export=ExportOptions(
             exr_type=_one_of("exr_type", exr_type, EXR_TYPES),
             exr_compression=_one_of("exr_compression", exr_compression, EXR_COMPRESSIONS),
+            profile=_one_of("profile", profile, PROFILES),
+        ),
+        choice=LayerChoice(_text("layer", layer), _whole("part", part) or None),
+        wrap=Wrap.parse(_one_of("wrap", wrap, WRAPS).removeprefix("none")),
+        size=FinalSize.of(
+            _whole("width", width) or None,
+            _whole("height", height) or None,
+            _whole("long_edge", long_edge) or None,
+            _number("megapixels", megapixels) or None,
         ),
     )
+
+
+def _whole(name: str, value: object) -> int:
+    number = _number(name, value)
+    if not number.is_integer():
+        raise InputError(f"{name} is {_shown(value)}; it must be a whole number")
+    return int(number)
 
 
 def _number(name: str, value: object) -> float:

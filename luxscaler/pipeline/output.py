@@ -34,10 +34,10 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
 from luxscaler.tiling.strips import Strip, WholeRows
 
-_WITH_XMP = ("png", "png-pq", "webp", "tiff", "jxl", "jpg")
-_WITH_IPTC = ("tiff", "jpg")
+_WITH_XMP = ("png", "png-pq", "webp", "tiff", "tiff16", "avif", "jxl", "jpg")
+_WITH_IPTC = ("tiff", "tiff16", "jpg")
 _WITH_TEXTS = ("png", "png-pq")
-_WITH_ASPECT = ("exr", "tiff", "png", "png-pq")
+_WITH_ASPECT = ("exr", "tiff", "tiff16", "png", "png-pq")
 """Formats that our writers put these into."""
 _MOST_SAID = 200
 """Characters of a notice."""
@@ -151,7 +151,9 @@ def format_of(path: Path) -> str:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
         known = " ".join(SUFFIXES)
-        raise InputError(f"{str(path)!r} has no suffix of a known format; known are {known}") from None
+        raise InputError(
+            f"{str(path)!r} has no suffix of a known format ({known}), and no format is named"
+        ) from None
 
 
 def check_path(path: Path, *others: object) -> None:

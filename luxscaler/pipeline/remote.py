@@ -19,6 +19,7 @@ from luxscaler.errors import FetchError, InputError
 from luxscaler.web.fetch import FetchLimits, fetch
 from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.web.url import Url
+from luxscaler.words import counted
 
 DEFAULT_LIMITS = FetchLimits()
 _MB = 1_000_000
@@ -82,7 +83,7 @@ def _decoded(text: str, most: int) -> bytes:
         except ValueError as error:
             raise FetchError(f"it is {error}") from error
     if len(data) > most:
-        raise FetchError(f"it has {len(data):,} bytes, the limit is {most:,}")
+        raise FetchError(f"it has {counted(len(data), 'byte', ',')}, the limit is {most:,}")
     return data
 
 

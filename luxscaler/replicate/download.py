@@ -18,6 +18,7 @@ import httpx
 
 from luxscaler.cog.data_urls import decode_data_url
 from luxscaler.errors import BackendError, TileError
+from luxscaler.words import counted
 
 _MAX_REDIRECTS = 5
 _GONE = (401, 403, 404, 410)
@@ -152,7 +153,7 @@ def _received(
             size += len(piece)
             _check_size(size, limits.bytes)
             if now() > deadline:
-                raise TileError(f"the download of the result is too slow: {size} bytes so far")
+                raise TileError(f"the download of the result is too slow: {counted(size, 'byte')} so far")
             digest.update(piece)
             file.write(piece)
     if begun.total is not None and size != begun.total:

@@ -31,6 +31,7 @@ from luxscaler.report.previews import (
     encode_picture,
     reduce_picture,
 )
+from luxscaler.words import counted
 
 _FOLDER = Path(__file__).parent
 DARKEST_STOP, STOPS_PER_BIN = -12, 0.25
@@ -231,7 +232,7 @@ def _detail(number: int, detail: Detail) -> str:
 
 
 def _tile_text(tile: TileFigure) -> str:
-    attempts = f"{tile.attempts} attempt{'s' if tile.attempts != 1 else ''}"
+    attempts = counted(tile.attempts, "attempt")
     return f"{tile.seconds:.1f} s · {attempts}" + (f" · ${tile.dollars:.4f}" if tile.dollars else "")
 
 

@@ -17,6 +17,7 @@ from luxscaler.training.settings import TrainingSettings
 from luxscaler.training.train import Delivered, train
 from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.weights.bundle import MODEL, write_bundle
+from luxscaler.words import counted
 
 ARCHIVE_LIMITS = replace(DEFAULT_LIMITS, bytes=10_000_000_000, seconds=1800.0)
 """What fetching an archive may take."""
@@ -39,7 +40,7 @@ def train_archive(
         except InputError as error:
             raise InputError(f"pictures cannot be fetched: {error}") from error
         pictures.mkdir()
-        say(f"{unpack(archive, pictures)} files in the archive")
+        say(f"{counted(unpack(archive, pictures), 'file')} in the archive")
         archive.unlink()
         events = Events(say, ProgressLines(say), threading.Event())
         made = train(pictures, target, settings, events)

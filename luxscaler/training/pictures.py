@@ -22,6 +22,7 @@ from luxscaler.picture import FloatArray, Picture
 from luxscaler.training.folder import write_error
 from luxscaler.training.seeds import generator
 from luxscaler.upscaling import code_values
+from luxscaler.words import counted
 
 MIN_TO_LEARN = 4
 """Fewest pictures to learn from."""
@@ -153,8 +154,8 @@ def split(
         reasons = "".join(f"; {each.name}: {each.reason}" for each in rejected[:5])
         more = f"; and {len(rejected) - 5} more" if len(rejected) > 5 else ""
         raise TrainingError(
-            f"{len(good)} of {len(good) + len(rejected)} pictures are good, of which {held} would be held "
-            f"out; at least {MIN_TO_LEARN} are needed to learn from{reasons}{more}"
+            f"only {len(good)} of {counted(len(good) + len(rejected), 'picture')} can be used, of which "
+            f"{held} would be held out; at least {MIN_TO_LEARN} are needed to learn from{reasons}{more}"
         )
     order = torch.randperm(len(good), generator=generator(seed, "split")).tolist()
     chosen = set(order[:held])

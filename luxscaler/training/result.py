@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from luxscaler.training.prepare import Prepared
 from luxscaler.training.run import Trained
 from luxscaler.training.validation import Scores
+from luxscaler.words import counted
 
 _COLUMNS = (("psnr", "PSNR dB", ".2f"), ("ssim", "SSIM", ".4f"), ("ms_ssim", "MS-SSIM", ".4f"))
 _MORE = (
@@ -46,9 +47,8 @@ def remarks(trained: Trained) -> list[str]:
     """What a user should know of the figures, a sentence a line."""
     base, best = trained.base_scores, trained.best_scores
     count = len(base.by_picture)
-    said = [
-        f"Measured on {count} held-out picture{'s' * (count != 1)}, on which the best step was chosen too."
-    ]
+    held_out = counted(count, "held-out picture")
+    said = [f"Measured on {held_out}, on which the best step was chosen too."]
     if "judge" in base.means():
         said.append(
             "judge: how far the picture looks from the true one to a network that no training has as a loss; "
@@ -81,15 +81,15 @@ def card(job: Prepared, trained: Trained) -> str:
     """The model's card in Markdown."""
     settings = job.settings
     method = f"LoRA, rank {settings.rank}" if settings.method == "lora" else "all parameters"
-    learned = len(job.pictures.learn)
+    learned, steps = len(job.pictures.learn), counted(settings.steps, "step")
     return "\n".join(
         [
             f"# {job.target.stem}",
             "",
             f"A ×{job.base.scale} upscaler for LuxScaler, trained from `{job.base.name}` "
-            f"(SHA-256 `{job.base.digest}`) on {learned} pictures.",
+            f"(SHA-256 `{job.base.digest}`) on {counted(learned, 'picture')}.",
             "",
-            f"- Method: {method}; best after {trained.position.best_step} of {settings.steps} steps",
+            f"- Method: {method}; best after {trained.position.best_step} of {steps}",
             f"- Goal: {_goal(job)}",
             f"- Degradation: {'own pairs' if settings.pairs else settings.degradation}",
             f"- Learning rate {settings.learning_rate(job.base.own.config):g}, seed {settings.seed}",

@@ -38,6 +38,7 @@ from luxscaler.training.validation import (
     scores_of,
 )
 from luxscaler.weights.namings import StateDict
+from luxscaler.words import counted
 
 MAX_STRIKES = 3
 """Steps in a row without a finite loss after which the training goes back."""
@@ -110,7 +111,7 @@ class Run:
             self._keep_validated()
         reason = "the steps are done"
         if self._position.step < self._job.settings.steps:
-            reason = f"no better network came in {self._job.settings.patience} validations"
+            reason = f"no better network came in {counted(self._job.settings.patience, 'validation')}"
         return self._trained(self._position, self._best, reason)
 
     # One step.

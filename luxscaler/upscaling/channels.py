@@ -16,6 +16,7 @@ from torch import Tensor
 
 from luxscaler.color import LUMINANCE
 from luxscaler.errors import WeightsError
+from luxscaler.words import counted
 
 USABLE = (1, 3, 4)
 """Numbers of channels that have a meaning here."""
@@ -33,7 +34,8 @@ def check_channels(inputs: int, outputs: int) -> None:
     """WeightsError unless a network of so many channels can be used for pictures."""
     if inputs not in USABLE or outputs not in USABLE:
         raise WeightsError(
-            f"the network maps {inputs} channels to {outputs}; pictures have 1 (grey), 3 (RGB) or 4 (RGBA)"
+            f"the network maps {counted(inputs, 'channel')} to {outputs}; "
+            "pictures have 1 (grey), 3 (RGB) or 4 (RGBA)"
         )
 
 

@@ -116,14 +116,16 @@ def render(
         faithful = tile.source.is_float or is_hdr
         light = torch.from_numpy(tile.rgb).to(upscaler.device)  # once, for all that look at it there
         runs = 1 if tile.alpha is None else 2
-        rgb = upscaler.upscale(light, scale, faithful=faithful, progress=_of_run(progress, 0, runs))
+        origin, told = _origin(tile, place), _of_run(progress, 0, runs)
+        rgb = upscaler.upscale(light, scale, faithful=faithful, origin=origin, progress=told)
         stays_grey = reference is not None and is_grey(light)
         if stays_grey:
             rgb = _luminance(rgb)
         alpha = None
         if tile.alpha is not None:
             coverage = torch.from_numpy(tile.alpha)
-            alpha = upscaler.upscale_alpha(coverage, scale, progress=_of_run(progress, 1, runs))
+            told = _of_run(progress, 1, runs)
+            alpha = upscaler.upscale_alpha(coverage, scale, origin=origin, progress=told)
     matching()
     with clock.stage("detail"):
         rgb = shape_detail(rgb, (tile.height, tile.width), fractality, in_place=True)
@@ -136,6 +138,14 @@ def render(
             with torch.inference_mode():
                 rgb[..., ::2] = rgb[..., 1:2]
     return Rendered(rgb, alpha, place.box, (*place.notices, *upscaler.notices(scale)))
+
+
+def _origin(tile: Picture, place: Place) -> tuple[int, int]:
+    """Row and column at which the tile begins in its picture, as far as that is said."""
+    box = place.box
+    if box is None or place.is_found:
+        return 0, 0
+    return round(box.y / box.height * tile.height), round(box.x / box.width * tile.width)
 
 
 def _luminance(rgb: Tensor) -> Tensor:

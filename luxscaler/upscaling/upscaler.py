@@ -17,7 +17,7 @@ from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.eager import PlainNetwork
 from luxscaler.inference.prepare import prepared
 from luxscaler.networks.build import AnyNetwork
-from luxscaler.networks.foreign import ForeignNetwork, gives_finite
+from luxscaler.networks.foreign import ForeignConfig, ForeignNetwork, gives_finite
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling import code_values, tiled
 from luxscaler.upscaling.alpha_limits import limit_to_source
@@ -28,9 +28,15 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 DECODE_ROWS = 256
 """Rows that are decoded at once, so that temporaries stay small beside the picture."""
 
-FOREIGN_TILE, FOREIGN_OVERLAP = 256, 32
-"""Most that a network of another library sees at once, and what its tiles share, in source pixels: attention
-takes many times the memory of convolutions."""
+FOREIGN_TILE, _LEAST_OVERLAP = 256, 32
+"""Most that a network of another library sees at once, and what its tiles share at least, in source pixels:
+attention takes many times the memory of convolutions."""
+
+
+def foreign_overlap(config: ForeignConfig) -> int:
+    """What tiles of a network of another library share: a quarter at each side is context (tiled.py)."""
+    return max(_LEAST_OVERLAP, 4 * config.context)
+
 
 PixelProgress = Callable[[int, int], None]
 """Called with (source pixels done, source pixels in all)."""
@@ -87,7 +93,7 @@ class Upscaler:
         self._tile, self._overlap = options.tile, options.shared
         if isinstance(network, ForeignNetwork):
             self._tile = min(options.tile, FOREIGN_TILE)
-            self._overlap = min(options.overlap or FOREIGN_OVERLAP, self._tile // 2)
+            self._overlap = min(options.overlap or foreign_overlap(network.config), self._tile // 2)
             if self.precision != "fp32":
                 self._check_finite(network)
 
@@ -107,13 +113,20 @@ class Upscaler:
 
     @torch.inference_mode()
     def upscale(
-        self, rgb: Tensor, scale: float, *, faithful: bool = False, progress: PixelProgress | None = None
+        self,
+        rgb: Tensor,
+        scale: float,
+        *,
+        faithful: bool = False,
+        origin: tuple[int, int] = (0, 0),
+        progress: PixelProgress | None = None,
     ) -> Tensor:
         """Upscale linear light.
 
         rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device.
         scale: 1 to 8. faithful: keep the light that every source pixel measured (back_projection.py), noise
-        included. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
+        included. origin: row and column at which a tile begins in its picture: the network's windows then lie
+        as in the whole. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
         the range that `rgb` spans, widened to [0, 1].
 
         Raises InputError for a scale out of range, UpscaleError when the network's output is not finite or
@@ -123,7 +136,7 @@ class Upscaler:
         low, high = min(0.0, float(rgb.min())), max(1.0, float(rgb.max()))
         code = code_values.encode(rgb.to(self.device).permute(2, 0, 1)[None])
         within = code.clamp(0.0, 1.0)
-        enlarged = self._run(within, progress).clamp_(0.0, 1.0)
+        enlarged = self._run(within, progress, origin).clamp_(0.0, 1.0)
         if low < 0.0 or high > 1.0:
             _add_outside(enlarged, code.sub_(within))
         picture = _decoded(enlarged, low, high)
@@ -133,24 +146,33 @@ class Upscaler:
         return _at_size(picture, out_height, out_width, low, high).contiguous()
 
     @torch.inference_mode()
-    def upscale_alpha(self, alpha: Tensor, scale: float, *, progress: PixelProgress | None = None) -> Tensor:
+    def upscale_alpha(
+        self,
+        alpha: Tensor,
+        scale: float,
+        *,
+        origin: tuple[int, int] = (0, 0),
+        progress: PixelProgress | None = None,
+    ) -> Tensor:
         """Upscale coverage by the same network, so that its edges match those of the colour.
 
-        alpha: (H, W) float32 in [0, 1]. Returns (round(scale·H), round(scale·W)) within the range of the
-        source around each pixel (alpha_limits.py): flat areas stay what they are exactly.
+        alpha: (H, W) float32 in [0, 1]. origin: as above. Returns (round(scale·H), round(scale·W)) within the
+        range of the source around each pixel (alpha_limits.py): flat areas stay what they are exactly.
         """
         out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
         first = alpha.flatten()[0]
         if bool((alpha == first).all()):
             return first.to(self.device).expand(out_height, out_width).contiguous()
         code = alpha.to(self.device)[None, None].expand(1, 3, -1, -1)
-        result = self._run(code, progress).mean(1, keepdim=True)
+        result = self._run(code, progress, origin).mean(1, keepdim=True)
         if (out_height, out_width) != tuple(result.shape[2:]):
             result = _resize(result, out_height, out_width)
         return limit_to_source(result[0, 0].contiguous(), code[0, 0])
 
-    def _run(self, code: Tensor, progress: PixelProgress | None) -> Tensor:
+    def _run(self, code: Tensor, progress: PixelProgress | None, origin: tuple[int, int]) -> Tensor:
         """1×3×H×W code → 1×3×(n·H)×(n·W) float32, n the native scale, in tiles as memory demands."""
+        top, left = (start % self._grid for start in origin)
+        code = _mirrored(code, top, left)
         run = tiled.TiledRun(
             lambda piece: self._forward(piece, run.within),
             self.native_scale,
@@ -159,7 +181,7 @@ class Upscaler:
             progress,
             self._grid,
         )
-        out = run(code)
+        out = run(code)[:, :, top * self.native_scale :, left * self.native_scale :]
         if not bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most
             raise UpscaleError(
                 f"the network gave values that are not finite in {self.precision}; try precision fp32"
@@ -174,6 +196,15 @@ class Upscaler:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
         made = through(self._network, *self._channels, code, step)
         return made[:, :, : height * self.native_scale, : width * self.native_scale]
+
+
+def _mirrored(code: Tensor, top: int, left: int) -> Tensor:
+    """More rows above and columns at the left: mirrored as far as there are pixels, beyond that repeated."""
+    if not top and not left:
+        return code
+    down, across = min(top, code.shape[2] - 1), min(left, code.shape[3] - 1)
+    code = F.pad(code, (across, 0, down, 0), mode="reflect")
+    return F.pad(code, (left - across, 0, top - down, 0), mode="replicate")
 
 
 def _at_size(picture: Tensor, height: int, width: int, low: float, high: float) -> Tensor:

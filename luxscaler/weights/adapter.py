@@ -16,6 +16,7 @@ from torch import Tensor
 from luxscaler.errors import WeightsError
 from luxscaler.weights.checkpoint import safetensors_bytes, tensors_of
 from luxscaler.weights.namings import StateDict
+from luxscaler.words import counted
 
 PREFIX = "base_model.model."
 """What peft puts before the name of every layer."""
@@ -101,5 +102,5 @@ def _pairs(tensors: Mapping[str, Tensor], rank: int) -> dict[str, tuple[Tensor, 
             raise WeightsError(f"adapter's {name} has values that are not finite")
         pairs[name] = (a.float(), b.float())
     if not pairs or len(tensors) != 2 * len(pairs):
-        raise WeightsError(f"adapter holds {len(tensors)} tensors that are not pairs of lora_A and lora_B")
+        raise WeightsError(f"adapter holds {counted(len(tensors), 'tensor')}, not pairs of lora_A and lora_B")
     return pairs

@@ -21,6 +21,7 @@ from luxscaler.networks.build import Network, NetworkConfig, build_network
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.weights.namings import StateDict, normalise_names
 from luxscaler.weights.ncnn import Array
+from luxscaler.words import counted
 
 WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
 """Top-level keys under which training code puts the state dict, the best one first."""
@@ -168,7 +169,7 @@ def _compare(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Non
     ):
         if names:
             raise WeightsError(
-                f"state dict {what} {len(names)} of {len(expected)} parameters: {min(names)}, …"
+                f"state dict {what} {len(names)} of {counted(len(expected), 'parameter')}: {min(names)}, …"
             )
     for name, parameter in expected.items():
         if parameter.shape != state[name].shape:

@@ -18,6 +18,7 @@ from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.weights.community import FetchedModel, community_folder, fetched_model
 from luxscaler.weights.download import sha256_of, write_atomically
 from luxscaler.weights.model_index import FILE_KINDS, Model, ModelFile, parse_index
+from luxscaler.words import counted
 
 INDEX_URL = "https://openmodeldb.info/api/v1/models.json"
 FRESH_SECONDS = 24 * 3600.0
@@ -55,7 +56,11 @@ def load_index(
     except (FetchError, WeightsError) as error:
         if age is None:
             raise
-        days = f"{age / 86400:.0f} days" if age >= 2 * FRESH_SECONDS else f"{age / 3600:.0f} hours"
+        days = (
+            counted(round(age / 86400), "day")
+            if age >= 2 * FRESH_SECONDS
+            else counted(round(age / 3600), "hour")
+        )
         return Index(parse_index(_read(copy)), (f"the index is {days} old: {error}",))
     _make(folder)
     write_atomically(copy, data)

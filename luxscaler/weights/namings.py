@@ -14,6 +14,7 @@ from luxscaler.errors import WeightsError
 from luxscaler.networks.build import NetworkConfig
 from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
+from luxscaler.words import counted
 
 StateDict = dict[str, Tensor]
 
@@ -162,7 +163,9 @@ def _infer_srvgg(state: Mapping[str, Tensor]) -> SRVGGConfig:
     fits = (count for count in channels if last == count * isqrt(last // count) ** 2 > 0)
     out_channels = next(fits, 0)
     if not out_channels:
-        raise WeightsError(f"SRVGGNetCompact makes {last} channels of {in_channels}: no whole scale fits")
+        raise WeightsError(
+            f"SRVGGNetCompact makes {counted(last, 'channel')} of {in_channels}: no whole scale fits"
+        )
     if "body.1.weight" not in state:
         raise WeightsError("SRVGGNetCompact without PReLU slopes: its activation is unknown")
     return SRVGGConfig(in_channels, out_channels, features, convs, isqrt(last // out_channels))

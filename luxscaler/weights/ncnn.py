@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.errors import WeightsError
+from luxscaler.words import counted
 
 PARAM_MAGIC = "7767517"
 FLAG_FLOAT32 = 0x00000000
@@ -57,7 +58,8 @@ class _Reader:
         size = np.dtype(dtype).itemsize * count
         if size > self.left:
             raise WeightsError(
-                f"ncnn .bin file ends inside layer {layer.name}: {size} bytes wanted, {self.left} left"
+                f"ncnn .bin file ends inside layer {layer.name}: "
+                f"{counted(size, 'byte')} wanted, {self.left} left"
             )
         values = np.frombuffer(self._data, dtype, count, self._place)
         self._place += size
@@ -86,7 +88,9 @@ def convert(param: str, binary: bytes, names: Sequence[str]) -> dict[str, Array]
     """
     layers = parse_param(param)
     if len(layers) != len(names):
-        raise WeightsError(f"ncnn model has {len(layers)} layers with parameters, expected {len(names)}")
+        raise WeightsError(
+            f"ncnn model has {counted(len(layers), 'layer')} with parameters, expected {len(names)}"
+        )
     reader = _Reader(binary)
     state: dict[str, Array] = {}
     for layer, name in zip(layers, names, strict=True):
@@ -97,7 +101,7 @@ def convert(param: str, binary: bytes, names: Sequence[str]) -> dict[str, Array]
         if layer.bias:
             state[f"{name}.bias"] = reader.take("<f4", layer.outputs, layer).astype(np.float32)
     if reader.left:
-        raise WeightsError(f"ncnn .bin file has {reader.left} bytes after the last layer")
+        raise WeightsError(f"ncnn .bin file has {counted(reader.left, 'byte')} after the last layer")
     return state
 
 
@@ -108,7 +112,9 @@ def parse_param(text: str) -> list[NcnnLayer]:
         raise WeightsError(f"not an ncnn .param file: it does not start with {PARAM_MAGIC}")
     count = _number(lines[1][0], "layer count")
     if len(lines) - 2 != count:
-        raise WeightsError(f"ncnn .param file has {len(lines) - 2} layers, its header says {count}")
+        raise WeightsError(
+            f"ncnn .param file has {counted(len(lines) - 2, 'layer')}, its header says {count}"
+        )
     return [_parse_layer(line) for line in lines[2:] if line[0] not in WITHOUT_PARAMETERS]
 
 

@@ -30,6 +30,7 @@ REFUSED = {
     "AuraSR": "it draws random numbers for each tile, so that tiles do not match and no run repeats another",
 }
 """Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
+_IN_PATCHES = "IPT"
 _importing = threading.Lock()
 
 
@@ -87,6 +88,8 @@ def _check_finite(state: Mapping[str, Tensor]) -> None:
 
 def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
     size = descriptor.size_requirements
+    # Patches of this side begin at every quarter of it, and their inner halves are averaged.
+    patch = descriptor.model.patch_size if descriptor.architecture.id == _IN_PATCHES else 0
     config = ForeignConfig(
         architecture=descriptor.architecture.name,
         in_channels=descriptor.input_channels,
@@ -97,6 +100,8 @@ def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
         square=size.square,
         fp16=descriptor.supports_half,
         bf16=descriptor.supports_bfloat16,
+        step=patch // 4,
+        context=patch // 2,
         sees_all=descriptor.tiling is not spandrel.ModelTiling.SUPPORTED,
     )
     # Not the descriptor itself, which clamps the result: an infinite value would pass for white.

@@ -250,7 +250,7 @@ def test_a_request_that_cog_would_not_take_is_refused_before_it_is_sent(
 
 @pytest.mark.parametrize("urls", [[], ["localhost:5000"], ["ftp://a"], ["http://"], ["nonsense"]])
 def test_addresses_are_checked(urls: list[str]) -> None:
-    with pytest.raises(InputError, match="Cog container"):
+    with pytest.raises(InputError, match=r"address of a container|Cog container"):
         CogBackend(urls)
 
 

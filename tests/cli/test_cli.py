@@ -141,7 +141,7 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "too large": (["{tile}", "{out}.exr", "--max-pixels", "191"], "192 pixels .*the limit is 191"),
     "unknown suffix": (
         ["{tile}", "{out}.gif"],
-        r"out.gif' has no suffix of a known format; known are .*\.exr",
+        r"out.gif' has no suffix of a known format \(.*\.exr",
     ),
     "no suffix": (["{tile}", "{out}"], "has no suffix of a known format"),
     "unknown format": (["{tile}", "{out}", "--format", "bmp"], "output_format is 'bmp'"),
@@ -154,7 +154,10 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
     "fractality": (["{tile}", "{out}.exr", "--fractality", "3"], "fractality is 3.0"),
     "scale": (["{tile}", "{out}.exr", "--scale", "0.5"], "scale is 0.5"),
     "tile_box": (["{tile}", "{out}.exr", "--reference", "{tile}", "--tile-box", "1,2"], "tile_box is '1,2'"),
-    "box alone": (["{tile}", "{out}.exr", "--tile-box", "0,0,1,1"], "tile_box .* global_reference"),
+    "box alone": (
+        ["{tile}", "{out}.exr", "--tile-box", "0,0,1,1"],
+        "--tile-box .* by --reference",
+    ),
     "bad reference": (["{tile}", "{out}.exr", "--reference", "{text}"], "reference: .*not a picture"),
     "device": (["{tile}", "{out}.exr", "--device", "tpu"], "device is 'tpu'; it must be one of auto, cpu"),
     "precision": (["{tile}", "{out}.exr", "--precision", "int8"], "precision is 'int8'"),

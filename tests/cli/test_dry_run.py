@@ -36,7 +36,7 @@ def test_seconds_and_dollars_at_replicate_without_a_token(
 ) -> None:
     monkeypatch.delenv("REPLICATE_API_TOKEN", raising=False)
     said = run(picture, tmp_path / "out.exr", "--backend", "replicate", "--price", 0.001)
-    assert "1 tiles, about" in said
+    assert "1 tile, about" in said
     assert "$" in said
     assert list(tmp_path.iterdir()) == [picture]
 

@@ -41,7 +41,7 @@ def test_search_and_info(server: IndexServer) -> None:
     assert found.exit_code == 0, found.output
     assert "2x-Bound" in found.stdout
     assert "CC-BY-NC-4.0" in found.stdout
-    assert "1 models" in found.stdout
+    assert "1 model\n" in found.stdout
     assert "by hand" in run("models", "search", "--scale", "4").stdout
     assert "0 models" in run("models", "search", "nothing").stdout
     told = run("models", "info", "2x-Bound").stdout

@@ -49,7 +49,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     out = tmp_path / "o.safetensors"
     for arguments, words in (
-        ((folder, out, "--base", base, "--crop", 16), "3 of 3 pictures are good"),
+        ((folder, out, "--base", base, "--crop", 16), "only 3 of 3 pictures can be used"),
         ((tmp_path / "none", out, "--base", base), "holds no file"),
         ((folder, out, "--base", base, "--rank", 0), "rank is 0"),
         ((folder, out, "--base", base, "--degradation", "mud"), "degradation is 'mud'"),

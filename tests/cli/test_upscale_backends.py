@@ -72,7 +72,7 @@ def test_tiles_go_to_replicate(picture: Path, tmp_path: Path, monkeypatch: pytes
     ("options", "words"),
     [
         (["--backend", "moon"], "backend is 'moon'; it must be one of local, cog, replicate, ray"),
-        (["--backend", "cog"], "no address of a Cog container was given"),
+        (["--backend", "cog"], "needs the address of a container: cog (--cog"),
         (["--backend", "cog", "--cog", "ftp://x"], "ftp://x"),
         (["--backend", "cog", "--cog", "http://127.0.0.1:9"], "no answer from 1 Cog container"),
         (["--backend", "replicate"], "set REPLICATE_API_TOKEN"),

@@ -154,11 +154,22 @@ def test_other_ids_are_404(alone: ConsoleServer, name: str) -> None:
     assert alone.post(f"{PICTURES}/{name}/part", json={}).status_code in (404, 405)
 
 
+EXR = {"output_format": "exr"}
+
+
 def test_what_a_result_will_be(alone: ConsoleServer) -> None:
     path = f"{PICTURES}/{_upload(alone, _png(mode='RGBA'))['id']}/result"
     told = alone.post(path, json={"inputs": {"scale": 2.5}}).json()
     assert told == {"width": 160, "height": 120, "megapixels": 0.019, "light_bytes": 160 * 120 * 16}
-    for inputs, reason in (({"scale": 9}, "scale"), ({"size": 1}, "unknown 'size'")):
+    told = alone.post(path, json={"inputs": {"long_edge": 100, "wrap": "x", "profile": "ap0"} | EXR}).json()
+    assert (told["width"], told["height"]) == (100, 75)
+    for inputs, reason in (
+        ({"scale": 9}, "scale"),
+        ({"size": 1}, "unknown 'size'"),
+        ({"width": 1000}, "8 times is the most"),
+        ({"width": 10, "height": 10}, "width and height"),
+        ({"profile": "ap0", "output_format": "png"}, "profile is 'ap0'"),
+    ):
         answer = alone.post(path, json={"inputs": inputs})
         assert answer.status_code == 422
         assert reason in answer.json()["detail"]
@@ -173,7 +184,7 @@ def test_no_time_is_claimed_before_anything_has_run_here(
     alone.until(alone.submit(**body), "completed")
     told = alone.post("/api/cloud/estimate", json=body).json()
     assert told["avg_duration_seconds"] > 0
-    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 jobs that have ended")
+    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 job that ended before")
 
 
 def test_an_overview_and_a_part(alone: ConsoleServer) -> None:
@@ -331,7 +342,7 @@ def test_a_part_is_what_the_whole_result_has_there(tmp_path: Path, monkeypatch: 
     noise = np.random.default_rng(3).integers(0, 255, (20, 30, 3), dtype=np.uint8)
     source = tmp_path / "noise.png"
     Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC).save(source)
-    inputs = {"model": str(base), "output_format": "exr", "scale": 4, "hdr_boost": 4}
+    inputs = {"model": str(base), "output_format": "exr", "width": 4 * 96, "hdr_boost": 4, "wrap": "none"}
     previews = Previews(tmp_path)
     task = {"kind": "part", "path": str(source), "x": 0.3, "y": 1.0, "inputs": inputs}
     told, data = previews.answer(task)
@@ -364,17 +375,20 @@ def test_a_running_container_does_the_work(tmp_path: Path, capsys: pytest.Captur
     try:
         with fake_cog() as cog:
             inputs = {"cog": cog.url, "model": "fast", "output_format": "png", "scale": 2}
+            inputs |= {"width": 90, "wrap": "x", "profile": "display-p3"}
             status = upscaling.main(source, target, report, inputs)
-            asked = len(cog.predictions)
+            asked = [set(each.input) for each in cog.predictions]
     finally:
         signal.signal(signal.SIGTERM, before)
     said = capsys.readouterr().out
     assert status == 0, said
-    assert asked == 1
-    assert Image.open(target).size == (96, 64)
+    # What belongs to the whole picture is done here, not asked of the container too.
+    sent = {"tile_input", "global_reference", "tile_box", "output_format", "fractality", "scale", "model"}
+    assert asked == [sent]
+    assert Image.open(target).size == (90, 60)
     assert "before" in report.read_text()
     assert read_progress(said).step == 100
-    assert said.endswith("output.png: 96 × 64, peak 0.127\n")
+    assert said.endswith("output.png: 90 × 60, peak 0.127\n")
 
 
 def test_an_error_of_the_work_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

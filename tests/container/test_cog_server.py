@@ -146,6 +146,14 @@ def test_models_and_scales(server: CogServer, files: Files, model: str, scale: f
     assert pixels.shape[:2] == (round(scale * HEIGHT), round(scale * WIDTH))
 
 
+def test_a_whole_picture_gets_its_size_profile_and_wrap(server: CogServer, files: Files) -> None:
+    inputs = {"profile": "display-p3", "wrap": "x", "long_edge": 100, "output_format": "png"}
+    file = server.file(tile_input=files.base + "tile.png", model="fast", **inputs)
+    with Image.open(BytesIO(file)) as picture:
+        assert picture.size == (100, 75)
+        assert "Display P3".encode("utf-16-be") in picture.info["icc_profile"]
+
+
 def test_a_data_url_gives_what_the_http_url_gives(server: CogServer, files: Files) -> None:
     inputs = {"model": "fast", "output_format": "exr"}
     data = "data:image/png;base64," + base64.b64encode(files.held["tile.png"]).decode()
@@ -236,6 +244,9 @@ BAD = {
     "tile_box outside": Bad({"tile_box": "0.5,0,0.6,1"}, ("tile_box is 0.5,0,0.6,1", "inside")),
     "empty tile_box area": Bad({"tile_box": "0,0,0,1"}, ("tile_box is 0,0,0,1", "sizes above 0")),
     "list as tile_box": Bad({"tile_box": [0, 0, 1, 1]}, ("tile_box is [0, 0, 1, 1]", "text")),
+    "profile of floats": Bad({"profile": "ap0", "output_format": "png"}, ("profile is 'ap0'", "exr or tiff")),
+    "two sizes": Bad({"width": 90, "megapixels": 1}, ("width and megapixels",)),
+    "layer of a PNG": Bad({"layer": "beauty"}, ("layer", "EXR")),
     "tile_box without reference": Bad({"tile_box": "0,0,1,1"}, ("tile_box", "global_reference")),
 }
 

@@ -4,7 +4,6 @@ import ast
 import asyncio
 import inspect
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,15 +12,17 @@ import cog
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import hdr_exporter
 from luxscaler.cog.data_urls import data_url
 from luxscaler.errors import InputError
 from luxscaler.geometry import MAX_SCALE, MIN_SCALE
 from luxscaler.io.options import EXR_COMPRESSIONS
+from luxscaler.io.profiles import PROFILES
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import MAX_BOOST, MAX_FRACTALITY, MIN_BOOST, MIN_FRACTALITY
-from luxscaler.pipeline.inputs import request_from_inputs
+from luxscaler.pipeline.inputs import WRAPS, picture_request
 from luxscaler.pipeline.remote import FetchSettings
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.upscaling.model_cache import TRAINED
@@ -46,9 +47,17 @@ INPUTS: dict[str, dict[str, Any]] = {
     "sdr": {"default": False},
     "exr_type": {"default": "float", "choices": ["float", "half"]},
     "exr_compression": {"default": "auto", "choices": list(EXR_COMPRESSIONS)},
+    "profile": {"default": "srgb", "choices": list(PROFILES)},
+    "layer": {"default": ""},
+    "part": {"default": 0, "ge": 0},
+    "wrap": {"default": "none", "choices": list(WRAPS)},
+    "width": {"default": 0, "ge": 0},
+    "height": {"default": 0, "ge": 0},
+    "long_edge": {"default": 0, "ge": 0},
+    "megapixels": {"default": 0.0, "ge": 0.0},
 }
-"""The inputs of DESIGN.md, `sdr` and those of EXR, without their descriptions."""
-EXR_INPUTS = ("exr_type", "exr_compression")
+"""The inputs of DESIGN.md and those that came later, without their descriptions."""
+EXPORT_INPUTS = ("exr_type", "exr_compression", "profile")
 
 
 def _predict_in_source() -> ast.AsyncFunctionDef:
@@ -98,6 +107,14 @@ def test_the_annotations_are_ones_that_the_schema_builder_knows() -> None:
         "sdr": "bool",
         "exr_type": "str",
         "exr_compression": "str",
+        "profile": "str",
+        "layer": "str",
+        "part": "int",
+        "wrap": "str",
+        "width": "int",
+        "height": "int",
+        "long_edge": "int",
+        "megapixels": "float",
     }
     assert function.returns is not None
     assert ast.unparse(function.returns) == "Path"
@@ -111,20 +128,16 @@ def test_the_limits_of_the_inputs_are_those_of_the_stages() -> None:
     assert INPUTS["model"]["choices"] == [*(entry.name for entry in load_catalogue()), TRAINED]
 
 
-FIELDS = {"global_reference": "reference", "tile_box": "box"}
-"""What UpscaleRequest calls these inputs."""
-
-
-@pytest.mark.parametrize("defaults_of", [UpscaleRequest, request_from_inputs])
-def test_the_defaults_are_the_same_everywhere(defaults_of: Callable[..., object]) -> None:
-    parameters = inspect.signature(defaults_of).parameters
+def test_the_defaults_are_the_same_everywhere() -> None:
+    loose = inspect.signature(picture_request).parameters
+    request = UpscaleRequest(b"")
     for name, words in INPUTS.items():
-        if "default" in words and not (name == "tile_box" and defaults_of is UpscaleRequest):
-            if name in EXR_INPUTS and defaults_of is UpscaleRequest:
-                assert getattr(parameters["export"].default, name) == words["default"]
-                continue
-            field = FIELDS.get(name, name) if defaults_of is UpscaleRequest else name
-            assert parameters[field].default == words["default"], name
+        if name in ("tile_input", "global_reference"):
+            continue
+        assert loose[name].default == words["default"], name
+        holder = request.export if name in EXPORT_INPUTS else request
+        assert getattr(holder, name, words["default"]) == words["default"] or name == "wrap", name
+    assert picture_request(b"") == request
 
 
 def test_cog_yaml_names_the_predictor_and_pins_the_sdk() -> None:
@@ -205,6 +218,13 @@ def test_metrics_and_notices(
     }
     assert (metrics["output.width"], metrics["output.height"]) == (48, 36)
     assert "ambiguous" in capsys.readouterr().out
+
+
+def test_a_whole_picture_has_a_size_and_a_profile_of_its_own(predictor: Predictor, tile: str) -> None:
+    path = _predict(predictor, tile, output_format="png", width=40, profile="display-p3", wrap="x")
+    with Image.open(path) as picture:
+        assert picture.size == (40, 30)
+        assert "Display P3".encode("utf-16-be") in picture.info["icc_profile"]
 
 
 def test_setup_loads_the_default_model(monkeypatch: pytest.MonkeyPatch, tiny_network: RRDBNet) -> None:

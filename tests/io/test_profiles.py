@@ -1,5 +1,6 @@
 """Output profiles: what an independent reader makes of the files is the picture, wide colours included."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from PIL import Image, ImageCms
 from luxscaler.color import REC709, decode_srgb, encode_srgb, rgb_to_rgb
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.profiles import CODED_FORMATS, LINEAR_FORMATS, PROFILES, check_profile, profile_named
-from luxscaler.io.read import read_picture
-from luxscaler.io.write import FORMATS, export, open_stream
+from luxscaler.io.profiles import PROFILES, check_profile, profile_named
+from luxscaler.io.read import read_header, read_picture
+from luxscaler.io.write import FORMATS, export, open_stream, suffix_of
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import UpscaleRequest
 
@@ -157,18 +158,79 @@ def test_a_16_bit_tiff_has_what_print_shops_ask_for(tmp_path: Path) -> None:
     assert found.source.resolution_dpi == (300.0, 300.0)
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
-def test_what_a_format_cannot_hold_is_refused_before_the_work(file_format: str) -> None:
-    for name in PROFILES:
-        linear = profile_named(name).encode is None
-        fits = (
-            name == "srgb" or file_format in LINEAR_FORMATS or (file_format in CODED_FORMATS and not linear)
+@pytest.mark.parametrize("name", PROFILES)
+def test_jpeg_xl_holds_light_of_every_profile(name: str, tmp_path: Path) -> None:
+    rgb = colours() * np.float32(3.0)
+    rgb[0, 0] = (1.5, -0.2, 0.1)
+    alpha = np.linspace(0.2, 1.0, 288, dtype=np.float32).reshape(12, 24)
+    path = tmp_path / "a.jxl"
+    export(path, rgb, alpha, options=ExportOptions(profile=name))
+    found = read_picture(path)
+    np.testing.assert_allclose(found.rgb, rgb, atol=2e-6)
+    np.testing.assert_array_equal(np.asarray(found.alpha), alpha)
+    # libjxl makes an ICC profile of what the header says; LittleCMS goes by that.
+    stored = oiio.ImageBuf(str(path))
+    profile = bytes(np.asarray(stored.spec().getattribute("ICCProfile"), np.uint8))
+    raw = np.ascontiguousarray(imagecodecs.jpegxl_decode(path.read_bytes())[..., :3])
+    wanted = profile_named("srgb").icc(linear=True)
+    seen = imagecodecs.cms_transform(
+        raw, profile, wanted, colorspace="rgb", outcolorspace="rgb", outdtype="float32", intent=1
+    )
+    np.testing.assert_allclose(seen, rgb, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["rec2020", "display-p3"])
+@pytest.mark.parametrize("file_format", ["avif", "png-pq"])
+def test_pq_is_written_in_bt2020_or_p3(name: str, file_format: str, tmp_path: Path) -> None:
+    path, rgb = tmp_path / f"a{suffix_of(file_format)}", colours() * np.float32(3.0)
+    options = ExportOptions(profile=name, avif_quality=100, avif_bits=12)
+    export(path, rgb, file_format=file_format, options=options)
+    assert read_header(path).color_space.endswith({"rec2020": "9/16", "display-p3": "12/16"}[name])
+    np.testing.assert_allclose(read_picture(path).rgb, rgb, atol=0.03 if file_format == "avif" else 1e-3)
+    plain = tmp_path / f"b{suffix_of(file_format)}"
+    export(plain, rgb, file_format=file_format, options=ExportOptions(avif_quality=100, avif_bits=12))
+    assert (plain.read_bytes() == path.read_bytes()) == (name == "rec2020")
+    if file_format == "png-pq":
+        with open_stream(tmp_path / "rows", 24, 12, file_format=file_format, options=options) as writer:
+            writer.write(rgb)
+        assert imagecodecs.png_decode((tmp_path / "rows").read_bytes()).tobytes() == (
+            imagecodecs.png_decode(path.read_bytes()).tobytes()
         )
-        if fits:
-            check_profile(name, file_format)
+
+
+def in_the_documents() -> dict[tuple[str, str], str]:
+    """The table of docs/formats.md: (profile, format) to its cell."""
+    text = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+    rows = text.split("| profile | ")[1].split("\n\n")[0].splitlines()
+    formats = [re.findall(r"`([\w-]+)`", cell) for cell in rows[0].split("|")]
+    found: dict[tuple[str, str], str] = {}
+    for row in rows[2:]:
+        _, name, *cells = (cell.strip() for cell in row.split("|"))
+        for names, cell in zip(formats, cells, strict=False):
+            found |= {(name.strip("`"), each): cell for each in names}
+    return found
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_each_profile_is_written_or_refused_in_one_line_as_documented(
+    file_format: str, tmp_path: Path
+) -> None:
+    said, rgb = in_the_documents(), colours().repeat(8, 0).repeat(8, 1)
+    for name in PROFILES:
+        path, options = (
+            tmp_path / f"{name}{suffix_of(file_format)}",
+            ExportOptions(profile=name, webp_quality=100, avif_quality=100),
+        )
+        if "refused" not in said[name, file_format]:
+            export(path, rgb, file_format=file_format, options=options)
+            # Three are lossy. P3 taken for Rec.709 is 0.028 off.
+            assert abs(read_picture(path, sdr=True).rgb - rgb)[4::8, 4::8].mean() < 0.01
             continue
-        with pytest.raises(ExportError, match=f"profile is '{name}'"):
+        with pytest.raises(ExportError, match=f"profile is '{name}', .*take [^\n]*$"):
             check_profile(name, file_format)
+        with pytest.raises(ExportError, match=f"profile is '{name}'"):
+            export(path, rgb, file_format=file_format, options=options)
+        assert not path.exists()
 
 
 def test_an_unknown_profile_is_named() -> None:

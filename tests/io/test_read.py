@@ -272,7 +272,7 @@ def test_nan_and_infinity_are_repaired_and_counted() -> None:
         picture = read_picture(data)
         np.testing.assert_array_equal(picture.rgb[0, :2], [[0, 5, 1], [5, -5, 0]])
         np.testing.assert_array_equal(picture.rgb[1], values[1])
-        assert picture.source.notices == ("2 pixels with NaN or infinite values were repaired",)
+        assert picture.source.notices == ("repaired: 2 pixels with NaN or infinite values",)
 
 
 def test_nothing_but_nan_is_black() -> None:

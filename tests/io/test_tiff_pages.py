@@ -102,7 +102,7 @@ def test_undeclared_premultiplied_colour_is_associated(tmp_path: Path) -> None:
 def test_a_channel_that_may_be_anything_is_left_out(extra: NDArray[np.uint8], tmp_path: Path) -> None:
     picture = read_both_ways(undeclared(np.dstack([BIG, extra])), tmp_path)
     assert picture.alpha is None
-    assert picture.source.notices == ("1 extra channels are ignored",)
+    assert picture.source.notices == ("ignored: 1 extra channel",)
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lzma", "jpegxl", "jpeg2000", "lerc", "webp", "png"])

@@ -15,6 +15,7 @@ import pytest
 
 from luxscaler.errors import ExportError
 from luxscaler.io.write import STREAM_FORMATS, export, open_stream
+from luxscaler.words import counted
 from tests.conftest import ROOT
 from tests.support.streamed import OPTIONS, SAME, SUFFIX, FloatArray, names, picture, stream
 
@@ -48,7 +49,7 @@ def feed(
 @pytest.mark.parametrize("rows", [0, 1, 29])
 def test_missing_rows_leave_the_old_file(old: Path, rows: int) -> None:
     rgb, _ = picture(30, 20, False)
-    with pytest.raises(ExportError, match=f"got {rows} rows of a picture of 30"):
+    with pytest.raises(ExportError, match=f"got {counted(rows, 'row')} of a picture of 30"):
         feed(old, [rgb[row : row + 1] for row in range(rows)])
     assert old.read_bytes() == b"old"
 

@@ -364,7 +364,7 @@ def test_values_that_are_not_finite_are_repaired_and_told_once(kind: str, tmp_pa
     file = laid_out(exr(planes(light)) if kind == "exr" else tiff(light, **RGB_TIFF), tmp_path)
     picture = file.whole()
     assert np.isfinite(picture.rgb).all()
-    assert picture.source.notices == ("3 pixels with NaN or infinite values were repaired",)
+    assert picture.source.notices == ("repaired: 3 pixels with NaN or infinite values",)
     assert picture.rgb[3, 4, 0] == 0.0
     untouched = np.isfinite(light)
     np.testing.assert_array_equal(picture.rgb[untouched], light[untouched])

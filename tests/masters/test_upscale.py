@@ -291,9 +291,7 @@ def test_stopping_keeps_what_is_done(picture: Path, tmp_path: Path) -> None:
         return output
 
     backend = FakeBackend(workers=1, mishaps={(5, 1): halt})
-    with pytest.raises(
-        StoppedError, match=r"^stopped: 6 tiles are kept in '.*out.exr.job'; the same command"
-    ):
+    with pytest.raises(StoppedError, match=r"^stopped: 6 tiles kept in '.*out.exr.job'; the same command"):
         upscale_picture(request_of(picture, target), target, backend, stop=stop)
     assert not target.exists()
     assert len(backend.calls) == 6

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luxscaler.errors import InputError
-from luxscaler.geometry import TileBox
+from luxscaler.geometry import TileBox, Wrap
 from luxscaler.io.options import ExportOptions
+from luxscaler.options import LayerChoice
+from luxscaler.pipeline.final_size import FinalSize
 from luxscaler.pipeline.inputs import request_from_inputs
 from luxscaler.pipeline.request import UpscaleRequest
 
@@ -49,6 +51,39 @@ def test_all_inputs_arrive() -> None:
     assert request == UpscaleRequest(TILE, DATA, box, "exr", 1.5, 1.2, 2.0, "fast", sdr=True, export=export)
 
 
+def test_inputs_of_a_whole_picture_arrive() -> None:
+    request = request_from_inputs(
+        tile_input=TILE,
+        output_format="exr",
+        profile="acescg",
+        layer="beauty",
+        part=2,
+        wrap="xy",
+        width="4096",
+    )
+    assert request == UpscaleRequest(
+        TILE,
+        output_format="exr",
+        export=ExportOptions(profile="acescg"),
+        choice=LayerChoice("beauty", 2),
+        wrap=Wrap(True, True),
+        size=FinalSize(width=4096),
+    )
+    assert request_from_inputs(tile_input=TILE, megapixels=1.5).size == FinalSize(megapixels=1.5)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"wrap": "x"}, "wrap is for a whole picture, and this is a tile of its reference"),
+        ({"width": 100}, "a size is for a whole picture; a tile of a reference has its master's scale"),
+    ],
+)
+def test_a_tile_has_no_size_and_no_wrap_of_its_own(inputs: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        request_from_inputs(tile_input=TILE, global_reference=DATA, **inputs)
+
+
 @pytest.mark.parametrize("name", ["hdr_boost", "fractality", "scale"])
 def test_numbers_may_come_as_text(name: str) -> None:
     request = request_from_inputs(tile_input=TILE, **{name: " 1.5 "})
@@ -61,6 +96,16 @@ def test_an_empty_tile_box_is_none(empty: object) -> None:
 
 
 BAD: list[tuple[str, object, str]] = [
+    ("profile", "swop", "profile is 'swop'; it must be one of srgb, display-p3, "),
+    ("layer", 3, "layer is 3; it must be text"),
+    ("layer", "x" * 300, "layer has 300 characters"),
+    ("part", 1.5, "part is 1.5; it must be a whole number"),
+    ("part", -1, "part is -1; it must be at least 1"),
+    ("wrap", "z", "wrap is 'z'; it must be one of none, x, y, xy"),
+    ("width", 0.5, "width is 0.5; it must be a whole number"),
+    ("height", -5, "height is -5; it must be above 0"),
+    ("long_edge", True, "long_edge is True; it must be a number"),
+    ("megapixels", -1, "megapixels is -1.0; it must be above 0"),
     ("sdr", "yes", "sdr is 'yes'; it must be true or false"),
     ("sdr", 1, "sdr is 1; it must be true or false"),
     ("exr_type", "double", "exr_type is 'double'; it must be one of float, half"),

@@ -63,7 +63,9 @@ def test_no_folder_and_no_files_are_one_line(tmp_path: Path) -> None:
 
 def test_too_few_pictures_stop_with_the_reasons(pictures: Path) -> None:
     good, _ = _survey(pictures)
-    with pytest.raises(TrainingError, match=r"^3 of 4 pictures are good.*at least 4.*a\.png: it is bad"):
+    with pytest.raises(
+        TrainingError, match=r"^only 3 of 4 pictures can be used.*at least 4.*a\.png: it is bad"
+    ):
         split(good[:3], [Rejected("a.png", "it is bad")], 0.1, 0)
     enough = split(good[: MIN_TO_LEARN + 1], [], 0.1, 0)
     assert (len(enough.learn), len(enough.held_out)) == (MIN_TO_LEARN, 1)

@@ -66,7 +66,7 @@ def test_a_short_or_long_bin_is_refused(layers: list[Conv | Slopes], data: st.Da
 
 
 def test_names_must_be_as_many_as_layers() -> None:
-    with pytest.raises(WeightsError, match="has 1 layers with parameters, expected 2"):
+    with pytest.raises(WeightsError, match="has 1 layer with parameters, expected 2"):
         convert(*write_ncnn([conv(1, 1, 1, 1, half=True)]), ["a", "b"])
 
 
@@ -102,7 +102,7 @@ def test_parse_param_finds_the_layers_with_parameters() -> None:
     [
         ("", "does not start with 7767517"),
         ("7767518\n0 0\n", "does not start with 7767517"),
-        ("7767517\n2 2\nInput a 0 1 b\n", "has 1 layers, its header says 2"),
+        ("7767517\n2 2\nInput a 0 1 b\n", "has 1 layer, its header says 2"),
         ("7767517\nx 2\n", "layer count must be a count, got 'x'"),
         (param("InnerProduct fc 1 1 a b 0=10"), "'InnerProduct' is not supported"),
         (param("Convolution c 1"), "too short"),

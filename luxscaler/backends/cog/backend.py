@@ -40,7 +40,7 @@ class CogBackend:
     ) -> None:
         """Raises InputError for an address that is none. transport: for tests."""
         if not urls:
-            raise InputError("no address of a Cog container was given")
+            raise InputError("the backend cog needs the address of a container: cog (--cog http://HOST:PORT)")
         self._urls = [_checked(url) for url in dict.fromkeys(urls)]
         self._options = options or CogOptions()
         self._transport = transport

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from luxscaler.console.master_inputs import without_export
 from luxscaler.errors import LuxScalerError
+from luxscaler.geometry import NO_WRAP
+from luxscaler.options import MAIN_LAYER, LayerChoice
 
 if TYPE_CHECKING:
     from luxscaler.hdr.expand import ToneStatistics
@@ -39,6 +40,7 @@ SMALL_NETWORK_TIMES = 2
 SMALL_PARAMETERS = 2_000_000
 _MARGIN = 8
 _LARGEST_HALF = 65504.0
+_NO_SOURCE = ("", False, MAIN_LAYER)
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Previews:
     """What one process keeps: the last picture and the last network."""
 
     folder: Path
-    _source: tuple[str, bool] = ("", False)
-    """Path, and whether it is read as SDR."""
+    _source: tuple[str, bool, LayerChoice] = _NO_SOURCE
+    """Path, whether it is read as SDR, and which layer."""
     _decoded: _Decoded | None = None
     _model: str = ""
     _loaded: "tuple[Upscaler, int] | None" = None
@@ -84,12 +86,13 @@ class Previews:
         from luxscaler.upscaling.render import Place, visible  # noqa: PLC0415
         from luxscaler.upscaling.stopwatch import Stopwatch  # noqa: PLC0415
 
-        whole = self._picture(task["path"], sdr=bool(task["inputs"].get("sdr", False)))
+        request = _request(task)
+        whole = self._picture(task["path"], sdr=request.sdr, choice=request.choice)
+        request = _without_size(request, whole.file)
         upscaler, side = self._network(task["inputs"]["model"])
         file = whole.file
         rows, columns = _span(task["y"], side, file.height), _span(task["x"], side, file.width)
         wide_rows, wide_columns = _widened(rows, file.height), _widened(columns, file.width)
-        request = _request(task)
         picture = file.region(wide_rows.start, wide_rows.stop, wide_columns.start, wide_columns.stop)
         place = Place(_box(wide_rows, wide_columns, file), is_own=True)
         cuts = uncut(picture.width, picture.height, scale=request.scale)
@@ -122,7 +125,7 @@ class Previews:
         }
         return told, _bytes(before) + _bytes(after)
 
-    def _picture(self, path: str, *, sdr: bool = False) -> _Decoded:
+    def _picture(self, path: str, *, sdr: bool = False, choice: LayerChoice = MAIN_LAYER) -> _Decoded:
         """Decoded once, until another one is asked for."""
         import torch  # noqa: PLC0415
 
@@ -132,11 +135,14 @@ class Previews:
         from luxscaler.tiling.overview import reference_of, sample  # noqa: PLC0415
         from luxscaler.upscaling.render import visible  # noqa: PLC0415
 
-        if (path, sdr) != self._source or self._decoded is None:
-            self._source, self._decoded = ("", False), None
-            file = decode_to_file(path, self.folder / DECODED, max_pixels=DEFAULT_MAX_MASTER_PIXELS, sdr=sdr)
+        wanted = (path, sdr, choice)
+        if wanted != self._source or self._decoded is None:
+            self._source, self._decoded = _NO_SOURCE, None
+            file = decode_to_file(
+                path, self.folder / DECODED, max_pixels=DEFAULT_MAX_MASTER_PIXELS, sdr=sdr, choice=choice
+            )
             tones = ToneStatistics.of(torch.from_numpy(visible(sample(file)).rgb))
-            self._source, self._decoded = (path, sdr), _Decoded(file, visible(reference_of(file)), tones)
+            self._source, self._decoded = wanted, _Decoded(file, visible(reference_of(file)), tones)
         return self._decoded
 
     def _network(self, model: str) -> "tuple[Upscaler, int]":
@@ -173,12 +179,17 @@ def serve(folder: Path, requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _request(task: dict[str, Any]) -> "UpscaleRequest":
-    from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
+    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415
 
-    values, _ = without_export(task["inputs"])
-    request = UpscaleRequest(task["path"], **values)
+    request = picture_request(task["path"], **task["inputs"])
     # A float format: others may be coded on the device, and what they show is told by their boost.
-    return replace(request, output_format="tiff", hdr_boost=request.boost)
+    return replace(request, output_format="tiff", hdr_boost=request.boost, wrap=NO_WRAP)
+
+
+def _without_size(request: "UpscaleRequest", file: "LinearFile") -> "UpscaleRequest":
+    """The request at the scale that its size means for the whole picture; a part is shown before it is
+    reduced to that size."""
+    return replace(request.for_picture(file.width, file.height), size=None, final=None, size_notices=())
 
 
 def _span(middle: float, side: int, length: int) -> range:

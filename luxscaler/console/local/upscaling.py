@@ -14,11 +14,10 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luxscaler.console.master_inputs import without_export
 from luxscaler.errors import LuxScalerError, StoppedError
 
 if TYPE_CHECKING:
@@ -91,13 +90,13 @@ def _upscale(
     from luxscaler.backends.choice import BackendOptions, make_backend  # noqa: PLC0415 - loads PyTorch
     from luxscaler.masters.options import RunOptions  # noqa: PLC0415
     from luxscaler.masters.upscale import upscale_picture  # noqa: PLC0415
-    from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, UpscaleRequest  # noqa: PLC0415
+    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415
+    from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS  # noqa: PLC0415
     from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
     from luxscaler.weights.fetch import fetch  # noqa: PLC0415
 
     cog = str(inputs.pop("cog", ""))
-    values, export = without_export(inputs)
-    request = UpscaleRequest(source, **values, export=export, max_pixels=DEFAULT_MAX_MASTER_PIXELS)
+    request = replace(picture_request(source, **inputs), max_pixels=DEFAULT_MAX_MASTER_PIXELS)
     if not cog and request.model in known_names():
         fetch([request.model])
     where = BackendOptions("cog", cog_urls=(cog,)) if cog else BackendOptions("local")

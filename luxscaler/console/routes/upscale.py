@@ -14,10 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from luxscaler.console.local.commands import REPORT, check_inputs
-from luxscaler.console.master_inputs import check_master_inputs, offered
+from luxscaler.console.master_inputs import check_master_inputs, master_size, offered
 from luxscaler.console.state import Console, console_of
 from luxscaler.gateway.problems import Problem
-from luxscaler.geometry import output_size
 
 PREFIX = "/api/upscale"
 UPLOAD_PATH = f"{PREFIX}/pictures"
@@ -100,8 +99,7 @@ def remove(name: str, console: Here) -> Response:
 def result(name: str, wanted: ResultRequest, console: Here) -> dict[str, Any]:
     """What a result will be: its pixels, and the bytes of its light in memory."""
     about = console.pictures.get(name).about
-    check_master_inputs(wanted.inputs)
-    width, height = output_size(about["width"], about["height"], float(wanted.inputs.get("scale", 4)))
+    width, height = master_size(wanted.inputs, about["width"], about["height"])
     planes = 3 + bool(about["has_alpha"])
     return {
         "width": width,

@@ -1,24 +1,28 @@
-"""Adds to an AVIF file what its encoder here cannot be told: properties of the picture, and EXIF.
+"""Adds to an AVIF file what its encoder here cannot be told: properties of the picture, EXIF and XMP.
 
 A file is a row of boxes: ftyp, meta (what there is and where), mdat (the coded data). The meta box grows,
-EXIF gets an mdat of its own behind it, and the places of the picture's data move by as much. See
+EXIF and XMP get an mdat of their own behind it, and the places of the picture's data move by as much. See
 ISO/IEC 14496-12 for boxes, 23008-12 for items and properties.
 """
 
 import struct
 from collections.abc import Iterable, Sequence
 
+from luxscaler.io.described import XMP_TYPE
 from luxscaler.io.isobmff import box, iloc_body, item_places, whole_boxes
 
+EXIF, XMP = b"Exif", b"mime"
 _BOX_HEAD = 8
 _FULL_HEAD = 4
 """Version and flags, which begin the body of a "full" box."""
 
 
-def annotate(avif: bytes, properties: Sequence[tuple[bytes, bytes]], exif_item: bytes) -> bytes:
-    """Return the file with more properties of its main picture and an Exif item that describes it.
+def annotate(
+    avif: bytes, properties: Sequence[tuple[bytes, bytes]], items: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """Return the file with more properties of its main picture, and items that describe it.
 
-    properties: kind and body of each box. exif_item: the body of the item.
+    properties: kind and body of each box. items: kind (EXIF or XMP) and data of each.
     Raises ValueError for a file that libavif would not have written.
     """
     top = whole_boxes(avif)
@@ -28,24 +32,30 @@ def annotate(avif: bytes, properties: Sequence[tuple[bytes, bytes]], exif_item: 
     meta = dict(whole_boxes(old_meta[_FULL_HEAD:]))
     (primary,) = struct.unpack(">H", meta[b"pitm"][_FULL_HEAD:])
     places = _places(meta[b"iloc"])
-    number = 1 + max(item for item, *_ in places)
+    first = 1 + max(item for item, *_ in places)
 
     for added in properties:
         meta[b"iprp"] = _with_property(meta[b"iprp"], primary, box(*added))
-    meta[b"iinf"] = _with_entry(meta[b"iinf"], number)
-    describes = box(b"cdsc", struct.pack(">3H", number, 1, primary))
-    meta[b"iref"] = meta.get(b"iref", bytes(_FULL_HEAD)) + describes
+    meta[b"iref"] = meta.get(b"iref", bytes(_FULL_HEAD))
+    for number, (kind, _) in enumerate(items, first):
+        meta[b"iinf"] = _with_entry(meta[b"iinf"], number, kind)
+        meta[b"iref"] += box(b"cdsc", struct.pack(">3H", number, 1, primary))
 
     # Before the picture: some readers ask for EXIF before they have read to the end (OpenCV).
-    meta[b"iloc"] = iloc_body([*places, (number, 0, 0)])  # of the length that it will have
+    new = [(number, 0, len(data)) for number, (_, data) in enumerate(items, first)]
+    meta[b"iloc"] = iloc_body([*places, *new])  # of the length that it will have
     size = _FULL_HEAD + sum(_BOX_HEAD + len(body) for body in meta.values())
-    moved = size - len(old_meta) + _BOX_HEAD + len(exif_item)
-    exif_at = _BOX_HEAD + len(ftyp) + _BOX_HEAD + size + _BOX_HEAD
+    block = b"".join(data for _, data in items)
+    moved = size - len(old_meta) + _BOX_HEAD + len(block)
+    at = _BOX_HEAD + len(ftyp) + _BOX_HEAD + size + _BOX_HEAD
     places = [(item, offset + moved, length) for item, offset, length in places]
-    meta[b"iloc"] = iloc_body([*places, (number, exif_at, len(exif_item))])
+    for number, _, length in new:
+        places.append((number, at, length))
+        at += length
+    meta[b"iloc"] = iloc_body(places)
 
     new_meta = old_meta[:_FULL_HEAD] + _joined(meta.items())
-    return _joined([(b"ftyp", ftyp), (b"meta", new_meta), (b"mdat", exif_item), *rest])
+    return _joined([(b"ftyp", ftyp), (b"meta", new_meta), (b"mdat", block), *rest])
 
 
 def _joined(boxes: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -60,9 +70,10 @@ def _places(iloc: bytes) -> list[tuple[int, int, int]]:
     return [(item, offset, length) for item, [(_, offset, length)] in items.items()]
 
 
-def _with_entry(iinf: bytes, item: int) -> bytes:
-    """Append the entry of an Exif item to the list of items."""
-    entry = box(b"infe", struct.pack(">I2H4sB", 2 << 24, item, 0, b"Exif", 0))
+def _with_entry(iinf: bytes, item: int, kind: bytes) -> bytes:
+    """Append the entry of an item to the list of items."""
+    said = XMP_TYPE + b"\0" if kind == XMP else b""
+    entry = box(b"infe", struct.pack(">I2H4sB", 2 << 24, item, 0, kind, 0) + said)
     (entries,) = struct.unpack(">H", iinf[4:6])
     return iinf[:4] + struct.pack(">H", entries + 1) + iinf[6:] + entry
 

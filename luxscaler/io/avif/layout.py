@@ -2,6 +2,7 @@
 
 - The clean aperture (clap) is reported and not applied (ISO/IEC 14496-12, 12.1.4).
 - A sequence is read for its still picture: with its index given, imagecodecs' decoder writes past its memory.
+- EXIF or XMP that lies outside the file makes it refuse the file; pixels are decoded without either.
 - Several ipma boxes of one version and flags, or for one item, are refused, although other readers take them.
 """
 
@@ -70,13 +71,18 @@ def for_libavif(data: bytes) -> bytes:
 
 def _meta(body: bytes) -> bytes:
     """A meta box's body, as long as before: what merging ipma boxes saves becomes a free box."""
-    content = b"".join(
-        box(name, _merged(part) if name == b"iprp" else part) for name, part in boxes(body[4:])
-    )
+    changed = {b"iprp": _merged, b"iref": _undescribed}
+    content = b"".join(box(name, changed.get(name, bytes)(part)) for name, part in boxes(body[4:]))
     room = len(body) - 4 - len(content)
     if room == 0:
         return body[:4] + content
     return body[:4] + content + box(b"free", bytes(room - 8)) if room >= 8 else body
+
+
+def _undescribed(body: bytes) -> bytes:
+    """The body of an iref box, in which nothing describes anything: its kinds "cdsc" become unknown ones."""
+    kinds = {b"cdsc": b"none"}
+    return body[:4] + b"".join(box(kinds.get(kind, kind), part) for kind, part in boxes(body[4:]))
 
 
 def _merged(body: bytes) -> bytes:

@@ -14,11 +14,12 @@ from luxscaler.errors import PictureError
 from luxscaler.io.avif.layout import clean_aperture, for_libavif, is_sequence
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import from_exif_item
+from luxscaler.io.described import exif_item, xmp_item
+from luxscaler.io.exif.read import from_exif_item, with_more
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, exif_item, read_meta, showing
+from luxscaler.io.isobmff import Meta, read_meta, showing
 from luxscaler.io.linearize import oriented
 
 # (irot angle, quarter turns anticlockwise; imir axis or None) → EXIF orientation. Rotation comes first.
@@ -60,6 +61,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
     if is_sequence(stream):
         more += ("an animation: its still picture is read",)
     exif = exif_item(stream, meta)
+    xmp, unread = xmp_item(stream, meta)
     gain_map, reason = find_or_notice(stream, meta, exif, _map_codes)
     return FileInfo(
         format="avif",
@@ -72,8 +74,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=_orientation(found),
         decoded_pixels=width * height,
-        notices=notices + more + reason,
-        metadata=from_exif_item(exif),
+        notices=notices + more + reason + unread,
+        metadata=with_more(from_exif_item(exif), xmp=xmp),
         gain_map=gain_map,
     )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from luxscaler.errors import PictureError
+from luxscaler.words import counted
 
 _MAGIC = b"\x76\x2f\x31\x01"
 _VERSION = 2
@@ -119,7 +120,7 @@ class Part:
         found, value = self.attributes[name]
         if found != kind or (size is not None and len(value) != size):
             raise PictureError(
-                f"has a damaged EXR header: its {name} is {len(value)} bytes of {found[:31]!a}"
+                f"has a damaged EXR header: its {name} is {counted(len(value), 'byte')} of {found[:31]!a}"
             )
         return value
 

@@ -13,6 +13,7 @@ from luxscaler.errors import PictureError
 from luxscaler.io.exr.chroma import CHROMA_STEP
 from luxscaler.io.exr.header import Part
 from luxscaler.options import LayerChoice
+from luxscaler.words import counted
 
 CHROMA = ("RY", "BY")
 _LAYOUTS = (
@@ -58,7 +59,7 @@ def _flat_parts(parts: Sequence[Part], choice: LayerChoice) -> list[int]:
             raise PictureError("is a deep EXR, which is not supported")
         return flat
     if choice.part > len(parts):
-        have = "1 part" if len(parts) == 1 else f"{len(parts)} parts"
+        have = counted(len(parts), "part")
         raise PictureError(f"has {have}, and part is {choice.part}")
     number = choice.part - 1
     if parts[number].is_deep:
@@ -102,7 +103,9 @@ def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer]
         channels = ", ".join(parts[flat[0]].channels())
         raise PictureError(f"has the channels {channels} in EXR part {flat[0] + 1}; R, G, B or Y are needed")
     names = ", ".join(part.name or "?" for part in parts)
-    raise PictureError(f"is an EXR of {len(parts)} parts ({names}), none of which has R, G, B or Y")
+    raise PictureError(
+        f"is an EXR of {counted(len(parts), 'part')} ({names}), none of which has R, G, B or Y"
+    )
 
 
 def _named(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer], choice: LayerChoice) -> Layer:

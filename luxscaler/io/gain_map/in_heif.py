@@ -17,6 +17,7 @@ from luxscaler.io.gain_map.metadata import Gain, read_iso
 from luxscaler.io.gain_map.xmp import APPLE_URN, Properties, apple_map, properties
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, showing
+from luxscaler.words import counted
 
 _DAMAGE = (struct.error, IndexError, OSError, OverflowError)
 _UNSPECIFIED = 2
@@ -42,7 +43,7 @@ def _tone_mapped(stream: BinaryIO, meta: Meta, decode: Decode) -> GainMap | None
     for name, item, targets in meta.references:
         if name == b"dimg" and kinds.get(item) == b"tmap" and targets[:1] == (meta.primary,):
             if len(targets) != 2:
-                raise PictureError(f"it is made of {len(targets)} pictures instead of 2")
+                raise PictureError(f"it is made of {counted(len(targets), 'picture')} instead of 2")
             data = item_data(stream, meta, item)
             if data[:1] != b"\0":
                 raise PictureError(f"its metadata has version {data[0] if data else 'missing'}, 0 is known")

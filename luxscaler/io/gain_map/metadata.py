@@ -19,6 +19,7 @@ import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.picture import FloatArray
+from luxscaler.words import counted
 
 Triple = tuple[float, float, float]
 """One value for each of R, G and B."""
@@ -156,7 +157,7 @@ def read_iso(data: bytes) -> LogGain:
             )
         numbers = _fractions(data[5:], flags)
     except struct.error as error:
-        raise PictureError(f"its metadata is cut off after {len(data)} bytes") from error
+        raise PictureError(f"its metadata is cut off after {counted(len(data), 'byte')}") from error
     base, alternate = numbers[:2]
     # Minimum, maximum, gamma, offset of the base, offset of the alternate; of one channel or of three.
     channels = [numbers[start : start + 5] for start in range(2, len(numbers), 5)]

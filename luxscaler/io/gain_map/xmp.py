@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from luxscaler.errors import PictureError
 from luxscaler.io.gain_map.metadata import LogGain, Triple
+from luxscaler.words import counted
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _HDRGM = "{http://ns.adobe.com/hdr-gain-map/1.0/}"
@@ -123,7 +124,9 @@ def _triple(said: Properties, name: str, default: float | None) -> Triple:
         return default, default, default
     numbers = [_number(f"hdrgm:{name}", value) for value in values]
     if len(numbers) not in (1, 3):
-        raise PictureError(f"its metadata has {len(numbers)} values of hdrgm:{name}, 1 or 3 are possible")
+        raise PictureError(
+            f"its metadata has {counted(len(numbers), 'value')} of hdrgm:{name}, 1 or 3 are possible"
+        )
     return numbers[0], numbers[len(numbers) // 2], numbers[-1]
 
 

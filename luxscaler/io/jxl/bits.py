@@ -29,3 +29,16 @@ class BitReader:
         """A number of one of four lengths."""
         bits, offset = choices[self.u(2)]
         return self.u(bits) + offset
+
+
+def u_bits(value: int, count: int) -> str:
+    """A number of so many bits, as they lie in the file, the first one first."""
+    return f"{value:0{count}b}"[::-1] if count else ""
+
+
+def u32_bits(value: int, choices: Choices) -> str:
+    """A number as the first of the four lengths that holds it; ValueError where none does."""
+    for selector, (count, offset) in enumerate(choices):
+        if 0 <= value - offset < 1 << count:
+            return u_bits(selector, 2) + u_bits(value - offset, count)
+    raise ValueError(f"{value} has no place in a header")

@@ -6,14 +6,20 @@ Source: ISO/IEC 18181-1:2024, annexes A to E, with its names of fields where the
 
 from dataclasses import dataclass
 
+from luxscaler.color import DISPLAY_P3, REC709, REC2020
 from luxscaler.errors import PictureError
 from luxscaler.io.jxl.bits import BitReader, Choices
 
 _SIGNATURE_BITS = 16
 _SIZE: Choices = ((9, 1), (13, 1), (18, 1), (30, 1))
-_ENUM: Choices = ((0, 0), (0, 1), (4, 2), (6, 18))
+ENUM: Choices = ((0, 0), (0, 1), (4, 2), (6, 18))
+COORDINATE: Choices = ((19, 0), (19, 524288), (20, 1048576), (21, 2097152))
+"""Of a chromaticity in millionths: twice it, or less 1 where it is negative."""
+MILLIONTHS = 1e6
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
-_CUSTOM = 2
+CUSTOM = 2
+PRIMARIES = {1: REC709, 9: REC2020, 11: DISPLAY_P3}
+"""By the numbers of Color.primaries; of white there are 1 (D65) and others."""
 _RGB, _GREY = 0, 1
 _ALPHA, _SPOT, _BLACK, _CFA = 0, 2, 4, 5
 
@@ -46,6 +52,8 @@ class Places:
     extra_fields: int
     """The flag of the extra fields: orientation, animation, and whether there is a ToneMapping."""
     has_extra_fields: bool
+    color: int
+    """The colour encoding."""
     color_end: int
     """Behind the colour encoding: ToneMapping, if there is one, then extensions."""
 
@@ -102,6 +110,7 @@ class _Header(BitReader):
         if any(kind == _BLACK for kind, _ in extras):
             raise PictureError("is a JPEG XL in CMYK, which is not supported")
         self.u(1)  # whether the pixels are XYB, which libjxl converts to the encoding that follows
+        color_at = self.at
         is_grey, color = self.color()
         alphas = [associated for kind, associated in extras if kind == _ALPHA]
         return JxlHeader(
@@ -116,7 +125,7 @@ class _Header(BitReader):
             alpha_associated=bool(alphas and alphas[0]),
             ignored_channels=len(extras) - bool(alphas),
             color=color,
-            places=Places(extra_fields, has_extra_fields, self.at),
+            places=Places(extra_fields, has_extra_fields, color_at, self.at),
         )
 
     def size(self) -> tuple[int, int]:
@@ -153,7 +162,7 @@ class _Header(BitReader):
         """Its type, and whether it is associated alpha."""
         if self.flag():
             return _ALPHA, False
-        kind = self.u32(_ENUM)
+        kind = self.u32(ENUM)
         self.depth()
         self.u32(((0, 0), (0, 3), (0, 4), (3, 1)))
         self.u(8 * self.u32(((0, 0), (4, 0), (5, 16), (10, 48))))
@@ -167,26 +176,26 @@ class _Header(BitReader):
         """Whether it is grey, and the encoding."""
         if self.flag():
             return False, Color()
-        has_icc, space = self.flag(), self.u32(_ENUM)
+        has_icc, space = self.flag(), self.u32(ENUM)
         if has_icc:
             return space == _GREY, Color(has_icc=True)
         if space not in (_RGB, _GREY):
             raise PictureError(f"has the JPEG XL colour space {space}, which is not supported")
-        white, primaries = self.u32(_ENUM), 1
-        white_point = self.point() if white == _CUSTOM else None
+        white, primaries = self.u32(ENUM), 1
+        white_point = self.point() if white == CUSTOM else None
         corners = None
         if space == _RGB:
-            primaries = self.u32(_ENUM)
-            if primaries == _CUSTOM:
+            primaries = self.u32(ENUM)
+            if primaries == CUSTOM:
                 corners = (self.point(), self.point(), self.point())
         gamma = self.u(24) / 1e7 if self.flag() else 0.0
-        transfer = 0 if gamma else self.u32(_ENUM)
-        self.u32(_ENUM)  # rendering intent
+        transfer = 0 if gamma else self.u32(ENUM)
+        self.u32(ENUM)  # rendering intent
         return space == _GREY, Color(False, white, primaries, transfer, gamma, white_point, corners)
 
     def point(self) -> Point:
-        x, y = (self.u32(((19, 0), (19, 524288), (20, 1048576), (21, 2097152))) for _ in range(2))
-        return _signed(x) / 1e6, _signed(y) / 1e6
+        x, y = (self.u32(COORDINATE) for _ in range(2))
+        return _signed(x) / MILLIONTHS, _signed(y) / MILLIONTHS
 
 
 def _signed(value: int) -> int:

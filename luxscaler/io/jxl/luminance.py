@@ -1,4 +1,4 @@
-"""Tells a JPEG XL file how bright 1.0 is, which its encoder here cannot be told: intensity_target.
+"""Tells a JPEG XL file what its encoder here cannot be told: how bright 1.0 is, and of which primaries.
 
 The codestream begins with a header of single bits and whole bytes behind it, so a few bits are put in and the
 rest is moved by whole bytes. This is done for the headers that libjxl writes for float pictures without a
@@ -8,22 +8,36 @@ profile, and for no others. Source: ISO/IEC 18181-1:2024, annex D; 18181-2 for t
 import io
 import struct
 
+from luxscaler.color import D65, Point, Primaries
 from luxscaler.errors import PictureError
 from luxscaler.io.isobmff import box_header, top_boxes
-from luxscaler.io.jxl.header import JxlHeader, Places, read_jxl_header
+from luxscaler.io.jxl.bits import u32_bits
+from luxscaler.io.jxl.header import (
+    COORDINATE,
+    CUSTOM,
+    ENUM,
+    MILLIONTHS,
+    PRIMARIES,
+    JxlHeader,
+    Places,
+    read_jxl_header,
+)
 
 _BOX = b"jxlc"
 _HEAD_BYTES = 256
 _LINEAR = 8
+_RELATIVE = 1
+"""Rendering intent."""
 _EXTRA_FIELDS = "1" + "000" + "000"  # upright; no intrinsic size, preview, animation
 _END = "00" + "1"  # no extensions; the usual transform
 
 
-def with_luminance(container: bytes, cd_m2: float) -> tuple[bytes, int]:
+def with_luminance(container: bytes, cd_m2: float, primaries: Primaries | None = None) -> tuple[bytes, int]:
     """Return the new beginning of a file, and from which byte on the old one follows it.
 
-    cd_m2: luminance of the value 1.0; half floats hold it. Raises ValueError for a file that libjxl would not
-    have written for float samples.
+    cd_m2: luminance of the value 1.0; half floats hold it. primaries: those of its light, if they are not the
+    encoder's, Rec.709; samples that were stored without loss do not depend on them.
+    Raises ValueError for a file that libjxl would not have written for float samples.
     """
     start = _codestream(container)
     head = container[start : start + _HEAD_BYTES]
@@ -34,7 +48,10 @@ def with_luminance(container: bytes, cd_m2: float) -> tuple[bytes, int]:
     rest = -(-end // 8)
     if bits[color_end:end] != _END or "1" in bits[end : 8 * rest]:
         raise ValueError("unexpected JPEG XL header")
-    new = bits[:fields] + _EXTRA_FIELDS + bits[fields + 1 : color_end] + _tone_mapping(cd_m2) + _END
+    color = bits[places.color : color_end] if primaries is None else _linear_light(primaries)
+    new = (
+        bits[:fields] + _EXTRA_FIELDS + bits[fields + 1 : places.color] + color + _tone_mapping(cd_m2) + _END
+    )
     new += "0" * (-len(new) % 8)
     codestream = bytes(int(new[at : at + 8][::-1], 2) for at in range(0, len(new), 8))
     wide = container[start - len(_BOX) : start] != _BOX
@@ -47,6 +64,22 @@ def _tone_mapping(cd_m2: float) -> str:
     """ToneMapping: not all default, intensity_target, min_nits, relative_to_max_display, linear_below."""
     number, zero = (_half(value) for value in (cd_m2, 0.0))
     return "0" + number + zero + "0" + zero
+
+
+def _linear_light(primaries: Primaries) -> str:
+    """A ColorEncoding: not all default, no ICC profile, RGB, white, primaries, no gamma, linear, relative."""
+    known = {(each.red, each.green, each.blue): number for number, each in PRIMARIES.items()}
+    corners = (primaries.red, primaries.green, primaries.blue)
+    white, base = 1 if primaries.white == D65 else CUSTOM, known.get(corners, CUSTOM)
+    said = "0" + "0" + u32_bits(0, ENUM) + u32_bits(white, ENUM)
+    said += _points(primaries.white) if white == CUSTOM else ""
+    said += u32_bits(base, ENUM) + (_points(*corners) if base == CUSTOM else "")
+    return said + "0" + u32_bits(_LINEAR, ENUM) + u32_bits(_RELATIVE, ENUM)
+
+
+def _points(*points: Point) -> str:
+    numbers = [round(value * MILLIONTHS) for point in points for value in point]
+    return "".join(u32_bits(2 * number if number >= 0 else -2 * number - 1, COORDINATE) for number in numbers)
 
 
 def _half(value: float) -> str:

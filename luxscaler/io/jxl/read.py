@@ -2,8 +2,8 @@
 
 An ICC profile is compressed within the codestream; imagecodecs does not tell it. OpenImageIO does, by the
 same libjxl, but only once it has decoded the pixels: so it is asked for then (with_profile). The orientation
-is that of the codestream; that of EXIF is void in this format. EXIF is in a box of the container, which may
-be compressed (ISO/IEC 18181-2).
+is that of the codestream; that of EXIF is void in this format. EXIF and XMP are in boxes of the container,
+which may be compressed (ISO/IEC 18181-2).
 """
 
 from dataclasses import replace
@@ -16,10 +16,8 @@ import numpy as np
 from luxscaler.color import (
     D65,
     DCI_P3,
-    DISPLAY_P3,
     EQUAL_ENERGY,
     REC709,
-    REC2020,
     Point,
     Primaries,
     decode_gamma,
@@ -33,20 +31,20 @@ from luxscaler.io.color_encoding import (
     from_cicp,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
-from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item
+from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item, with_more
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_jxl import find_or_notice
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import top_boxes
-from luxscaler.io.jxl.header import Color, read_jxl_header
+from luxscaler.io.jxl.header import PRIMARIES, Color, read_jxl_header
 from luxscaler.io.linearize import oriented
 from luxscaler.io.oiio import opened
+from luxscaler.words import counted
 
 _CODESTREAM = b"\xff\x0a"
 _HEAD_BYTES = 1 << 16
 _MAX_INTEGER_BITS = 16
 _WHITES: dict[int, Point] = {1: D65, 10: EQUAL_ENERGY, 11: DCI_P3.white}
-_PRIMARIES = {1: REC709, 9: REC2020, 11: DISPLAY_P3}
 _DCI_GAMMA = 2.6
 _PROFILE_INSIDE = ColorCoding("ICC profile in the codestream")
 _DCI_TRANSFER = 17
@@ -58,11 +56,11 @@ def read_info(stream: BinaryIO) -> FileInfo:
     header = read_jxl_header(_codestream_head(stream))
     if not header.is_float and header.bits > _MAX_INTEGER_BITS:
         raise PictureError(
-            f"has {header.bits} bits a channel; JPEG XL is supported up to {_MAX_INTEGER_BITS}"
+            f"has {counted(header.bits, 'bit')} a channel; JPEG XL is supported up to {_MAX_INTEGER_BITS}"
         )
     coding, notices = _coding(header.color)
     if header.ignored_channels:
-        notices += (f"{header.ignored_channels} extra channels are ignored",)
+        notices += (f"ignored: {counted(header.ignored_channels, 'extra channel')}",)
     if header.is_animated:
         notices += ("an animation: the first picture is read",)
     gain_map, reason = find_or_notice(stream, _map_codes)
@@ -79,7 +77,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         alpha=alpha if header.has_alpha else Alpha.NONE,
         orientation=header.orientation,
         notices=notices + reason,
-        metadata=from_exif_item(_exif_box(stream)),
+        metadata=with_more(
+            from_exif_item(_metadata_box(stream, b"Exif")), xmp=_metadata_box(stream, b"xml ")
+        ),
         gain_map=gain_map,
     )
 
@@ -127,19 +127,20 @@ def _codestream_head(stream: BinaryIO) -> bytes:
     raise PictureError("is truncated: there is no JPEG XL codestream")
 
 
-def _exif_box(stream: BinaryIO) -> bytes | None:
-    """The body of the first EXIF box, at most MAX_ITEM_BYTES and 1 of it; empty where it is damaged."""
+def _metadata_box(stream: BinaryIO, kind: bytes) -> bytes | None:
+    """The body of the first box of that kind, compressed or not, at most MAX_ITEM_BYTES and 1 of it; empty
+    where it is damaged."""
     stream.seek(0)
     if stream.read(2) == _CODESTREAM:
         return None
     for name, start, size in top_boxes(stream):
-        if name not in (b"Exif", b"brob"):
+        if name not in (kind, b"brob"):
             continue
         stream.seek(start)
         body = stream.read(min(size, MAX_ITEM_BYTES + 1))
-        if name == b"Exif":
+        if name == kind:
             return body
-        if body.startswith(b"Exif"):
+        if body.startswith(kind):
             try:
                 return bytes(imagecodecs.brotli_decode(body[4:], out=MAX_ITEM_BYTES))
             except imagecodecs.BrotliError:
@@ -157,7 +158,7 @@ def _coding(color: Color) -> tuple[ColorCoding, tuple[str, ...]]:
         name, curve = f"JPEG XL gamma {1 / color.gamma:.4g}", partial(decode_gamma, gamma=1 / color.gamma)
     elif color.transfer == _DCI_TRANSFER:
         curve, notices = partial(decode_gamma, gamma=_DCI_GAMMA), ()
-    base = _PRIMARIES.get(color.primaries, REC709)
+    base = PRIMARIES.get(color.primaries, REC709)
     red, green, blue = color.corners or (base.red, base.green, base.blue)
     white = color.white_point or _WHITES.get(color.white, D65)
     if (red, green, blue, white) == (base.red, base.green, base.blue, base.white):

@@ -1,10 +1,11 @@
-"""JPEG XL: the master for the web, float32, lossless, linear Rec.709, 1.0 = SDR white, straight alpha."""
+"""JPEG XL: the master for the web, float32, lossless, linear light in a profile's primaries, straight."""
 
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 
+from luxscaler.color import REC709
 from luxscaler.io.exif.describe import exif_item
 from luxscaler.io.frame import THREADS, Frame
 from luxscaler.io.isobmff import box
@@ -31,7 +32,8 @@ def write_jxl(path: Path, frame: Frame) -> None:
             samples, lossless=True, effort=effort, usecontainer=True, numthreads=THREADS
         )
     )
-    head, rest = with_luminance(container, REFERENCE_WHITE_CD_M2)
+    primaries = frame.profile.primaries
+    head, rest = with_luminance(container, REFERENCE_WHITE_CD_M2, None if primaries == REC709 else primaries)
     with path.open("wb") as file:
         file.write(head)
         file.write(memoryview(container)[rest:])

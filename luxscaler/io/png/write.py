@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from luxscaler.io.frame import Frame
 from luxscaler.io.png.texts import text_chunks
-from luxscaler.io.pq import CICP, LightLevels, encode_pq
+from luxscaler.io.pq import LightLevels, PqSpace, encode_pq, pq_space
 from luxscaler.io.profiles import OutputProfile
 from luxscaler.io.sdr import as_written, encode_sdr
 
@@ -30,9 +30,9 @@ def write_png(path: Path, frame: Frame) -> None:
 
 
 def write_png_pq(path: Path, frame: Frame) -> None:
-    """Write PQ in BT.2020 (H.273 code points 9, 16, 0, full range) with its light levels."""
+    """Write PQ in BT.2020 or P3 (H.273 code points 9 or 12, 16, 0, full range) with its light levels."""
     coded, levels = encode_pq(frame, 16)
-    _write(path, as_written(coded, frame), pq_chunks(levels) + notes_chunks(frame))
+    _write(path, as_written(coded, frame), pq_chunks(levels, pq_space(frame)) + notes_chunks(frame))
 
 
 def sdr_chunks(profile: OutputProfile) -> bytes:
@@ -43,10 +43,10 @@ def sdr_chunks(profile: OutputProfile) -> bytes:
     return chunks + chunk(b"sRGB", b"\x00")  # rendering intent: perceptual
 
 
-def pq_chunks(levels: LightLevels) -> bytes:
+def pq_chunks(levels: LightLevels, space: PqSpace) -> bytes:
     """Return what says PQ and how bright; the length is the same for all levels."""
-    chunks = chunk(b"cICP", bytes([*CICP[:2], _RGB_MATRIX, _FULL_RANGE]))
-    chunks += chunk(b"mDCV", struct.pack(">8H2I", *levels.mastering_display()))
+    chunks = chunk(b"cICP", bytes([*space.cicp[:2], _RGB_MATRIX, _FULL_RANGE]))
+    chunks += chunk(b"mDCV", struct.pack(">8H2I", *levels.mastering_display(space)))
     return chunks + chunk(b"cLLI", struct.pack(">2I", *levels.clli()))
 
 

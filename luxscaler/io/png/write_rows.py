@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from luxscaler.io.frame import THREADS, Frame, rows_of_a_band
 from luxscaler.io.png.write import chunk, notes_chunks, pq_chunks, sdr_chunks
-from luxscaler.io.pq import LightLevels, code_band, light_levels
+from luxscaler.io.pq import LightLevels, code_band, light_levels, pq_space
 from luxscaler.io.sdr import as_written, encode_sdr
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -59,10 +59,13 @@ def write_png_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]
 
 def write_png_pq_bands(path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
     """Write PQ. The light levels stand before the pixels and are known after them: their place is kept."""
+    space = pq_space(head)
     with path.open("wb") as file:
-        place, light = _write(file, head, height, pq_chunks(_UNKNOWN_LEVELS), _pieces(bands, _pq_codes))
+        place, light = _write(
+            file, head, height, pq_chunks(_UNKNOWN_LEVELS, space), _pieces(bands, _pq_codes)
+        )
         file.seek(place)
-        file.write(pq_chunks(light_levels(light, height * head.rgb.shape[1])))
+        file.write(pq_chunks(light_levels(light, height * head.rgb.shape[1]), space))
 
 
 def _write(
@@ -117,7 +120,7 @@ def _sdr_codes(band: Frame) -> tuple[NDArray[np.uint16], Light]:
 
 def _pq_codes(band: Frame) -> tuple[NDArray[np.uint16], Light]:
     coded = np.empty((*band.rgb.shape[:2], 3 if band.alpha is None else 4), np.uint16)
-    light = code_band(band.rgb, band.alpha, 16, coded)
+    light = code_band(pq_space(band), band.rgb, band.alpha, 16, coded)
     return as_written(coded, band), light
 
 

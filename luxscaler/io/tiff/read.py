@@ -22,6 +22,7 @@ from luxscaler.io.exif.read import Metadata, from_tiff, with_more
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.tiff import special_kinds
 from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
+from luxscaler.words import counted
 
 # tifffile logs what it repairs; without a handler, that would appear on standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -240,7 +241,9 @@ def _check_layout(page: tifffile.TiffPage) -> None:
         raise PictureError(f"has the TIFF size {size}, which is not a picture")
     needed = 1 if page.photometric == _PHOTOMETRIC.PALETTE else _COLOR_CHANNELS[page.photometric]
     if not needed <= page.samplesperpixel <= _MAX_CHANNELS:
-        raise PictureError(f"has {page.samplesperpixel} channels, {needed} to {_MAX_CHANNELS} are supported")
+        raise PictureError(
+            f"has {counted(page.samplesperpixel, 'channel')}, {needed} to {_MAX_CHANNELS} are supported"
+        )
 
 
 def _check_compression(page: tifffile.TiffPage) -> None:
@@ -286,7 +289,7 @@ def _alpha(page: tifffile.TiffPage, color: int) -> tuple[Alpha, tuple[str, ...]]
         if alpha is not Alpha.NONE:
             notices = (f"the extra channel has no declared meaning; it is read as {alpha.value} alpha",)
     ignored = count - (alpha is not Alpha.NONE)
-    return alpha, (f"{ignored} extra channels are ignored",) if ignored else notices
+    return alpha, (f"ignored: {counted(ignored, 'extra channel')}",) if ignored else notices
 
 
 def _decoded_pixels(page: tifffile.TiffPage) -> int:

@@ -19,6 +19,7 @@ from luxscaler.color import D65, EQUAL_ENERGY, REC709, Point, apply_matrix, brad
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, keep_linear
 from luxscaler.io.decoder import Samples, with_channels
+from luxscaler.words import counted
 
 _PHOTOMETRIC, _COMPRESSION = tifffile.PHOTOMETRIC, tifffile.COMPRESSION
 COLORS = (_PHOTOMETRIC.CIELAB, _PHOTOMETRIC.ICCLAB, _PHOTOMETRIC.LOGLUV)
@@ -55,7 +56,7 @@ def kind_of(page: tifffile.TiffPage) -> Kind | None:
     if color in (_PHOTOMETRIC.CIELAB, _PHOTOMETRIC.ICCLAB):
         if page.bitspersample not in (8, 16):
             raise PictureError(
-                f"is {color.name} of {page.bitspersample} bits in a TIFF, which is not supported"
+                f"is {color.name} of {counted(page.bitspersample, 'bit')} in a TIFF, which is not supported"
             )
         coding = ColorCoding(color.name, keep_linear)
         return Kind(page.bitspersample, _lab_samples, True, page.bitspersample, coding)
@@ -63,7 +64,7 @@ def kind_of(page: tifffile.TiffPage) -> Kind | None:
         return Kind(1, _fax_samples)
     if packing == _COMPRESSION.OJPEG or (color == _PHOTOMETRIC.YCBCR and packing not in _JPEG):
         if page.bitspersample != 8:
-            raise PictureError(f"is a TIFF in YCbCr of {page.bitspersample} bits, not 8")
+            raise PictureError(f"is a TIFF in YCbCr of {counted(page.bitspersample, 'bit')}, not 8")
         return Kind(8, _rgb_samples)
     return None
 

@@ -11,19 +11,17 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from luxscaler.errors import StoppedError
 from luxscaler.geometry import TileBox
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import TileSettings
-from luxscaler.upscaling.pinned_copy import to_host
-from luxscaler.upscaling.side_stream import SideStream
 
-CPU = torch.device("cpu")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CPU = "cpu"
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,8 @@ class DeviceOutput:
     or None.
     """
 
-    rgb: Tensor
-    alpha: Tensor | None
+    rgb: "Tensor"
+    alpha: "Tensor | None"
     seconds: float
     notices: tuple[str, ...] = ()
 
@@ -91,6 +89,9 @@ class DeviceOutput:
 
     def on_host(self) -> TileOutput:
         """The same in the host's memory."""
+        from luxscaler.upscaling.pinned_copy import to_host  # noqa: PLC0415 - others need no PyTorch here
+        from luxscaler.upscaling.side_stream import SideStream  # noqa: PLC0415
+
         with SideStream(self.rgb.device):  # the network may be at the next tile already
             rgb, alpha = to_host(self.rgb), None if self.alpha is None else to_host(self.alpha)
         return TileOutput(rgb, alpha, self.seconds, notices=self.notices, trusted=True)
@@ -182,8 +183,9 @@ class Backend(Protocol):
         """For messages and reports."""
 
     @property
-    def device(self) -> torch.device:
-        """Where its tiles lie, and rows are made of them: the CPU, but for a card of this program's own."""
+    def device(self) -> str:
+        """Where its tiles lie, and rows are made of them, in PyTorch's words: the CPU, or a card of this
+        program's own."""
 
     def open(self, context: MasterContext) -> AbstractContextManager[Session]:
         """Make ready for one master: load the network, check the containers, upload the reference.

@@ -79,7 +79,7 @@ def _local(choice: BackendOptions, progress: Callable[[int, float], None]) -> "B
     from luxscaler.upscaling.upscaler import resolve_device  # noqa: PLC0415
 
     device = resolve_device(choice.upscaler.device)
-    return LocalBackend(Models(choice.upscaler, own_checkpoints=True), progress, device)
+    return LocalBackend(Models(choice.upscaler, own_checkpoints=True), progress, str(device))
 
 
 def _cog(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Backend":

@@ -97,11 +97,11 @@ class LocalBackend:
         self,
         upscaler_for: Callable[[str], Upscaler],
         progress: Callable[[int, float], None] | None = None,
-        device: torch.device = CPU,
+        device: str = CPU,
     ) -> None:
         """progress: told a tile's number and what share of it is done, 0 to 1. device: of the upscalers."""
         self.upscaler_for = upscaler_for
-        self.device = device if stays_on(device) else CPU
+        self.device = device if stays_on(torch.device(device)) else CPU
         self._progress = progress
 
     @contextmanager

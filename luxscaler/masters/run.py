@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from luxscaler.backends.base import Backend, DeviceOutput, Ledger, MasterContext, Output, Tile
@@ -146,7 +147,7 @@ class Run:
             has_alpha=master.picture.has_alpha,
             border=0 if self._reduction is None else self._reduction.border,
             shows_both=observer is not None or master.request.output_format == "jpg",
-            device=self._backend.device,
+            device=torch.device(self._backend.device),
         )
         return assembler
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from luxscaler.backends.base import CPU, MasterContext, Tile, TileOutput
 
@@ -47,7 +46,7 @@ class FakeBackend:
     """How many tiles it works on at once, if fewer than it has workers; the others wait their turn."""
     mishaps: Mapping[tuple[int, int], Mishap] = field(default_factory=dict)
     name: str = "fake"
-    device: torch.device = CPU
+    device: str = CPU
     calls: list[tuple[int, int]] = field(default_factory=list)
     """(tile, attempt) of every call."""
     contexts: list[MasterContext] = field(default_factory=list)

@@ -1,8 +1,10 @@
 """Fixtures that several test modules share."""
 
+import gc
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,12 @@ from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_featu
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import CpuKernels, build, build_key
+from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
 
+# Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every process that
+# a test starts would compile them again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
@@ -24,15 +31,25 @@ settings.register_profile("thorough", deadline=None, derandomize=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("thorough")
 
+# Thousands of collected tests are no garbage: the default of 700 objects costs a fifth of the collecting.
+gc.set_threshold(20_000, 20, 20)
+
 # Shells ignore Ctrl-C for what they run in the background, and children would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The inner loop looks at a fifth of the examples; the whole run at all of them."""
-    if config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None:
+    """The inner loop looks at a fifth of the examples, the whole run at all of them; both hold quick tests to theirs."""
+    is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
+    if is_quick:
         settings.load_profile("quick")
+    config.pluginmanager.register(ProcessorTime(factor_of_examples=1 if is_quick else THOROUGH_FACTOR))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays; the garbage collector need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

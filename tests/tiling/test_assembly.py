@@ -21,6 +21,7 @@ from luxscaler.tiling.assembly import Assembler
 from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.plan import Plan, plan
 from luxscaler.tiling.strips import HostTile, Strip
+from tests.support.examples import examples
 
 SCALE = 2
 AS_IT_IS = Expansion(1.0, ToneStatistics(1.0), WHOLE)
@@ -99,7 +100,7 @@ def cases(draw: st.DrawFn) -> tuple[Picture, Plan]:
     return picture, plan(width, height, scale=SCALE, tile=tile, overlap=overlap)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(cases())
 def test_tiles_of_any_plan_make_the_whole_picture(case: tuple[Picture, Plan]) -> None:
     picture, cuts = case

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from luxscaler.weights.store import FOLDER_VARIABLE
-from tests.support.training_files import use_tiny_onlookers, write_base, write_pictures
+from tests.support.training_files import SRVGG, use_tiny_onlookers, write_base, write_pictures
 
 
 @pytest.fixture(autouse=True)
@@ -27,4 +27,10 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    return write_base(tmp_path / "base.safetensors")
+    """A fifth of the layers of `rrdb`, for what is the same for every network."""
+    return write_base(tmp_path / "base.safetensors", SRVGG)
+
+
+@pytest.fixture
+def rrdb(tmp_path: Path) -> Path:
+    return write_base(tmp_path / "rrdb.safetensors")

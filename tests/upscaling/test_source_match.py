@@ -19,13 +19,14 @@ from luxscaler.color_torch import decode_srgb
 from luxscaler.io.read import read_picture
 from luxscaler.upscaling.source_match import area_means, match_source
 from tests.conftest import SAMPLE
+from tests.support.examples import examples
 
 CODE = 1 / 255
 CELL = 16
 """Source pixels a side of the areas whose means are held."""
 THICKER = 0.06
 """Share of a picture whose dark strokes are a pixel wider."""
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = settings(derandomize=True, deadline=None, max_examples=examples(25))
 
 
 def photo() -> np.ndarray:

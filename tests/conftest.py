@@ -20,8 +20,8 @@ from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import CpuKernels, build, build_key
 from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
 
-# Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every process
-# that a test starts would compile them again.
+# Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every
+# process that a test starts would compile them again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
@@ -40,7 +40,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The inner loop looks at a fifth of the examples, the whole run at all; both know what is no quick test."""
+    """The inner loop looks at a fifth of the examples; the whole run at all of them."""
     is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
     if is_quick:
         settings.load_profile("quick")

@@ -1,8 +1,8 @@
 """Holds quick tests to what a quick test may cost: seconds of processor time, not of a clock on the wall.
 
-Counted are this process, all its threads, and the processes that it started, for the test itself and the fixtures
-made for it alone. Fixtures of a module or a session are made once, and are not counted. Before a test fails, a
-fixed piece of work is measured: on a slow processor, or one shared with others, the limit is larger.
+Counted are this process, all its threads, and the processes that it started, for the test itself and the
+fixtures made for it alone. Fixtures of a module or a session are made once, and are not counted. Before a
+test fails, a fixed piece of work is measured: on a slow or shared processor the limit is larger.
 """
 
 import os

@@ -296,8 +296,9 @@ def _python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_help_and_version_answer_without_pytorch() -> None:
+def test_help_version_and_info_answer_without_pytorch() -> None:
     lines = ("--help", "upscale --help", "weights --help", "doctor --help", "--version")
+    info = f"info {(SAMPLE / 'tile.png').relative_to(ROOT)}"  # the last: it needs NumPy and Pillow
     code = (
         "import sys\n"
         "from luxscaler.cli.main import main\n"
@@ -308,9 +309,10 @@ def test_help_and_version_answer_without_pytorch() -> None:
         "    loaded = sorted({'torch', 'numpy', 'PIL'} & set(sys.modules))\n"
         "    print(line, status, loaded, file=sys.stderr)"
     )
-    result = _python(code, *lines)
+    result = _python(code, *lines, info)
     assert result.returncode == 0, result.stderr
-    assert result.stderr.splitlines() == [f"{line} 0 []" for line in lines]
+    wanted = [*(f"{line} 0 []" for line in lines), f"{info} 0 ['PIL', 'numpy']"]
+    assert result.stderr.splitlines() == wanted
     assert result.stdout.count("Usage: luxscaler") == len(lines) - 1
     assert f"luxscaler {__version__}" in result.stdout
 
@@ -337,12 +339,6 @@ def test_without_the_extras_help_answers_and_errors_name_them(tmp_path: Path) ->
     first, second = result.stderr.splitlines()
     assert "luxscaler[console]" in first
     assert "luxscaler[gateway]" in second
-
-
-def test_info_answers_without_pytorch() -> None:
-    code = "import sys, luxscaler.cli.main as m\ntry: m.main()\nfinally: assert 'torch' not in sys.modules"
-    result = _python(code, "info", str(SAMPLE / "tile.png"))
-    assert result.returncode == 0, result.stderr
 
 
 def test_an_interrupt_in_process_has_status_130(

@@ -71,6 +71,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 # The configuration of whoever runs the tests is not the tests'.
 os.environ["LUXSCALER_CONFIG"] = ""
 
+
 @pytest.fixture(scope="session", autouse=True)
 def _without_waiting_for_the_disk() -> Iterator[None]:
     """What a power cut would leave is nothing that a test sees; processes that tests start do wait."""

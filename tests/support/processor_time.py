@@ -20,7 +20,6 @@ THOROUGH_FACTOR = 5
 """Tests of random examples look at so many times as many in the whole run."""
 YARDSTICK_STEPS = 400_000
 YARDSTICK_SECONDS = 0.015
-_OWN = pytest.StashKey[float]()
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -65,26 +64,35 @@ class ProcessorTime:
     def __init__(self, limit: float = LIMIT_SECONDS, factor_of_examples: float = 1) -> None:
         self._limit = limit
         self._factor_of_examples = factor_of_examples
+        self._began = 0.0
+        self._shared = 0.0
+        """Seconds since then that went into fixtures of more than this test."""
+        self._in_shared = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """The test begins."""
+        self._began, self._shared = spent(), 0.0
+        return (yield)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-    ) -> Generator[None, object, object]:
-        """Add what a fixture for one test costs to that test."""
-        before = spent()
-        made = yield
-        if fixturedef.scope == "function":
-            stash = request.node.stash
-            stash[_OWN] = stash.get(_OWN, 0.0) + spent() - before
-        return made
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """Leave out what a fixture of a module or a session costs."""
+        if fixturedef.scope == "function" or self._in_shared:
+            return (yield)
+        before, self._in_shared = spent(), True
+        try:
+            return (yield)
+        finally:
+            self._in_shared = False
+            self._shared += spent() - before
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Run the test and look at what it cost."""
-        before = spent()
+        """Look at what the test and its fixtures cost, once it has passed."""
         result = yield
         if item.get_closest_marker("slow") is None:
-            self._check(item, item.stash.get(_OWN, 0.0) + spent() - before)
+            self._check(item, spent() - self._began - self._shared)
         return result
 
     def _check(self, item: pytest.Item, seconds: float) -> None:

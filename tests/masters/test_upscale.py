@@ -35,6 +35,12 @@ SCALE = 2
 """The size of the results, where nothing else is said: the larger, the longer each test."""
 
 
+@pytest.fixture(autouse=True)
+def _decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pixels as by another process, which tests/isolation hold, sooner."""
+    monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)
+
+
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
     """200 × 150, smooth colours with some grain."""

@@ -14,6 +14,12 @@ def _no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("weights")))
 
 
+@pytest.fixture(autouse=True)
+def _decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each picture and each training is more than the trainings themselves take."""
+    monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)
+
+
 @pytest.fixture
 def onlookers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny feature network, a judge and an adversary, from seeds."""

@@ -8,7 +8,7 @@ test fails, a fixed piece of work is measured: on a slow or shared processor the
 import os
 import resource
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,16 @@ def slowness() -> float:
 class ProcessorTime:
     """A pytest plugin: fails a test that is not marked slow and takes longer than `limit` seconds."""
 
-    def __init__(self, limit: float = LIMIT_SECONDS, factor_of_examples: float = 1) -> None:
+    def __init__(
+        self,
+        limit: float = LIMIT_SECONDS,
+        factor_of_examples: float = 1,
+        *,
+        clock: Callable[[], float] = spent,
+        slowness: Callable[[], float] = slowness,
+    ) -> None:
         self._limit = limit
+        self._clock, self._slowness = clock, slowness
         self._factor_of_examples = factor_of_examples
         self._began = 0.0
         self._shared = 0.0
@@ -72,7 +80,7 @@ class ProcessorTime:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """The test begins."""
-        self._began, self._shared = spent(), 0.0
+        self._began, self._shared = self._clock(), 0.0
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -80,25 +88,25 @@ class ProcessorTime:
         """Leave out what a fixture of a module or a session costs."""
         if fixturedef.scope == "function" or self._in_shared:
             return (yield)
-        before, self._in_shared = spent(), True
+        before, self._in_shared = self._clock(), True
         try:
             return (yield)
         finally:
             self._in_shared = False
-            self._shared += spent() - before
+            self._shared += self._clock() - before
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Look at what the test and its fixtures cost, once it has passed."""
         result = yield
         if item.get_closest_marker("slow") is None:
-            self._check(item, spent() - self._began - self._shared)
+            self._check(item, self._clock() - self._began - self._shared)
         return result
 
     def _check(self, item: pytest.Item, seconds: float) -> None:
         has_examples = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         limit = self._limit * (self._factor_of_examples if has_examples else 1)
-        if seconds > limit and seconds > (limit := limit * slowness()):
+        if seconds > limit and seconds > (limit := limit * self._slowness()):
             pytest.fail(
                 f"this test took {seconds:.1f} s of processor time, and one that is not marked slow may take "
                 f"{limit:.1f} s: make it cheaper, or mark it slow beside a quick test of the same code",

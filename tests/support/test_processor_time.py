@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,16 +13,20 @@ from tests.support.examples import LEAST, examples
 from tests.support.processor_time import ProcessorTime, slowness, spent
 
 
-def _work(seconds: float) -> None:
-    before = spent()
-    while spent() - before < seconds:
-        sum(range(1000))
+@dataclass
+class Processor:
+    """Stands in for the processor: work takes as long as it says."""
+
+    seconds: float = 0.0
+
+
+PROCESSOR = Processor()
 
 
 def _through(hook: Any, seconds: float) -> None:
     """A wrapper of pluggy around work of so many processor seconds."""
     next(hook)
-    _work(seconds)
+    PROCESSOR.seconds += seconds
     with pytest.raises(StopIteration):
         hook.send(None)
 
@@ -48,35 +53,34 @@ def _run(
     _through(plugin.pytest_runtest_call(item), seconds)
 
 
-@pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processor_time, "slowness", lambda: 1.0)
+def guard(slow_by: float = 1.0) -> ProcessorTime:
+    """With a limit of 3 s, and five times that for random examples."""
+    return ProcessorTime(3.0, 5, clock=lambda: PROCESSOR.seconds, slowness=lambda: slow_by)
 
 
-@pytest.mark.usefixtures("fast")
 def test_a_test_that_takes_too_long_fails_unless_it_is_slow() -> None:
-    plugin = ProcessorTime(limit=0.05, factor_of_examples=5)
+    plugin = guard()
     _run(plugin, 0.0)
-    _run(plugin, 0.08, marks=("slow",))
-    _run(plugin, 0.08, examples=True)
-    with pytest.raises(pytest.fail.Exception, match=r"took 0\.\d s of processor time.* mark it slow"):
-        _run(plugin, 0.08)
+    _run(plugin, 4.0, marks=("slow",))
+    _run(plugin, 4.0, examples=True)
+    with pytest.raises(pytest.fail.Exception, match=r"took 4\.0 s of processor time.* mark it slow"):
+        _run(plugin, 4.0)
 
 
 def test_a_slow_processor_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert slowness() >= 1.0
+    monkeypatch.setattr(processor_time, "YARDSTICK_SECONDS", 1e3)
+    assert slowness() == 1.0
     monkeypatch.setattr(processor_time, "YARDSTICK_SECONDS", 1e-6)
     assert slowness() > 10.0
-    _run(ProcessorTime(limit=0.05), 0.08)
+    _run(guard(slow_by=1.5), 4.0)
 
 
-@pytest.mark.usefixtures("fast")
 def test_what_a_fixture_of_the_test_costs_counts_and_that_of_a_module_does_not() -> None:
-    plugin = ProcessorTime(limit=0.05)
-    _run(plugin, 0.0, fixtures=(("module", 0.08), ("session", 0.08)))
+    plugin = guard()
+    _run(plugin, 0.0, fixtures=(("module", 4.0), ("session", 4.0)))
     _run(plugin, 0.0)
     with pytest.raises(pytest.fail.Exception):
-        _run(plugin, 0.0, fixtures=(("module", 0.01), ("function", 0.08)))
+        _run(plugin, 0.0, fixtures=(("module", 1.0), ("function", 4.0)))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="running children are seen on Linux only")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from luxscaler.networks.build import Network, build_network
+from luxscaler.networks.build import Network, NetworkConfig, build_network
 from luxscaler.training.learner import Learner, Means, learning_rate, memory_decay
 from tests.support.training_files import RRDB, SRVGG
 
@@ -16,7 +16,7 @@ SMALL = torch.rand((4, 3, 16, 16), generator=torch.Generator().manual_seed(1))
 LARGE = torch.rand((4, 3, 64, 64), generator=torch.Generator().manual_seed(2))
 
 
-NETWORKS = {"rrdb": RRDB, "srvgg": SRVGG}
+NETWORKS: dict[str, NetworkConfig] = {"rrdb": RRDB, "srvgg": SRVGG}
 
 
 @pytest.fixture(params=NETWORKS)

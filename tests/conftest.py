@@ -1,8 +1,11 @@
 """Fixtures that several test modules share."""
 
+import gc
 import os
 import shutil
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +19,21 @@ from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_featu
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import CpuKernels, build, build_key
+from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
 
+# Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every
+# process that a test starts would compile them again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
 settings.register_profile("thorough", deadline=None, derandomize=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("thorough")
+
+# Thousands of collected tests are no garbage: the default of 700 objects costs a fifth of the collecting.
+gc.set_threshold(20_000, 20, 20)
 
 # Shells ignore Ctrl-C for what they run in the background, and children would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -31,8 +42,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The inner loop looks at a fifth of the examples; the whole run at all of them."""
-    if config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None:
+    is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
+    if is_quick:
         settings.load_profile("quick")
+    config.pluginmanager.register(ProcessorTime(factor_of_examples=1 if is_quick else THOROUGH_FACTOR))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays; the garbage collector need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,6 +70,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 # The configuration of whoever runs the tests is not the tests'.
 os.environ["LUXSCALER_CONFIG"] = ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_waiting_for_the_disk() -> Iterator[None]:
+    """What a power cut would leave is nothing that a test sees; processes that tests start do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "sample"

@@ -50,10 +50,10 @@ def _digest(path: Path) -> str:
 @pytest.mark.parametrize(
     ("suffix", "mode", "tile", "is_masked"),
     [
-        (".exr", "RGBA", 1024, False),
         (".png", "RGBA", 64, False),
         (".exr", "RGB", 1024, True),
-        (".exr", "RGB", 64, True),
+        pytest.param(".exr", "RGBA", 1024, False, marks=pytest.mark.slow),
+        pytest.param(".exr", "RGB", 64, True, marks=pytest.mark.slow),
         pytest.param(".jpg", "RGB", 1024, False, marks=pytest.mark.slow),
         pytest.param(".jpg", "RGB", 64, False, marks=pytest.mark.slow),
     ],

@@ -54,7 +54,7 @@ def _imports(path: Path) -> tuple[str, ...]:
 
 def _found_imports(path: Path) -> Iterator[str]:
     waiting: list[ast.AST] = [_tree(path)]
-    while waiting:
+    while waiting:  # statements alone: expressions, most of a file, import nothing
         node = waiting.pop()
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -64,7 +64,15 @@ def _found_imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             waiting.extend(node.orelse)
         else:
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(_statements(node))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What a statement, or a part of one such as an `except`, holds."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        found = getattr(node, name, None)
+        if isinstance(found, list):
+            yield from found
 
 
 def _dotted(path: Path) -> str:

@@ -15,6 +15,7 @@ from luxscaler.errors import TileError
 from luxscaler.geometry import TileBox
 from luxscaler.io.read import read_picture
 from luxscaler.picture import FloatArray, Picture, PictureSource
+from tests.support.examples import examples
 from tests.support.tiles import PHOTO, noise
 
 FINITE = st.floats(-(2.0**100), 2.0**100, width=32)
@@ -23,7 +24,7 @@ PICTURES = arrays.arrays(
 )
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(rgb=PICTURES)
 def test_an_opaque_picture_comes_back_bit_by_bit(rgb: FloatArray) -> None:
     result, alpha = exr_transport.decode(exr_transport.encode(Picture(rgb)), (rgb.shape[0], rgb.shape[1]))

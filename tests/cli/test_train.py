@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from luxscaler.cli.main import app
+from luxscaler.training.run import Run
 from tests.conftest import ROOT
 from tests.support.training_files import write_base, write_pictures
 
@@ -64,7 +66,29 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_ctrl_c_saves_the_state_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_saves_the_state_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes once there are samples, as from a terminal."""
+    folder, base = write_pictures(tmp_path / "p", 6), write_base(tmp_path / "base.safetensors")
+    out = tmp_path / "out.safetensors"
+    true = Run._write_sheet
+
+    def interrupted(*arguments: Any) -> None:
+        true(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "_write_sheet", interrupted)
+    result = _run(folder, out, "--base", base, "--steps", 100_000, *TINY[2:])
+    assert result.exit_code == 130, result.output
+    assert any((tmp_path / "out.train" / "samples").iterdir())
+    assert "with --resume goes on from there" in result.stderr
+    assert not out.exists()
+    assert (tmp_path / "out.train" / "interrupted.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_process_of_its_own(tmp_path: Path) -> None:
     folder, base = write_pictures(tmp_path / "p", 6), write_base(tmp_path / "base.safetensors")
     out = tmp_path / "out.safetensors"
     many = ("--steps", "100000", *map(str, TINY[2:]))

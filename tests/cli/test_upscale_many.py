@@ -22,7 +22,11 @@ from tests.support.small_weights import make_small_weights
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """photos/{a.png, b.jpg, more/c.png}, tiny.pth as the model, and nothing said of progress."""
+    """photos/{a.png, b.jpg, more/c.png}, tiny.pth as the model, and nothing said of progress.
+
+    Pictures are decoded here: a process for each would take longer than all else.
+    """
+    monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("LUXSCALER_UPSCALE_PROGRESS", "none")

@@ -14,6 +14,7 @@ from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.strict_json import read_json
+from tests.support.examples import examples
 from tests.support.fake_cog import OPENAPI
 
 HASH = "0123456789abcdef" * 4
@@ -59,7 +60,7 @@ def test_prefer_wait(prefer: str, seconds: float) -> None:
     assert asked({"prefer": prefer}).wait_seconds == seconds
 
 
-@limit_examples(max_examples=30)
+@limit_examples(max_examples=examples(30))
 @given(st.integers(0, 99), st.integers(0, 500), st.integers(0, 5000))
 def test_durations(hours: int, minutes: int, seconds: int) -> None:
     total = 3600 * hours + 60 * minutes + seconds
@@ -118,7 +119,7 @@ def test_bodies_that_are_no_json_object(raw: bytes) -> None:
     assert status_of(error) == 400
 
 
-@limit_examples(max_examples=30)
+@limit_examples(max_examples=examples(30))
 @given(st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.integers())))
 def test_json_objects_are_read(body: dict[str, Any]) -> None:
     assert read_json(json.dumps(body).encode()) == body

@@ -18,11 +18,12 @@ from luxscaler.gateway.limits import (
     Scope,
     Send,
 )
+from tests.support.examples import examples
 
 LIMIT = 1000
 
 
-@limit_examples(max_examples=30)
+@limit_examples(max_examples=examples(30))
 @given(st.integers(1, 8), st.lists(st.floats(0, 40), max_size=60))
 def test_no_minute_sees_more_calls_than_allowed(calls: int, pauses: list[float]) -> None:
     limit, now, let_through = RateLimit(calls), 0.0, deque[float]()

@@ -16,6 +16,7 @@ from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.run import Run
 from luxscaler.gateway.store import Delivery, Store, StoredFile
 from luxscaler.replicate.signing import new_id
+from tests.support.examples import examples
 
 
 def prediction(**values: Any) -> Run:
@@ -33,7 +34,7 @@ def pages_of(store: Store, size: int, cursor: str = "") -> dict[str, Any]:
     )
 
 
-@limit_examples(max_examples=30)
+@limit_examples(max_examples=examples(30))
 @given(st.integers(0, 12), st.integers(1, 5), st.integers(0, 3))
 def test_a_walk_sees_everything_once_newest_first(count: int, size: int, meanwhile: int) -> None:
     store = Store(Path(":memory:"))

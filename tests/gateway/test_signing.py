@@ -18,6 +18,7 @@ from luxscaler.gateway.keys import load_keys, read_token_file
 from luxscaler.gateway.problems import Problem
 from luxscaler.gateway.settings import Settings
 from luxscaler.replicate.signing import address_signature, new_id, same, webhook_headers
+from tests.support.examples import examples
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 KEY = b"k" * 32
@@ -29,7 +30,7 @@ def now() -> int:
     return int(datetime.now(UTC).timestamp())
 
 
-@limit_examples(max_examples=30)
+@limit_examples(max_examples=examples(30))
 @given(st.dictionaries(st.text(), st.text() | st.floats(allow_nan=False)))
 def test_another_library_verifies_every_webhook(body: dict[str, object]) -> None:
     import json
@@ -57,7 +58,7 @@ def test_ids_look_like_the_apis() -> None:
     assert all(len(name) == 26 and name.isalnum() and name == name.lower() for name in ids)
 
 
-@limit_examples(max_examples=30)
+@limit_examples(max_examples=examples(30))
 @given(st.lists(st.text(), min_size=1, max_size=4), st.lists(st.text(), min_size=1, max_size=4))
 def test_only_the_same_parts_have_the_same_signature(left: list[str], right: list[str]) -> None:
     equal = address_signature(KEY, *left) == address_signature(KEY, *right)

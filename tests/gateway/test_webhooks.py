@@ -23,6 +23,7 @@ from luxscaler.gateway.webhooks import Notifier
 from luxscaler.replicate.signing import new_id
 from luxscaler.web.post import Poster
 from tests.gateway.test_runner import tile_url
+from tests.support.examples import examples
 from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import fake_cog
 from tests.support.gateway_server import gateway_server
@@ -124,7 +125,7 @@ def test_without_an_address_nothing_is_sent() -> None:
     assert bench.sent == []
 
 
-@limit_examples(max_examples=20)
+@limit_examples(max_examples=examples(20))
 @given(st.lists(st.floats(0, 1.2), min_size=1, max_size=12))
 def test_logs_come_at_most_every_half_second_and_the_last_state_always(pauses: list[float]) -> None:
     bench = Bench()

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luxscaler.hdr.analysis import CELLS, MAP_PLANES, SIDE, STATISTICS, Analysis, analyse
+from tests.support.examples import examples
 
-seeded = settings(derandomize=True, deadline=None, max_examples=20)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(20))
 
 
 def some_picture(height: int, width: int, seed: int = 0) -> torch.Tensor:

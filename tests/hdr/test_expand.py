@@ -17,9 +17,10 @@ from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.hdr.gain_map import KNEE
 from luxscaler.hdr.network import GainNetwork, bias_of
 from luxscaler.options import check_boost
+from tests.support.examples import examples
 
 boosts = st.floats(1, 49)
-seeded = settings(derandomize=True, deadline=None, max_examples=20)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(20))
 ONE_PLACE = TileBox(0.4, 0.7, 1e-9, 1e-9)
 
 

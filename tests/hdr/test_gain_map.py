@@ -10,8 +10,9 @@ from luxscaler.color import encode_srgb
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.gain_map import KNEE, LEVELS, GainMap, guide_of
 from luxscaler.hdr.network import KNOT_CODES
+from tests.support.examples import examples
 
-seeded = settings(derandomize=True, deadline=None, max_examples=25)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(25))
 
 
 def some_shares(seed: int, side: int = 4) -> torch.Tensor:

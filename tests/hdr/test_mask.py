@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.mask import mask_at, masked, reduced_mask
+from tests.support.examples import examples
 
-seeded = settings(derandomize=True, deadline=None, max_examples=20)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(20))
 
 
 def _light(seed: int, height: int = 9, width: int = 7) -> torch.Tensor:

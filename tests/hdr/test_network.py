@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from luxscaler.hdr.analysis import analyse
 from luxscaler.hdr.network import KNOT_CODES, REGIONS, WEIGHTS, GainNetwork, gain_network, write_weights
+from tests.support.examples import examples
 
-seeded = settings(derandomize=True, deadline=None, max_examples=15)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(15))
 
 
 def some_picture(seed: int) -> torch.Tensor:

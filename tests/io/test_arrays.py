@@ -13,6 +13,7 @@ from luxscaler.color import encode_srgb
 from luxscaler.errors import PictureError
 from luxscaler.io.arrays import ArrayCoding, from_array
 from luxscaler.io.read import read_picture
+from tests.support.examples import examples
 from tests.support.picture_files import noise, png, tiff
 
 TYPES = ["uint8", "uint16", "float16", "float32", "float64"]
@@ -27,7 +28,7 @@ def pictures(draw: st.DrawFn) -> NDArray[Any]:
     return draw(arrays(dtype, (*draw(sizes), *draw(channels)), elements=values))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(pictures())
 def test_height_and_width_stay_and_the_fourth_channel_is_alpha(array: NDArray[Any]) -> None:
     picture = from_array(array)
@@ -38,7 +39,7 @@ def test_height_and_width_stay_and_the_fourth_channel_is_alpha(array: NDArray[An
     assert not np.shares_memory(picture.rgb, array)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(pictures())
 def test_alpha_by_itself_is_alpha_as_the_fourth_channel(array: NDArray[Any]) -> None:
     rgba = array if array.shape[2:] == (4,) else np.dstack([array, array, array, array])[..., :4]
@@ -49,7 +50,7 @@ def test_alpha_by_itself_is_alpha_as_the_fourth_channel(array: NDArray[Any]) -> 
     np.testing.assert_array_equal(whole.alpha, parts.alpha)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(pictures())
 def test_grey_is_three_equal_channels(array: NDArray[Any]) -> None:
     grey = array if array.ndim == 2 else array[..., 0]

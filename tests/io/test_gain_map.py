@@ -196,8 +196,10 @@ def test_base_and_map_are_turned_together(orientation: int, tmp_path: Path) -> N
     assert laid.source == read_picture(data).source
 
 
-def test_a_large_picture_is_read_in_bands(tmp_path: Path) -> None:
-    codes = np.tile(scene(64, 64), (40, 40, 1))  # 6.5 megapixels: more than one band
+def test_a_large_picture_is_read_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luxscaler.io.read_rows.BAND_BYTES", 200_000)
+    monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)  # the bands are made here
+    codes = np.tile(scene(64, 64), (10, 10, 1))  # 1.2 MB: more than one band
     data = joined_jpeg(jpeg(codes), jpeg(scene(80, 80, 1)), iso_data=iso())
     picture = read_picture(data)
     laid = decode_to_file(data, tmp_path / "hdr", max_pixels=10**8)

@@ -18,6 +18,7 @@ from luxscaler.io.exif.ifd import (
     text_entry,
     tiff_block,
 )
+from tests.support.examples import examples
 
 
 def entry(order: str, kind: int, numbers: list[int]) -> tuple[int, int, bytes]:
@@ -38,7 +39,7 @@ def entries(order: str) -> st.SearchStrategy[Entries]:
 orders = st.sampled_from(["<", ">"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.data(), orders, st.sampled_from([b"", b"Exif\0\0"]))
 def test_what_is_built_is_read_again(data: st.DataObject, order: str, prefix: bytes) -> None:
     main, exif, gps = (data.draw(entries(order)) for _ in range(3))
@@ -53,7 +54,7 @@ def test_what_is_built_is_read_again(data: st.DataObject, order: str, prefix: by
     assert found == main
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.data(), orders)
 def test_damage_is_one_of_two_errors(data: st.DataObject, order: str) -> None:
     block = bytearray(tiff_block(order, data.draw(entries(order)), {EXIF_IFD: data.draw(entries(order))}))

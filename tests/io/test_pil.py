@@ -16,6 +16,7 @@ from luxscaler.io.pil import from_pil, to_pil
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import export
 from luxscaler.picture import Picture
+from tests.support.examples import examples
 from tests.support.picture_files import P3, cmyk_profile, exif, noise, pillow, png, rgb_profile
 
 sides = st.integers(1, 8)
@@ -27,7 +28,7 @@ def images(draw: st.DrawFn) -> Image.Image:
     return Image.fromarray(draw(arrays(np.uint8, shape)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(images())
 def test_eight_bits_come_back_as_they_were(image: Image.Image) -> None:
     back = to_pil(from_pil(image))

@@ -28,6 +28,7 @@ from luxscaler.io.exr import write_rows
 from luxscaler.io.options import EXR_COMPRESSIONS, ExportOptions
 from luxscaler.io.png.write_rows import _joined_adler
 from luxscaler.io.write import STREAM_FORMATS, export
+from tests.support.examples import examples
 from tests.support.streamed import (
     ABOUT,
     METADATA,
@@ -78,7 +79,7 @@ any_format = st.sampled_from(STREAM_FORMATS)
 
 
 @given(st.data(), any_format, options)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_any_split_into_bands_gives_what_export_writes(
     data: st.DataObject, name: str, chosen: ExportOptions
 ) -> None:
@@ -87,7 +88,7 @@ def test_any_split_into_bands_gives_what_export_writes(
 
 @pytest.mark.slow
 @given(st.data(), any_format, options)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_many_splits_into_bands(data: st.DataObject, name: str, chosen: ExportOptions) -> None:
     split_into_bands(data, name, chosen)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -104,17 +105,21 @@ def test_headers_are_the_same_from_another_process(kind: str) -> None:
     assert read_header_isolated(FILES[kind]) == read_header(FILES[kind])
 
 
-@pytest.mark.parametrize("word", ["header segv", "hang in header"])
-def test_what_goes_wrong_in_a_header_is_one_line(word: str) -> None:
+@pytest.fixture(scope="module")
+def pool() -> Iterator[DecoderPool]:
+    """Its processes have the bad decoder for BMP."""
     pool = DecoderPool(("tests.support.bad_decoders",))
-    try:
-        with pytest.raises(PictureError) as caught:
-            pool.read_header(b"BM" + word.encode(), DecodeLimits(seconds=0.2))
-        assert "\n" not in str(caught.value)
-        assert str(caught.value).startswith("the data cannot be read: ")
-        assert pool.read_header(png(noise()), DecodeLimits()).width == 32
-    finally:
-        pool.close()
+    yield pool
+    pool.close()
+
+
+@pytest.mark.parametrize("word", ["header segv", "hang in header"])
+def test_what_goes_wrong_in_a_header_is_one_line(pool: DecoderPool, word: str) -> None:
+    with pytest.raises(PictureError) as caught:
+        pool.read_header(b"BM" + word.encode(), DecodeLimits(seconds=0.2))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("the data cannot be read: ")
+    assert pool.read_header(png(noise()), DecodeLimits()).width == 32
 
 
 def test_decodes_share_their_memory() -> None:
@@ -142,19 +147,15 @@ def test_decodes_share_their_memory() -> None:
         alone.grow(500, 100, 1, "d")
 
 
-def test_a_picture_waits_for_the_memory_of_another() -> None:
-    pool = DecoderPool()
+def test_a_picture_waits_for_the_memory_of_another(pool: DecoderPool) -> None:
     limits = DecodeLimits(seconds=0.3, total_memory_bytes=600 * 2**20)
     data = png(noise())
-    try:
-        assert pool.read(data, DEFAULT_MAX_PIXELS, limits).width == 32
-        with pool._memory.share() as other:
-            other.grow(500 * 2**20, 2**40, 1, "another")
-            with pytest.raises(PictureError, match=r"629 MB that all may take together"):
-                pool.read(data, DEFAULT_MAX_PIXELS, limits)
-        assert pool.read(data, DEFAULT_MAX_PIXELS, limits).width == 32
-    finally:
-        pool.close()
+    assert pool.read(data, DEFAULT_MAX_PIXELS, limits).width == 32
+    with pool._memory.share() as other:
+        other.grow(500 * 2**20, 2**40, 1, "another")
+        with pytest.raises(PictureError, match=r"629 MB that all may take together"):
+            pool.read(data, DEFAULT_MAX_PIXELS, limits)
+    assert pool.read(data, DEFAULT_MAX_PIXELS, limits).width == 32
 
 
 def test_all_together_is_also_the_most_for_one() -> None:

@@ -26,6 +26,7 @@ from luxscaler.options import DecodeLimits
 from luxscaler.picture import Picture
 from tests.conftest import ROOT
 from tests.io.test_read_errors import FILES
+from tests.support.examples import examples
 from tests.support.picture_files import (
     P3,
     avif,
@@ -207,7 +208,7 @@ def test_the_decoding_process_makes_the_same_file(name: str, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear", "picture"]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("alpha", [False, True])
 def test_any_region_can_be_read(alpha: bool, data: st.DataObject, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from luxscaler.io.read import read_picture
 from luxscaler.isolation.pool import IS_AVAILABLE, decode_to_file, read_picture_isolated
 from luxscaler.picture import Picture
 from tests.isolation.test_linear_file import IN_BANDS, SMOOTH, WHOLE
+from tests.support.examples import examples
 from tests.support.picture_files import noise, pillow, png, raw_png, tiff
 
 pytestmark = pytest.mark.skipif(not IS_AVAILABLE, reason="bands and isolation need Linux")
@@ -79,7 +80,9 @@ def test_irregular_files_are_read_by_every_way(name: str, tmp_path: Path) -> Non
     assert agree(IRREGULAR[name], tmp_path) is not None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_damaged_files_meet_one_verdict(data: st.DataObject, tmp_path: Path) -> None:
     files = {**IN_BANDS, **WHOLE, **IRREGULAR}

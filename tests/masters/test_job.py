@@ -152,6 +152,7 @@ def test_another_process_is_told_to_wait(job: Job) -> None:
         Job(job.folder, FACTS)
 
 
+@pytest.mark.slow
 def test_a_killed_process_holds_nothing(folder: Path) -> None:
     other = in_a_process(folder, "print('open', flush=True); input()")
     assert other.stdout is not None
@@ -266,6 +267,7 @@ def test_the_ledger_survives(job: Job) -> None:
     again.close()
 
 
+@pytest.mark.slow
 def test_what_was_announced_is_known_after_kill_9(folder: Path) -> None:
     code = "number = job.announce(7, 'the address')\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     other = in_a_process(folder, code)

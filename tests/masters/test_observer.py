@@ -12,6 +12,7 @@ from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray
 from luxscaler.tiling.plan import Plan, plan
 from luxscaler.tiling.strips import Strip
+from tests.support.examples import examples
 
 
 def area_means(picture: FloatArray, cells: tuple[int, int]) -> FloatArray:
@@ -39,7 +40,7 @@ def in_strips(length: int, steps: list[int]) -> Iterator[slice]:
         top += step
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.tuples(st.integers(1, 40), st.integers(1, 40)),
     st.tuples(st.integers(1, 50), st.integers(1, 50)),

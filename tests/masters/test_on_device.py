@@ -37,11 +37,14 @@ def backend() -> LocalBackend:
     return LocalBackend(lambda _model: upscaler)
 
 
-@pytest.fixture(params=[3, 4], ids=["RGB", "RGBA"])
+CHANNELS = {"RGB": 3, "RGBA": 4}
+
+
+@pytest.fixture(params=CHANNELS)
 def request_(request: pytest.FixtureRequest, tmp_path: Path) -> UpscaleRequest:
     """A picture of TILES tiles, with and without alpha."""
     source = tmp_path / "in.png"
-    source.write_bytes(pillow(noise(*SIDE, request.param), "PNG"))
+    source.write_bytes(pillow(noise(*SIDE, CHANNELS[request.param]), "PNG"))
     return UpscaleRequest(source, output_format="tiff", tile=64, overlap=16, hdr_boost=3.0)
 
 
@@ -104,14 +107,20 @@ def test_rows_come_over_once_and_nothing_else_does(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "room", "written"),
+    ("request_", "seconds", "room", "written"),
     [
-        (1e-6, 10**9, 0),
-        (1e-6, 0, 0),  # they are held in the host's memory instead
-        (1e-6, 400_000, 0),
-        (100.0, 10**9, TILES),  # what took long is kept for the next run besides
-        (100.0, 0, TILES),
+        ("RGB", 1e-6, 10**9, 0),
+        ("RGBA", 1e-6, 0, 0),  # they are held in the host's memory instead
+        ("RGB", 1e-6, 400_000, 0),
+        ("RGBA", 100.0, 10**9, TILES),  # what took long is kept for the next run besides
+        ("RGB", 100.0, 0, TILES),
+        pytest.param("RGBA", 1e-6, 10**9, 0, marks=pytest.mark.slow),
+        pytest.param("RGB", 1e-6, 0, 0, marks=pytest.mark.slow),
+        pytest.param("RGBA", 1e-6, 400_000, 0, marks=pytest.mark.slow),
+        pytest.param("RGB", 100.0, 10**9, TILES, marks=pytest.mark.slow),
+        pytest.param("RGBA", 100.0, 0, TILES, marks=pytest.mark.slow),
     ],
+    indirect=["request_"],
 )
 def test_the_same_bytes_wherever_tiles_are_kept(
     request_: UpscaleRequest,

@@ -20,10 +20,11 @@ from luxscaler.tiling.overview import reduced, sample
 from tests.isolation.test_linear_file import laid_out as linear_file
 from tests.isolation.test_linear_file import same
 from tests.masters.test_observer import area_means
+from tests.support.examples import examples
 from tests.support.picture_files import exif, noise, pillow, png
 
 RGBA = noise(40, 50, 4)
-seldom = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+seldom = settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def a_linear_file(folder: Path, height: int = 40, width: int = 50, *, alpha: bool = True) -> LinearFile:

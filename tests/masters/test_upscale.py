@@ -31,6 +31,14 @@ from tests.support.gain_map_files import iso, joined_jpeg, jpeg
 
 TILES = 12
 """Of the picture below at --tile 64."""
+SCALE = 2
+"""The size of the results, where nothing else is said: the larger, the longer each test."""
+
+
+@pytest.fixture(autouse=True)
+def _decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pixels as by another process, which tests/isolation hold, sooner."""
+    monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)
 
 
 @pytest.fixture
@@ -47,7 +55,9 @@ def picture(tmp_path: Path) -> Path:
 
 def request_of(picture: Path, target: Path, **changes: Any) -> UpscaleRequest:
     output_format = hdr_exporter.SUFFIXES[target.suffix]
-    request = UpscaleRequest(picture, output_format=output_format, tile=64, overlap=16, decode_limits=None)
+    request = UpscaleRequest(
+        picture, output_format=output_format, scale=SCALE, tile=64, overlap=16, decode_limits=None
+    )
     return replace(request, **changes)
 
 
@@ -61,8 +71,12 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def repeated(picture: Path, scale: int = 4) -> np.ndarray:
-    return read_picture(picture).rgb.repeat(scale, 0).repeat(scale, 1)
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    return pixels.repeat(SCALE, 0).repeat(SCALE, 1)
+
+
+def repeated(picture: Path) -> np.ndarray:
+    return enlarged(read_picture(picture).rgb)
 
 
 @pytest.mark.parametrize("suffix", [".exr", ".tiff"])
@@ -82,7 +96,7 @@ def test_a_gain_map_is_read_for_masters_too(picture: Path, tmp_path: Path) -> No
     assert result.peak > 2
     assert any("read as the HDR picture" in notice for notice in result.notices)
     sdr = make(file, tmp_path / "sdr.exr", sdr=True)
-    expected = read_picture(file, sdr=True).rgb.repeat(4, 0).repeat(4, 1)
+    expected = enlarged(read_picture(file, sdr=True).rgb)
     assert np.abs(read_picture(sdr.path).rgb - expected).max() < 1e-6
     assert sdr.notices == ()
 
@@ -93,15 +107,15 @@ def test_an_independent_reader_sees_the_picture(picture: Path, tmp_path: Path) -
     before = cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)
     assert seen is not None
     assert before is not None
-    wanted = before.repeat(4, 0).repeat(4, 1).astype(np.int64) * 257
+    wanted = enlarged(before).astype(np.int64) * 257
     assert np.abs(seen.astype(np.int64) - wanted).max() <= 1
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".avif", ".jxl", ".jpg"])
 def test_formats_that_are_encoded_as_a_whole(picture: Path, tmp_path: Path, suffix: str) -> None:
     result = make(picture, tmp_path / f"out{suffix}", hdr_boost=2.0)
-    assert (result.width, result.height) == (800, 600)
-    assert read_picture(result.path).rgb.shape == (600, 800, 3)
+    assert (result.width, result.height) == (400, 300)
+    assert read_picture(result.path).rgb.shape == (300, 400, 3)
 
 
 def test_a_mask_goes_along_with_any_backend(picture: Path, tmp_path: Path) -> None:
@@ -134,7 +148,7 @@ def test_alpha_comes_along(picture: Path, tmp_path: Path) -> None:
     make(picture, tmp_path / "out.tiff")
     alpha = read_picture(tmp_path / "out.tiff").alpha
     assert alpha is not None
-    assert np.abs(alpha - (rgba[..., 3] / np.float32(255)).repeat(4, 0).repeat(4, 1)).max() < 1e-6
+    assert np.abs(alpha - enlarged(rgba[..., 3] / np.float32(255))).max() < 1e-6
 
 
 @pytest.mark.slow
@@ -154,7 +168,7 @@ def test_tiles_of_a_real_network_meet(tmp_path: Path, real_weights: Path) -> Non
     models = Models(UpscalerOptions(device="cpu"), real_weights)
     for name, tile in (("tiles", 128), ("whole", 1024)):
         request = request_of(
-            SAMPLE / "tile.png", tmp_path / f"{name}.exr", tile=tile, overlap=32, model="fast"
+            SAMPLE / "tile.png", tmp_path / f"{name}.exr", scale=4, tile=tile, overlap=32, model="fast"
         )
         upscale_picture(request, tmp_path / f"{name}.exr", LocalBackend(models))
     tiles, whole = (
@@ -200,7 +214,7 @@ def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scale": 2.0}, "another scale"),
+        ({"scale": 3.0}, "another scale"),
         ({"fractality": 1.5}, "another fractality"),
         ({"model": "anime"}, "another model"),
         ({"tile": 128}, "another tile"),

@@ -29,6 +29,7 @@ from luxscaler.pipeline.output import WHOLE_PIXELS
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.stages import read_sources, render_sources, write_finished
 from luxscaler.upscaling.upscaler import Upscaler
+from tests.support.examples import examples
 from tests.support.picture_files import noise, pillow
 
 HALF = ExportOptions(exr_type="half")
@@ -51,7 +52,7 @@ def picture(height: int, width: int, peak: float, *, has_alpha: bool, seed: int)
     st.booleans(),
     st.integers(0, 99),
 )
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_the_codes_are_those_of_the_writers(
     name: str, height: int, width: int, peak: float, has_alpha: bool, seed: int
 ) -> None:

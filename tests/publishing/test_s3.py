@@ -9,9 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from luxscaler.errors import InputError, PublishError
 from luxscaler.publishing.destinations import S3Destination, s3_of
@@ -24,6 +22,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAcanaryCANARY", "AWS_SECRET_ACCESS_KEY": "secre
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer  # and Flask: a second that no other file's worker needs
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -33,6 +33,8 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def storage(endpoint: str) -> Any:
+    import boto3
+
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,

@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import uvicorn
@@ -30,8 +32,9 @@ from luxscaler.clock import Clock
 from luxscaler.console.app import make_app
 from luxscaler.console.settings import Settings
 from luxscaler.console.state import Console, running_console
+from luxscaler.sqlite_file import open_sqlite
 from tests.conftest import ROOT
-from tests.support.gateway_server import START_SECONDS, STOP_SECONDS, free_port
+from tests.support.gateway_server import START_SECONDS, STOP_SECONDS, PromptServer, free_port
 from tests.support.replicate_account import TOKEN
 
 QUICK: dict[str, Any] = {"poll_seconds": 0.02, "settling_seconds": 0.2}
@@ -100,6 +103,7 @@ def console_server(
     values: dict[str, Any] = {"folders": (folder,), "environment_token": TOKEN, **QUICK, **options}
     settings = Settings(folder / "console", port=free_port(), base_url=base_url, **values)
     with (
+        _without_waiting_for_the_disk(),
         running_console(settings, clock or Clock()) as working,
         _serving(settings.port, working),
         _client(settings.port) as http,
@@ -108,17 +112,29 @@ def console_server(
 
 
 @contextmanager
+def _without_waiting_for_the_disk() -> Iterator[None]:
+    """What a power cut would leave is not what these tests are about; a killed process loses nothing."""
+
+    def quick(path: Path, schema: str, **options: Any) -> sqlite3.Connection:
+        return open_sqlite(path, schema, **{**options, "synchronous": "NORMAL"})
+
+    with patch("luxscaler.console.database.open_sqlite", quick):
+        yield
+
+
+@contextmanager
 def _serving(port: int, console: Console) -> Iterator[None]:
     config = uvicorn.Config(
         make_app(console),
         host="127.0.0.1",
         port=port,
+        log_config=None,  # to set it up takes as long as a request
         log_level="warning",
         access_log=False,
         proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = PromptServer(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -48,7 +48,7 @@ STOP_SECONDS = 10.0
 JsonObject = dict[str, Any]
 
 
-class _Server(uvicorn.Server):
+class PromptServer(uvicorn.Server):
     """Notices at once that it has to stop; uvicorn's own looks every 100 ms."""
 
     async def main_loop(self) -> None:
@@ -138,7 +138,7 @@ def gateway_server(
     app: AsgiApp = make_app(settings, keys, clock)
     if middleware is not None:
         app = middleware(app)
-    server = _Server(make_config(settings, app))
+    server = PromptServer(make_config(settings, app))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

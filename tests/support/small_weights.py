@@ -39,7 +39,16 @@ def digest_of(name: str, data: bytes) -> FileDigest:
 
 
 def make_small_weights(folder: Path, name: str = "tiny", url: str = "http://127.0.0.1:9/x") -> SmallWeights:
-    """Build everything from a seeded network; the folder takes a scratch file."""
+    """Everything from a seeded network, built once; the folder takes a scratch file."""
+    if (name, url) not in _made:
+        _made[name, url] = _build(folder, name, url)
+    return _made[name, url]
+
+
+_made: dict[tuple[str, str], SmallWeights] = {}
+
+
+def _build(folder: Path, name: str, url: str) -> SmallWeights:
     torch.manual_seed(6)
     state = {key: value.half() for key, value in build_network(CONFIG).state_dict().items()}
     buffer = io.BytesIO()

@@ -21,6 +21,7 @@ from luxscaler.tiling.assembly import Assembler
 from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.plan import Plan, plan
 from luxscaler.tiling.strips import HostTile, Strip
+from tests.support.examples import examples
 
 SCALE = 2
 AS_IT_IS = Expansion(1.0, ToneStatistics(1.0), WHOLE)
@@ -91,15 +92,15 @@ def assembled(
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Picture, Plan]:
-    height, width = draw(st.integers(1, 260)), draw(st.integers(1, 260))
+def cases(draw: st.DrawFn, most: int = 260) -> tuple[Picture, Plan]:
+    height, width = draw(st.integers(1, most)), draw(st.integers(1, most))
     tile = draw(st.integers(64, 130))
     overlap = draw(st.none() | st.integers(0, tile // 4))
     picture = scene(height, width, alpha=draw(st.booleans()), seed=draw(st.integers(0, 99)))
     return picture, plan(width, height, scale=SCALE, tile=tile, overlap=overlap)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(cases())
 def test_tiles_of_any_plan_make_the_whole_picture(case: tuple[Picture, Plan]) -> None:
     picture, cuts = case
@@ -113,7 +114,7 @@ def test_tiles_of_any_plan_make_the_whole_picture(case: tuple[Picture, Plan]) ->
 
 
 @settings(max_examples=5)
-@given(cases(), st.randoms(use_true_random=False), st.integers(1, 40_000))
+@given(cases(most=140), st.randoms(use_true_random=False), st.integers(1, 40_000))
 def test_the_order_in_which_tiles_come_changes_no_bit(
     case: tuple[Picture, Plan],
     random: Random,

@@ -12,9 +12,10 @@ from luxscaler.errors import InputError
 from luxscaler.geometry import Span, output_size
 from luxscaler.tiling.plan import EXTRA_PIXELS, MAX_OVERLAP, MIN_OVERLAP, Plan, plan
 from luxscaler.upscaling.tiled import weights
+from tests.support.examples import examples
 
 SCALES = (1.0, 1.1, 1.25, 4 / 3, 1.5, 1.7, 2.0, 2.25, 2.3, 3.0, 3.2, 4.0, 7.9, 8.0)
-seldom = settings(max_examples=60)
+seldom = settings(max_examples=examples(60))
 
 
 @st.composite

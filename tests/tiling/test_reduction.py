@@ -11,6 +11,7 @@ from luxscaler.geometry import NO_WRAP, Wrap
 from luxscaler.picture import FloatArray
 from luxscaler.tiling.reduction import Reduction
 from luxscaler.tiling.strips import Strip, WholeRows
+from tests.support.examples import examples
 
 BOTH = Wrap(x=True, y=True)
 
@@ -37,7 +38,7 @@ def noise(height: int, width: int) -> FloatArray:
     return np.random.default_rng(height * width).random((height, width, 3), np.float32)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.integers(2, 60),
     st.integers(2, 60),

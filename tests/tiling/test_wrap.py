@@ -17,6 +17,7 @@ from luxscaler.tiling.overview import part_of
 from luxscaler.tiling.plan import plan
 from luxscaler.tiling.strips import HostTile, WholeRows
 from luxscaler.tiling.wrap import BorderedPicture, Fold, bordered
+from tests.support.examples import examples
 
 
 @pytest.mark.parametrize("text", ["", "x", "y", "xy"])
@@ -53,7 +54,7 @@ def test_what_lies_over_a_pixel_weighs_one_in_all(length: int, border: int) -> N
     np.testing.assert_allclose(gathered, total, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     st.integers(8, 120),
     st.integers(8, 120),

@@ -5,13 +5,19 @@ from pathlib import Path
 import pytest
 
 from luxscaler.weights.store import FOLDER_VARIABLE
-from tests.support.training_files import use_tiny_onlookers, write_base, write_pictures
+from tests.support.training_files import SRVGG, use_tiny_onlookers, write_base, write_pictures
 
 
 @pytest.fixture(autouse=True)
 def _no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whether a judge has been fetched on this machine changes no test."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture(autouse=True)
+def _decoded_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each picture and each training is more than the trainings themselves take."""
+    monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)
 
 
 @pytest.fixture
@@ -27,4 +33,10 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    return write_base(tmp_path / "base.safetensors")
+    """A fifth of the layers of `rrdb`, for what is the same for every network."""
+    return write_base(tmp_path / "base.safetensors", SRVGG)
+
+
+@pytest.fixture
+def rrdb(tmp_path: Path) -> Path:
+    return write_base(tmp_path / "rrdb.safetensors")

@@ -27,9 +27,9 @@ def _bytes(pictures: Path, out: Path, settings: TrainingSettings, **options: Any
 
 
 @pytest.mark.usefixtures("onlookers")
-def test_a_detailed_training_is_chosen_by_the_judge(pictures: Path, base: Path, tmp_path: Path) -> None:
+def test_a_detailed_training_is_chosen_by_the_judge(pictures: Path, rrdb: Path, tmp_path: Path) -> None:
     listener = Listener()
-    made = train(pictures, tmp_path / "out.safetensors", _detailed(base), listener.events)
+    made = train(pictures, tmp_path / "out.safetensors", _detailed(rrdb), listener.events)
     assert f"features for the loss: {VGG19_NAME}" in listener.said
     trained = made.trained
     assert trained.best_scores is not None
@@ -52,9 +52,9 @@ def test_a_detailed_training_is_chosen_by_the_judge(pictures: Path, base: Path, 
 @pytest.mark.usefixtures("onlookers")
 @pytest.mark.parametrize(("method", "stop"), [("lora", 2), pytest.param("full", 4, marks=pytest.mark.slow)])
 def test_stopped_and_resumed_is_the_same_to_the_bit(
-    pictures: Path, base: Path, tmp_path: Path, method: str, stop: int
+    pictures: Path, rrdb: Path, tmp_path: Path, method: str, stop: int
 ) -> None:
-    settings = _detailed(base, method=method, degradation="real-esrgan", lr=2e-2)
+    settings = _detailed(rrdb, method=method, degradation="real-esrgan", lr=2e-2)
     whole = _bytes(pictures, tmp_path / "whole.safetensors", settings)
     out = tmp_path / "out.safetensors"
     with pytest.raises(StoppedError):

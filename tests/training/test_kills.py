@@ -21,7 +21,7 @@ folder, kills, goal = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 if goal == "detailed":
     use_tiny_onlookers()
 settings = tiny_settings(
-    folder / "base.safetensors", steps=40, every=4, degradation="real-esrgan", goal=goal
+    folder / "base.safetensors", steps=int(sys.argv[4]), every=4, degradation="real-esrgan", goal=goal
 )
 
 def forked(name, seconds):
@@ -56,11 +56,11 @@ assert forked("killed", None) == 0
 """
 
 
-def _same_after(folder: Path, kills: int, goal: str = "faithful") -> bool:
+def _same_after(folder: Path, kills: int, goal: str = "faithful", steps: int = 40) -> bool:
     write_base(folder / "base.safetensors")
     write_pictures(folder / "pictures", 6)
     done = subprocess.run(
-        [sys.executable, "-c", _DRIVER, str(folder), str(kills), goal],
+        [sys.executable, "-c", _DRIVER, str(folder), str(kills), goal, str(steps)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -74,8 +74,9 @@ def _same_after(folder: Path, kills: int, goal: str = "faithful") -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_few_kills(tmp_path: Path) -> None:
-    assert _same_after(tmp_path, 5)
+    assert _same_after(tmp_path, 5, steps=20)
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """The network while it learns: rates, precision, checkpointing, parts, restoring."""
 
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import pytest
 import torch
 
-from luxscaler.networks.build import Network, build_network
+from luxscaler.networks.build import Network, NetworkConfig, build_network
 from luxscaler.training.learner import Learner, Means, learning_rate, memory_decay
 from tests.support.training_files import RRDB, SRVGG
 
@@ -14,10 +16,13 @@ SMALL = torch.rand((4, 3, 16, 16), generator=torch.Generator().manual_seed(1))
 LARGE = torch.rand((4, 3, 64, 64), generator=torch.Generator().manual_seed(2))
 
 
-@pytest.fixture(params=[RRDB, SRVGG], ids=["rrdb", "srvgg"])
+NETWORKS: dict[str, NetworkConfig] = {"rrdb": RRDB, "srvgg": SRVGG}
+
+
+@pytest.fixture(params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> Network:
     torch.manual_seed(3)
-    return build_network(request.param).eval().requires_grad_(False)
+    return build_network(NETWORKS[request.param]).eval().requires_grad_(False)
 
 
 def test_the_rate_warms_up_and_falls() -> None:
@@ -35,8 +40,24 @@ def test_short_runs_have_a_short_memory() -> None:
     assert memory_decay(90_000, 100_000) == 0.999
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-@pytest.mark.parametrize("means", [Means(checkpointing=True), Means(parts=2), Means(parts=4)], ids=str)
+def _cases(*quick: tuple[Any, ...]) -> list[Any]:
+    """All combinations of the values of the cases that are quick; the others are slow."""
+    return [
+        case if case in quick else pytest.param(*case, marks=pytest.mark.slow)
+        for case in product(*(dict.fromkeys(values) for values in zip(*quick, strict=True)))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "method", "means"),
+    _cases(
+        ("rrdb", "lora", Means(checkpointing=True)),
+        ("srvgg", "full", Means(parts=2)),
+        ("rrdb", "full", Means(parts=4)),
+    ),
+    indirect=["network"],
+    ids=str,
+)
 def test_means_change_no_gradients(network: Network, method: str, means: Means) -> None:
     plain, other = (Learner(network, method, 2, 0, CPU) for _ in range(2))
     expected, found = plain.gradients(SMALL, LARGE, Means()), other.gradients(SMALL, LARGE, means)
@@ -62,7 +83,9 @@ def test_in_bf16_the_last_convolution_is_float32(network: Network) -> None:
     assert torch.isfinite(torch.tensor(learner.gradients(SMALL, LARGE, Means("bf16")))).all()
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize(
+    ("network", "method"), _cases(("rrdb", "lora"), ("srvgg", "full")), indirect=["network"]
+)
 def test_a_restored_learner_goes_on_to_the_same_bits(network: Network, method: str) -> None:
     def advance(learner: Learner, steps: int) -> None:
         for _ in range(steps):

@@ -20,9 +20,9 @@ from tests.support.training_files import Listener, picture, tiny_settings
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_training_makes_a_better_network_that_loads(
-    pictures: Path, base: Path, tmp_path: Path, method: str
+    pictures: Path, rrdb: Path, tmp_path: Path, method: str
 ) -> None:
-    listener = Listener()
+    base, listener = rrdb, Listener()
     out = tmp_path / "out.safetensors"
     made = train(pictures, out, tiny_settings(base, method=method), listener.events)
     trained = made.trained
@@ -60,11 +60,21 @@ def _bytes(pictures: Path, out: Path, settings: Any, **options: Any) -> bytes:
     return out.read_bytes()
 
 
-@pytest.mark.parametrize("stop", [1, 4, 6])
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize(
+    ("network", "method", "stop"),
+    [
+        ("rrdb", "lora", 1),
+        ("base", "full", 4),
+        ("base", "lora", 6),
+        pytest.param("rrdb", "full", 1, marks=pytest.mark.slow),
+        pytest.param("rrdb", "lora", 4, marks=pytest.mark.slow),
+        pytest.param("rrdb", "full", 6, marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_and_resumed_is_the_same_to_the_bit(
-    pictures: Path, base: Path, tmp_path: Path, method: str, stop: int
+    request: pytest.FixtureRequest, pictures: Path, tmp_path: Path, network: str, method: str, stop: int
 ) -> None:
+    base = request.getfixturevalue(network)
     settings = tiny_settings(base, method=method, steps=7, degradation="real-esrgan", lr=2e-2)
     whole = _bytes(pictures, tmp_path / "whole.safetensors", settings)
     out = tmp_path / "out.safetensors"

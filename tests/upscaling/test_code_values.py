@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 from luxscaler.color import encode_srgb
 from luxscaler.color_torch import LINEAR_END
 from luxscaler.upscaling.code_values import SLOPE_AT_WHITE, decode_, encode
+from tests.support.examples import examples
 
-seeded = settings(derandomize=True, deadline=None, max_examples=25)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(25))
 light = arrays(np.float32, 16, elements=st.floats(-4, 10_000, width=32))
 
 

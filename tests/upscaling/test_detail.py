@@ -15,12 +15,13 @@ from torch.nn import functional as F
 from luxscaler.errors import InputError
 from luxscaler.options import check_fractality
 from luxscaler.upscaling.detail import octave_gain, shape_detail
+from tests.support.examples import examples
 from tests.support.slow import slow
 
 SIDE = 256
 SOURCE_LIMIT = 1e-3
 """How much a source pixel may change, in linear light."""
-seeded = settings(derandomize=True, deadline=None, max_examples=15)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(15))
 
 
 @cache

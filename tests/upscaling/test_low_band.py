@@ -23,6 +23,7 @@ from luxscaler.tiling.overview import part_of, reference_of
 from luxscaler.tiling.plan import plan
 from luxscaler.upscaling.low_band import Grid, averaging, match_low_band, spreading
 from tests.conftest import SAMPLE
+from tests.support.examples import examples
 from tests.support.slow import slow
 
 SCALE = 4
@@ -30,7 +31,7 @@ STEP = 1 / 255
 SHIFTS = [(1.05, 1.0, 0.95), (0.95, 1.05, 1.0), (0.95, 0.95, 0.95), (1.05, 1.05, 1.05)]
 TILES = [(40, 60, 160, 120), (300, 150, 128, 128), (120, 267, 240, 160)]
 """left, top, width, height in the sample picture, in pixels."""
-seeded = settings(derandomize=True, deadline=None, max_examples=40)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(40))
 
 
 @cache

@@ -5,6 +5,7 @@ tone, contrast raised, dark strokes thickened.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,13 +20,14 @@ from luxscaler.color_torch import decode_srgb
 from luxscaler.io.read import read_picture
 from luxscaler.upscaling.source_match import area_means, match_source
 from tests.conftest import SAMPLE
+from tests.support.examples import examples
 
 CODE = 1 / 255
 CELL = 16
 """Source pixels a side of the areas whose means are held."""
 THICKER = 0.06
 """Share of a picture whose dark strokes are a pixel wider."""
-few = settings(derandomize=True, deadline=None, max_examples=25)
+few = settings(derandomize=True, deadline=None, max_examples=examples(25))
 
 
 def photo() -> np.ndarray:
@@ -88,8 +90,17 @@ def worst_mean(result: Tensor, code: np.ndarray, cell: int = CELL) -> float:
     return float(np.abs(cells).max())
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize("scale", [4.0, 2.0, 3.0, 2.5, 1.0])
+SCALES = (4.0, 2.0, 3.0, 2.5, 1.0)
+
+
+def _pairs() -> list[Any]:
+    """Every picture and every scale once; all other pairs are slow."""
+    once = set(zip(PICTURES, SCALES, strict=True))
+    pairs = [(picture, scale) for scale in SCALES for picture in PICTURES]
+    return [pair if pair in once else pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
+
+
+@pytest.mark.parametrize(("picture", "scale"), _pairs())
 def test_the_mean_of_every_cell_follows_the_source(picture: Callable[[], np.ndarray], scale: float) -> None:
     code = picture()
     result = harmed(code, scale)

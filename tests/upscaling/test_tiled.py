@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from luxscaler.errors import UpscaleError
 from luxscaler.geometry import spans
 from luxscaler.upscaling.tiled import TiledRun, aligned_spans, is_out_of_memory, ramp, weights
+from tests.support.examples import examples
 
-seeded = settings(derandomize=True, deadline=None, max_examples=25)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(25))
 SCALE = 2
 
 

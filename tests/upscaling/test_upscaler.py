@@ -28,10 +28,11 @@ from luxscaler.upscaling.code_values import encode
 from luxscaler.upscaling.upscaler import Upscaler, resolve_device
 from luxscaler.weights.store import load_network
 from tests.conftest import SAMPLE
+from tests.support.examples import examples
 from tests.support.processor import needs_bf16
 
 CPU = UpscalerOptions(device="cpu", precision="fp32")
-seeded = settings(derandomize=True, deadline=None, max_examples=30)
+seeded = settings(derandomize=True, deadline=None, max_examples=examples(30))
 scales = st.one_of(st.integers(1, 8), st.floats(1, 8), st.sampled_from([1.5, 2.5, 3.99, 4.01]))
 
 

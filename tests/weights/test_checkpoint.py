@@ -29,6 +29,7 @@ from luxscaler.weights.checkpoint import (
 )
 from luxscaler.weights.namings import StateDict, infer_config, normalise_names
 from luxscaler.weights.ncnn import Array
+from tests.support.examples import examples
 from tests.support.slow import slow
 
 SMALL = RRDBNetConfig(features=8, blocks=2, growth=4)
@@ -97,14 +98,14 @@ def to_second_esrgan(name: str, blocks: int, steps: int = 2) -> str:
 
 
 @given(rrdb_configs | srvgg_configs | unusual_configs)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 def test_the_size_is_inferred(config: NetworkConfig) -> None:
     assert infer_config(tiny_state(config)) == config
 
 
 @pytest.mark.parametrize("rename", [to_first_esrgan, to_second_esrgan])
 @given(config=rrdb_configs | unusual_configs)
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=examples(12))
 def test_older_namings_load(rename: Callable[[str, int, int], str], config: RRDBNetConfig) -> None:
     state = tiny_state(config)
     renamed = {rename(name, config.blocks, config.steps): value for name, value in state.items()}
@@ -271,7 +272,7 @@ def test_unknown_architectures_are_refused(state: dict[str, Tensor], message: st
 
 
 @given(config=rrdb_configs | srvgg_configs)
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=examples(10))
 def test_the_loaded_network_is_the_saved_one(config: NetworkConfig) -> None:
     torch.manual_seed(4)
     original = build_network(config)

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from luxscaler.errors import WeightsError
 from luxscaler.weights.ncnn import NcnnLayer, convert, parse_param
+from tests.support.examples import examples
 from tests.support.ncnn_files import Conv, Slopes, write_ncnn
 
 RNG = np.random.default_rng(5)
-seeded = settings(max_examples=40)
+seeded = settings(max_examples=examples(40))
 
 
 def conv(out: int, into: int, height: int, width: int, *, half: bool, bias: bool = True) -> Conv:

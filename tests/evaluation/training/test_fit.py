@@ -43,7 +43,7 @@ def test_a_few_steps_lower_the_loss(some_samples: list[Sample]) -> None:
     batch = Batch.of([sample for sample in some_samples if sample.shape == shape])
     torch.manual_seed(0)
     before = GainNetwork().eval()
-    after = fit(some_samples, options=FitOptions(steps=30, batch=6, seen=0, dropout=0.0))
+    after = fit(some_samples, options=FitOptions(steps=15, batch=6, seen=0, dropout=0.0))
     how = FitOptions(seen=0)
     with torch.no_grad():
         losses = [float(loss_of(network, batch, None, how)) for network in (before, after)]

@@ -95,3 +95,17 @@ def test_odd_names_are_one_line(tmp_path: Path) -> None:
     assert len(lines) == len(paths)
     assert all(line.startswith("error: ") for line in lines)
     assert "\x1b" not in done.stderr
+
+
+def test_the_end_of_the_command_prints_nothing_of_libraries() -> None:
+    """OpenImageIO, which writes large EXRs, would list what was not collected at the interpreter's end."""
+    program = (
+        "import OpenImageIO, sys; sys.argv = ['luxscaler', '--version']\n"
+        "from luxscaler.cli.entry import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("luxscaler ")
+    assert done.stderr == ""

@@ -63,6 +63,9 @@ def _output_of(command: list[str]) -> str:
 
 def run(options: argparse.Namespace) -> dict[str, float]:
     """One master."""
+    from luxscaler.spinning import spin_briefly
+
+    spin_briefly()  # as the command does
     from luxscaler.masters.upscale import upscale_picture
     from luxscaler.pipeline.request import UpscaleRequest
     from tests.support.fake_backend import FakeBackend

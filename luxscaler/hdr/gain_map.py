@@ -37,7 +37,7 @@ def guide_of(rgb: Tensor, white: float, brightest_part: float) -> Tensor:
 
 
 def strongest_of(rgb: Tensor) -> Tensor:
-    """The largest channel of (H, W, 3): (H, W). Three times as fast as amax over a dimension of 3."""
+    """The largest channel of (H, W, 3): (H, W). 1.7 times as fast as amax over a dimension of 3."""
     most = torch.maximum(rgb[..., 0], rgb[..., 1])
     return torch.maximum(most, rgb[..., 2], out=most)
 

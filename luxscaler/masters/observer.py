@@ -70,7 +70,7 @@ class Observer:
         else:
             shown = np.concatenate((strip.rgb * strip.alpha[..., None], strip.alpha[..., None]), axis=2)
             self._preview.add(strip.top, shown)
-        luma = np.maximum(luminance(strip.rgb if strip.sdr is None else strip.sdr), 0.0)
+        luma = np.maximum(luminance(strip.unexpanded), 0.0)
         self._luma.add(strip.top, (luma ** np.float32(1 / 2.4))[..., None])
 
     def preview(self) -> Picture:

@@ -127,8 +127,8 @@ class Reduction:
         for start in range(0, len(strip.rgb), _BLOCK):
             rows = slice(start, start + _BLOCK)
             planes = [strip.rgb[rows]]
-            if self._shows_both and strip.sdr is not None:
-                planes.append(strip.sdr[rows])
+            if self._shows_both:
+                planes.append(strip.unexpanded[rows])
             if strip.alpha is not None:
                 planes.append(strip.alpha[rows, :, None])
             straight = np.concatenate(planes, axis=2)
@@ -181,6 +181,5 @@ class Reduction:
         value = np.clip(value, lines.least, lines.largest)
         rgb = np.ascontiguousarray(value[..., :3])
         self.peak = max(self.peak, float(rgb.max()))
-        return Strip(
-            self._next, rgb, np.ascontiguousarray(value[..., 3:6]) if self._shows_both else rgb, alpha
-        )
+        sdr = np.ascontiguousarray(value[..., 3:6]) if self._shows_both else None
+        return Strip(self._next, rgb, sdr, alpha)

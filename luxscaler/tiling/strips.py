@@ -67,6 +67,13 @@ class Strip:
     """The same before; None where nobody has asked for it."""
     alpha: FloatArray | None
 
+    @property
+    def unexpanded(self) -> FloatArray:
+        """`sdr`, for who needs it. Raises ValueError where nobody has asked for it (shows_both)."""
+        if self.sdr is None:
+            raise ValueError("the light before the expansion was not asked for: shows_both")
+        return self.sdr
+
     def within(self, height: int) -> "Strip | None":
         """The part of it that lies in a result of `height` rows; None where nothing does."""
         first, last = max(self.top, 0), min(self.top + len(self.rgb), height)
@@ -92,5 +99,5 @@ class WholeRows:
         self.rgb[rows] = strip.rgb
         if self.alpha is not None and strip.alpha is not None:
             self.alpha[rows] = strip.alpha
-        if self.sdr is not None and strip.sdr is not None:
-            self.sdr[rows] = strip.sdr
+        if self.sdr is not None:
+            self.sdr[rows] = strip.unexpanded

@@ -17,6 +17,7 @@ from luxscaler.masters.upscale import upscale_picture
 from luxscaler.pipeline.request import UpscaleRequest
 from tests.support.fake_backend import FakeBackend
 from tests.support.picture_files import noise, pillow
+from tests.support.stored_tiles import stored
 
 TILES = 12
 SIZE = 40 * 30 * 3 * 4
@@ -56,19 +57,6 @@ def request_(tmp_path: Path) -> UpscaleRequest:
     source = tmp_path / "in.png"
     source.write_bytes(pillow(noise(150, 200, 3), "PNG"))
     return UpscaleRequest(source, output_format="tiff", tile=64, overlap=16)
-
-
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Numbers of the tiles that are written to the job folder."""
-    numbers: list[int] = []
-    store = Job.store
-
-    def counted(job: Job, number: int, output: TileOutput, attempts: int) -> None:
-        numbers.append(number)
-        store(job, number, output, attempts)
-
-    monkeypatch.setattr(Job, "store", counted)
-    return numbers
 
 
 def cheap_backend(**more: object) -> FakeBackend:

@@ -15,7 +15,6 @@ from luxscaler.backends import local
 from luxscaler.backends.base import DeviceOutput, TileOutput
 from luxscaler.backends.local import LocalBackend, TileRenderer
 from luxscaler.masters import held
-from luxscaler.masters.job import Job
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network
 from luxscaler.networks.srvgg import SRVGGConfig
@@ -25,6 +24,7 @@ from luxscaler.tiling import assembly
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.support.picture_files import noise, pillow
+from tests.support.stored_tiles import stored
 
 TILES = 6
 SIDE = (90, 120)
@@ -70,19 +70,6 @@ class Bus:
 
         monkeypatch.setattr(assembly, "to_host", counted)
         monkeypatch.setattr(DeviceOutput, "on_host", counted_tile)
-
-
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Numbers of the tiles that are written to the job folder."""
-    numbers: list[int] = []
-    store = Job.store
-
-    def counted(job: Job, number: int, output: TileOutput, attempts: int) -> None:
-        numbers.append(number)
-        store(job, number, output, attempts)
-
-    monkeypatch.setattr(Job, "store", counted)
-    return numbers
 
 
 def lasting(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -114,3 +114,5 @@ def test_rows_of_a_border_are_no_part_of_a_strip_within() -> None:
     assert inside.top == 0
     np.testing.assert_array_equal(inside.rgb, rgb[3:8])
     assert Strip(5, rgb, rgb, None).within(5) is None
+    with pytest.raises(ValueError, match="was not asked for"):
+        assert Strip(5, rgb, None, None).unexpanded

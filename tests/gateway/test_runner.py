@@ -129,9 +129,7 @@ def test_a_busy_container_is_asked_again(gateway: GatewayServer, cog: FakeCog) -
 def test_a_container_that_is_not_ready_is_not_asked(
     gateway: GatewayServer, cog: FakeCog, health: str
 ) -> None:
-    cog.health = health
-    before = cog.calls["GET /health-check"]
-    eventually(lambda: cog.calls["GET /health-check"] > before + 1)  # the gateway has seen it
+    cog.becomes(health)
     made = gateway.create(inputs(), wait=None)
     before = cog.calls["GET /health-check"]
     eventually(lambda: cog.calls["GET /health-check"] > before + 2)
@@ -187,7 +185,7 @@ def test_several_containers_share_the_work_and_one_may_go(tmp_path: Path) -> Non
 
 
 def test_oldest_first(gateway: GatewayServer, cog: FakeCog) -> None:
-    cog.health = "STARTING"
+    cog.becomes("STARTING")
     made = [gateway.create(inputs(), wait=None)["id"] for _ in range(5)]
     cog.health = "READY"
     gateway.until(made[-1], "succeeded")
@@ -195,7 +193,7 @@ def test_oldest_first(gateway: GatewayServer, cog: FakeCog) -> None:
 
 
 def test_cancel_while_it_waits(gateway: GatewayServer, cog: FakeCog) -> None:
-    cog.health = "STARTING"
+    cog.becomes("STARTING")
     made = gateway.create(inputs(), wait=None)
     canceled = gateway.post(f"/v1/predictions/{made['id']}/cancel").json()
     assert (canceled["status"], canceled["started_at"]) == ("canceled", None)

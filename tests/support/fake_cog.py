@@ -7,6 +7,7 @@
         cog.predictions                     # every prediction that was accepted: id, input, status, times
         cog.calls["PUT /predictions/{id}"]  # every request, refused ones too
         cog.vanish(); cog.revive()          # the container is lost; comes back at the same address
+    cog.becomes("STARTING")             # health, and its gateway has heard it
 
 `python -m tests.support.fake_cog PORT [SECONDS]` runs one in a process of its own.
 
@@ -145,6 +146,14 @@ class FakeCog:
             _reset(connection)
         if self.running is not None:
             self.running.canceled.set()
+
+    def becomes(self, health: str) -> None:
+        """Say so from now on; return when its one gateway has heard it, which may act on an earlier READY."""
+        self.health, told, deadline = health, f"health {health}", time.monotonic() + 10.0
+        heard = self.calls[told]
+        while self.calls[told] == heard:
+            assert time.monotonic() < deadline, "nobody asks for the health of this container"
+            time.sleep(0.005)
 
     def reset(self) -> None:
         """As it was at first: what runs is canceled, what was seen is forgotten."""
@@ -298,10 +307,12 @@ class _Handler(BaseHTTPRequestHandler):
         cog.calls[f"GET {self.path}"] += 1
         if self.path == "/health-check":
             busy = cog.health == "READY" and cog.running is not None
+            health = "BUSY" if busy else cog.health
+            cog.calls[f"health {health}"] += 1
             self._send(
                 200,
                 {
-                    "status": "BUSY" if busy else cog.health,
+                    "status": health,
                     "setup": {"status": "succeeded"},
                     "version": {"coglet": "0.23.1"},
                 },

@@ -13,6 +13,7 @@ from luxscaler.backends.base import Output, Tile, TileOutput
 from luxscaler.errors import TileError
 from luxscaler.masters.reducer import Reducer
 from luxscaler.picture import FloatArray
+from luxscaler.tiling.strips import as_tensor
 from luxscaler.upscaling import code_values
 from luxscaler.upscaling.side_stream import SideStream
 
@@ -54,10 +55,9 @@ def _is_float32(samples: FloatArray | torch.Tensor) -> bool:
 @torch.inference_mode()
 def _range(samples: FloatArray | torch.Tensor) -> tuple[float, float]:
     """The least and the largest value, NaN where there is one."""
-    if isinstance(samples, np.ndarray):
-        return float(samples.min()), float(samples.max())
-    with SideStream(samples.device):  # the network is at the next tile already
-        low, high = torch.stack(samples.aminmax()).tolist()
+    values = as_tensor(samples) if isinstance(samples, np.ndarray) else samples
+    with SideStream(values.device):  # the network is at the next tile already
+        low, high = torch.stack(values.aminmax()).tolist()
     return low, high
 
 

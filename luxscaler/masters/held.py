@@ -2,7 +2,8 @@
 
 A card makes a tile of 200 MB in a tenth of a second, less than a disk takes to keep it. Such a tile goes from
 where it lies into the rows; a killed run makes it again. What a processor, a paid container or a node has
-worked for longer is written to the job folder, and so is whatever finds no room here.
+worked for longer is written to the job folder, and so is what finds no room here while no rows are being
+written that would make some.
 """
 
 import threading
@@ -33,6 +34,7 @@ class HeldTiles:
         """budget: bytes of tiles in the host's memory at most; 0 holds none, on a card neither."""
         self._budget = budget
         self._lock = threading.Lock()
+        self._released = threading.Condition(self._lock)
         self._tiles: dict[int, tuple[UpscaledTile, int, bool]] = {}
         """The tile, its bytes, and whether they are a device's."""
 
@@ -62,8 +64,16 @@ class HeldTiles:
     def release(self, is_over: Callable[[int], bool]) -> None:
         """Let go of tiles whose rows are done."""
         with self._lock:
-            for number in [number for number in self._tiles if is_over(number)]:
+            over = [number for number in self._tiles if is_over(number)]
+            for number in over:
                 del self._tiles[number]
+            if over:
+                self._released.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Until tiles are let go of, but not longer."""
+        with self._released:
+            self._released.wait(seconds)
 
 
 def is_cheap(output: Output) -> bool:

@@ -57,6 +57,10 @@ class Master:
         return Tile(number, attempt, part, box, cut.output_size)
 
 
+_ROOM_SECONDS = 0.1
+"""How often a tile that waits for room looks whether rows are still being written."""
+
+
 def _is_shown(picture: LinearFile) -> bool:
     """Whether reports show its alpha; light that alpha does not cover is shown over black."""
     return picture.has_alpha and not picture.source.has_light_apart
@@ -186,6 +190,10 @@ class Run:
 
     def _keep(self, tile: Tile, output: Output, writer: Writer) -> None:
         is_held = self._held.take(tile.index, output)
+        while not is_held and is_cheap(output) and writer.is_behind and not self._stop.is_set():
+            # Rows are slower than tiles: it waits for them in any case, and to write it would slow them.
+            self._held.wait(_ROOM_SECONDS)
+            is_held = self._held.take(tile.index, output)
         if isinstance(output, DeviceOutput) and not is_held:  # no room there
             output = output.on_host()
             is_held = self._held.take(tile.index, output)

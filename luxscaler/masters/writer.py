@@ -19,9 +19,14 @@ class Writer:
         self._done = done
         self._stop = stop
         self._wake = threading.Event()
-        self._ending = False
+        self._ending = self._is_writing = False
         self._error: BaseException | None = None
         self._thread = Worker(self._write, "rows")
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether rows are being written, or are about to be, whose tiles are there."""
+        return self._error is None and (self._is_writing or self._wake.is_set())
 
     def wake(self) -> None:
         """A tile has come."""
@@ -54,9 +59,11 @@ class Writer:
         try:
             while not self._ending:
                 self._wake.wait(_POLL_SECONDS)
+                self._is_writing = True  # before the next line: in between it would look idle
                 self._wake.clear()
                 if not self._ending:
                     self._assembler.advance(self._done, lambda: self._ending)
+                self._is_writing = False
         except BaseException as error:  # raised again by the caller's thread
             self._error = error
             self._stop.set()

@@ -2,11 +2,13 @@
 
 Neighbouring tiles share pixels, in which their weights are raised cosines that add up to one (tiled.py).
 Where a tile is alone its rows are copied, once; products and sums are made where tiles meet, in a fixed
-order: the same tiles give the same bytes. All of it happens where the tiles lie, on a card or in memory.
+order: the same tiles give the same bytes. All of it happens where the tiles lie, on a card or in memory; on
+a processor in blocks of rows that stay in its cache until they are done.
 Where opposite edges meet, their tiles are blended too (wrap.py).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,6 +18,9 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.strips import Lines, UpscaledTile
 from luxscaler.tiling.wrap import Fold
 from luxscaler.upscaling.tiled import weights
+
+BLOCK_BYTES = 2 * 2**20
+"""Of the rows that a processor blends at once, about: with the parts of tiles, what a core's cache holds."""
 
 
 class Blender:
@@ -34,10 +39,12 @@ class Blender:
         """Of the rows."""
         self._fold_columns = Fold(plan.output_width, columns)
         self._down = [_weights(i, plan.rows, self.fold) for i in range(len(plan.rows))]
-        self._across = [_weights(i, plan.columns, self._fold_columns) for i in range(len(plan.columns))]
-        self._alone = [_ones(line) for line in self._across]
-        self._across = [line.to(device) for line in self._across]
+        across = [_weights(i, plan.columns, self._fold_columns) for i in range(len(plan.columns))]
+        self._alone = [_ones(line) for line in across]
+        self._across = [line[:, None].repeat(1, 3).to(device) for line in across]
+        """(width, 3): a product of rows with it runs through memory in one piece."""
         self._memory = torch.empty(0, 0, 3, device=device)
+        self._product = torch.empty(0, device=device)
 
     @property
     def owns(self) -> bool:
@@ -51,68 +58,94 @@ class Blender:
         width = self._plan.output_width
         if len(self._memory) < bottom - top:
             self._memory = torch.empty(bottom - top, width, 3, device=self._device)
-        rgb = self._memory[: bottom - top].zero_()
-        alpha = Coverage(bottom - top, width, self._device) if self._has_alpha else None
-        for lines, at in self.fold.lines(top, bottom):
+        rgb = self._memory[: bottom - top]
+        alpha = Coverage.nothing(bottom - top, width, self._device) if self._has_alpha else None
+        step = bottom - top if self._device.type != "cpu" else max(1, BLOCK_BYTES // (width * 12))
+        for first in range(top, bottom, step):
+            inside = slice(first - top, min(first + step, bottom) - top)
+            self._add_rows(first, rgb[inside].zero_(), None if alpha is None else alpha.part(inside))
+        return Lines(rgb, None if alpha is None else alpha.blended())
+
+    def _add_rows(self, top: int, rgb: Tensor, alpha: "Coverage | None") -> None:
+        """Add what tiles have of the rows from `top`."""
+        for lines, at in self.fold.lines(top, top + len(rgb)):
             for row, span in enumerate(self._plan.rows):
                 first, last = max(lines.start, span.start), min(lines.stop, span.stop)
                 if first < last:
                     inside = slice(at + first - lines.start, at + last - lines.start)
                     part = Span(first - span.start, last - span.start)
-                    self._add_row(row, part, rgb[inside], alpha, inside)
-        return Lines(rgb, None if alpha is None else alpha.blended())
+                    self._add_row(row, part, rgb[inside], None if alpha is None else alpha.part(inside))
 
-    def _add_row(self, row: int, lines: Span, rgb: Tensor, alpha: "Coverage | None", inside: slice) -> None:
+    def _add_row(self, row: int, lines: Span, rgb: Tensor, alpha: "Coverage | None") -> None:
         """Add lines of a row of tiles, times their weights."""
-        down = self._down[row][lines.start : lines.stop]
-        is_alone = bool((down == 1.0).all())
-        down = down.to(self._device)[:, None]
+        weights = self._down[row][lines.start : lines.stop]
+        down = None if bool((weights == 1.0).all()) else weights.to(self._device)[:, None, None]
         for column, span in enumerate(self._plan.columns):
             tile = self._tile_of(row * len(self._plan.columns) + column)
             part = self._on_device(tile.lines(lines.start, lines.stop))
-            weight = down * self._across[column]
-            alone = self._alone[column] if is_alone else slice(0, 0)
+            alone = self._alone[column]
             for place, at in self._fold_columns.places(span):
                 end = at + place.stop - place.start
                 for left, right in _split(at, end, alone):
+                    is_alone = alone.start <= left and right <= alone.stop
+                    across = None if is_alone else self._across[column][left:right]
                     target = rgb[:, place.start + left - at : place.start + right - at]
-                    seen = part.rgb[:, left:right]
-                    if alone.start <= left and right <= alone.stop:
-                        target.copy_(seen)  # times 1, and added to 0
-                    else:
-                        target.add_(seen * weight[:, left:right, None])
+                    self._add(target, part.rgb[:, left:right], down, across)
                 if alpha is not None and part.alpha is not None:
-                    columns = slice(place.start, place.stop)
-                    alpha.add((inside, columns), part.alpha[:, at:end], weight[:, at:end])
+                    weight = weights.to(self._device)[:, None] * self._across[column][at:end, 0]
+                    where = alpha.part(slice(None), slice(place.start, place.stop))
+                    where.add(part.alpha[:, at:end], weight)
+
+    def _add(self, target: Tensor, seen: Tensor, down: Tensor | None, across: Tensor | None) -> None:
+        """Add (n, w, 3) times the weights of its rows and of its columns; None are ones."""
+        weight = across if down is None else down if across is None else down * across
+        if weight is None:
+            target.copy_(seen)  # times 1, and added to 0
+            return
+        if self._product.numel() < seen.numel():
+            self._product = torch.empty(seen.numel(), device=self._device)
+        product = self._product[: seen.numel()].view(seen.shape)
+        # Two roundings, whatever the processor: a fused product and sum has one, and other last bits.
+        target.add_(torch.mul(seen, weight, out=product))
 
     def _on_device(self, lines: Lines) -> Lines:
         rgb, alpha = lines
         return Lines(rgb.to(self._device), None if alpha is None else alpha.to(self._device))
 
 
+@dataclass(frozen=True)
 class Coverage:
-    """Alpha of rows that are being blended.
+    """Alpha of rows that are being blended, (n, width) each.
 
     Weights add up to one but for the last bit, so what all tiles of a pixel agree on is kept: clear stays
     exactly clear, and opaque opaque.
     """
 
-    def __init__(self, height: int, width: int, device: torch.device) -> None:
-        self._sum = torch.zeros(height, width, device=device)
-        self._least = torch.ones_like(self._sum)
-        self._most = torch.zeros_like(self._sum)
+    total: Tensor
+    least: Tensor
+    most: Tensor
 
-    def add(self, place: tuple[slice, slice], alpha: Tensor, weight: Tensor) -> None:
-        """A tile's alpha, (n, w) in [0, 1], times its weights; where those are 0 it does not count."""
-        self._sum[place] += alpha * weight
+    @classmethod
+    def nothing(cls, height: int, width: int, device: torch.device) -> "Coverage":
+        """No tile has been added."""
+        total = torch.zeros(height, width, device=device)
+        return cls(total, torch.ones_like(total), torch.zeros_like(total))
+
+    def part(self, rows: slice, columns: slice = slice(None)) -> "Coverage":
+        """A part of it: what is added to that is added to this."""
+        place = rows, columns
+        return Coverage(self.total[place], self.least[place], self.most[place])
+
+    def add(self, alpha: Tensor, weight: Tensor) -> None:
+        """A tile's alpha, (n, width) in [0, 1], times its weights; where those are 0 it does not count."""
+        self.total.add_(alpha * weight)
         counts = weight > 0.0
-        least, most = self._least[place], self._most[place]
-        torch.where(counts, torch.minimum(least, alpha), least, out=least)
-        torch.where(counts, torch.maximum(most, alpha), most, out=most)
+        torch.where(counts, torch.minimum(self.least, alpha), self.least, out=self.least)
+        torch.where(counts, torch.maximum(self.most, alpha), self.most, out=self.most)
 
     def blended(self) -> Tensor:
         """(height, width) in [0, 1]."""
-        return self._sum.clamp_(self._least, self._most)
+        return self.total.clamp_(self.least, self.most)
 
 
 def _split(start: int, stop: int, alone: slice) -> list[tuple[int, int]]:

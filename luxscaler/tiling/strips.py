@@ -36,11 +36,11 @@ class HostTile:
     def lines(self, top: int, bottom: int) -> Lines:
         """Rows [top, bottom)."""
         part = self._picture.region(top, bottom, 0, self._picture.width)
-        return Lines(_tensor(part.rgb), None if part.alpha is None else _tensor(part.alpha))
+        return Lines(as_tensor(part.rgb), None if part.alpha is None else as_tensor(part.alpha))
 
 
-def _tensor(array: FloatArray) -> Tensor:
-    """The array's own memory, but for what PyTorch does not take: read-only or reversed arrays are copied."""
+def as_tensor(array: FloatArray) -> Tensor:
+    """A tensor of the array's own memory; arrays that PyTorch refuses, read-only or reversed, are copied."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 

@@ -1,6 +1,7 @@
 """Tiles that are cheap to make stay in memory, within a limit; all others are on disk before they count."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from luxscaler.masters.job import Job, folder_of
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.pipeline.request import UpscaleRequest
+from luxscaler.tiling import assembly
+from luxscaler.tiling.assembly import Assembler
 from tests.support.fake_backend import FakeBackend
 from tests.support.picture_files import noise, pillow
 from tests.support.stored_tiles import stored
@@ -113,3 +116,30 @@ def test_with_a_report_all_tiles_are_kept(
     result = upscale_picture(smaller, tmp_path / "out.tiff", cheap_backend(), options)
     assert result.seams is not None
     assert sorted(numbers) == list(range(TILES))
+
+
+def test_a_cheap_tile_waits_for_rows_that_are_being_written(
+    request_: UpscaleRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that take their time: no tile goes to the disk, and memory holds no more than its limit."""
+    numbers = stored(monkeypatch)
+    most, sizes = 0, 4 * 256 * 256 * 12
+    monkeypatch.setattr(run_module, "usual_budget", lambda: 2 * sizes)
+    advance, take = Assembler.advance, HeldTiles.take
+
+    def slowly(self: Assembler, done: Callable[[int], bool], halted: Callable[[], bool] = bool) -> None:
+        time.sleep(0.01)
+        advance(self, done, halted)
+
+    def counted(self: HeldTiles, number: int, output: TileOutput) -> bool:
+        nonlocal most
+        taken = take(self, number, output)
+        most = max(most, sum(size for _, size, _ in self._tiles.values()))
+        return taken
+
+    monkeypatch.setattr(assembly, "strip_rows", lambda _width: 32)
+    monkeypatch.setattr(Assembler, "advance", slowly)
+    monkeypatch.setattr(HeldTiles, "take", counted)
+    result = upscale_picture(request_, tmp_path / "out.tiff", cheap_backend())
+    assert (result.progress.total, numbers) == (TILES, [])
+    assert 0 < most <= 2 * sizes

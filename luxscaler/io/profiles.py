@@ -110,23 +110,37 @@ def profile_named(name: str) -> OutputProfile:
 
 def check_profile(name: str, file_format: str) -> None:
     """Raise ExportError if files of that format cannot hold that profile."""
+    reason = _refusal(name, file_format)
+    if reason is not None:
+        raise ExportError(f"profile is {name!r}, {reason}")
+
+
+def _refusal(name: str, file_format: str) -> str | None:
+    """Why files of that format cannot hold that profile, and which can; None: they can."""
     profile = profile_named(name)
     if name == "srgb" or file_format in LINEAR_FORMATS:
-        return
+        return None
     if file_format in PQ_FORMATS:
-        if name not in PQ_PROFILES:
-            raise ExportError(
-                f"profile is {name!r}, and {file_format} holds PQ: take {' or '.join(PQ_PROFILES)}, or "
-                f"one of {', '.join(LINEAR_FORMATS)}"
-            )
-    elif file_format not in CODED_FORMATS:
+        if name in PQ_PROFILES:
+            return None
+        return (
+            f"and {file_format} holds PQ: take {' or '.join(PQ_PROFILES)}, or "
+            f"one of {', '.join(LINEAR_FORMATS)}"
+        )
+    if file_format not in CODED_FORMATS:
         held = ", ".join((*CODED_FORMATS, *LINEAR_FORMATS))
-        raise ExportError(f"profile is {name!r}, and {file_format} holds its own colours: take one of {held}")
-    elif profile.encode is None:
-        raise ExportError(
-            f"profile is {name!r}, which is linear light for floats, and {file_format} holds integers: "
+        return f"and {file_format} holds its own colours: take one of {held}"
+    if profile.encode is None:
+        return (
+            f"which is linear light for floats, and {file_format} holds integers: "
             f"take {' or '.join(LINEAR_FORMATS)}"
         )
+    return None
+
+
+def profiles_of(file_format: str) -> tuple[str, ...]:
+    """The profiles that files of that format can hold, by name."""
+    return tuple(name for name in PROFILES if _refusal(name, file_format) is None)
 
 
 @cache

@@ -123,7 +123,13 @@ _INPUTS = {
         "choice", "Codec of EXR", "main", default="auto", values=_EXR_COMPRESSIONS, formats=("exr",)
     ),
     "scale": MasterInput(
-        "number", "Scale: times its width and height", "main", default=4.0, low=MIN_SCALE, high=MAX_SCALE
+        "number",
+        "Scale",
+        "main",
+        "Times its width and height.",
+        default=4.0,
+        low=MIN_SCALE,
+        high=MAX_SCALE,
     ),
     "hdr_boost": MasterInput(
         "number",

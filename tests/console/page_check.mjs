@@ -139,7 +139,7 @@ async function newcomer({ token, folder, destination, picture, url, shots }) {
   await page.goBack();
   await page.locator("#job-list .job").first().click();
   await page.getByRole("button", { name: "Use as model" }).click();
-  await page.waitForFunction(() => document.getElementById("master-model").value.startsWith("job:"));
+  await page.waitForFunction(() => document.getElementById("master-model")?.value.startsWith("job:"));
   await page.getByLabel("This machine", { exact: true }).check();
   await page.locator("#master-source").fill(picture);
   await page.locator("#master-output_format").selectOption("png");

@@ -26,8 +26,9 @@ from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, LayerChoice, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
+from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.final_size import FinalSize
-from luxscaler.pipeline.output import carried, check_path, format_of
+from luxscaler.pipeline.output import check_path, format_of
 from luxscaler.pipeline.pictures import mask_of
 from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest

@@ -1,31 +1,23 @@
 """The inputs of a master: one list for Replicate, this machine, a Cog container and the page.
 
-Names, types and values are the container's (predict.py); a test holds the two together. On this machine
-`cog` may name a running container, and `model` a file.
+Names, types, values, limits and defaults are the container's (predict.py); a test holds the two together. The
+page builds its fields from this list. On this machine `cog` may name a running container, and `model` a file.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem
-from luxscaler.geometry import output_size
+from luxscaler.geometry import MAX_SCALE, MIN_SCALE, output_size
+from luxscaler.options import MAX_LAYER_NAME
+from luxscaler.pipeline.final_size import MAX_SIDE
 
 TEXT, NUMBER, FLAG = (str,), (int, float), (bool,)
 _TYPE_WORDS: dict[tuple[type, ...], str] = {TEXT: "text", NUMBER: "a number", FLAG: "true or false"}
-MASTER_INPUTS: dict[str, tuple[type, ...]] = {
-    "output_format": TEXT,
-    "hdr_boost": NUMBER,
-    "fractality": NUMBER,
-    "scale": NUMBER,
-    "model": TEXT,
-    "sdr": FLAG,
-    **dict.fromkeys(("exr_type", "exr_compression", "profile", "layer", "wrap"), TEXT),
-    **dict.fromkeys(("part", "width", "height", "long_edge", "megapixels"), NUMBER),
-}
-LOCAL_INPUTS = {**MASTER_INPUTS, "cog": TEXT}
-"""On this machine."""
+_MOST_ADDRESS = 500
 MODELS = {
     "photo": "photo: the most detail, slow without a GPU",
     "anime": "anime: drawings",
@@ -55,20 +47,174 @@ _EXR_COMPRESSIONS = {
     "dwaa": "DWAA: lossy",
     "dwab": "DWAB: lossy",
 }
-_MOST_ADDRESS = 500
+_PROFILES = {
+    "srgb": "sRGB",
+    "display-p3": "Display P3",
+    "adobe-rgb": "Adobe RGB",
+    "prophoto": "ProPhoto RGB",
+    "rec2020": "Rec. 2020",
+    "acescg": "ACEScg, linear",
+    "ap0": "ACES2065-1, linear",
+}
+_WRAPS = {
+    "none": "none",
+    "x": "left and right: a panorama",
+    "y": "top and bottom",
+    "xy": "all four: a texture",
+}
+
+Kind = Literal["choice", "number", "whole", "text", "flag"]
+Group = Literal["main", "size", "file", "source"]
+_TYPES: dict[Kind, tuple[type, ...]] = {
+    "choice": TEXT,
+    "number": NUMBER,
+    "whole": NUMBER,
+    "text": TEXT,
+    "flag": FLAG,
+}
+
+
+@dataclass(frozen=True)
+class MasterInput:
+    """One input, and the words of its field on the page."""
+
+    kind: Kind
+    label: str
+    group: Group
+    help: str = ""
+    default: str | float | bool | None = None
+    """What an input that is not given counts as; None: nothing, or the places differ."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Of a choice: each value, and its words."""
+    low: float | None = None
+    """The least number."""
+    above: float | None = None
+    """A number that it is greater than, instead of `low`."""
+    high: float | None = None
+    """The greatest number; of a text, its most characters."""
+    formats: tuple[str, ...] = ()
+    """Of the output formats that it is for; empty: for all."""
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        """What Python makes of its JSON."""
+        return _TYPES[self.kind]
+
+
+_GROUPS: dict[Group, tuple[str, str]] = {
+    "size": ("Size of the result", "Instead of by scale: give one of these four."),
+    "file": ("The file", ""),
+    "source": ("The picture that is read", ""),
+}
+"""Those that few need: title, and help."""
+_INPUTS = {
+    "model": MasterInput("choice", "Model", "main", ". ".join(MODELS.values()) + ".", values=MODELS),
+    "output_format": MasterInput(
+        "choice",
+        "Format",
+        "main",
+        "Float formats keep all light for further work; PNG and WebP show it up to white.",
+        values=FORMATS,
+    ),
+    "exr_type": MasterInput(
+        "choice", "Samples of EXR", "main", default="float", values=_EXR_TYPES, formats=("exr",)
+    ),
+    "exr_compression": MasterInput(
+        "choice", "Codec of EXR", "main", default="auto", values=_EXR_COMPRESSIONS, formats=("exr",)
+    ),
+    "scale": MasterInput(
+        "number",
+        "Scale",
+        "main",
+        "Times its width and height.",
+        default=4.0,
+        low=MIN_SCALE,
+        high=MAX_SCALE,
+    ),
+    "hdr_boost": MasterInput(
+        "number",
+        "Boost of highlights",
+        "main",
+        "Highlights get up to so many times white. 1: off.",
+        default=1.0,
+        low=1.0,
+        high=49.0,
+    ),
+    "fractality": MasterInput(
+        "number",
+        "Fractality: fine detail",
+        "main",
+        "0 smooth, 1 as the network gives it, 2 the most.",
+        default=1.0,
+        low=0.0,
+        high=2.0,
+    ),
+    "width": MasterInput("whole", "Width, pixels", "size", low=1, high=MAX_SIDE),
+    "height": MasterInput("whole", "Height, pixels", "size", low=1, high=MAX_SIDE),
+    "long_edge": MasterInput("whole", "Longer side, pixels", "size", low=1, high=MAX_SIDE),
+    "megapixels": MasterInput("number", "Megapixels", "size", above=0, high=MAX_SIDE**2 / 1e6),
+    "profile": MasterInput(
+        "choice",
+        "Colour profile",
+        "file",
+        "The colours of the file, embedded in it; wider ones keep more of a wide source.",
+        default="srgb",
+        values=_PROFILES,
+    ),
+    "wrap": MasterInput(
+        "choice",
+        "Edges that meet",
+        "source",
+        "Of a texture or a 360° picture, so that no seam shows where they meet.",
+        default="none",
+        values=_WRAPS,
+    ),
+    "layer": MasterInput(
+        "text",
+        "Layer of an EXR",
+        "source",
+        "Its name, or that of one channel. Empty: the main one.",
+        default="",
+        high=MAX_LAYER_NAME,
+    ),
+    "part": MasterInput(
+        "whole", "Part of an EXR", "source", "Counted from 1. Empty: the first with the layer.", low=1
+    ),
+    "sdr": MasterInput(
+        "flag",
+        "Read the SDR picture",
+        "source",
+        "Of files that hold an HDR one too, by a gain map.",
+        default=False,
+    ),
+}
+SIZES = tuple(name for name, each in _INPUTS.items() if each.group == "size")
+"""Of these one at most is given."""
+MASTER_INPUTS = {name: each.types for name, each in _INPUTS.items()}
+"""Name to types."""
+LOCAL_INPUTS = {**MASTER_INPUTS, "cog": TEXT}
+"""On this machine."""
 
 
 def offered() -> dict[str, Any]:
-    """What the page lets one choose: for each input its values with words, the default first named."""
-    from luxscaler.io.write import HDR_FORMATS  # noqa: PLC0415 - its formats take a second to load
+    """What the page builds its fields from: the inputs, in their order, and their groups; the formats
+    that hold light above white; and the profiles that each format takes."""
+    from luxscaler.io.profiles import profiles_of  # noqa: PLC0415 - its formats take a second to load
+    from luxscaler.io.write import HDR_FORMATS  # noqa: PLC0415 - as above
 
     return {
-        "output_format": _listed(FORMATS),
-        "model": _listed(MODELS),
-        "exr_type": _listed(_EXR_TYPES),
-        "exr_compression": _listed(_EXR_COMPRESSIONS),
+        "inputs": [{"name": name, **_described(each)} for name, each in _INPUTS.items()],
+        "groups": [{"name": name, "title": title, "help": text} for name, (title, text) in _GROUPS.items()],
         "boosted": [name for name in FORMATS if name in HDR_FORMATS],
+        "profiles": {name: list(profiles_of(name)) for name in FORMATS},
     }
+
+
+def wrong_input(reason: str, known: Iterable[str]) -> Problem:
+    """422; the input's name is its `input` where the reason begins with it, as the library's reasons do."""
+    name = reason.partition(" ")[0]
+    named: dict[str, Any] = {"input": name} if name in known else {}
+    return Problem(422, f"inputs: {reason}", field="inputs", **named)
 
 
 def check_master_inputs(inputs: Mapping[str, Any], *, is_here: bool = False) -> None:
@@ -94,7 +240,8 @@ def master_size(inputs: Mapping[str, Any], width: int, height: int) -> tuple[int
     try:
         request = picture_request(b"", **inputs).for_picture(width, height)
     except InputError as error:
-        raise Problem(422, f"inputs: {error}", field="inputs") from error
+        size = next((name for name in SIZES if inputs.get(name)), "scale")
+        raise Problem(422, f"inputs: {error}", field="inputs", input=size) from error
     return request.final or output_size(width, height, request.scale)
 
 
@@ -104,7 +251,7 @@ def _check_values(inputs: Mapping[str, Any]) -> None:
     try:
         picture_request(b"", **inputs)
     except (InputError, ExportError) as error:
-        raise Problem(422, f"inputs: {error}", field="inputs") from error
+        raise wrong_input(str(error), LOCAL_INPUTS) from error
 
 
 def _check_cog(address: object) -> None:
@@ -115,9 +262,10 @@ def _check_cog(address: object) -> None:
         )
 
 
-def _listed(words: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"value": value, "words": text} for value, text in words.items()]
+def _described(each: MasterInput) -> dict[str, Any]:
+    values = [{"value": value, "words": words} for value, words in each.values.items()]
+    return {**vars(each), "values": values, "formats": list(each.formats)}
 
 
 def _refuse(reason: str) -> None:
-    raise Problem(422, f"inputs: {reason}", field="inputs")
+    raise wrong_input(reason, LOCAL_INPUTS)

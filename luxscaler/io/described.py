@@ -1,17 +1,18 @@
-"""What describes the main picture of an AVIF file: its EXIF and XMP items. Damage is never an error.
+"""What describes a picture of an AVIF or HEIC file: its EXIF and XMP items. Damage is never an error.
 
-Sources: ISO/IEC 23008-12, annex A (EXIF, XMP), ISO/IEC 14496-12, 8.11.6 (content types of items).
+An XMP item may be compressed: its entry names the coding, as HTTP does. Sources: ISO/IEC 23008-12, annex A
+(EXIF, XMP), ISO/IEC 14496-12, 8.11.6 (content types of items).
 """
 
 import struct
 from typing import BinaryIO
 
+from luxscaler.io.exif.read import MAX_ITEM_BYTES
 from luxscaler.io.isobmff import Meta, boxes, described_by, item_data
+from luxscaler.io.unpacking import UnpackError, decoded
 
 XMP_TYPE = b"application/rdf+xml"
 _DAMAGE = (struct.error, IndexError, OSError, OverflowError)
-_MAX_SHOWN = 20
-"""Characters of a name in a notice."""
 
 
 def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
@@ -25,18 +26,16 @@ def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
 
 
 def xmp_item(stream: BinaryIO, meta: Meta) -> tuple[bytes | None, tuple[str, ...]]:
-    """The XMP packet, cut and empty as EXIF's; or a notice of one that is compressed."""
+    """The XMP packet, unpacked, cut and empty as EXIF's; or a notice of why it is not read."""
     try:
         items = described_by(meta, meta.primary, b"mime")
         types = content_types(meta.iinf) if items else {}
         for item in items:
             kind, coding = types.get(item, (b"", b""))
-            if kind != XMP_TYPE:
-                continue
-            if coding:
-                name = coding[:_MAX_SHOWN].decode("ascii", "replace")
-                return None, (f"the XMP data is compressed ({name!r}) and was not kept",)
-            return item_data(stream, meta, item), ()
+            if kind == XMP_TYPE:
+                return decoded(item_data(stream, meta, item), coding, MAX_ITEM_BYTES), ()
+    except UnpackError as error:
+        return None, (f"the XMP data is {error} and was not kept",)
     except _DAMAGE:
         return b"", ()
     return None, ()

@@ -14,6 +14,7 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED, ColorCoding, from_cicp
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.described import xmp_item
 from luxscaler.io.exif.read import from_exif, with_more
 from luxscaler.io.gain_map.gain_map import Codes, GainMap
 from luxscaler.io.gain_map.in_heif import find_or_notice
@@ -46,7 +47,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
     coding, notices = _coding(file.info, channels - (alpha is not Alpha.NONE))
     if len(file) > 1:
         notices += (f"the main one of {len(file)} pictures is read",)
-    gain_map, reason = _gain_map(stream, file.info.get("exif"))
+    gain_map, xmp, reason = _from_boxes(stream, file.info.get("exif"))
     return FileInfo(
         format="heic",
         width=file.size[0],
@@ -56,7 +57,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         coding=coding,
         alpha=alpha,
         notices=notices + reason,
-        metadata=with_more(from_exif(file.info.get("exif")), xmp=file.info.get("xmp")),
+        metadata=with_more(from_exif(file.info.get("exif")), xmp=file.info.get("xmp") or xmp),
         gain_map=gain_map,
     )
 
@@ -66,12 +67,15 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG001 (
     return with_channels(np.asarray(_opened(stream)))
 
 
-def _gain_map(stream: BinaryIO, exif: bytes | None) -> tuple[GainMap | None, tuple[str, ...]]:
+def _from_boxes(stream: BinaryIO, exif: bytes | None) -> tuple[GainMap | None, bytes | None, tuple[str, ...]]:
+    """The gain map, the XMP packet, and notices. libheif passes over XMP that is compressed."""
     try:
         meta = read_meta(stream)
     except (struct.error, IndexError, PictureError):  # libheif read the file, and found no damage in it
-        return None, ()
-    return find_or_notice(stream, meta, exif, _map_codes)
+        return None, None, ()
+    gain_map, reason = find_or_notice(stream, meta, exif, _map_codes)
+    xmp, unread = xmp_item(stream, meta)
+    return gain_map, xmp, reason + unread
 
 
 def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:

@@ -40,8 +40,8 @@ class ExportOptions:
     """Explicit bits of mantissa that EXR (float) and TIFF keep, 8 to 23; 23 is every bit. Fewer make smaller
     files; the relative error is at most 2^-(bits + 1), and the file says how many there are."""
     profile: str = "srgb"
-    """One of PROFILES: the colours of PNG, WebP and 16-bit TIFF, with the profile's curve, and of EXR and
-    float TIFF, as linear light. Other formats hold their own."""
+    """One of PROFILES: the colours of PNG, WebP, JPEG and 16-bit TIFF, with the profile's curve, and of EXR,
+    float TIFF and JPEG XL, as linear light; of AVIF and PQ PNG P3 or Rec. 2020."""
     exr_windows: Windows | None = None
     """Where the pixels of an EXR lie beside what it shows; None: both are the same, from 0, 0."""
     sdr_peak: float | None = None

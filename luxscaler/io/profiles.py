@@ -1,7 +1,7 @@
 """The colour spaces that a result can be written in, and the ICC profiles that say so.
 
-PNG, WebP and 16-bit TIFF hold code values: the primaries of the space and its curve. EXR, float TIFF and JPEG
-XL hold linear light in its primaries; AVIF and PQ PNG PQ in BT.2020 or P3 (pq.py). Colours that lie outside
+PNG, WebP, JPEG and 16-bit TIFF hold code values: the primaries of the space and its curve. EXR, float TIFF
+and JPEG XL hold linear light in its primaries; AVIF and PQ PNG PQ in BT.2020 or P3 (pq.py). Colours outside
 Rec.709 are kept as far as the space reaches. The ICC profiles are written here: version 4, a matrix and
 parametric curves, the matrix adapted to the D50 of ICC by Bradford, as in the conversion of the pixels.
 Sources: ICC.1:2022; IEC 61966-2-1; SMPTE EG 432-1; Adobe RGB (1998); ISO 22028-2 (ROMM RGB, "ProPhoto");
@@ -28,6 +28,8 @@ from luxscaler.color import (
     Matrix,
     Primaries,
     bradford,
+    decode_gamma,
+    decode_srgb,
     encode_bt2020,
     encode_gamma,
     encode_romm,
@@ -68,6 +70,16 @@ class OutputProfile:
         """From linear Rec.709 to linear light in the space; None where it is the same."""
         return None if self.primaries == REC709 else _from_rec709(self.primaries)
 
+    def decode(self, coded: Floats) -> Floats:
+        """Code values in [0, 1] to linear light in the primaries: the inverse of `encode`."""
+        if self.curve is _SRGB:
+            return decode_srgb(coded)
+        kind, values = self.curve
+        if kind == 0:
+            return decode_gamma(coded, values[0])
+        gamma, slope, offset, near_black, end = values
+        return np.where(coded >= end, (slope * coded + offset) ** gamma, near_black * coded)
+
     def icc(self, *, linear: bool) -> bytes:
         """The ICC profile of the code values, or of linear light in the primaries."""
         title = f"{self.title}, linear" if linear and self.encode is not None else self.title
@@ -91,8 +103,9 @@ _ALL = (
     OutputProfile("ap0", "ACES2065-1", AP0, "lin_ap0_scene"),
 )
 PROFILES = tuple(profile.name for profile in _ALL)
-CODED_FORMATS = ("png", "tiff16", "webp")
-"""Formats that hold code values of any profile with a curve."""
+CODED_PROFILES = tuple(profile.name for profile in _ALL if profile.encode is not None)
+CODED_FORMATS = ("png", "tiff16", "webp", "jpg")
+"""Formats that hold code values of any profile with a curve; a gain map multiplies their light."""
 LINEAR_FORMATS = ("exr", "tiff", "jxl")
 """Formats that hold linear light in the primaries of any profile."""
 PQ_FORMATS = ("png-pq", "avif")
@@ -110,23 +123,32 @@ def profile_named(name: str) -> OutputProfile:
 
 def check_profile(name: str, file_format: str) -> None:
     """Raise ExportError if files of that format cannot hold that profile."""
+    reason = _refusal(name, file_format)
+    if reason is not None:
+        raise ExportError(f"profile is {name!r}, {reason}")
+
+
+def _refusal(name: str, file_format: str) -> str | None:
+    """Why files of that format cannot hold that profile, and which can; None: they can."""
     profile = profile_named(name)
     if name == "srgb" or file_format in LINEAR_FORMATS:
-        return
+        return None
+    linear = " or ".join(LINEAR_FORMATS)
     if file_format in PQ_FORMATS:
-        if name not in PQ_PROFILES:
-            raise ExportError(
-                f"profile is {name!r}, and {file_format} holds PQ: take {' or '.join(PQ_PROFILES)}, or "
-                f"one of {', '.join(LINEAR_FORMATS)}"
-            )
-    elif file_format not in CODED_FORMATS:
-        held = ", ".join((*CODED_FORMATS, *LINEAR_FORMATS))
-        raise ExportError(f"profile is {name!r}, and {file_format} holds its own colours: take one of {held}")
-    elif profile.encode is None:
-        raise ExportError(
-            f"profile is {name!r}, which is linear light for floats, and {file_format} holds integers: "
-            f"take {' or '.join(LINEAR_FORMATS)}"
+        if name in PQ_PROFILES:
+            return None
+        return f"and {file_format} holds PQ: take {' or '.join(PQ_PROFILES)}, or write {linear}"
+    if profile.encode is None:
+        return (
+            f"which is linear light for floats, and {file_format} holds integers: "
+            f"take one of {', '.join(CODED_PROFILES)}, or write {linear}"
         )
+    return None
+
+
+def profiles_of(file_format: str) -> tuple[str, ...]:
+    """The profiles that files of that format can hold, by name."""
+    return tuple(name for name in PROFILES if _refusal(name, file_format) is None)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The SDR rendering that PNG, WebP and 16-bit TIFF show: tone map, clip to a gamut, code values."""
+"""The SDR rendering that PNG, WebP, 16-bit TIFF and JPEGs show: tone map, clip to a gamut, code values."""
 
 from typing import TypeVar
 

@@ -173,10 +173,11 @@ def export(
     if alpha is not None:
         check_values("alpha", alpha, 0.0, 1.0)
     peak = check_values("rgb", rgb)
-    if options.sdr_peak is None and profile_named(options.profile).matrix is not None:
-        peak = peak_in(profile_named(options.profile), rgb)
+    shown = rgb
     if sdr is not None:
-        peak = check_values("sdr", sdr)
+        shown, peak = sdr, check_values("sdr", sdr)
+    if options.sdr_peak is None and profile_named(options.profile).matrix is not None:
+        peak = peak_in(profile_named(options.profile), shown)
     frame = Frame(
         rgb,
         alpha,

@@ -23,7 +23,8 @@ from luxscaler.masters.seams import tile_steps
 from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
-from luxscaler.pipeline.output import Sink, carried, open_sink, output_file, reduction_of, result_size
+from luxscaler.pipeline.carried import carried
+from luxscaler.pipeline.output import Sink, open_sink, output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.report.page import write_report

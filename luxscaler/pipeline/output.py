@@ -18,10 +18,8 @@ from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.frame import Coded
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import (
-    ASSOCIATED_FORMATS,
     STREAM_FORMATS,
     SUFFIXES,
-    check_exif,
     check_picture,
     export,
     export_coded,
@@ -34,13 +32,6 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
 from luxscaler.tiling.strips import Strip, WholeRows
 
-_WITH_XMP = ("png", "png-pq", "webp", "tiff", "tiff16", "avif", "jxl", "jpg")
-_WITH_IPTC = ("tiff", "tiff16", "jpg")
-_WITH_TEXTS = ("png", "png-pq")
-_WITH_ASPECT = ("exr", "tiff", "tiff16", "png", "png-pq")
-"""Formats that our writers put these into."""
-_MOST_SAID = 200
-"""Characters of a notice."""
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
 
@@ -184,41 +175,6 @@ def check_output(output: OutputFile, *others: object) -> None:
             f"{output.file_format} is encoded in memory, up to {DEFAULT_MAX_OUTPUT_PIXELS:,}: "
             f"choose {', '.join(STREAM_FORMATS)}"
         )
-
-
-def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
-    """The source without what a file of that format cannot hold, and notices of that."""
-    said: tuple[str, ...] = ()
-    if source.has_light_apart and file_format not in ASSOCIATED_FORMATS:
-        choose = " or ".join(ASSOCIATED_FORMATS)
-        said += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
-    inherited, left = _carried(source.inherited, file_format)
-    source, said = replace(source, inherited=inherited), said + left
-    if source.exif is not None:
-        try:
-            check_exif(source.exif)
-        except ExportError as error:
-            source, said = replace(source, exif=None), (*said, f"EXIF is left out: {error}")
-    return source, said
-
-
-def _carried(inherited: Inherited, file_format: str) -> tuple[Inherited, tuple[str, ...]]:
-    """What a file of that format can hold of it, and notices of the rest."""
-    said: tuple[str, ...] = ()
-    if inherited.xmp is not None and file_format not in _WITH_XMP:
-        inherited, said = replace(inherited, xmp=None), (f"XMP is left out: not written into {file_format}",)
-    if inherited.iptc is not None and file_format not in _WITH_IPTC:
-        inherited = replace(inherited, iptc=None)
-        said += (f"IPTC is left out: not written into {file_format}",)
-    if inherited.texts and file_format not in _WITH_TEXTS:
-        names = ", ".join(dict.fromkeys(keyword for keyword, _ in inherited.texts))
-        said += (f"PNG texts are left out: not written into {file_format}: {names}"[:_MOST_SAID],)
-        inherited = replace(inherited, texts=())
-    if inherited.pixel_aspect != 1 and file_format not in _WITH_ASPECT:
-        aspect = f"{inherited.pixel_aspect:.4g}"
-        said += (f"pixels are {aspect} times as wide as high, and {file_format} does not say so",)
-        inherited = replace(inherited, pixel_aspect=1.0)
-    return inherited, said
 
 
 class Sink(Protocol):

@@ -20,9 +20,9 @@ from luxscaler.geometry import WHOLE
 from luxscaler.hdr.expand import ToneStatistics, white_of
 from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
+from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.light import Light, Sources, light_of
 from luxscaler.pipeline.output import (
-    carried,
     check_path,
     output_file,
     result_size,

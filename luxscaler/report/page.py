@@ -1,17 +1,13 @@
 """The compare page: one HTML file that shows a picture before and after, and the figures of the run.
 
-report.html, report.css and report.js hold the page; this module fills in words, numbers and pictures. The
-page asks for nothing outside itself: a Content-Security-Policy forbids it, and names the page's own script
-and style by their hashes, so that a file name with markup in it stays text.
+report.html, report.css and report.js hold the page (standalone.py); this module fills in words, numbers and
+pictures.
 """
 
-import base64
-import hashlib
 import html
 import json
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +27,7 @@ from luxscaler.report.previews import (
     encode_picture,
     reduce_picture,
 )
+from luxscaler.report.standalone import standalone_page
 from luxscaler.words import counted
 
 _FOLDER = Path(__file__).parent
@@ -100,11 +97,7 @@ def render_page(report: Report) -> str:
     main, details = dict(pictures), report.details[:DETAILS]
     for number, detail in enumerate(details):
         pictures[f"detail-{number}-before"], pictures[f"detail-{number}-after"] = detail.before, detail.after
-    page, style, script = ((_FOLDER / f"report.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
     parts = {
-        "POLICY": _policy(script, style),
-        "STYLE": style,
-        "SCRIPT": script,
         "TITLE": html.escape(report.title),
         "ESTIMATED": _estimated(report),
         "FIGURES": _rows(report.figures),
@@ -117,17 +110,7 @@ def render_page(report: Report) -> str:
             for name, picture in pictures.items()
         ),
     }
-    # In one pass: what is filled in is not searched for further places.
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda place: parts[place[1]], page)
-
-
-def _policy(script: str, style: str) -> str:
-    """Nothing may be loaded, and only this script and this style may act."""
-    script, style = (
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
-        for text in (script, style)
-    )
-    return f"default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; form-action 'none'"
+    return standalone_page(_FOLDER, "report", f"{report.title} · LuxScaler", parts)
 
 
 def _json(value: object) -> str:

@@ -1,17 +1,16 @@
 """A training's report as one HTML file: figures, curves, pictures before and after, what was not used.
 
-page.html, page.css and page.js hold the page; this module fills in words, numbers and pictures. A
-Content-Security-Policy forbids everything but the page's own script, style and pictures.
+page.html, page.css and page.js hold the page (report/standalone.py); this module fills in words, numbers and
+pictures.
 """
 
 import base64
-import hashlib
 import html
 import math
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from luxscaler.report.standalone import standalone_page
 from luxscaler.training.prepare import Prepared
 from luxscaler.training.record import lines_of
 from luxscaler.training.result import remarks, rows
@@ -30,12 +29,8 @@ Point = tuple[float, float]
 
 def page(job: Prepared, trained: Trained) -> str:
     """The page as text."""
-    texts = {kind: (_FOLDER / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
     settings = {**job.settings.to_json(), "base's SHA-256": job.base.digest, "ended": trained.ended}
     parts = {
-        "POLICY": _policy(texts["js"], texts["css"]),
-        "STYLE": texts["css"],
-        "SCRIPT": texts["js"],
         "TITLE": html.escape(job.target.name),
         "VERDICT": html.escape(_verdict(job, trained)),
         "FIGURES": _table(rows(trained)),
@@ -46,7 +41,8 @@ def page(job: Prepared, trained: Trained) -> str:
         "REJECTED": _rejected(job),
         "SETTINGS": _table([("setting", "value"), *((name, str(value)) for name, value in settings.items())]),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], texts["html"])
+    title = f"{job.target.name} · LuxScaler training"
+    return standalone_page(_FOLDER, "page", title, parts, has_images=True)
 
 
 def _verdict(job: Prepared, trained: Trained) -> str:
@@ -55,17 +51,6 @@ def _verdict(job: Prepared, trained: Trained) -> str:
     gain = gain_text(trained.best_scores.means(), trained.base_scores.means(), job.settings.goal)
     step = trained.position.best_step
     return f"{gain} over {job.settings.base} on the held-out pictures (step {step})."
-
-
-def _policy(script: str, style: str) -> str:
-    hashes = [
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-        for text in (script, style)
-    ]
-    return (
-        f"default-src 'none'; img-src data:; script-src {hashes[0]}; style-src {hashes[1]}; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def _table(table: Sequence[Sequence[str]]) -> str:

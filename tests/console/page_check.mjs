@@ -24,6 +24,7 @@ async function look(width, colorScheme) {
     const name = tab.split("/")[0];
     await page.goto(`${task.url}/#${tab}`);
     await page.waitForFunction((shown) => document.documentElement.dataset.shown === shown, name);
+    await page.evaluate(() => document.querySelectorAll("section:not([hidden]) details").forEach((each) => { each.open = true; }));
     await page.evaluate(axe);
     const result = await page.evaluate(() => window.axe.run());
     const file = join(task.shots, `${tab.includes("/") ? "job" : tab}-${width}-${colorScheme}.png`);
@@ -138,7 +139,7 @@ async function newcomer({ token, folder, destination, picture, url, shots }) {
   await page.goBack();
   await page.locator("#job-list .job").first().click();
   await page.getByRole("button", { name: "Use as model" }).click();
-  await page.waitForFunction(() => document.getElementById("master-model").value.startsWith("job:"));
+  await page.waitForFunction(() => document.getElementById("master-model")?.value.startsWith("job:"));
   await page.getByLabel("This machine", { exact: true }).check();
   await page.locator("#master-source").fill(picture);
   await page.locator("#master-output_format").selectOption("png");
@@ -165,7 +166,7 @@ async function upscaler({ pictures, shots }) {
   await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
   await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
   const refused = await page.locator("#upscale-upload-state").textContent();
-  await page.getByLabel("Scale: times its width and height").fill("2");
+  await page.locator("#upscale-scale").fill("2");
   await text("upscale-result", "192 × 128");
   await text("preview-state", "96 × 64 pixels became 192 × 128");
   await page.getByLabel("Border between before and after").fill("30");
@@ -198,8 +199,76 @@ async function upscaler({ pictures, shots }) {
   return { refused, normal, brighter, name: download.suggestedFilename(), bytes, reached, title };
 }
 
+/** Every field of a master's inputs: what is wrong is said beside it, and what is set is sent, to both places. */
+async function fields({ picture, inputs, upload, shots }) {
+  const page = await open(360, "light");
+  const field = (name) => page.locator(`#master-${name}`);
+  const told = async (name) => ({
+    text: await page.locator(`#master-${name}-error`).textContent(),
+    invalid: await field(name).getAttribute("aria-invalid"),
+    described: (await field(name).getAttribute("aria-describedby")).split(" ").includes(`master-${name}-error`),
+  });
+  await page.goto(`${task.url}/#cloud`);
+  await page.getByLabel("I know where my data goes").check();
+  await page.goto(`${task.url}/#masters`);
+  await page.locator("#masters summary").press("Enter");
+  const wrong = {};
+  for (const [name, values] of Object.entries({
+    scale: ["9", "", "4"], width: ["0", "1.5", ""], megapixels: ["0", ""], profile: ["acescg", "srgb"],
+  })) {
+    for (const value of values) {
+      if (name === "profile") await page.locator("#master-output_format").selectOption(value === "acescg" ? "exr" : "png");
+      if (name === "profile") await field(name).selectOption(value);
+      else await field(name).fill(value);
+      if (value === "acescg") await page.locator("#master-output_format").selectOption("png");
+      wrong[`${name}=${value}`] = await told(name);
+    }
+  }
+  await field("width").fill("90");
+  await field("height").fill("60");
+  wrong["width and height"] = [await told("width"), await told("height")];
+  await page.locator("#masters summary").press("Enter");
+  await field("source").fill(picture);
+  await page.locator("#master-form").getByRole("button", { name: "Submit" }).click();
+  const refused = {
+    notice: await page.locator("#notice").textContent(), focus: await page.evaluate(() => document.activeElement.id), hash: await page.evaluate(() => location.hash),
+  };
+  await page.screenshot({ path: join(shots, "refused-360.png"), fullPage: true });
+  await field("height").fill("");
+  await field("output_format").selectOption("exr");
+  const jobs = [];
+  for (const where of ["This machine", "Replicate"]) {
+    await page.getByLabel(where, { exact: true }).check();
+    for (const [name, value] of Object.entries(inputs)) {
+      if (typeof value === "boolean") await field(name).setChecked(value);
+      else if (await field(name).evaluate((each) => each.tagName) === "SELECT") await field(name).selectOption(value);
+      else await field(name).fill(String(value));
+    }
+    await page.locator("#master-form").getByRole("button", { name: "Submit" }).press("Enter");
+    await page.waitForFunction(() => location.hash.startsWith("#jobs/"));
+    jobs.push(await page.evaluate(() => location.hash.slice(6)));
+    await page.locator("#close-job").click();
+    await page.goto(`${task.url}/#masters`);
+    await page.waitForFunction(() => document.documentElement.dataset.shown === "masters");
+  }
+  const summary = await page.locator("#master-more-title").textContent();
+  await page.goto(`${task.url}/#upscale`);
+  await page.getByLabel("Drop pictures here, or choose them").setInputFiles(upload);
+  await page.waitForFunction(() => document.getElementById("upscale-result").textContent.includes("×"));
+  await page.locator("#upscale summary").press("Enter");
+  await page.locator("#upscale-long_edge").fill("5000");
+  await page.waitForFunction(() => document.getElementById("upscale-long_edge-error").textContent);
+  const server = await page.locator("#upscale-long_edge-error").textContent();
+  const typing = await page.evaluate(() => document.activeElement.id);
+  await page.locator("#upscale-long_edge").fill("96");
+  await page.waitForFunction(() => document.getElementById("upscale-result").textContent.includes("96 ×"));
+  return { wrong, refused, jobs, summary, server, typing };
+}
+
 let result;
-if (task.upscaler) {
+if (task.fields) {
+  result = await fields({ ...task.fields, shots: task.shots });
+} else if (task.upscaler) {
   result = await upscaler({ ...task.upscaler, shots: task.shots });
 } else if (task.newcomer) {
   result = await newcomer({ ...task.newcomer, url: task.url, shots: task.shots });

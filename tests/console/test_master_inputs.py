@@ -10,8 +10,16 @@ import pytest
 from PIL import Image
 
 from luxscaler.console.local import upscaling
-from luxscaler.console.master_inputs import FORMATS, MASTER_INPUTS, offered
+from luxscaler.console.master_inputs import (
+    FORMATS,
+    MASTER_INPUTS,
+    check_master_inputs,
+    master_size,
+    offered,
+)
+from luxscaler.gateway.problems import Problem
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES
+from luxscaler.io.profiles import PROFILES
 from luxscaler.io.write import FORMATS as WRITTEN
 from tests.conftest import ROOT
 from tests.support.console_server import ConsoleServer, console_server
@@ -23,31 +31,88 @@ PICTURES = ("tile_input", "global_reference", "tile_box")
 EXR = {"output_format": "exr", "exr_type": "half", "exr_compression": "dwaa"}
 
 
-def _container_inputs() -> dict[str, list[Any]]:
-    """Names of predict.py's inputs, with their choices, if they have some."""
+def _container_inputs() -> dict[str, dict[str, Any]]:
+    """Names of predict.py's inputs, with what it says of each: default, ge, le, choices."""
     tree = ast.parse((ROOT / "predict.py").read_text(encoding="utf-8"))
     predict = next(each for each in ast.walk(tree) if getattr(each, "name", "") == "predict")
     assert isinstance(predict, ast.AsyncFunctionDef)
     found = {}
     for argument, default in zip(predict.args.args[1:], predict.args.defaults, strict=True):
         assert isinstance(default, ast.Call)
-        keywords = {each.arg: each.value for each in default.keywords}
-        found[argument.arg] = ast.literal_eval(keywords["choices"]) if "choices" in keywords else []
-    return {name: choices for name, choices in found.items() if name not in PICTURES}
+        found[argument.arg] = {str(each.arg): ast.literal_eval(each.value) for each in default.keywords}
+    return {name: said for name, said in found.items() if name not in PICTURES}
+
+
+def _offered() -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in offered()["inputs"]}
 
 
 def test_they_are_those_of_the_container() -> None:
     assert set(MASTER_INPUTS) == set(_container_inputs())
+    assert set(_offered()) == set(MASTER_INPUTS)
 
 
-def test_what_is_offered_is_all_that_the_container_takes() -> None:
-    container = _container_inputs()
-    for name in ("output_format", "exr_type", "exr_compression", "model"):
-        values = {each["value"] for each in offered()[name]}
-        assert values == set(container[name]) - {"trained"}, name  # a trained one is named by its training
+def test_choices_limits_and_defaults_are_those_of_the_container() -> None:
+    for name, said in _container_inputs().items():
+        mine = _offered()[name]
+        choices = {each["value"] for each in mine["values"]}
+        assert choices == set(said.get("choices", ())) - {"trained"}, name  # named by its training
+        if name in ("output_format", "model"):
+            assert mine["default"] is None  # always said: places differ, and a form may name a training
+        elif mine["default"] is not None:
+            assert mine["default"] == said["default"], name
+            assert mine["low"] == said.get("ge"), name
+            assert name == "layer" or mine["high"] == said.get("le"), name
+        else:
+            assert said["default"] == 0, name  # which stands for: not given
     assert set(FORMATS) == set(WRITTEN)
-    assert {each["value"] for each in offered()["exr_type"]} == set(EXR_TYPES)
-    assert {each["value"] for each in offered()["exr_compression"]} == set(EXR_COMPRESSIONS)
+    assert {each["value"] for each in _offered()["exr_type"]["values"]} == set(EXR_TYPES)
+    assert {each["value"] for each in _offered()["exr_compression"]["values"]} == set(EXR_COMPRESSIONS)
+    assert {each["value"] for each in _offered()["profile"]["values"]} == set(PROFILES)
+
+
+def _limits() -> list[tuple[str, Any, Any]]:
+    """Of each limit: the last value that is taken, and the first that is not."""
+    found: list[tuple[str, Any, Any]] = []
+    for name, each in _offered().items():
+        if each["kind"] == "text":
+            found.append((name, each["high"] * "x", (each["high"] + 1) * "x"))
+            continue
+        if each["low"] is not None:
+            # 0 counts as not given where a size or a part may be.
+            found.append((name, each["low"], each["low"] - 1 if each["default"] is not None else -1))
+        if each["above"] is not None:
+            found.append((name, each["above"] + 1e-9, each["above"] - 1))
+        if each["high"] is not None and name != "scale":  # of which 16 is taken too, for some models
+            found.append((name, each["high"], each["high"] + 1))
+    return found
+
+
+@pytest.mark.parametrize(("name", "last", "beyond"), _limits())
+def test_limits_are_those_that_are_checked(name: str, last: Any, beyond: Any) -> None:
+    check_master_inputs({name: last})
+    with pytest.raises(Problem) as caught:
+        check_master_inputs({name: beyond})
+    assert caught.value.body["input"] == name
+
+
+def test_every_profile_that_a_format_takes_is_taken() -> None:
+    allowed = offered()["profiles"]
+    assert set(allowed) == set(FORMATS)
+    for form, names in allowed.items():
+        for name in PROFILES:
+            inputs = {"output_format": form, "profile": name}
+            if name in names:
+                check_master_inputs(inputs)
+            else:
+                with pytest.raises(Problem, match=f"inputs: profile is '{name}'"):
+                    check_master_inputs(inputs)
+
+
+def test_a_wrong_size_for_a_picture_names_the_input() -> None:
+    with pytest.raises(Problem, match=r"104\.17 times") as caught:
+        master_size({"long_edge": 5000}, 48, 32)
+    assert caught.value.body["input"] == "long_edge"
 
 
 def test_the_page_is_told_them(console: ConsoleServer) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from luxscaler.console.master_inputs import MASTER_INPUTS
 from luxscaler.weights.bundle import load_bundle
 from tests.conftest import ROOT
 from tests.io.test_chromium import CHROMIUM
@@ -185,6 +186,59 @@ def test_pictures_are_upscaled_compared_and_downloaded(
     assert "scan" in result["title"] or "picture" in result["title"]
     assert [line for line in found["said"] if "422" not in line and "connect-src" not in line] == []
     assert len(list(shots.iterdir())) == 2
+
+
+@needs_chromium
+def test_every_input_of_a_master_has_a_field(
+    account: Account, tmp_path: Path, shots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luxscaler.console.local.commands._upscaling", lambda *_: ["true"])
+    monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
+    picture = tmp_path / "scan.png"
+    Image.new("RGB", (48, 32), (200, 120, 40)).save(picture)
+    inputs = {"output_format": "exr", "exr_type": "half", "exr_compression": "dwaa", "scale": 2}
+    inputs |= {"hdr_boost": 4.5, "fractality": 1.25, "model": "fast", "profile": "ap0", "sdr": True}
+    inputs |= {"width": 90, "layer": "rgb", "part": 1, "wrap": "x"}
+    assert set(inputs) == set(MASTER_INPUTS) - {"height", "long_edge", "megapixels"}  # one size at most
+    with console_server(tmp_path, account.url) as console:
+        task = {"picture": str(picture), "upload": str(picture), "inputs": inputs}
+        found = _end(_task(console, shots=str(shots), fields=task))
+        jobs = [console.job(name) for name in found["result"]["jobs"]]
+        assert console.get("/api/cloud/jobs").json()["total"] == 2
+    assert [(job["place"], job["inputs"]) for job in jobs] == [("here", inputs), ("replicate", inputs)]
+    result = found["result"]
+    _check_what_was_said(result["wrong"])
+    assert result["refused"]["notice"].startswith("Nothing was sent. Width, pixels: Give one size")
+    assert result["refused"]["focus"] == "master-width"
+    assert result["refused"]["hash"] == "#masters"
+    assert result["summary"].endswith("(6 set)")
+    assert "5000 × 3333 pixels, 104.17 times the picture's" in result["server"]
+    assert result["typing"] == "upscale-long_edge"
+    assert [line for line in found["said"] if "422" not in line] == []
+
+
+def _check_what_was_said(wrong: dict[str, Any]) -> None:
+    expected = {
+        "scale=9": "It must be at least 1, at most 8.",
+        "scale=": "This is needed.",
+        "scale=4": "",
+        "width=0": "It must be at least 1, at most 1,048,576.",
+        "width=1.5": "It must be a whole number.",
+        "width=": "",
+        "megapixels=0": "It must be above 0, at most 1,099,511.628.",
+        "megapixels=": "",
+        "profile=acescg": "png takes sRGB, Display P3, Adobe RGB, ProPhoto RGB, Rec. 2020.",
+        "profile=srgb": "",
+    }
+    both = wrong.pop("width and height")
+    assert {name: told["text"] for name, told in wrong.items()} == expected
+    assert [told["text"] for told in both] == [
+        "Give one size: Height is given too.",
+        "Give one size: Width is given too.",
+    ]
+    for told in (*wrong.values(), *both):
+        assert told["described"]
+        assert told["invalid"] == ("true" if told["text"] else None)
 
 
 def test_its_scripts_have_types() -> None:

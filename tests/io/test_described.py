@@ -1,7 +1,10 @@
 """XMP of AVIF, HEIC and JPEG XL: read whatever wrote it, written so that others read it, hostile or not."""
 
+import gzip
 import importlib.util
 import struct
+import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -12,25 +15,27 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from luxscaler.io.described import XMP_TYPE, content_types, xmp_item
+from luxscaler.io.exif.read import MAX_ITEM_BYTES
 from luxscaler.io.isobmff import Meta, box, boxes, iloc_body
 from luxscaler.io.read import read_picture
 from luxscaler.isolation.pool import read_picture_isolated
 from tests.io.test_inherited import PACKET
+from tests.support.described_files import with_packed_xmp
 from tests.support.picture_files import noise, pillow
 
 RGB = noise(16, 20)
 DAMAGED = "the XMP data is damaged and was not kept"
 
 
-def by_pillow() -> bytes:
-    return pillow(RGB, "AVIF", xmp=PACKET)
+def by_pillow(packet: bytes = PACKET) -> bytes:
+    return pillow(RGB, "AVIF", xmp=packet)
 
 
-def by_libheif() -> bytes:
+def by_libheif(packet: bytes = PACKET) -> bytes:
     import pillow_heif
 
     file = BytesIO()
-    pillow_heif.from_pillow(Image.fromarray(RGB)).save(file, xmp=PACKET)
+    pillow_heif.from_pillow(Image.fromarray(RGB)).save(file, xmp=packet)
     return file.getvalue()
 
 
@@ -63,6 +68,72 @@ def test_xmp_is_read(made: "type[bytes]") -> None:
     assert b"Orientation" not in kept
     assert not any("XMP" in notice for notice in picture.source.notices)
     assert read_picture(data).source == picture.source
+
+
+def without_frame(data: bytes) -> bytes:
+    """Deflate as libheif writes it."""
+    deflate = zlib.compressobj(wbits=-15)
+    return deflate.compress(data) + deflate.flush()
+
+
+def brotli(data: bytes) -> bytes:
+    return bytes(imagecodecs.brotli_encode(data))
+
+
+PACKERS = [
+    (b"deflate", zlib.compress),
+    (b"deflate", without_frame),
+    (b"compress_zlib", zlib.compress),
+    (b"gzip", gzip.compress),
+    (b"GZip", gzip.compress),
+    (b"br", brotli),
+]
+WRITERS = [by_pillow, pytest.param(by_libheif, marks=HAS_HEIF)]
+Pack = Callable[[bytes], bytes]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize(("encoding", "pack"), PACKERS)
+def test_compressed_items_are_read(encoding: bytes, pack: Pack, write: Pack) -> None:
+    picture = read_picture(with_packed_xmp(write, pack(PACKET), encoding))
+    assert picture.rgb.shape == (16, 20, 3)
+    assert picture.source.inherited.xmp == read_picture(write(PACKET)).source.inherited.xmp is not None
+    assert not any("XMP" in notice for notice in picture.source.notices)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack", "reason"),
+    [
+        *((encoding, pack, f"over {MAX_ITEM_BYTES} bytes") for encoding, pack in PACKERS),
+        (b"deflate", lambda data: zlib.compress(data)[:-6], "cut off"),
+        (b"deflate", lambda _: b"", "cut off"),
+        (b"gzip", lambda _: b"no gzip", "damaged"),
+        (b"br", lambda _: b"no brotli", "damaged"),
+    ],
+)
+def test_bombs_and_damage_cost_the_compressed_xmp_alone(encoding: bytes, pack: Pack, reason: str) -> None:
+    """The content is small enough only where it is cut off."""
+    content = bytes(1 << 24) if reason.startswith("over") else PACKET
+    stream, meta = described(b"\0" + XMP_TYPE + b"\0" + encoding + b"\0", packet=pack(content))
+    packet, notices = xmp_item(stream, meta)
+    assert packet is None
+    assert len(notices) == 1
+    assert notices[0].startswith(f"the XMP data is compressed ({encoding.decode()!r}), ")
+    assert reason in notices[0]
+
+
+def test_the_limit_is_the_last_byte_that_is_kept() -> None:
+    for size in (MAX_ITEM_BYTES, MAX_ITEM_BYTES + 1):
+        stream, meta = described(b"\0" + XMP_TYPE + b"\0gzip\0", packet=gzip.compress(bytes(size)))
+        packet, _ = xmp_item(stream, meta)
+        assert (packet is None) == (size > MAX_ITEM_BYTES)
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_what_is_compressed_in_another_way_is_named(write: Pack) -> None:
+    picture = read_picture(with_packed_xmp(write, b"(\xb5/\xfd packed", b"zstd"))
+    assert picture.source.inherited.xmp is None
+    assert "the XMP data is compressed ('zstd') and was not kept" in picture.source.notices
 
 
 def meta_of(data: bytes) -> tuple[int, bytes]:
@@ -123,7 +194,8 @@ def described(entry: bytes, *, packet: bytes = PACKET) -> tuple[BytesIO, Meta]:
         (b"a name\0" + XMP_TYPE, (PACKET, ())),
         (b"\0text/plain\0", (None, ())),
         (b"", (None, ())),
-        (b"\0" + XMP_TYPE + b"\0br\0", (None, ("the XMP data is compressed ('br') and was not kept",))),
+        (b"\0" + XMP_TYPE + b"\0identity\0", (PACKET, ())),
+        (b"\0" + XMP_TYPE + b"\0zstd\0", (None, ("the XMP data is compressed ('zstd') and was not kept",))),
     ],
 )
 def test_the_content_type_decides(entry: bytes, expected: object) -> None:

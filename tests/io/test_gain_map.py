@@ -1,6 +1,7 @@
 """Pictures with gain maps, made here from known numbers, against the formulas of ISO 21496-1 and Apple."""
 
 import struct
+import zlib
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -354,6 +355,17 @@ def test_apples_auxiliary_picture(kind: bytes, by_xmp: bool) -> None:
     assert_close(picture.rgb, expected)
     assert read_header(data).gain_map == "Apple, headroom 2.00 stops (× 4)"
     assert_close(read_picture(data, sdr=True).rgb, srgb(base / 255))
+
+
+def test_apples_metadata_may_be_compressed() -> None:
+    base, gain = scene(), scene(24, 32, 1)
+    said = xmp(APPLE_MAP.format(131072) + ' HDRGainMap:HDRGainMapHeadroom="4"')
+    for packed, note in ((zlib.compress(said), "read as the HDR picture"), (b"no zlib", "damaged")):
+        data = heif(avif(base), avif(gain), b"av01", apple_xmp=packed, xmp_encoding=b"deflate")
+        picture = read_picture(data)
+        hdr = apple(srgb(base / 255), upsampled(gain[..., None] / 255, 48, 64), 4)
+        assert_close(picture.rgb, srgb(base / 255) if note == "damaged" else hdr)
+        assert any(note in notice for notice in picture.source.notices)
 
 
 def test_the_standard_form_comes_before_apples() -> None:

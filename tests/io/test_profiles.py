@@ -198,6 +198,74 @@ def test_pq_is_written_in_bt2020_or_p3(name: str, file_format: str, tmp_path: Pa
         )
 
 
+def hdr_scene(primaries: str) -> FloatArray:
+    """96 × 128: even blocks of all colours of a profile's primaries, the right half up to six times white."""
+    light = (np.random.default_rng(1).random((12, 16, 3), np.float32) ** 2).repeat(8, 0).repeat(8, 1)
+    light[:, 64:] *= 6
+    matrix = profile_named(primaries).matrix
+    return light if matrix is None else (light @ np.linalg.inv(matrix).T).astype(np.float32)
+
+
+def spread(found: np.ndarray, rgb: FloatArray) -> list[float]:
+    """Median and 95 % of the error, relative to the brightest channel."""
+    error = np.abs(found - rgb).max(axis=2) / rgb.max(axis=2)
+    return [float(value) for value in np.quantile(error, (0.5, 0.95))]
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_a_gain_map_jpeg_holds_hdr_in_every_profile_with_a_curve(name: str, tmp_path: Path) -> None:
+    plain = hdr_scene("srgb")
+    export(tmp_path / "plain.jpg", plain)
+    usual = spread(read_picture(tmp_path / "plain.jpg").rgb, plain)
+    for rgb in (plain, hdr_scene(name)):  # what lies outside Rec.709 survives as well
+        export(tmp_path / "a.jpg", rgb, options=ExportOptions(profile=name))
+        median, most = spread(read_picture(tmp_path / "a.jpg").rgb, rgb)
+        assert median < 1.6 * usual[0] < 0.012  # wider primaries have wider steps of 8 bits
+        assert most < 2.2 * usual[1] < 0.04
+
+
+@pytest.mark.parametrize("name", CODED)
+@pytest.mark.parametrize("is_given", [False, True])
+def test_the_base_of_a_jpeg_is_the_sdr_picture_of_its_profile(
+    name: str, is_given: bool, tmp_path: Path
+) -> None:
+    """As a PNG of that profile shows it; OpenImageIO, Pillow and LittleCMS find the profile in the JPEG."""
+    rgb, options = hdr_scene("srgb"), ExportOptions(profile=name)
+    sdr = rgb / np.float32(4) if is_given else rgb
+    export(tmp_path / "a.jpg", rgb, options=options, sdr=sdr if is_given else None)
+    export(tmp_path / "a.png", sdr, options=options)
+    expected = imagecodecs.png_decode((tmp_path / "a.png").read_bytes()) / 257
+    with Image.open(tmp_path / "a.jpg") as image:
+        codes, profile = np.asarray(image), image.info["icc_profile"]
+    assert np.abs(codes - expected).mean() < 1.0
+    title = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile)))
+    assert ("sRGB" if name == "srgb" else profile_named(name).title) in title
+    stored = oiio.ImageBuf(str(tmp_path / "a.jpg"))
+    assert bytes(np.asarray(stored.spec().getattribute("ICCProfile"), np.uint8)) == profile
+    seen, read = to_srgb(codes, profile), read_picture(tmp_path / "a.jpg", sdr=True).rgb
+    # Below 0, where JPEG's error may lead, LittleCMS goes on with the slope of its table.
+    np.testing.assert_allclose(decode_srgb(seen.clip(0)), read.clip(0), atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["srgb", "display-p3"])
+def test_libultrahdr_reads_a_gain_map_jpeg_of_p3_as_one_of_srgb(name: str, tmp_path: Path) -> None:
+    """It gives the base's primaries, and takes every base's curve for sRGB's, which is also P3's."""
+    rgb = hdr_scene(name)
+    export(tmp_path / "a.jpg", rgb, options=ExportOptions(profile=name))
+    light = imagecodecs.ultrahdr_decode((tmp_path / "a.jpg").read_bytes())[..., :3].astype(np.float64)
+    matrix = profile_named(name).matrix
+    median, most = spread(light if matrix is None else light @ np.linalg.inv(matrix).T, rgb)
+    assert median < 0.01
+    assert most < 0.03
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_the_curve_of_each_profile_is_undone(name: str) -> None:
+    profile, light = profile_named(name), np.linspace(0, 1, 1001)
+    assert profile.encode is not None
+    np.testing.assert_allclose(profile.decode(profile.encode(light)), light, atol=2e-6)
+
+
 def in_the_documents() -> dict[tuple[str, str], str]:
     """The table of docs/formats.md: (profile, format) to its cell."""
     text = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
@@ -236,5 +304,5 @@ def test_each_profile_is_written_or_refused_in_one_line_as_documented(
 def test_an_unknown_profile_is_named() -> None:
     with pytest.raises(ExportError, match="profile must be one of srgb, display-p3"):
         ExportOptions(profile="p3")
-    with pytest.raises((ExportError, InputError), match="linear light for floats"):
+    with pytest.raises((ExportError, InputError), match=r"take one of srgb, display-p3, .*, or write exr"):
         UpscaleRequest(Picture(colours()), output_format="png", export=ExportOptions(profile="acescg"))

@@ -178,6 +178,7 @@ def heif(
     tone_map: bytes | None = None,
     tone_map_colr: bytes | None = None,
     apple_xmp: bytes | None = None,
+    xmp_encoding: bytes = b"",
     exif: bytes | None = None,
     turn: int = 0,
 ) -> bytes:
@@ -209,7 +210,7 @@ def heif(
             links += bytes([len(properties) | 0x80 * (name in (b"av1C", b"hvcC", b"irot"))])
     ipma = box(b"ipma", struct.pack(">II", 0, len(items)) + links)
     ipco = box(b"ipco", b"".join(box(*each) for each in properties))
-    names = {b"mime": b"\0application/rdf+xml\0\0"}
+    names = {b"mime": b"\0application/rdf+xml\0" + xmp_encoding + b"\0"}
     entries = b"".join(
         _infe(number, kind, names.get(kind, b"\0"), hidden=number == 2) for number, kind, _, _ in items
     )

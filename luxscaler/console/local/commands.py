@@ -10,10 +10,9 @@ from typing import Any, NoReturn
 
 from luxscaler.console.jobs import Job
 from luxscaler.console.local import upscaling
-from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT
+from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT, wrong_input
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings
-from luxscaler.gateway.problems import Problem
 
 _ADAPTER = "model.adapter.safetensors"
 REPORT = "report.html"
@@ -156,4 +155,4 @@ def _check_path(name: str, value: str, folders: tuple[Path, ...]) -> None:
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise Problem(422, f"inputs: {reason}", field="inputs")
+    raise wrong_input(reason, (*LOCAL_INPUTS, *_TRAINING))

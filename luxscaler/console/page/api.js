@@ -2,10 +2,11 @@
 // @ts-check
 
 export class ApiError extends Error {
-  /** @param {string} message @param {number} status */
-  constructor(message, status) {
+  /** @param {string} message @param {number} status @param {string} [input] the job's input that is wrong */
+  constructor(message, status, input = "") {
     super(message);
     this.status = status;
+    this.input = input;
   }
 }
 
@@ -29,7 +30,7 @@ export async function call(method, path, body) {
   const text = await answer.text();
   const isJson = (answer.headers.get("content-type") || "").includes("json");
   const value = isJson && text ? JSON.parse(text) : text;
-  if (!answer.ok) throw new ApiError(isJson && value.detail ? value.detail : `HTTP ${answer.status}`, answer.status);
+  if (!answer.ok) throw new ApiError(isJson && value.detail ? value.detail : `HTTP ${answer.status}`, answer.status, isJson ? value.input : "");
   return value;
 }
 

@@ -3,6 +3,7 @@
 import { get, post, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
 import { $, dollars, duration, notice, onClick, onSubmit, state } from "./dom.js";
+import { checkForm, complain, startChecks } from "./fields.js";
 
 /** @param {string} form @returns {"replicate" | "here"} */
 export function placeOf(form) {
@@ -63,14 +64,22 @@ export function startForm(form, request) {
     state(`${form}-estimate`, "No estimate yet.");
     showFields();
   });
+  /** Ask the server, unless something is wrong; what the server refuses is said beside the field. @param {string} path @param {any} body */
+  const ask = (path, body) => post(path, body).catch((error) => {
+    complain(form, error);
+    throw error;
+  });
+  startChecks(form);
   onClick(`${form}-ask-estimate`, async () => {
+    if (!checkForm(form)) return;
     const body = request();
-    state(`${form}-estimate`, words(await post("/api/cloud/estimate", body), body.place === "here"));
+    state(`${form}-estimate`, words(await ask("/api/cloud/estimate", body), body.place === "here"));
   });
   onSubmit(`${form}-form`, async () => {
+    if (!checkForm(form)) return;
     const body = request();
     if (body.place === "replicate" && !mayUpload()) return;
-    const done = await post("/api/cloud/jobs/submit", { ...body, idempotency_key: key });
+    const done = await ask("/api/cloud/jobs/submit", { ...body, idempotency_key: key });
     key = crypto.randomUUID();
     notice(done.cost_limit_warning || "Submitted.", Boolean(done.cost_limit_warning));
     location.hash = `jobs/${done.job_id}`;

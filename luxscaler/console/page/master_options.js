@@ -1,55 +1,117 @@
-// What can be chosen for a master: the same in every form and at every place, as the server lists it.
+// What can be chosen for a master: fields that are built from the server's list, the same in every form.
 // @ts-check
 import { get } from "./api.js";
-import { $ } from "./dom.js";
+import { $, element } from "./dom.js";
+import { makeField, valueOf } from "./fields.js";
 
-const LISTS = ["output_format", "exr_type", "exr_compression"];
+/** @typedef {import("./fields.js").Input} Input */
+/** @typedef {{name: string, title: string, help: string}} Group */
+
 const TRAINED = "job:";
-const NUMBERS = ["scale", "hdr_boost", "fractality"];
 /** @type {Promise<any> | null} */
 let asked = null;
-/** @type {string[]} */
-let boosted = [];
+/** @type {{inputs: Input[], groups: Group[], boosted: string[], profiles: Record<string, string[]>}} */
+let offered = { inputs: [], groups: [], boosted: [], profiles: {} };
 
-/** Fill the lists of a form, once. @param {string} form @param {string} format chosen at first */
+/** Build the fields of a form, once. @param {string} form @param {string} format chosen at first */
 export async function fillOptions(form, format) {
   asked ??= get("/api/upscale/options");
-  const found = await asked.catch((error) => {
+  offered = await asked.catch((error) => {
     asked = null;
     throw error;
   });
-  boosted = found.boosted;
-  if ($(`${form}-output_format`).options.length) return;
-  for (const name of LISTS) {
-    for (const { value, words } of found[name]) $(`${form}-${name}`).add(new Option(words, value));
-  }
-  const models = found.model.map((/** @type {any} */ each) => new Option(each.value, each.value));
-  $(`${form}-model-hint`).textContent = `${found.model.map((/** @type {any} */ each) => each.words).join(". ")}.`;
-  $(`${form}-model`).prepend(...models);
-  $(`${form}-model`).selectedIndex = 0;
+  const place = $(`${form}-inputs`);
+  if (place.children.length) return;
+  place.append(common(form), more(form));
+  const trained = document.createElement("optgroup");
+  [trained.id, trained.label, trained.hidden] = [`${form}-trained`, "Trained", true];
+  $(`${form}-model`).append(trained);
+  for (const option of $(`${form}-model`).options) option.text = option.value; // the help has the words
   $(`${form}-output_format`).value = format;
-  showFieldsOfFormat(form);
+  // Before the form's own listeners, which ask whether it is valid.
+  for (const name of ["input", "change"]) $(`${form}-form`).addEventListener(name, () => checkTogether(form), { capture: true });
+  checkTogether(form);
 }
 
 /** @param {string} form */
-export function showFieldsOfFormat(form) {
+function common(form) {
+  const box = element("div", "", "fields inputs");
+  for (const input of offered.inputs.filter((each) => each.group === "main")) box.append(fieldOf(form, input));
+  return box;
+}
+
+/** What few need, folded away. @param {string} form */
+function more(form) {
+  const box = document.createElement("details");
+  const summary = element("summary");
+  summary.id = `${form}-more-title`;
+  box.append(summary);
+  for (const { name, title, help } of offered.groups) {
+    const part = document.createElement("fieldset");
+    part.append(element("legend", title));
+    if (help) {
+      const words = element("p", help, "hint");
+      words.id = `${form}-${name}-group-help`;
+      part.setAttribute("aria-describedby", words.id);
+      part.append(words);
+    }
+    const fields = element("div", "", "fields inputs");
+    for (const input of offered.inputs.filter((each) => each.group === name)) fields.append(fieldOf(form, input));
+    part.append(fields);
+    box.append(part);
+  }
+  return box;
+}
+
+/** @param {string} form @param {Input} input */
+function fieldOf(form, input) {
+  const box = makeField(form, input);
+  if (input.formats.length) box.dataset.formats = input.formats.join(" ");
+  return box;
+}
+
+/** What one field means for others. @param {string} form */
+function checkTogether(form) {
   const format = $(`${form}-output_format`).value;
-  for (const each of document.querySelectorAll(`#${form}-form [data-format]`)) {
-    /** @type {HTMLElement} */ (each).hidden = each.getAttribute("data-format") !== format;
+  for (const each of document.querySelectorAll(`#${form}-form [data-formats]`)) {
+    /** @type {HTMLElement} */ (each).hidden = !(each.getAttribute("data-formats") ?? "").split(" ").includes(format);
+  }
+  checkSizes(form);
+  checkProfile(form, format);
+  const boost = offered.inputs.find((each) => each.name === "hdr_boost");
+  const isLost = Number($(`${form}-hdr_boost`).value) > 1 && !offered.boosted.includes(format);
+  $(`${form}-hdr_boost-help`).textContent = isLost ? `${format} holds no light above white: the boost does nothing.` : boost?.help ?? "";
+  const folded = offered.inputs.filter((each) => each.group !== "main" && valueOf(form, each) !== undefined).length;
+  $(`${form}-more-title`).textContent = `More: size, colours, edges, layers${folded ? ` (${folded} set)` : ""}`;
+}
+
+/** @param {string} form */
+function checkSizes(form) {
+  const sizes = offered.inputs.filter((each) => each.group === "size");
+  const given = sizes.filter(({ name }) => $(`${form}-${name}`).value !== "");
+  for (const each of sizes) {
+    const others = given.filter((other) => other !== each).map((other) => other.label.replace(/,.*/, ""));
+    const clashes = given.includes(each) && others.length > 0;
+    $(`${form}-${each.name}`).setCustomValidity(clashes ? `Give one size: ${others.join(" and ")} is given too.` : "");
   }
 }
 
-/** Whether a format holds light above white. @param {string} format */
-export const isBoosted = (format) => boosted.includes(format);
+/** @param {string} form @param {string} format */
+function checkProfile(form, format) {
+  const field = $(`${form}-profile`);
+  const allowed = offered.profiles[format];
+  const names = [];
+  for (const option of field.options) {
+    option.disabled = !allowed.includes(option.value);
+    if (!option.disabled) names.push(option.text);
+  }
+  field.setCustomValidity(allowed.includes(field.value) ? "" : `${format} takes ${names.join(", ")}.`);
+}
 
-/** The inputs that a form asks for, and the training whose model it names. @param {string} form */
+/** The inputs that a form asks for, those that are set, and the training whose model it names. @param {string} form */
 export function masterInputs(form) {
-  const output_format = $(`${form}-output_format`).value;
-  const exr = output_format === "exr"
-    ? { exr_type: $(`${form}-exr_type`).value, exr_compression: $(`${form}-exr_compression`).value } : {};
-  const numbers = NUMBERS.map((name) => [name, Number($(`${form}-${name}`).value)]);
-  const inputs = { output_format, ...exr, ...Object.fromEntries(numbers) };
-  const model = $(`${form}-model`).value;
+  const pairs = offered.inputs.map((each) => [each.name, valueOf(form, each)]).filter(([, value]) => value !== undefined);
+  const { model, ...inputs } = Object.fromEntries(pairs);
   if (model.startsWith(TRAINED)) return { inputs, trained_by: model.slice(TRAINED.length) };
   return { inputs: { ...inputs, model }, trained_by: "" };
 }

@@ -3,11 +3,15 @@
 import { get, REPLICATE } from "./api.js";
 import { $ } from "./dom.js";
 import { common, placeOf, showHardwareOf, startForm } from "./job_form.js";
-import { fillOptions, masterInputs, showFieldsOfFormat } from "./master_options.js";
+import { fillOptions, masterInputs } from "./master_options.js";
 
 const TRAINED = "job:";
 
-const request = () => ({ ...common("master"), kind: "master", ...masterInputs("master") });
+function request() {
+  const { inputs, trained_by } = masterInputs("master");
+  const address = placeOf("master") === "here" ? $("master-cog").value.trim() : "";
+  return { ...common("master"), kind: "master", trained_by, inputs: address ? { ...inputs, cog: address } : inputs };
+}
 
 /** The trained models beside the container's own. @param {string} [chosen] */
 async function showModels(chosen) {
@@ -27,10 +31,7 @@ async function showModels(chosen) {
 /** @type {import("./main.js").Tab} */
 export const masters = {
   name: "masters", title: "Masters",
-  start: () => {
-    startForm("master", request);
-    $("master-form").addEventListener("change", () => showFieldsOfFormat("master"));
-  },
+  start: () => startForm("master", request),
   show: async (id) => {
     await fillOptions("master", "exr");
     if (!$("master-minutes").value) $("master-minutes").value = (await get(REPLICATE)).max_minutes;

@@ -1,6 +1,7 @@
 // The preview of the Upscale tab: a part of the picture before and after, with a border and an exposure.
 // @ts-check
 import { $, duration, state } from "./dom.js";
+import { isValid } from "./fields.js";
 import { develop, unpack } from "./light.js";
 
 /** @typedef {import("./light.js").LightPicture} LightPicture */
@@ -37,7 +38,7 @@ async function light(path, body) {
  */
 export async function preview(picture, options) {
   $("preview").hidden = !picture;
-  if (!picture || !/** @type {HTMLFormElement} */ ($("upscale-form")).checkValidity()) return;
+  if (!picture || !isValid("upscale")) return;
   wanted = [picture, options];
   if (isBusy) return;
   isBusy = true;

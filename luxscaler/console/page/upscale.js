@@ -3,7 +3,8 @@
 import { get, post, remove, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
 import { $, busy, dollars, duration, element, notice, onClick, onSubmit, size, state } from "./dom.js";
-import { fillOptions, isBoosted, masterInputs, showFieldsOfFormat } from "./master_options.js";
+import { checkForm, complain, isValid, startChecks } from "./fields.js";
+import { fillOptions, masterInputs } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
 
 const TRAINED = "job:";
@@ -24,10 +25,7 @@ const megapixels = (/** @type {{width: number, height: number}} */ size) => (siz
 const about = (seconds) => (seconds < 1 ? "less than a second" : `about ${duration(seconds)}`);
 
 /** What a job or a preview is made with. */
-function options() {
-  const { inputs, trained_by } = masterInputs("upscale");
-  return { inputs: $("upscale-sdr").checked ? { ...inputs, sdr: true } : inputs, trained_by };
-}
+const options = () => masterInputs("upscale");
 
 /** @param {any} each */
 function request(each) {
@@ -87,7 +85,7 @@ function drawPictures() {
   $("upscale-all").hidden = pictures.length < 2;
   $("upscale-all").textContent = `Upscale all ${pictures.length}`;
   $("upscale-one").disabled = !chosen;
-  $("upscale-gain").hidden = !pictures.some((each) => each.gain_map);
+  $("upscale-sdr").closest("div").hidden = !pictures.some((each) => each.gain_map);
 }
 
 /** @param {string} id */
@@ -100,10 +98,6 @@ function choose(id) {
 /** Options or picture are others now: say what comes out, and show a part of it. */
 async function changed() {
   const number = (asked += 1);
-  const boosted = Number($("upscale-hdr_boost").value) > 1 && !isBoosted($("upscale-output_format").value);
-  $("upscale-boost-hint").textContent = boosted
-    ? `${$("upscale-output_format").value} holds no light above white: the boost does nothing.`
-    : "Highlights get up to so many times white. 1: off.";
   await Promise.all([showResult(number), preview(picture(), options())]);
 }
 
@@ -112,9 +106,8 @@ async function showResult(number) {
   const each = picture();
   $("upscale-result").replaceChildren();
   if (!each) return;
-  const known = /** @type {HTMLFormElement} */ ($("upscale-form")).checkValidity();
-  if (!known) {
-    state("upscale-cost", "An option is out of its range.", "bad");
+  if (!isValid("upscale")) {
+    state("upscale-cost", "An option is wrong: see beside it.", "bad");
     return;
   }
   const body = request(each);
@@ -122,7 +115,10 @@ async function showResult(number) {
   const [result, guess] = await Promise.all([
     post(`/api/upscale/pictures/${each.id}/result`, { inputs }),
     cog === "" ? null : post("/api/cloud/estimate", body),
-  ]);
+  ]).catch((error) => {
+    complain("upscale", error, false); // somebody is typing
+    throw error;
+  });
   if (number !== asked) return;
   const entries = {
     Picture: `${each.width} × ${each.height}, ${each.color_space}`,
@@ -175,10 +171,14 @@ async function upload(files) {
 
 /** @param {any[]} all */
 async function submit(all) {
-  if (place() === "replicate" && !mayUpload()) return;
+  if (!checkForm("upscale") || (place() === "replicate" && !mayUpload())) return;
   let warning = "";
   for (const each of all) {
-    const done = await post("/api/cloud/jobs/submit", { ...request(each), idempotency_key: crypto.randomUUID() });
+    const body = { ...request(each), idempotency_key: crypto.randomUUID() };
+    const done = await post("/api/cloud/jobs/submit", body).catch((error) => {
+      complain("upscale", error);
+      throw error;
+    });
     warning = done.cost_limit_warning || warning;
   }
   notice(warning || (all.length === 1 ? `${all[0].name} is in the queue.` : `${all.length} pictures are in the queue.`), Boolean(warning));
@@ -286,13 +286,13 @@ let isFresh = true;
 export const upscale = {
   name: "upscale", title: "Upscale", live: true,
   start: () => {
+    startChecks("upscale");
     startDrop();
     startPreview(() => busy(null, changed), () => busy(null, () => showResult(asked)));
     for (const name of ["input", "change"]) {
       $("upscale-form").addEventListener(name, (/** @type {Event} */ event) => {
         if (event.target === $("upscale-files")) return;
         showFields();
-        showFieldsOfFormat("upscale");
         changedSoon();
       });
     }

@@ -11,12 +11,15 @@ from typing import BinaryIO
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_cicp
+from luxscaler.io.described import content_types
+from luxscaler.io.exif.read import MAX_ITEM_BYTES
 from luxscaler.io.gain_map.apple import apple_gain
 from luxscaler.io.gain_map.gain_map import Codes, Decode, GainMap, unusable_notice
 from luxscaler.io.gain_map.metadata import Gain, read_iso
 from luxscaler.io.gain_map.xmp import APPLE_URN, Properties, apple_map, properties
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, showing
+from luxscaler.io.unpacking import UnpackError, decoded
 from luxscaler.words import counted
 
 _DAMAGE = (struct.error, IndexError, OSError, OverflowError)
@@ -55,14 +58,25 @@ def _apple(stream: BinaryIO, meta: Meta, exif: bytes | None, decode: Decode) -> 
     for name, item, targets in meta.references:
         if name != b"auxl" or meta.primary not in targets or not _is_apple(meta, item):
             continue
-        said: Properties = {}
-        for packet in described_by(meta, item, b"mime"):
-            said |= properties(item_data(stream, meta, packet).partition(b"<?xpacket end")[0])
-        found = apple_map(said)
+        found = apple_map(_xmp(stream, meta, item))
         if found is None:
             raise PictureError("its XMP metadata has no HDRGainMapVersion")
         return _gain_map(meta, item, apple_gain(found, _block(exif)), decode, None)
     return None
+
+
+def _xmp(stream: BinaryIO, meta: Meta, item: int) -> Properties:
+    said: Properties = {}
+    packets = described_by(meta, item, b"mime")
+    codings = {number: coding for number, (_, coding) in content_types(meta.iinf).items()} if packets else {}
+    for packet in packets:
+        data = item_data(stream, meta, packet)
+        try:
+            data = decoded(data, codings.get(packet, b""), MAX_ITEM_BYTES)
+        except UnpackError as error:
+            raise PictureError(f"its XMP metadata is {error}") from error
+        said |= properties(data.partition(b"<?xpacket end")[0])
+    return said
 
 
 def _is_apple(meta: Meta, item: int) -> bool:

@@ -1,9 +1,9 @@
 """JPEG with a gain map: an SDR picture for every reader, and what to multiply it by for HDR displays.
 
-Two JPEGs in one file (CIPA DC-007, "multi-picture format"): the base, sRGB, and a map of log2(HDR / SDR) of
-each channel with its metadata, as ISO 21496-1:2025, annex C, has it and again as XMP for older readers. This
-is written here because the SDR picture is given: libultrahdr, behind imagecodecs, computes a base of its own
-from the HDR picture.
+Two JPEGs in one file (CIPA DC-007, "multi-picture format"): the base, code values of the frame's profile, and
+a map of log2(HDR / SDR) of each channel in the base's primaries. Its metadata stands there as ISO
+21496-1:2025, annex C, has it and again as XMP for older readers. This is written here because the SDR picture
+is given: libultrahdr, behind imagecodecs, computes a base of its own from the HDR picture.
 """
 
 import io
@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from luxscaler.color import PQ_PEAK_CD_M2, decode_srgb
+from luxscaler.color import PQ_PEAK_CD_M2, apply_matrix
 from luxscaler.io.exif.describe import describe
 from luxscaler.io.exif.ifd import LONG, UNDEFINED, Entries, tiff_block
 from luxscaler.io.frame import Frame, in_bands
-from luxscaler.io.icc import srgb_profile
+from luxscaler.io.icc import coded_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
-from luxscaler.io.sdr import encode_sdr
+from luxscaler.io.sdr import encode_sdr, peak_in
 from luxscaler.io.xmp import descriptions_of
-from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
+from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 MAX_SIDE = 65500
 """Pixels a side that libjpeg takes."""
@@ -39,17 +39,17 @@ _INDEX_BYTES = 82  # of the multi-picture index from its TIFF header on: 8, dire
 
 
 def write_jpeg(path: Path, frame: Frame) -> None:
-    """Write Rec.709, HDR clipped at 0 and at 10,000 cd/m²; there is no alpha."""
+    """Write in the profile's primaries, HDR clipped there at 0 and at 10,000 cd/m²; there is no alpha."""
     base = encode_sdr(frame, np.dtype(np.uint8), frame.sdr)[..., :3]
-    codes, low, high = _gain_map(frame.rgb, base)
-    headroom = math.log2(np.clip(frame.rgb.max(), _MIN_PEAK, _LARGEST))
+    codes, low, high = _gain_map(frame, base)
+    headroom = math.log2(np.clip(peak_in(frame.profile, frame.rgb), _MIN_PEAK, _LARGEST))
     gain = _jpeg(codes)
     said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
     said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
     gain = _START + said + gain[2:]
 
     exif = describe(frame).tobytes()
-    picture = _jpeg(base, srgb_profile())
+    picture = _jpeg(base, coded_profile(frame.profile))
     head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
     head += _segment(0xE1, base_xmp(len(gain), descriptions_of(frame.inherited.xmp)))
     if frame.inherited.iptc:
@@ -71,17 +71,19 @@ def _photoshop(iptc: bytes) -> bytes:
     )
 
 
-def _gain_map(rgb: FloatArray, base: NDArray[np.uint8 | np.uint16]) -> tuple[NDArray[np.uint8], float, float]:
+def _gain_map(frame: Frame, base: NDArray[np.uint8 | np.uint16]) -> tuple[NDArray[np.uint8], float, float]:
     """Return codes of log2((HDR + offset) / (base + offset)) and the values that 0 and 255 stand for.
 
     Against the base as it is rounded: the map also undoes its rounding and clipping.
     """
+    rgb, matrix = frame.rgb, frame.profile.matrix
     height, width = rgb.shape[:2]
     ratio = np.empty(rgb.shape, np.float32)
-    linear = decode_srgb(np.arange(256) / 255)
+    linear = frame.profile.decode(np.arange(256) / 255)
 
     def compare(band: slice) -> None:
-        hdr = np.clip(rgb[band], 0, _LARGEST, dtype=np.float64)
+        light = rgb[band] if matrix is None else apply_matrix(rgb[band], matrix)
+        hdr = np.clip(light, 0, _LARGEST, dtype=np.float64)
         ratio[band] = np.log2((hdr + _OFFSET) / (linear[base[band]] + _OFFSET))
 
     in_bands(height, width, compare)

@@ -39,6 +39,7 @@ from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import PRIMARIES, Color, read_jxl_header
 from luxscaler.io.linearize import oriented
 from luxscaler.io.oiio import opened
+from luxscaler.io.unpacking import UnpackError, from_brotli
 from luxscaler.words import counted
 
 _CODESTREAM = b"\xff\x0a"
@@ -142,8 +143,8 @@ def _metadata_box(stream: BinaryIO, kind: bytes) -> bytes | None:
             return body
         if body.startswith(kind):
             try:
-                return bytes(imagecodecs.brotli_decode(body[4:], out=MAX_ITEM_BYTES))
-            except imagecodecs.BrotliError:
+                return from_brotli(body[4:], MAX_ITEM_BYTES)
+            except UnpackError:
                 return b""
     return None
 

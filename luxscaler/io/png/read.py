@@ -29,6 +29,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import Marks, Metadata, Resolution, from_exif, read_marks, resolution, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
 from luxscaler.io.png.texts import read_texts
+from luxscaler.io.unpacking import UnpackError, inflated
 
 _SIGNATURE_BYTES = 8
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -189,11 +190,9 @@ def _unpacked_profile(chunk: bytes) -> bytes:
     """The ICC profile of an iCCP chunk, or nothing where it is damaged or unreasonably large."""
     _, _, rest = chunk.partition(b"\0")
     try:
-        inflate = zlib.decompressobj()
-        profile = inflate.decompress(rest[1:], MAX_PROFILE_BYTES)
-    except zlib.error:
+        return inflated(rest[1:], MAX_PROFILE_BYTES)
+    except UnpackError:
         return b""
-    return profile if inflate.eof else b""
 
 
 def _gamma_coding(chunks: dict[bytes, bytes]) -> tuple[ColorCoding, tuple[str, ...]]:

@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterable
 from typing import BinaryIO
 
+from luxscaler.io.unpacking import UnpackError, inflated
+
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _OWN = {"Software", "Comment"}
 _MAX_TEXT = 1 << 19
@@ -67,20 +69,12 @@ def _text(kind: bytes, data: bytes) -> tuple[str, str] | None:
         if kind == b"tEXt":
             text = rest.decode("latin-1")
         elif kind == b"zTXt":
-            text = _inflated(rest[1:]).decode("latin-1")
+            text = inflated(rest[1:], _MAX_TEXT).decode("latin-1")
         else:
             packed, _ = struct.unpack_from("BB", rest)
             _, _, body = rest[2:].partition(b"\0")
             _, _, body = body.partition(b"\0")
-            text = (_inflated(body) if packed else body).decode("utf-8")
-    except (zlib.error, struct.error, UnicodeDecodeError):
+            text = (inflated(body, _MAX_TEXT) if packed else body).decode("utf-8")
+    except (UnpackError, struct.error, UnicodeDecodeError):
         return None
     return keyword.decode("latin-1"), text
-
-
-def _inflated(data: bytes) -> bytes:
-    inflate = zlib.decompressobj()
-    text = inflate.decompress(data, _MAX_TEXT)
-    if not inflate.eof:
-        raise zlib.error("the text is too long or cut off")
-    return text

@@ -1,0 +1,50 @@
+"""What a file can hold of what its source says besides the pixels, and what is to be said of the rest."""
+
+from dataclasses import replace
+
+from luxscaler.errors import ExportError
+from luxscaler.io.write import ASSOCIATED_FORMATS, check_exif
+from luxscaler.picture import Inherited, PictureSource
+
+_WITH_XMP = ("png", "png-pq", "webp", "tiff", "tiff16", "avif", "jxl", "jpg")
+_WITH_IPTC = ("tiff", "tiff16", "jpg")
+_WITH_TEXTS = ("png", "png-pq")
+_WITH_ASPECT = ("exr", "tiff", "tiff16", "png", "png-pq")
+"""Formats that our writers put these into."""
+_MOST_SAID = 200
+"""Characters of a notice."""
+
+
+def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
+    """The source without what a file of that format cannot hold, and notices of that."""
+    said: tuple[str, ...] = ()
+    if source.has_light_apart and file_format not in ASSOCIATED_FORMATS:
+        choose = " or ".join(ASSOCIATED_FORMATS)
+        said += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
+    inherited, left = _carried(source.inherited, file_format)
+    source, said = replace(source, inherited=inherited), said + left
+    if source.exif is not None:
+        try:
+            check_exif(source.exif)
+        except ExportError as error:
+            source, said = replace(source, exif=None), (*said, f"EXIF is left out: {error}")
+    return source, said
+
+
+def _carried(inherited: Inherited, file_format: str) -> tuple[Inherited, tuple[str, ...]]:
+    """What a file of that format can hold of it, and notices of the rest."""
+    said: tuple[str, ...] = ()
+    if inherited.xmp is not None and file_format not in _WITH_XMP:
+        inherited, said = replace(inherited, xmp=None), (f"XMP is left out: not written into {file_format}",)
+    if inherited.iptc is not None and file_format not in _WITH_IPTC:
+        inherited = replace(inherited, iptc=None)
+        said += (f"IPTC is left out: not written into {file_format}",)
+    if inherited.texts and file_format not in _WITH_TEXTS:
+        names = ", ".join(dict.fromkeys(keyword for keyword, _ in inherited.texts))
+        said += (f"PNG texts are left out: not written into {file_format}: {names}"[:_MOST_SAID],)
+        inherited = replace(inherited, texts=())
+    if inherited.pixel_aspect != 1 and file_format not in _WITH_ASPECT:
+        aspect = f"{inherited.pixel_aspect:.4g}"
+        said += (f"pixels are {aspect} times as wide as high, and {file_format} does not say so",)
+        inherited = replace(inherited, pixel_aspect=1.0)
+    return inherited, said

@@ -29,10 +29,10 @@ class Used:
     spilled: int
 
 
-def ptxas(architecture: str, folder: Path) -> dict[str, Used]:
+def ptxas(parts: int, architecture: str, folder: Path) -> dict[str, Used]:
     """By the kernel's name."""
     source = folder / "luxscaler.cu"
-    source.write_text(kernel_source.source(), encoding="utf-8")
+    source.write_text(kernel_source.source(parts), encoding="utf-8")
     options = [f"-arch={architecture}", "-cubin", "-std=c++17", "-Xptxas", "-v", "-Werror", "all-warnings"]
     command = ["nvcc", *options, "-o", str(folder / "luxscaler.cubin"), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -54,8 +54,9 @@ def ptxas(architecture: str, folder: Path) -> dict[str, Used]:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_nothing_is_spilled_and_the_registers_suffice(architecture: str, tmp_path: Path) -> None:
-    found = ptxas(architecture, tmp_path)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_nothing_is_spilled_and_the_registers_suffice(parts: int, architecture: str, tmp_path: Path) -> None:
+    found = ptxas(parts, architecture, tmp_path)
     assert set(found) == {"first_convolution", "last_convolution", *(shape.name for shape in BLOCK_SHAPES)}
     assert all(used.spilled == 0 for used in found.values()), found
     for shape in BLOCK_SHAPES:
@@ -71,9 +72,10 @@ def test_the_blocks_fit_into_shared_memory(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", [*slow(*ARCHITECTURES[:-1]), ARCHITECTURES[-1]])
-def test_nvrtc_takes_the_same_source(architecture: str) -> None:
+@pytest.mark.parametrize("parts", [1, *slow(2)])
+def test_nvrtc_takes_the_same_source(parts: int, architecture: str) -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="PyTorch without CUDA brings no NVRTC")
-    assert compiled(kernel_source.source(), architecture)[:4] == b"\x7fELF"
+    assert compiled(kernel_source.source(parts), architecture)[:4] == b"\x7fELF"
 
 
 def test_what_nvrtc_refuses_is_told() -> None:

@@ -1,7 +1,7 @@
 """The float32 kernels, and PyTorch for a picture whose features leave their range.
 
-A number is kept as two halves, of which the high one ends at 65504. Beyond that it is not a number, nor is what
-follows from it. Features of published networks stay below 50: this is for networks of other makers.
+A number is kept as two halves, of which the high one ends at 65504. Beyond that it is not a number, nor is
+what follows from it. Features of published networks stay below 50: this is for networks of other makers.
 """
 
 import copy

@@ -2,8 +2,8 @@
 
 Feature maps lie in planes of 32 channels, twice as many where a number is two halves. A dense block reads the
 planes of its input and the planes of growth that all blocks share; three maps take turns as input, result and
-outer residual. What enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its memory is bounded.
-Shapes are the default ones; autotune.py picks better ones.
+outer residual. What enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its
+memory is bounded. Shapes are the default ones; autotune.py picks better ones.
 """
 
 import torch

@@ -6,9 +6,9 @@ Columns need not be channels in their order: column n of the j-th of four tiles 
 mod 2) of its 32, so that the sums of lane 4g + t are the channels 8t to 8t + 7, neighbours in memory.
 
 Where `parts` is 2 a number is two halves, high + low / LOW, and a weight is high + low when it has been
-multiplied by `weight_scale`. A dimension of chunks then goes over all planes first, high and low in turns: low
-weights for the high halves, high ones divided by LOW for the low halves; then over the high halves with high
-weights. The division is exact but for weights 2**16 times smaller than the largest, of which it leaves enough.
+multiplied by `weight_scale`. A dimension of chunks then goes over all planes first, high and low in turns:
+low weights for the high halves, high ones divided by LOW for the low halves; then over the high halves with
+high weights. The division is exact but for weights 2**16 times smaller than the largest, near enough then.
 """
 
 import math

@@ -11,7 +11,7 @@ from luxscaler.networks.rrdb import RRDBNet
 
 LEAST_DB = {1: 65.0, 2: 100.0}
 """By the parts of a number: PSNR to the plain network in float32 on noise. With the real weights and these
-roundings it is 79.6 in float16; in float32 an emulation of tensor cores has 123 (docs/experiments.md)."""
+roundings it is 79.6 in float16; in float32 an emulation has 123 on a crop (docs/experiments.md)."""
 _COMPARED_SIZE = (48, 40)
 """Rows and columns of the picture on which they are compared."""
 

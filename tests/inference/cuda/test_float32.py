@@ -17,10 +17,8 @@ from luxscaler.inference.cuda.engine import CudaRRDBNet
 from luxscaler.inference.cuda.launch_plan import LaunchPlan
 from luxscaler.inference.cuda.launches import FeatureMap, convolution
 from luxscaler.inference.cuda.packed_network import PackedConvolution, PackedNetwork
-from luxscaler.inference.cuda.validate import LEAST_DB
 from luxscaler.networks.rrdb import LEAK, RRDBNet
-from luxscaler.weights.store import load_network
-from tests.inference.cuda.test_engine import decibels, network, picture, psnr, sample
+from tests.inference.cuda.test_engine import decibels, network, picture
 from tests.support.cuda_on_cpu import CpuKernels, needs_compiler
 
 pytestmark = needs_compiler
@@ -54,7 +52,7 @@ def test_the_network_is_near_float64(kernels: CpuKernels) -> None:
 @pytest.mark.slow
 @torch.inference_mode()
 def test_the_network_is_near_float64_as_tensor_cores_round(float32_kernels: CpuKernels) -> None:
-    plain, x = network(blocks=2), picture(9, 14)
+    plain, x = network(), picture(5, 7)
     found = CudaRRDBNet(plain, float32_kernels)(x)
     # This random network multiplies errors more than a real one: in float16 it has 64 dB, the real one 80.
     assert decibels(found, in_float64(plain, x)) >= 100.0
@@ -113,12 +111,3 @@ def test_what_rounding_toward_zero_costs(
     The 432 steps of the small products must not count, or it would be three times as much."""
     assert errors(kernels, weights_of_one_sign) <= 3e-7
     assert 3e-7 <= errors(float32_kernels, weights_of_one_sign) <= 216 * 2.0**-25
-
-
-@pytest.mark.slow
-@torch.inference_mode()
-def test_a_real_network_is_as_exact_as_is_asked_for(real_weights: Path, float32_kernels: CpuKernels) -> None:
-    plain = load_network("anime", real_weights).module
-    assert isinstance(plain, RRDBNet)
-    x = sample(6)
-    assert psnr(CudaRRDBNet(plain, float32_kernels)(x), in_float64(plain, x)) >= LEAST_DB[2] + 10.0

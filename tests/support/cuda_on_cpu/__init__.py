@@ -64,14 +64,9 @@ def build_key(parts: int) -> str:
     cpuinfo = Path("/proc/cpuinfo")
     flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")][:1]
     sources = [path.read_bytes() for path in (*sorted(HERE.glob("*.h")), Path(__file__))]
-    parts = [
-        compiler,
-        "".join(flags).encode(),
-        kernel_source.body(parts).encode(),
-        str(HERE).encode(),
-        *sources,
-    ]
-    return sha256(b"\0".join(parts)).hexdigest()[:32]
+    body = kernel_source.body(parts).encode()
+    about = [compiler, "".join(flags).encode(), body, str(HERE).encode(), *sources]
+    return sha256(b"\0".join(about)).hexdigest()[:32]
 
 
 class CpuKernels:

@@ -6,9 +6,11 @@ TFLOP/s counts the multiplications of a plain convolution, so that Winograd's ca
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ import torch
 from benchmarks.machine import copy_rate, matmul_rate
 from benchmarks.peers import Array, Run, basicsr_network, builders
 from luxscaler.inference.cpu.support import has_bf16
+from luxscaler.inference.cuda.load import SWITCH
 from luxscaler.io.read import read_picture
 from luxscaler.networks.build import Network
 from luxscaler.options import UpscalerOptions
@@ -55,13 +58,17 @@ def crop(picture: str, size: int) -> Array:
     return np.round(coded[top : top + size, left : left + size] * 255.0).astype(np.float32) / 255.0
 
 
-def ours(precision: str) -> Callable[..., Run]:
-    """Our upscaler, from linear light to linear light, both codings included in the time."""
+def ours(precision: str, *, kernels: bool = True) -> Callable[..., Run]:
+    """Our upscaler, from linear light to linear light, both codings included in the time.
+
+    kernels: False leaves our own CUDA kernels out, so that PyTorch runs the network.
+    """
 
     def build_ours(network: Network, coded: Array, device: str, _threads: int) -> Run:
         fresh = type(network)(network.config)  # type: ignore[arg-type]
         fresh.load_state_dict(network.state_dict())
-        upscaler = Upscaler(fresh, UpscalerOptions(device=device, precision=precision))
+        with patch.dict(os.environ, {} if kernels else {SWITCH: "0"}):
+            upscaler = Upscaler(fresh, UpscalerOptions(device=device, precision=precision))
         linear = code_values.decode_(torch.from_numpy(coded.copy()))
         return lambda: upscaler.upscale(linear, 4.0).cpu().numpy()
 
@@ -74,6 +81,8 @@ def build(
     """The candidates that can run, and why the others cannot."""
     precisions = ("fp32", "bf16") if options.device == "cpu" else ("fp32", "fp16")
     every: dict[str, Callable[..., Run]] = {f"ours {precision}": ours(precision) for precision in precisions}
+    if options.device == "cuda":
+        every["ours fp32 by PyTorch"] = ours("fp32", kernels=False)
     every |= builders(options.model, options.device)
     wanted = [part for part in options.peers.split(",") if part]
     candidates: dict[str, Run] = {}

@@ -13,12 +13,13 @@ import torch
 from hypothesis import settings
 
 from luxscaler.errors import WeightsError
+from luxscaler.inference.cuda import kernel_source
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_feature_network
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
-from tests.support.cuda_on_cpu import CpuKernels, build, build_key
+from tests.support.cuda_on_cpu import ALL_BITS, CpuKernels, build, build_key
 from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
 
 # Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every
@@ -128,24 +129,37 @@ def tiny_network() -> RRDBNet:
 
 @pytest.fixture(scope="session")
 def cpu_library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CUDA kernels compiled for this processor; for tests that are `needs_compiler`.
+    """The CUDA kernels for float16 compiled for this processor; for tests that are `needs_compiler`."""
+    return _cuda_on_cpu(request, tmp_path_factory, parts=1)
 
-    pytest's cache keeps the library until a source, the compiler or the processor is another.
-    """
+
+@pytest.fixture(scope="session")
+def cpu_library_of_float32(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for float32."""
+    return _cuda_on_cpu(request, tmp_path_factory, parts=2)
+
+
+def _cuda_on_cpu(request: pytest.FixtureRequest, folders: pytest.TempPathFactory, parts: int) -> Path:
+    """pytest's cache keeps the library until a source, the compiler or the processor is another."""
+    body = kernel_source.body(parts)
     if not hasattr(request.config, "cache") or request.config.cache is None:
-        return build(tmp_path_factory.mktemp("cuda_on_cpu"))
-    kept = request.config.cache.mkdir("cuda_on_cpu") / f"{build_key()}.so"
+        return build(folders.mktemp("cuda_on_cpu"), body)
+    kept = request.config.cache.mkdir(f"cuda_on_cpu_{parts}") / f"{build_key(parts)}.so"
     if not kept.exists():
         for old in kept.parent.iterdir():
             old.unlink(missing_ok=True)
-        fresh = shutil.copy(
-            build(tmp_path_factory.mktemp("cuda_on_cpu")), kept.with_suffix(f".{os.getpid()}")
-        )
+        fresh = shutil.copy(build(folders.mktemp("cuda_on_cpu"), body), kept.with_suffix(f".{os.getpid()}"))
         Path(fresh).replace(kept)  # whole or not at all, should two sessions build it at once
     return kept
 
 
 @pytest.fixture
 def kernels(cpu_library: Path) -> CpuKernels:
-    """This processor in place of a CUDA device."""
+    """This processor in place of a CUDA device, in float16."""
     return CpuKernels(cpu_library)
+
+
+@pytest.fixture
+def float32_kernels(cpu_library_of_float32: Path) -> CpuKernels:
+    """This processor in place of a CUDA device, in float32, sums rounded toward zero as tensor cores do."""
+    return CpuKernels(cpu_library_of_float32, parts=2, guard_bits=ALL_BITS)

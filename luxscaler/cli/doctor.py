@@ -137,7 +137,7 @@ def _kernels() -> Facts:
     import torch  # noqa: PLC0415
 
     from luxscaler.inference.cpu.support import has_bf16, has_onednn  # noqa: PLC0415
-    from luxscaler.inference.cuda.load import LEAST_CAPABILITY, SWITCH  # noqa: PLC0415
+    from luxscaler.inference.cuda.load import LEAST_CAPABILITY, PARTS, SWITCH  # noqa: PLC0415
 
     facts: Facts = {"onednn": has_onednn(), "cpu bf16": has_bf16()}
     for number in range(torch.cuda.device_count()):
@@ -149,8 +149,10 @@ def _kernels() -> Facts:
         else:
             from luxscaler.inference.cuda.trial import trial_error  # noqa: PLC0415
 
-            reason = trial_error(torch.device("cuda", number))
-            facts[f"cuda:{number}"] = "ours" if reason is None else Finding(f"ours do not run: {reason}")
+            for dtype, parts in PARTS.items():
+                reason = trial_error(torch.device("cuda", number), parts)
+                name = f"cuda:{number} {str(dtype).removeprefix('torch.')}"
+                facts[name] = "ours" if reason is None else Finding(f"ours do not run: {reason}")
     return facts
 
 

@@ -1,7 +1,7 @@
 """A loaded network prepared for its device: the same results, faster and in less memory.
 
 RRDBNet on a CPU, whatever its number of ×2 steps: float32 by Winograd's filtering (cpu/winograd.py), bfloat16
-by oneDNN's prepared convolutions (cpu/planes.py); on an NVIDIA card float16 by the kernels of cuda/.
+by oneDNN's prepared convolutions (cpu/planes.py); on an NVIDIA card both float16 and float32 by cuda/.
 SRVGGNetCompact on a CPU: in bands of rows (cpu/srvgg.py). Anything else runs as PyTorch runs it (eager.py).
 """
 
@@ -39,8 +39,8 @@ def prepared(network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> P
         return FastSRVGG(network, dtype) if on_cpu else None
     if not isinstance(network, RRDBNet) or network.config.plus or network.config.step_factor != 2:
         return None
-    if device.type == "cuda" and dtype == torch.float16:
-        return load.load(network, device)
+    if device.type == "cuda":
+        return load.load(network, device, dtype)
     if device.type == "cpu" and dtype == torch.bfloat16 and planes_usable(network):
         return FastRRDBNet(network, PlaneTrunk(network), dtype)
     if device.type == "cpu" and dtype == torch.float32:

@@ -183,9 +183,8 @@ class Upscaler:
         )
         out = run(code)[:, :, top * self.native_scale :, left * self.native_scale :]
         if not bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most
-            raise UpscaleError(
-                f"the network gave values that are not finite in {self.precision}; try precision fp32"
-            )
+            advice = "" if self.precision == "fp32" else "; try precision fp32"
+            raise UpscaleError(f"the network gave values that are not finite in {self.precision}{advice}")
         return out
 
     def _forward(self, code: Tensor, step: Callable[[float], None]) -> Tensor:

@@ -22,6 +22,7 @@ class ConvolutionArguments(Structure):
         ("target_stride", c_longlong),
         ("head_planes", c_int),
         ("chunks", c_int),
+        ("both", c_int),
         ("rows", c_int),
         ("columns", c_int),
         ("first", c_int),
@@ -30,6 +31,7 @@ class ConvolutionArguments(Structure):
         ("upwards", c_int),
         ("inner_scale", c_float),
         ("outer_scale", c_float),
+        ("unscale", c_float),
     ]
 
 

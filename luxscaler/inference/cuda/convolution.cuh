@@ -8,6 +8,11 @@
 // A warp makes ROWS × 16 pixels × 32 channels. Of one column of taps it loads each row of the picture once
 // and multiplies it for all three taps. Every sum is made in the order chunk, column of taps, row of taps,
 // whatever the block's shape: results are equal to the bit for all of them.
+//
+// PARTS, a constant that stands before this file, is how many halves a number is kept as. 1: half precision. 2: a
+// high half and a low one, x = high + low / LOW, 22 bits of float32's 24; planes of high and low halves take turns.
+// Then x · w is high · w_low + low · w_high + high · w_high. Tensor cores round sums toward zero, so the two
+// small products of all channels come first, while the sums are small, and the bias last, in the registers.
 
 struct ConvolutionArguments {
     const half_bits* head;   // the first `head_planes` planes of the input
@@ -20,14 +25,18 @@ struct ConvolutionArguments {
     long long source_stride;  // halves from one plane of the input to the next
     long long target_stride;  // the same of inner, outer and target
     int head_planes, chunks;  // chunks of 16 channels, all planes together; at least STAGES − 1
+    int both;                 // chunks of all planes; PARTS 2: those after them are the high halves' again
     int rows, columns;        // of the input; what lies outside is zero
     int first, last;          // the rows of the result to be made: [first, last), `first` even
     int leaky;                // 1: LeakyReLU before the residuals
     int upwards;              // 1: from the last rows to the first, whose order decides what the cache still holds
     float inner_scale, outer_scale;
+    float unscale;  // PARTS 2: what undoes the power of two that the weights were multiplied by
 };
 
+static_assert(PARTS == 1 || PARTS == 2);
 constexpr float LEAK = 0.2f;
+constexpr float LOW = 2048.0f;     // low halves are kept this many times as large, so that they lose no bits
 constexpr int CHUNK = 16;          // channels
 constexpr int PIXEL = CHUNK * 2;   // bytes of a pixel in shared memory: two units of 16 bytes
 constexpr int PLANE = 32;          // channels of a plane
@@ -77,6 +86,41 @@ __device__ __forceinline__ void copy_bytes(unsigned to, const void* from) {
     }
 }
 
+// Eight channels of one pixel, as a feature map keeps them, to floats. Low halves lie a plane further.
+__device__ __forceinline__ void load_values(float (&values)[8], const half_bits* from, long long stride) {
+    const uint4 bits = global16(from);
+    const unsigned pairs[4] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        values[2 * i] = low_half(pairs[i]);
+        values[2 * i + 1] = high_half(pairs[i]);
+    }
+    if constexpr (PARTS == 2) {
+        const uint4 low_bits = global16(from + stride);
+        const unsigned lows[4] = {low_bits.x, low_bits.y, low_bits.z, low_bits.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            values[2 * i] = fmaf(low_half(lows[i]), 1.0f / LOW, values[2 * i]);
+            values[2 * i + 1] = fmaf(high_half(lows[i]), 1.0f / LOW, values[2 * i + 1]);
+        }
+    }
+}
+
+// The inverse, rounded. Beyond the range of a half the result is infinite, and what is made of it not a number.
+__device__ __forceinline__ void store_values(half_bits* to, long long stride, const float (&values)[8]) {
+    unsigned pairs[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) pairs[i] = halves(values[2 * i], values[2 * i + 1]);
+    store16(to, make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]));
+    if constexpr (PARTS == 2) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+            pairs[i] = halves((values[2 * i] - low_half(pairs[i])) * LOW,
+                              (values[2 * i + 1] - high_half(pairs[i])) * LOW);
+        store16(to + stride, make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]));
+    }
+}
+
 // OUTPUTS: 32 or 64 channels. DOWN × ACROSS warps of ROWS × 16 pixels. STAGES chunks are held at once.
 // SHIFT 1: the input is seen enlarged twice by nearest neighbours, which is never written anywhere.
 template <int OUTPUTS, int DOWN, int ACROSS, int ROWS, int STAGES, int SHIFT>
@@ -105,7 +149,8 @@ struct BlockShape {
 
     static __device__ __forceinline__ void start(const ConvolutionArguments& args, const Source& patch, int chunk,
                                                  unsigned stage) {
-        const int plane = chunk >> 1, later = plane - args.head_planes;
+        const bool again = PARTS == 2 && chunk >= args.both;
+        const int plane = again ? (chunk - args.both) & ~1 : chunk >> 1, later = plane - args.head_planes;
         const half_bits* from =
             (later < 0 ? args.head : args.tail) + (later < 0 ? plane : later) * args.source_stride;
         patch.copy(stage, from + (chunk & 1) * CHUNK);
@@ -145,20 +190,26 @@ struct BlockShape {
 #pragma unroll
             for (int i = 0; i < 8; ++i) values[i] = fmaxf(values[i], LEAK * values[i]);
         }
-        if (args.inner) add_to(values, args.inner + at, args.inner_scale);
-        if (args.outer) add_to(values, args.outer + at, args.outer_scale);
-        store16(args.target + at, make_uint4(halves(values[0], values[1]), halves(values[2], values[3]),
-                                            halves(values[4], values[5]), halves(values[6], values[7])));
+        if (args.inner) add_to(values, args.inner + at, args.target_stride, args.inner_scale);
+        if (args.outer) add_to(values, args.outer + at, args.target_stride, args.outer_scale);
+        store_values(args.target + at, args.target_stride, values);
     }
 
-    static __device__ __forceinline__ void add_to(float (&values)[8], const half_bits* base, float scale) {
-        const uint4 bits = global16(base);
-        const unsigned pairs[4] = {bits.x, bits.y, bits.z, bits.w};
+    static __device__ __forceinline__ void add_to(float (&values)[8], const half_bits* base, long long stride,
+                                                  float scale) {
+        float found[8];
+        load_values(found, base, stride);
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            values[2 * i] = fmaf(scale, values[2 * i], low_half(pairs[i]));
-            values[2 * i + 1] = fmaf(scale, values[2 * i + 1], high_half(pairs[i]));
-        }
+        for (int i = 0; i < 8; ++i) values[i] = fmaf(scale, values[i], found[i]);
+    }
+
+    // The bias of the eight channels that this lane's sums are of: packing.py makes them neighbours.
+    static __device__ __forceinline__ void load_bias(float (&bias)[8], const ConvolutionArguments& args,
+                                                     const Place& at) {
+        const float* from = args.bias + at.group * 32 + (at.lane & 3) * 8;
+        const float4 low = global_floats(from), high = global_floats(from + 4);
+        bias[0] = low.x, bias[1] = low.y, bias[2] = low.z, bias[3] = low.w;
+        bias[4] = high.x, bias[5] = high.y, bias[6] = high.z, bias[7] = high.w;
     }
 
     static __device__ __forceinline__ void run(const ConvolutionArguments& args) {
@@ -173,10 +224,8 @@ struct BlockShape {
                                     picture + place((column + 2) >> SHIFT, unit)};
         const unsigned weights = memory + PATCH_BYTES + at.group * 1024 + at.lane * 16;
 
-        // The accumulators' columns are packed so that a lane's 8 values are neighbours: see packing.py.
-        const float* from = args.bias + at.group * 32 + (at.lane & 3) * 8;
-        const float4 low = global_floats(from), high = global_floats(from + 4);
-        const float bias[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+        float bias[8] = {};
+        if constexpr (PARTS == 1) load_bias(bias, args, at);
         float sums[ROWS][4][4];
 #pragma unroll
         for (int row = 0; row < ROWS; ++row) {
@@ -210,6 +259,8 @@ struct BlockShape {
     static __device__ __forceinline__ void store(const ConvolutionArguments& args, const float (&sums)[ROWS][4][4]) {
         const Place at(args, thread_again());
         const int columns = args.columns << SHIFT, channel = (at.lane & 3) * 8;
+        float bias[8];
+        if constexpr (PARTS == 2) load_bias(bias, args, at);
 #pragma unroll
         for (int row = 0; row < ROWS; ++row) {
 #pragma unroll
@@ -218,9 +269,12 @@ struct BlockShape {
                 if (y < args.last && x < columns) {
                     float values[8];
 #pragma unroll
-                    for (int i = 0; i < 8; ++i) values[i] = sums[row][i >> 1][side * 2 + (i & 1)];
+                    for (int i = 0; i < 8; ++i) {
+                        values[i] = sums[row][i >> 1][side * 2 + (i & 1)];
+                        if constexpr (PARTS == 2) values[i] = fmaf(values[i], args.unscale, bias[i]);
+                    }
                     const long long pixel = static_cast<long long>(y) * columns + x;
-                    finish(args, values, at.group * args.target_stride + pixel * PLANE + channel);
+                    finish(args, values, at.group * PARTS * args.target_stride + pixel * PLANE + channel);
                 }
             }
         }

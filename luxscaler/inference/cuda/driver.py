@@ -28,15 +28,16 @@ class CompileError(RuntimeError):
 class CudaKernels:
     """`Kernels` on a CUDA device of compute capability 8.0 or above. CompileError where it does not work."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, parts: int) -> None:
         from cuda.bindings import driver  # noqa: PLC0415 - only machines with a card have it
 
+        self.parts = parts
         self._driver = driver
         self._device = torch.device(
             "cuda", torch.cuda.current_device() if device.index is None else device.index
         )
         major, minor = torch.cuda.get_device_capability(self._device)
-        binary = machine_code(kernel_source.source(), f"sm_{major}{minor}")
+        binary = machine_code(kernel_source.source(parts), f"sm_{major}{minor}")
         with torch.cuda.device(self._device):
             torch.cuda.synchronize()  # PyTorch makes the context, if it has not yet
             self._module = _checked(driver.cuModuleLoadData(binary))

@@ -59,9 +59,8 @@ KERNEL(first_convolution, 256, 1, FirstConvolutionArguments) {
     for (int row = 0; row < END_ROWS; ++row) {
         if (y0 + row < args.rows && x < args.columns) {
             const long long pixel = static_cast<long long>(y0 + row) * args.columns + x;
-            store16(args.target + (group >> 2) * args.target_stride + pixel * PLANE + (group & 3) * 8,
-                    make_uint4(halves(sums[row][0], sums[row][1]), halves(sums[row][2], sums[row][3]),
-                               halves(sums[row][4], sums[row][5]), halves(sums[row][6], sums[row][7])));
+            store_values(args.target + (group >> 2) * PARTS * args.target_stride + pixel * PLANE + (group & 3) * 8,
+                         args.target_stride, sums[row]);
         }
     }
 }

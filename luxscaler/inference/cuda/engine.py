@@ -1,4 +1,4 @@
-"""RRDBNet by the kernels of this package: `network(x)` in float16, float32 where it is summed.
+"""RRDBNet by the kernels of this package: `network(x)`, numbers kept as a half or as two, summed in float32.
 
 Holds a plan for each of the last sizes, its launches recorded (on a card: a CUDA graph).
 """

@@ -1,5 +1,6 @@
 """The kernels as one source text, and the block shapes that the convolution is compiled for.
 
+There are two programs: `parts`, the halves that a number is kept as, is 1 for float16 and 2 for float32.
 Each `BlockShape` becomes one kernel of its name. All of the same outputs and shift give results that are
 equal to the bit; which is fastest depends on the card and the picture (autotune.py).
 """
@@ -15,6 +16,8 @@ PLANE = 32
 """Channels of a plane."""
 CHUNK = 16
 """Channels that the convolution holds in shared memory at once."""
+LOW = 2048
+"""A low half is kept this many times as large: x = high + low / LOW."""
 _PIXEL_BYTES = 2 * CHUNK
 
 
@@ -90,10 +93,11 @@ def candidates(outputs: int, shift: int) -> tuple[BlockShape, ...]:
     return tuple(shape for shape in BLOCK_SHAPES if (shape.outputs, shape.shift) == (outputs, shift))
 
 
-def body() -> str:
+def body(parts: int) -> str:
     """Everything but the machine's instructions, which must come first: ptx.cuh, or an emulation of them."""
-    texts = [(FOLDER / name).read_text(encoding="utf-8") for name in ("convolution.cuh", "ends.cuh")]
-    texts += [f"static_assert(2 * LAST_STAGE == {LAST_SHARED});"]
+    texts = [f"constexpr int PARTS = {parts};"]
+    texts += [(FOLDER / name).read_text(encoding="utf-8") for name in ("convolution.cuh", "ends.cuh")]
+    texts += [f"static_assert(2 * LAST_STAGE == {LAST_SHARED} && LOW == {LOW});"]
     texts += [
         f'static_assert(sizeof({structure.__name__}) == {sizeof(structure)}, "abi.py");'
         for structure in STRUCTURES
@@ -101,6 +105,6 @@ def body() -> str:
     return "\n".join([*texts, *(shape.declaration for shape in BLOCK_SHAPES)]) + "\n"
 
 
-def source() -> str:
+def source(parts: int) -> str:
     """The program for a card."""
-    return (FOLDER / "ptx.cuh").read_text(encoding="utf-8") + body()
+    return (FOLDER / "ptx.cuh").read_text(encoding="utf-8") + body(parts)

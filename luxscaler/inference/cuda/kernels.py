@@ -13,7 +13,10 @@ from luxscaler.inference.cuda.abi import KernelArguments
 
 
 class Kernels(Protocol):
-    """A device that has the program of kernel_source.py."""
+    """A device that has a program of kernel_source.py."""
+
+    parts: int
+    """Halves that the program keeps a number as: 1 is float16, 2 is float32."""
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Memory of the device, its content undefined; torch.OutOfMemoryError where there is not enough."""

@@ -1,9 +1,9 @@
 """The launches that make one size of picture, with their memory, worked out once.
 
-Feature maps lie in planes of 32 channels. A dense block reads the two planes of its input and the four planes
-of growth that all blocks share; three pairs of planes take turns as input, result and outer residual. What
-enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its memory is bounded.
-Shapes are the default ones; autotune.py picks better ones.
+Feature maps lie in planes of 32 channels, twice as many where a number is two halves. A dense block reads the
+planes of its input and the planes of growth that all blocks share; three maps take turns as input, result and
+outer residual. What enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its
+memory is bounded. Shapes are the default ones; autotune.py picks better ones.
 """
 
 import torch
@@ -57,7 +57,8 @@ class LaunchPlan:
             launch.start(self._kernels)
 
     def _map(self, planes: int, rows: int, columns: int) -> FeatureMap:
-        self.maps.append(self._kernels.empty((planes, rows, columns, PLANE), torch.float16))
+        shape = (planes * self._kernels.parts, rows, columns, PLANE)
+        self.maps.append(self._kernels.empty(shape, torch.float16))
         return FeatureMap.whole(self.maps[-1])
 
     def _extract(self, rows: int, columns: int) -> FeatureMap:
@@ -85,8 +86,9 @@ class LaunchPlan:
         root: FeatureMap | None,
     ) -> None:
         """The launches of a ResidualDenseBlock; `root`: the input of the RRDB that ends with it."""
+        each = GROWTH // PLANE * self._kernels.parts
         for index, layer in enumerate(layers[:-1]):
-            grown = FeatureMap.whole(growth.planes[index : index + 1])
+            grown = FeatureMap.whole(growth.planes[index * each : (index + 1) * each])
             self.launches.append(convolution(layer, x, grown, tail=growth, leaky=True))
         outer = None if root is None else Residual(root, RESIDUAL_SCALE)
         inner = Residual(x, RESIDUAL_SCALE)
@@ -95,7 +97,7 @@ class LaunchPlan:
     def _enlarge(self, features: FeatureMap) -> None:
         """The launches of RRDBNet.reconstruct, strip by strip."""
         rows, columns, reach, weights = features.rows, features.columns, RECONSTRUCT_RADIUS, self._weights
-        most = max(STRIP_BYTES // (4 * 4 * FEATURES * 2 * columns), 4 * reach)
+        most = max(STRIP_BYTES // (4 * 4 * FEATURES * 2 * self._kernels.parts * columns), 4 * reach)
         height = min(most, rows + 2 * reach)  # with what is seen beyond the strip
         side = height - 2 * reach
         doubled = self._map(_PAIR, 2 * height, 2 * columns)

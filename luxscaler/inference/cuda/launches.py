@@ -18,7 +18,10 @@ from luxscaler.inference.cuda.packed_network import PackedConvolution
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Rows [first, last) of a feature map, (planes, all rows, columns, 32) float16."""
+    """Rows [first, last) of a feature map, (planes, all rows, columns, 32) float16.
+
+    Where a number is two halves, planes of high and low ones take turns.
+    """
 
     planes: Tensor
     first: int
@@ -118,8 +121,9 @@ def convolution(
         target=target.address,
         source_stride=head.stride,
         target_stride=target.stride,
-        head_planes=min(head.planes.shape[0], layer.inputs // PLANE),
-        chunks=layer.inputs // CHUNK,
+        head_planes=min(head.planes.shape[0], layer.both * CHUNK // PLANE),
+        chunks=layer.chunks,
+        both=layer.both,
         rows=head.rows,
         columns=head.columns,
         first=0,
@@ -127,6 +131,7 @@ def convolution(
         leaky=int(leaky),
         inner_scale=0.0 if inner is None else inner.scale,
         outer_scale=0.0 if outer is None else outer.scale,
+        unscale=layer.unscale,
     )
     keep = (layer, head, target, tail, inner, outer)
     launch = Launch(arguments, "", (0, 0), 0, 0, keep, shapes, target)
@@ -164,7 +169,7 @@ def last_convolution(
         source_stride=source.stride,
         target_stride=out.stride(0),
         offset=at * out.stride(1),
-        chunks=layer.inputs // CHUNK,
+        chunks=layer.both,
         rows=source.rows,
         columns=source.columns,
         first=rows.start,

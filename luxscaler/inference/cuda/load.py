@@ -1,6 +1,7 @@
 """A network made ready for a card, if its kernels run there (trial.py) and match PyTorch (validate.py).
 
 Where anything goes wrong the answer is None with a warning, and the plain network runs: slower, as good.
+In float32 a number is two halves, which end at 65504: what leaves that range PyTorch runs (guarded.py).
 """
 
 import os
@@ -10,6 +11,7 @@ import torch
 
 from luxscaler.inference.cuda import trial
 from luxscaler.inference.cuda.engine import CudaRRDBNet
+from luxscaler.inference.cuda.guarded import GuardedRRDBNet
 from luxscaler.inference.cuda.packed_network import is_supported
 from luxscaler.inference.cuda.validate import validated
 from luxscaler.networks.rrdb import RRDBNet
@@ -18,18 +20,24 @@ LEAST_CAPABILITY = (8, 0)
 """cp.async and the matrix products that the kernels are written in came with Ampere."""
 SWITCH = "LUXSCALER_CUDA_KERNELS"
 """Environment variable; 0: use PyTorch's kernels."""
+PARTS = {torch.float16: 1, torch.float32: 2}
+"""What the kernels compute in: the halves that a number is kept as, by dtype."""
 
 
-def load(network: RRDBNet, device: torch.device) -> CudaRRDBNet | None:
+def load(network: RRDBNet, device: torch.device, dtype: torch.dtype) -> CudaRRDBNet | GuardedRRDBNet | None:
     """The network (float32, on the CPU) on a CUDA device, or None where it is to be run as it is."""
+    if dtype not in PARTS:
+        return None
     if not is_supported(network) or torch.version.hip is not None:  # PyTorch calls AMD's cards CUDA too
         return None
     if os.environ.get(SWITCH) == "0" or torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
         return None
-    reason = trial.trial_error(device)
+    parts = PARTS[dtype]
+    reason = trial.trial_error(device, parts)
     if reason is None:
         try:
-            return validated(network, device)
+            engine = validated(network, device, parts)
+            return engine if parts == 1 else GuardedRRDBNet(engine, network, device)
         except Exception as error:  # whatever it is, the plain network still runs
             reason = f"{type(error).__name__}: {error}"
     warnings.warn(f"LuxScaler's own CUDA kernels are not used, PyTorch's are, slower: {reason}", stacklevel=2)

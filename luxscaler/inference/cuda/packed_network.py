@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from luxscaler.inference.cuda import packing
+from luxscaler.inference.cuda.kernel_source import CHUNK
 from luxscaler.inference.cuda.kernels import Kernels
 from luxscaler.networks.rrdb import RRDB, RRDBNet
 
@@ -14,7 +15,13 @@ class PackedConvolution:
     """A 3 × 3 convolution's weights and bias, on the device."""
 
     def __init__(self, conv: nn.Conv2d, weights: Tensor, kernels: Kernels) -> None:
+        """weights: by a function of packing.py, for the parts of these kernels."""
         self.inputs, self.outputs = conv.in_channels, conv.out_channels
+        self.both = conv.in_channels // CHUNK * kernels.parts
+        """Chunks of 16 channels in all planes of the input."""
+        self.chunks = weights.shape[0]
+        """Chunks that are multiplied, some of them more than once."""
+        self.unscale = 1.0 if kernels.parts == 1 else 1.0 / packing.weight_scale(conv)
         self.weights = kernels.upload(weights)
         self.bias = kernels.upload(packing.bias_of(conv))
 
@@ -23,8 +30,12 @@ class PackedNetwork:
     """All of a network of 64 features that grow by 32; the network itself is left as it is."""
 
     def __init__(self, network: RRDBNet, kernels: Kernels) -> None:
+        parts = kernels.parts
+
         def of(*convs: nn.Conv2d) -> list[PackedConvolution]:
-            return [PackedConvolution(conv, packing.convolution_weights(conv), kernels) for conv in convs]
+            return [
+                PackedConvolution(conv, packing.convolution_weights(conv, parts), kernels) for conv in convs
+            ]
 
         self.first = PackedConvolution(network.conv_first, packing.first_weights(network.conv_first), kernels)
         self.blocks: list[list[list[PackedConvolution]]] = []
@@ -35,7 +46,9 @@ class PackedNetwork:
             self.blocks.append([of(d.conv1, d.conv2, d.conv3, d.conv4, d.conv5) for d in dense])
         enlarging = (network.conv_body, *network.enlarging, network.conv_hr)
         self.body, self.up1, self.up2, self.fine = of(*enlarging)
-        self.last = PackedConvolution(network.conv_last, packing.last_weights(network.conv_last), kernels)
+        self.last = PackedConvolution(
+            network.conv_last, packing.last_weights(network.conv_last, parts), kernels
+        )
 
 
 def is_supported(network: RRDBNet) -> bool:

@@ -2,9 +2,9 @@
 
 A kernel that touches memory beyond its own breaks the CUDA context of its process for good: PyTorch could not
 take over there. So a small network runs in a child process first, through every kernel and block shape, and
-only if that succeeds are the kernels loaded here. It costs the start of a Python with PyTorch, so that it
-passed is kept on disk (kept.py): the next process with the same card, driver, PyTorch and kernels tries
-nothing. A trial that failed is repeated: the card may only have been full.
+only if that succeeds are the kernels loaded here; once for float16, once for float32. It costs the start of a
+Python with PyTorch, so that it passed is kept on disk (kept.py): the next process with the same card, driver,
+PyTorch and kernels tries nothing. A trial that failed is repeated: the card may only have been full.
 """
 
 import contextlib
@@ -27,24 +27,27 @@ _SIDE = 1024
 
 
 @cache
-def trial_error(device: torch.device) -> str | None:
-    """What went wrong in a trial on that device, in one line; None if it passed, now or before."""
+def trial_error(device: torch.device, parts: int) -> str | None:
+    """What went wrong in a trial on that device, in one line; None if it passed, now or before.
+
+    parts: the halves that the kernels keep a number as, 1 or 2.
+    """
     about = kept.identity(device)
     if about is None:
-        return _tried(device)
-    name = f"trial-{about}"
+        return _tried(device, parts)
+    name = f"trial-{about}-{parts}"
     if kept.recall(name) == _PASSED.encode():
         return None
-    error = _tried(device)
+    error = _tried(device, parts)
     if error is None:
         kept.keep(name, _PASSED.encode())
     return error
 
 
-def _tried(device: torch.device) -> str | None:
+def _tried(device: torch.device, parts: int) -> str | None:
     # Where this process found the package, whatever folder it is in.
     code = f"import sys; sys.path[:] = {sys.path!r}; from luxscaler.inference.cuda.trial import main; main()"
-    command = [sys.executable, "-c", code, str(device)]
+    command = [sys.executable, "-c", code, str(device), str(parts)]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
@@ -63,7 +66,7 @@ def main() -> None:
     network = build_network(RRDBNetConfig(blocks=1)).eval().requires_grad_(False)
     assert isinstance(network, RRDBNet)  # noqa: S101 - for the type
     device = torch.device(sys.argv[1])
-    engine = validated(network, device)
+    engine = validated(network, device, int(sys.argv[2]))
     with contextlib.suppress(torch.OutOfMemoryError):  # a smaller card, or a busy one
         out = engine(torch.full((1, 3, _SIDE, _SIDE), 0.5, device=device))
         if not bool(torch.isfinite(out).all()):

@@ -11,10 +11,14 @@ import pytest
 from luxscaler.inference.cuda import kernel_source
 from luxscaler.inference.cuda.driver import CompileError, compiled
 from luxscaler.inference.cuda.kernel_source import BLOCK_SHAPES
-from tests.support.slow import slow
 
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90")
 """A100; A40 and A10; L40S and L4; H100."""
+SLOW_PROGRAMS = [
+    pytest.param(parts, name, marks=pytest.mark.slow)
+    for parts, name in ((1, "sm_80"), (1, "sm_86"), (1, "sm_89"), (2, "sm_90"))
+]
+"""Halves of a number, architecture."""
 SHARED_OF_BLOCK = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227}
 """KiB that a block may have (CUDA programming guide, table of technical specifications)."""
 REGISTERS = 65536
@@ -29,10 +33,10 @@ class Used:
     spilled: int
 
 
-def ptxas(architecture: str, folder: Path) -> dict[str, Used]:
+def ptxas(parts: int, architecture: str, folder: Path) -> dict[str, Used]:
     """By the kernel's name."""
     source = folder / "luxscaler.cu"
-    source.write_text(kernel_source.source(), encoding="utf-8")
+    source.write_text(kernel_source.source(parts), encoding="utf-8")
     options = [f"-arch={architecture}", "-cubin", "-std=c++17", "-Xptxas", "-v", "-Werror", "all-warnings"]
     command = ["nvcc", *options, "-o", str(folder / "luxscaler.cubin"), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -53,9 +57,11 @@ def ptxas(architecture: str, folder: Path) -> dict[str, Used]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_nothing_is_spilled_and_the_registers_suffice(architecture: str, tmp_path: Path) -> None:
-    found = ptxas(architecture, tmp_path)
+@pytest.mark.parametrize(
+    ("parts", "architecture"), [*((1, name) for name in ARCHITECTURES), (2, "sm_80"), (2, "sm_90")]
+)
+def test_nothing_is_spilled_and_the_registers_suffice(parts: int, architecture: str, tmp_path: Path) -> None:
+    found = ptxas(parts, architecture, tmp_path)
     assert set(found) == {"first_convolution", "last_convolution", *(shape.name for shape in BLOCK_SHAPES)}
     assert all(used.spilled == 0 for used in found.values()), found
     for shape in BLOCK_SHAPES:
@@ -70,10 +76,13 @@ def test_the_blocks_fit_into_shared_memory(architecture: str) -> None:
         assert shape.shared <= SHARED_OF_BLOCK[architecture] * 1024, shape
 
 
-@pytest.mark.parametrize("architecture", [*slow(*ARCHITECTURES[:-1]), ARCHITECTURES[-1]])
-def test_nvrtc_takes_the_same_source(architecture: str) -> None:
+@pytest.mark.parametrize(
+    ("parts", "architecture"),
+    [(1, "sm_90"), *SLOW_PROGRAMS],
+)
+def test_nvrtc_takes_the_same_source(parts: int, architecture: str) -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="PyTorch without CUDA brings no NVRTC")
-    assert compiled(kernel_source.source(), architecture)[:4] == b"\x7fELF"
+    assert compiled(kernel_source.source(parts), architecture)[:4] == b"\x7fELF"
 
 
 def test_what_nvrtc_refuses_is_told() -> None:

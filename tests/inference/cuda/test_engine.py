@@ -74,7 +74,7 @@ def test_each_layer_is_right_to_one_rounding(number: int, size: tuple[int, int],
         launch = next(launches)
         launch.start(kernels)
         assert launch.target is not None
-        found = packing.from_planes(launch.target.planes[:, : launch.target.rows])
+        found = packing.from_planes(launch.target.planes[:, : launch.target.rows], kernels.parts)
         assert_rounded(found, expected)
         return found.double()
 
@@ -204,60 +204,69 @@ def test_out_of_memory_frees_other_sizes_then_is_told(cpu_library: Path) -> None
         LaunchPlan(engine._weights, kernels, 2**14, 2**13)
 
 
-def on_this_processor(monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.device], CpuKernels]) -> None:
+def on_this_processor(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[torch.device, int], CpuKernels]
+) -> None:
     """Replaces the card by this processor."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(trial, "trial_error", lambda _: None)
+    monkeypatch.setattr(trial, "trial_error", lambda *_: None)
     monkeypatch.setattr(validate, "CudaKernels", make)
     psnr = validate.psnr
     monkeypatch.setattr(validate, "psnr", lambda engine, plain, _: psnr(engine, plain, CPU))
 
 
 def test_prepared_gives_it_where_it_agrees(cpu_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_this_processor(monkeypatch, lambda _: CpuKernels(cpu_library))
+    on_this_processor(monkeypatch, lambda _, parts: CpuKernels(cpu_library, parts))
     monkeypatch.setattr(validate, "_COMPARED_SIZE", (8, 6))
     assert isinstance(prepared(network(blocks=0), CUDA, torch.float16), CudaRRDBNet)
-    assert prepared(network(), CUDA, torch.float32) is None
+    assert prepared(network(), CUDA, torch.bfloat16) is None
     small = build_network(RRDBNetConfig(features=32, growth=16, blocks=1))
     assert prepared(small, CUDA, torch.float16) is None
 
 
+@pytest.mark.parametrize("dtype", load.PARTS)
 @pytest.mark.parametrize("capability", [(7, 5), (6, 1)])
 def test_older_cards_run_the_plain_network(
-    capability: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    capability: tuple[int, int], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert prepared(network(), CUDA, torch.float16) is None
+    assert prepared(network(), CUDA, dtype) is None
 
 
 def test_what_does_not_compile_or_agree_is_not_used(
     cpu_library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: torch.device) -> CpuKernels:
+    def broken(_: torch.device, __: int) -> CpuKernels:
         raise driver.CompileError("no such instruction")
 
     on_this_processor(monkeypatch, broken)
     with pytest.warns(UserWarning, match=r"kernels are not used.*CompileError: no such instruction"):
-        assert load.load(network(), CUDA) is None
-    on_this_processor(monkeypatch, lambda _: CpuKernels(cpu_library))
-    for found in (40.0, math.nan):
+        assert load.load(network(), CUDA, torch.float16) is None
+    on_this_processor(monkeypatch, lambda _, parts: CpuKernels(cpu_library, parts))
+    for dtype, found, least in (
+        (torch.float16, 40.0, 65),
+        (torch.float16, math.nan, 65),
+        (torch.float32, 99.9, 100),
+        (torch.float32, math.nan, 100),
+    ):
         monkeypatch.setattr(validate, "psnr", lambda *_, found=found: found)
-        with pytest.warns(UserWarning, match=r"dB from float32, less than 65"):
-            assert load.load(network(), CUDA) is None
+        with pytest.warns(UserWarning, match=rf"dB from float32, less than {least}"):
+            assert load.load(network(), CUDA, dtype) is None
 
 
 def test_after_a_failed_trial_the_plain_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(trial, "trial_error", lambda _: "their trial ended with -11: no message")
-    with pytest.warns(UserWarning, match=r"kernels are not used.*ended with -11"):
-        assert load.load(network(), CUDA) is None
+    monkeypatch.setattr(trial, "trial_error", lambda _, parts: f"their trial of {parts} ended with -11")
+    for dtype, parts in load.PARTS.items():
+        with pytest.warns(UserWarning, match=rf"kernels are not used.*of {parts} ended with -11"):
+            assert load.load(network(), CUDA, dtype) is None
 
 
 def test_no_trial_runs_where_the_kernels_are_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    monkeypatch.setattr(trial, "trial_error", lambda _: pytest.fail("tried"))
+    monkeypatch.setattr(trial, "trial_error", lambda *_: pytest.fail("tried"))
     monkeypatch.setenv(load.SWITCH, "0")
-    assert load.load(network(), CUDA) is None
+    assert [load.load(network(), CUDA, dtype) for dtype in load.PARTS] == [None, None]
 
 
 def test_an_upscaler_runs_it(kernels: CpuKernels) -> None:

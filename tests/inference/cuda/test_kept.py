@@ -31,9 +31,9 @@ def a_card(
     monkeypatch.setattr(kept, "_DRIVER", tmp_path / "version")
 
 
-def trials(monkeypatch: pytest.MonkeyPatch, says: str = "passed\n") -> list[object]:
+def trials(monkeypatch: pytest.MonkeyPatch, says: str = "passed\n") -> list[list[str]]:
     """Counts the processes that are started."""
-    runs: list[object] = []
+    runs: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
         runs.append(command)
@@ -46,7 +46,7 @@ def trials(monkeypatch: pytest.MonkeyPatch, says: str = "passed\n") -> list[obje
 def started_anew() -> str | None:
     """What the next process finds."""
     trial.trial_error.cache_clear()
-    return trial.trial_error(CUDA)
+    return trial.trial_error(CUDA, 1)
 
 
 def test_a_trial_that_passed_is_not_run_by_the_next_process(
@@ -56,6 +56,14 @@ def test_a_trial_that_passed_is_not_run_by_the_next_process(
     runs = trials(monkeypatch)
     assert [started_anew() for _ in range(3)] == [None, None, None]
     assert len(runs) == 1
+
+
+def test_float32_is_tried_apart_from_float16(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    a_card(monkeypatch, tmp_path)
+    runs = trials(monkeypatch)
+    assert started_anew() is None
+    assert [trial.trial_error(CUDA, 2) for _ in range(2)] == [None, None]
+    assert [command[-2:] for command in runs] == [["cuda:0", "1"], ["cuda:0", "2"]]
 
 
 def test_a_trial_that_failed_is_run_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

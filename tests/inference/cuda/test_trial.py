@@ -31,7 +31,7 @@ def python_that(monkeypatch: pytest.MonkeyPatch, folder: Path, does: str) -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_the_real_trial_says_so() -> None:
-    assert (trial.trial_error(CUDA) or "").startswith("their trial ended with 1: ")
+    assert (trial.trial_error(CUDA, 1) or "").startswith("their trial ended with 1: ")
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ def test_how_it_ends(
     does: str, expected: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     python_that(monkeypatch, tmp_path, does)
-    found = trial.trial_error(CUDA)
+    found = trial.trial_error(CUDA, 1)
     assert found is None if expected is None else expected in (found or "")
 
 
 def test_a_trial_that_hangs_or_cannot_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     python_that(monkeypatch, tmp_path, "exec sleep 30")
     monkeypatch.setattr(trial, "SECONDS", 0.2)
-    assert trial.trial_error(CUDA) == "their trial did not end within 0 s"
+    assert trial.trial_error(CUDA, 1) == "their trial did not end within 0 s"
     trial.trial_error.cache_clear()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    assert "could not be started" in (trial.trial_error(CUDA) or "")
+    assert "could not be started" in (trial.trial_error(CUDA, 1) or "")
 
 
 def test_it_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +68,8 @@ def test_it_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(command, 0, "passed\n", "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    assert trial.trial_error(CUDA) is None
-    assert trial.trial_error(CUDA) is None
-    ((_, _, code, device),) = runs
-    assert device == "cuda:0"
+    assert trial.trial_error(CUDA, 1) is None
+    assert trial.trial_error(CUDA, 1) is None
+    ((_, _, code, device, parts),) = runs
+    assert (device, parts) == ("cuda:0", "1")
     assert "luxscaler.inference.cuda.trial" in code

@@ -22,6 +22,8 @@ from luxscaler.inference.cuda import kernel_source
 from luxscaler.inference.cuda.abi import KernelArguments
 
 HERE = Path(__file__).parent
+ALL_BITS = 24
+"""Guard bits with which only results are cut off, always in one sense: real networks lose the most by it."""
 _MISSING = (
     "no g++"
     if shutil.which("g++") is None
@@ -36,11 +38,9 @@ class KernelError(Exception):
     """What a card might not have noticed."""
 
 
-def build(folder: Path, body: str | None = None, *, optimised: bool = True, after: str = "exports.h") -> Path:
-    """The shared library with the kernels; `body`: their sources, if not kernel_source.body()."""
-    text = "\n".join(
-        [f'#include "{HERE / "machine.h"}"', body or kernel_source.body(), f'#include "{HERE / after}"', ""]
-    )
+def build(folder: Path, body: str, *, optimised: bool = True, after: str = "exports.h") -> Path:
+    """The shared library with the kernels; `body`: their sources, kernel_source.body's."""
+    text = "\n".join([f'#include "{HERE / "machine.h"}"', body, f'#include "{HERE / after}"', ""])
     source, library = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
     # Without -fno-gnu-unique a second library would run the kernels of the first.
@@ -58,21 +58,28 @@ def build(folder: Path, body: str | None = None, *, optimised: bool = True, afte
     return library
 
 
-def build_key() -> str:
-    """A name for what `build` makes here by default, of the sources, the compiler and the processor."""
+def build_key(parts: int) -> str:
+    """A name for what `build` makes here of a program, of the sources, the compiler and the processor."""
     compiler = subprocess.run(["g++", "--version"], capture_output=True, check=True).stdout
     cpuinfo = Path("/proc/cpuinfo")
     flags = [line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")][:1]
     sources = [path.read_bytes() for path in (*sorted(HERE.glob("*.h")), Path(__file__))]
-    parts = [compiler, "".join(flags).encode(), kernel_source.body().encode(), str(HERE).encode(), *sources]
-    return sha256(b"\0".join(parts)).hexdigest()[:32]
+    body = kernel_source.body(parts).encode()
+    about = [compiler, "".join(flags).encode(), body, str(HERE).encode(), *sources]
+    return sha256(b"\0".join(about)).hexdigest()[:32]
 
 
 class CpuKernels:
-    """`Kernels` on this processor. `times`: what `seconds` says of each kernel; nothing if empty."""
+    """`Kernels` on this processor. `times`: what `seconds` says of each kernel; nothing if empty.
 
-    def __init__(self, library: Path) -> None:
+    guard_bits: sums of products are rounded toward zero as tensor cores do, products aligned with as many
+    bits beyond float32's; None: once and to nearest.
+    """
+
+    def __init__(self, library: Path, parts: int = 1, *, guard_bits: int | None = None) -> None:
+        self.parts = parts
         self._library = ctypes.CDLL(str(library))
+        self._guard_bits = -1 if guard_bits is None else guard_bits
         self._library.launch.restype = ctypes.c_char_p
         self._library.bank_conflicts.restype = ctypes.c_long
         self._library.add_memory.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
@@ -100,6 +107,7 @@ class CpuKernels:
         self, name: str, grid: tuple[int, int], threads: int, shared: int, arguments: KernelArguments
     ) -> None:
         self.launched.append(name)
+        self._library.set_guard_bits(self._guard_bits)
         error = self._library.launch(name.encode(), *grid, threads, shared, ctypes.byref(arguments))
         if error is not None:
             raise KernelError(f"{name}: {error.decode()}")

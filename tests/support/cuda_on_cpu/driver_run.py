@@ -15,10 +15,10 @@ from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from tests.support.cuda_on_cpu import CpuKernels
 
 
-def main(library: Path) -> None:
+def main(library: Path, parts: int) -> None:
     """Print whether a network gives the same there as on the kernels alone, and how far PyTorch's is."""
     torch.set_num_threads(1)
-    memory = CpuKernels(library)
+    memory = CpuKernels(library, parts)
     stand_ins = {
         "current_device": lambda: 0,
         "get_device_capability": lambda *_: (9, 0),
@@ -47,9 +47,9 @@ def main(library: Path) -> None:
     torch.manual_seed(3)
     network = RRDBNet(RRDBNetConfig(blocks=1)).eval().requires_grad_(False)
     x = torch.rand(1, 3, 12, 10)
-    found = CudaRRDBNet(network, OnCpu(torch.device("cuda")))(x)
+    found = CudaRRDBNet(network, OnCpu(torch.device("cuda"), parts))(x)
     print(torch.equal(found, CudaRRDBNet(network, memory)(x)), float((found - network(x)).abs().max()))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

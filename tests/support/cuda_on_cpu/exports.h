@@ -5,6 +5,7 @@ void drop_memory(uintptr_t first) {
     machine.memory.erase(first);
     machine.last_range = {0, 0};
 }
+void set_guard_bits(int bits) { machine.guard_bits = bits; }
 long bank_conflicts() { return machine.conflicts; }
 // Null, or the error.
 const char* launch(const char* name, int across, int down, int threads, int shared, const void* args) {

@@ -87,6 +87,7 @@ struct Machine {
     int block_x = 0, block_y = 0, waiting = 0, epoch = 0;
     unsigned barrier = 0;
     long conflicts = 0;
+    int guard_bits = -1;  // how `multiply` rounds; negative: to nearest
     std::string error;
 
     void pause() { switch_stack(&now->stack, &scheduler); }

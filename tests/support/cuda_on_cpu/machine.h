@@ -73,6 +73,7 @@ inline half_bits half_of(float value) {  // to nearest, ties to even
     const unsigned sign = bits >> 16 & 0x8000;
     const float size = std::fabs(value);
     if (std::isnan(value)) return sign | 0x7fff;
+    if (size == 0.0f) return sign;  // its exponent would not be the least
     if (size >= 65520.0f) return sign | 0x7c00;
     int exponent;
     std::frexp(size, &exponent);
@@ -121,6 +122,42 @@ inline void load_matrices(unsigned (&rows)[4], unsigned address) {
     });
 }
 
+// Of a normal number: ⌊log2 |value|⌋; and 2^exponent.
+inline int exponent_of(double value) {
+    uint64_t bits;
+    std::memcpy(&bits, &value, 8);
+    return static_cast<int>(bits >> 52 & 2047) - 1023;
+}
+inline double power_of_two(int exponent) {
+    const uint64_t bits = static_cast<uint64_t>(exponent + 1023) << 52;
+    double value;
+    std::memcpy(&value, &bits, 8);
+    return value;
+}
+
+// What lies below the bit that is worth 2^exponent is cut off.
+inline double cut(double value, int exponent) {
+    return std::trunc(value * power_of_two(-exponent)) * power_of_two(exponent);
+}
+
+// As tensor cores do (Fasi, Higham, Mikaitis and Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021): 8
+// products and the sum are aligned to the largest of them; what lies below its 24 bits and `guard` more is cut off,
+// and so is what the result has beyond 24 bits. With many more bits every result is cut by half a bit on average,
+// always toward zero, which adds up; with none it is products that are cut, whose signs differ.
+inline float sum_toward_zero(float sum, const double (&products)[8], int guard) {
+    double largest = std::fabs(sum), total = 0.0;
+    for (double product : products) largest = std::max(largest, std::fabs(product));
+    if (largest == 0.0 || !std::isfinite(largest)) {
+        for (double product : products) total += product;
+        return static_cast<float>(sum + total);
+    }
+    const int last = exponent_of(largest) - 23 - guard;
+    for (double product : products) total += cut(product, last);
+    total += cut(sum, last);
+    return total == 0.0 ? 0.0f : static_cast<float>(cut(total, exponent_of(total) - 23));
+}
+
+// Products are exact; their sum is exact and rounded once, or as above.
 inline void multiply(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     struct Operand {
         float* sums;
@@ -137,6 +174,19 @@ inline void multiply(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsi
             for (int i = 0; i < 2; ++i)
                 for (int odd = 0; odd < 2; ++odd)
                     second[pair + i * 8 + odd][group] = float_of(lanes[lane]->b[i] >> 16 * odd & 0xffff);
+        }
+        if (machine.guard_bits >= 0) {
+            for (int row = 0; row < 16; ++row)
+                for (int column = 0; column < 8; ++column) {
+                    float& sum = lanes[row % 8 * 4 + column / 2]->sums[row / 8 * 2 + column % 2];
+                    for (int from = 0; from < 16; from += 8) {
+                        double products[8];
+                        for (int k = 0; k < 8; ++k)
+                            products[k] = static_cast<double>(first[row][from + k]) * second[from + k][column];
+                        sum = sum_toward_zero(sum, products, machine.guard_bits);
+                    }
+                }
+            return;
         }
         for (int row = 0; row < 16; ++row) {
             double products[8] = {};

@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -27,6 +28,11 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
+# pytest listens to each logger that does not propagate, six times a test, and PyTorch has forty; that of all
+# loggers is heard just as well.
+for _logger in list(logging.root.manager.loggerDict.values()):
+    if isinstance(_logger, logging.Logger) and _logger.name.startswith("torch"):
+        _logger.propagate = True
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
 settings.register_profile("thorough", deadline=None, derandomize=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)

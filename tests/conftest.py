@@ -21,6 +21,7 @@ from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import CpuKernels, build, build_key
 from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
+from tests.support.slow import Samples
 
 # Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every
 # process that a test starts would compile them again.
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
     if is_quick:
         settings.load_profile("quick")
+    config.pluginmanager.register(Samples())
     config.pluginmanager.register(ProcessorTime(factor_of_examples=1 if is_quick else THOROUGH_FACTOR))
 
 

@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import ALL_BITS, CpuKernels, build, build_key
 from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
+from tests.support.slow import Samples
 
 # Tests and modules are compiled once, even where PYTHONDONTWRITEBYTECODE is set: every worker and every
 # process that a test starts would compile them again.
@@ -28,6 +30,11 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
+# pytest listens to each logger that does not propagate, six times a test, and PyTorch has forty; that of all
+# loggers is heard just as well.
+for _logger in list(logging.root.manager.loggerDict.values()):
+    if isinstance(_logger, logging.Logger) and _logger.name.startswith("torch"):
+        _logger.propagate = True
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
 settings.register_profile("thorough", deadline=None, derandomize=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
@@ -46,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
     if is_quick:
         settings.load_profile("quick")
+    config.pluginmanager.register(Samples())
     config.pluginmanager.register(ProcessorTime(factor_of_examples=1 if is_quick else THOROUGH_FACTOR))
 
 

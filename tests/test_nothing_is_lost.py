@@ -136,6 +136,7 @@ GREYS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("source", "name", "tile"),
     [

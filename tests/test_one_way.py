@@ -47,6 +47,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("suffix", "mode", "tile", "is_masked"),
     [
@@ -94,6 +95,7 @@ def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
     assert len({_digest(tmp_path / f"{name}{suffix}") for name in names}) == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
 def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
     source = _picture(tmp_path / "in.png", "RGBA")
@@ -108,6 +110,7 @@ def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler:
     np.testing.assert_array_equal(np.asarray(whole.alpha), np.asarray(steps.alpha))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
 def test_a_mask_keeps_the_boost_from_where_it_is_black(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
     source = _picture(tmp_path / "in.png", "RGB")

@@ -47,15 +47,16 @@ def default_map(group: Any, environ: Mapping[str, str] = os.environ) -> dict[str
     """
     path = config_path(environ)
     found = {} if path is None else _of_group(group, _tables(path, environ), str(path), "")
-    for name, place, parameter, context in _variables(group, PREFIX, ()):
+    variables = tuple(_variables(group, PREFIX, ()))
+    for name, place, parameter, command in variables:
         if (text := environ.get(name)) is not None:
             value = text.split() if parameter.multiple else text
-            _check(parameter, context, value, f"the environment has {name}={text}")
+            _check(parameter, _context(command), value, f"the environment has {name}={text}")
             table = found
             for part in place:
                 table = table.setdefault(part, {})
             table[parameter.name] = value
-    _check_environment(group, environ)
+    _check_environment(group, {name for name, *_ in variables} | OTHER_VARIABLES, environ)
     return found
 
 
@@ -111,8 +112,7 @@ def _check(parameter: Any, context: Any, value: Any, beginning: str) -> None:
         raise InputError(f"{beginning}: {reason}") from error
 
 
-def _check_environment(group: Any, environ: Mapping[str, str]) -> None:
-    known = {name for name, *_ in _variables(group, PREFIX, ())} | OTHER_VARIABLES
+def _check_environment(group: Any, known: Iterable[str], environ: Mapping[str, str]) -> None:
     beginnings = tuple(f"{PREFIX}_{name.upper()}_" for name in group.commands)
     for name in environ:
         if name.startswith(beginnings) and name not in known:
@@ -122,13 +122,12 @@ def _check_environment(group: Any, environ: Mapping[str, str]) -> None:
 def _variables(
     command: Any, prefix: str, place: tuple[str, ...]
 ) -> Iterator[tuple[str, tuple[str, ...], Any, Any]]:
-    """Name, place in default_map, parameter and context of each variable: LUXSCALER_COMMAND_OPTION."""
+    """Name, place in default_map, parameter and command of each variable: LUXSCALER_COMMAND_OPTION."""
     below = getattr(command, "commands", None)
     if below is None:
-        context = _context(command)
         for parameter in _options(command):
             for option in _names(parameter):
-                yield f"{prefix}_{option.upper().replace('-', '_')}", place, parameter, context
+                yield f"{prefix}_{option.upper().replace('-', '_')}", place, parameter, command
         return
     for name, one in below.items():
         yield from _variables(one, f"{prefix}_{name.upper().replace('-', '_')}", (*place, name))

@@ -6,21 +6,26 @@ where a cancel of Cog's may hit the start; and Python waits for its threads when
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+_Waiting = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+"""Work for the threads; None: one of them ends."""
 
 
 class Workers:
-    """So many threads; they end with the process, whatever they do."""
+    """So many threads; they end with this object or with the process, whatever they do."""
 
     def __init__(self, count: int) -> None:
         """Returns when all of them run."""
-        self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._waiting: _Waiting = queue.SimpleQueue()
         for number in range(count):
-            threading.Thread(target=self._work, name=f"tile-{number}", daemon=True).start()
+            # A function, not a method: the threads must not keep this object.
+            threading.Thread(target=_work, args=(self._waiting,), name=f"tile-{number}", daemon=True).start()
+        weakref.finalize(self, _end, self._waiting, count).atexit = False
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         """Have it done by the next thread that is free; one that is cancelled before is not begun."""
@@ -28,11 +33,12 @@ class Workers:
         self._waiting.put((future, work))
         return future
 
-    def _work(self) -> None:
-        while True:
-            future, work = self._waiting.get()
-            if not future.set_running_or_notify_cancel():
-                continue
+
+def _work(waiting: _Waiting) -> None:
+    while (given := waiting.get()) is not None:
+        future, work = given
+        del given  # what a thread holds while it waits for more is held for long
+        if future.set_running_or_notify_cancel():
             try:
                 result = work()
             except BaseException as error:
@@ -40,4 +46,10 @@ class Workers:
             else:
                 future.set_result(result)
                 del result
-            del future, work  # what a thread holds while it waits for more is held for long
+        del future, work
+
+
+def _end(waiting: _Waiting, count: int) -> None:
+    """The threads end once what waits is done."""
+    for _ in range(count):
+        waiting.put(None)

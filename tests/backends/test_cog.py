@@ -178,6 +178,7 @@ def test_a_worker_that_crashed_is_lost() -> None:
         assert not caught.value.counts
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -197,6 +198,7 @@ def test_faults_of_a_container_cost_one_attempt(fault: str, words: str) -> None:
         session.run(a_tile(attempt=2))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("output", [b"", b"no picture", None, 7, "https://example.com/a.exr", ["a"]])
 def test_outputs_that_are_no_pictures_cost_one_attempt(output: object) -> None:
     wrong = exr_transport.encode(a_tile().picture) if output is None else output

@@ -133,6 +133,7 @@ def test_a_limit_that_the_server_states_is_kept(replicate: FakeReplicate, ledger
 # Nothing is paid twice
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("pause", [0.0, 2000.0])
@@ -152,6 +153,7 @@ def test_a_crash_at_any_step_is_not_paid_for(
     assert ledger.ended("succeeded") == 1
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("call", ["upload", "create", "get", "output"])
 @pytest.mark.parametrize("fault", ["crash before", "crash after"])
 def test_a_crash_in_any_call_is_not_paid_for(
@@ -284,6 +286,7 @@ def test_an_output_that_the_caller_refused_is_made_anew(
 # Results
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "fault",
     [

@@ -79,6 +79,7 @@ def _size(path: Path) -> tuple[int, int]:
     return spec.width, spec.height
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "name", ["a.exr", "a.tif", "a.tiff", "a.png", "a.webp", "a.avif", "a.jxl", "a.jpg", "a.jpeg"]
 )
@@ -178,6 +179,7 @@ BAD_UPSCALES: dict[str, tuple[list[str], str]] = {
 }
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("name", BAD_UPSCALES)
 def test_a_bad_upscale_is_one_line_and_no_file(tile: str, checkpoint: str, tmp_path: Path, name: str) -> None:
     text = tmp_path / "text.png"
@@ -191,6 +193,7 @@ def test_a_bad_upscale_is_one_line_and_no_file(tile: str, checkpoint: str, tmp_p
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -320,6 +323,7 @@ def test_help_version_and_info_answer_without_pytorch() -> None:
 EXTRAS = ("fastapi", "starlette", "uvicorn", "multipart", "ray", "cog", "coglet", "rawpy", "pillow_heif")
 
 
+@pytest.mark.slow
 def test_without_the_extras_help_answers_and_errors_name_them(tmp_path: Path) -> None:
     lines = [[name, "--help"] for name in ("", "upscale", "server", "gateway", "jobs", "train", "doctor")]
     lines += [["server", "--data", str(tmp_path)], ["gateway", "--cog", "http://127.0.0.1:9"]]

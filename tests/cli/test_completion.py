@@ -43,6 +43,7 @@ def _completed(shell: str, script: Path, line: str) -> set[str]:
     return {word.split("\t")[0] for word in done.stdout.split("\n") if word}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_commands_options_and_values(scripts: Path, shell: str) -> None:
     script = scripts / shell

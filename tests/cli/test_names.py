@@ -63,6 +63,7 @@ def test_a_file_that_looks_like_an_option_is_told_from_an_unknown_option(here: P
     assert "'-dash.png' is a file" in run("info", "-dash.png").stderr
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["new\nline", "esc\x1b[2J", "sp ace", "ünï→日", "narrow\u202fspace"])
 def test_names_are_on_one_line_and_move_no_cursor(here: Path, name: str) -> None:
     done = upscale("in.png", f"{name}.png")

@@ -65,6 +65,7 @@ def test_a_mask_reaches_the_preview_and_the_file(source: Path, tmp_path: Path) -
     assert oiio.ImageBuf(str(target)).spec().getattribute("luxscaler:boost_mask") == "applied"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -27,6 +27,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["upscale", *map(str, arguments)], prog_name="luxscaler")
 
 
+@pytest.mark.slow
 def test_a_print_of_a_texture(tmp_path: Path, checkpoint: str) -> None:
     source, target = tmp_path / "in.png", tmp_path / "poster.tif"
     source.write_bytes(pillow(noise(16, 24), "PNG"))
@@ -41,6 +42,7 @@ def test_a_print_of_a_texture(tmp_path: Path, checkpoint: str) -> None:
     assert "Adobe RGB" in spec.get_string_attribute("ICCProfile:profile_description")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("asked", "says"),
     [

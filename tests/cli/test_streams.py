@@ -40,6 +40,7 @@ def info(*paths: Path, shell: str = "", **environ: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_shows_a_question_mark(tmp_path: Path) -> None:
     path = tmp_path / "größe good.png"
     path.write_bytes(png(noise()))
@@ -48,6 +49,7 @@ def test_an_ascii_terminal_shows_a_question_mark(tmp_path: Path) -> None:
     assert "32 ? 24" in done.stdout
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("stream", ["2>&-", "1>&-", "1>&- 2>&-", "0<&-"])
 def test_closed_streams(stream: str, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
@@ -85,6 +87,7 @@ def test_upscale_at_an_ascii_terminal_and_with_closed_streams(stream: str, tmp_p
     assert stream or "gr??e.png.png: 32 ? 24, peak " in done.stdout
 
 
+@pytest.mark.slow
 def test_odd_names_are_one_line(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("n" * 252, "a\nb.png", "\x1b[31m.png")]
     for path in paths:

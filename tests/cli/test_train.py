@@ -28,6 +28,7 @@ def _run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["train", *map(str, arguments)], prog_name="luxscaler")
 
 
+@pytest.mark.slow
 def test_a_training_prints_its_figures_and_files(tmp_path: Path) -> None:
     folder, base = write_pictures(tmp_path / "p", 6), write_base(tmp_path / "base.safetensors")
     (folder / "bad.jpg").write_bytes(b"no picture")

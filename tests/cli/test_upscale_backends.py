@@ -68,6 +68,7 @@ def test_tiles_go_to_replicate(picture: Path, tmp_path: Path, monkeypatch: pytes
     assert np.abs(read_picture(target).rgb - _repeated(picture)).max() < 1e-5
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -155,6 +155,7 @@ def test_a_picture_is_never_written_over(here: Path, link: object) -> None:
     assert Path("photos/a.png").read_bytes() == before
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -255,6 +256,7 @@ def test_quiet_and_verbose(here: Path) -> None:
     assert "luxscaler.errors.PictureError: broken.png is empty" in loud.stderr
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("name", "noted"), [("a.png", True), ("a.webp", True), ("a.exr", False), ("a.jpg", False)]
 )

@@ -109,6 +109,7 @@ def test_metrics_may_be_missing(metrics: Any, tmp_path: Path) -> None:
     assert read(json.dumps({"status": "canceled", "metrics": metrics}).encode(), tmp_path).seconds == 0.0
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize(
     ("data", "says"),
     [

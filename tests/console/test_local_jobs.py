@@ -116,6 +116,7 @@ def test_one_at_a_time_and_in_order(
     assert alone.job(first)["status"] == "completed"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -158,6 +159,7 @@ def test_a_waiting_job_is_canceled_at_once(
     assert alone.job(first)["status"] == "running"
 
 
+@pytest.mark.slow
 def test_its_deadline_ends_it(
     tmp_path: Path, pictures: Path, command: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +241,7 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -44,6 +44,7 @@ def test_the_network_of_a_training_is_ready_to_use(
     assert not Path(model["path"]).exists()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("output", "reason"),
     [

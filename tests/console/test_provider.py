@@ -23,6 +23,7 @@ def test_a_change_names_some_settings_and_the_others_stay(console: ConsoleServer
     assert console.get("/api/cloud/providers").json()["providers"][0]["settings"] == found
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -126,6 +127,7 @@ def _send(request: Request, body: bytes) -> None:
     request.send(200, body, Content_Type="application/json")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("body", "operational"),
     [

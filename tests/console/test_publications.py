@@ -131,6 +131,7 @@ def test_all_results_go_to_s3(
     assert listed == {f"{root}/model.safetensors", f"{root}/README.md", f"{root}/samples/0000006.png"}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("setting", "value"),
     [

@@ -48,6 +48,7 @@ def test_killed_while_a_call_is_under_way(account: Account, tmp_path: Path, pict
     assert len(account.runs) == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("fault", ["drop", "500", "refuse"])
 def test_a_lost_answer_is_looked_up_and_the_call_not_repeated(
     account: Account, console: ConsoleServer, picture: Path, fault: str
@@ -136,6 +137,7 @@ def test_canceled_while_uploading_nothing_is_paid(account: Account, tmp_path: Pa
     assert account.calls["create"] == 0
 
 
+@pytest.mark.slow
 def test_two_consoles_do_not_share_a_folder(account: Account, console: ConsoleServer, tmp_path: Path) -> None:
     """They would pay for the same jobs."""
     command = [sys.executable, "-m", "luxscaler.cli.main", "server", f"--data={console.data}"]

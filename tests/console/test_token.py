@@ -56,6 +56,7 @@ def test_one_that_replicate_accepts_is_kept_privately(bare: ConsoleServer) -> No
     assert not _file(bare).exists()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("token", ["", "  ", "sk_123456", "r8_with blank", "r8_línea", "r8_a\0b"])
 def test_one_that_can_be_none_is_refused_unseen(bare: ConsoleServer, account: Account, token: str) -> None:
     answer = bare.put(TOKEN_PATH, {"api_token": token})
@@ -92,6 +93,7 @@ def test_one_in_the_environment_that_is_none(account: Account, tmp_path: Path) -
     assert account.calls["account"] == 0
 
 
+@pytest.mark.slow
 def test_it_shows_up_nowhere(account: Account, tmp_path: Path, picture: Path) -> None:
     """Log, database, answers, errors, list of processes: only its own file has it."""
     said: list[str] = []

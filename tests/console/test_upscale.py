@@ -147,6 +147,7 @@ def test_pictures_go_by_age_but_not_under_a_job(tmp_path: Path, work: Callable[[
         assert console.get(f"{PICTURES}/{used['id']}").status_code == 404
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["a" * 26, "..", "%2e%2e%2fsecrets", "A" * 26])
 def test_other_ids_are_404(alone: ConsoleServer, name: str) -> None:
     for path in ("", "/overview"):
@@ -205,6 +206,7 @@ def test_an_overview_and_a_part(alone: ConsoleServer) -> None:
     assert asked[0].split()[0] == asked[1].split()[0], "one process serves all"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [
@@ -296,6 +298,7 @@ def test_a_job_is_canceled_by_a_signal(alone: ConsoleServer, work: Callable[[str
     assert alone.until(job, "canceled")["error"] == "canceled by the user"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("cog", ["ftp://host", "nothing", "http://", 7])
 def test_a_container_has_an_address(alone: ConsoleServer, cog: object) -> None:
     body = {"kind": "master", "source": _upload(alone)["source"], "inputs": {"cog": cog}}

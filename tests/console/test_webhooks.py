@@ -64,6 +64,7 @@ def test_the_guides_curl_is_told_that_it_arrived(deaf: ConsoleServer) -> None:
     assert answer.json()["detail"].startswith("reached; unsigned")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -99,6 +100,7 @@ def test_an_old_or_future_one_is_refused(deaf: ConsoleServer, account: Account, 
     assert "300 s" in answer.json()["detail"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"id": 7}', b"\xff\xfe", b"[" * 5000])
 def test_what_is_signed_and_is_no_run_is_400(deaf: ConsoleServer, account: Account, body: bytes) -> None:
     headers = webhook_headers(SECRET, f"msg_{new_id()}", int(account.clock.now()), body)

@@ -173,6 +173,7 @@ def _predict(predictor: Predictor, tile: object, **others: object) -> Path:
     return Path(asyncio.run(predictor.predict(**{**inputs, "tile_input": tile, **others})))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", hdr_exporter.FORMATS)
 def test_the_file_has_the_suffix_of_its_format(predictor: Predictor, tile: str, name: str) -> None:
     path = _predict(predictor, tile, output_format=name)

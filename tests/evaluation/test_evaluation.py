@@ -87,6 +87,7 @@ def test_tables_json_and_sheets(run: Run) -> None:
         assert picture.width > 8 * 240
 
 
+@pytest.mark.slow
 def test_the_results_in_a_document_are_replaced_and_its_sheets_are_small(run: Run) -> None:
     text = run.document.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{BEGIN}\nPictures: pairs: 1")
@@ -113,6 +114,7 @@ def test_without_leave_one_out_the_tables_say_so(
     assert printed.err == ""
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -40,6 +40,7 @@ def test_every_method_on_every_rendering(tasks: list[Task], tmp_path: Path) -> N
     assert set(phone[REFERENCE]) == {TEARING}
 
 
+@pytest.mark.slow
 def test_baselines_are_computed_once_and_again_for_another_boost(
     tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

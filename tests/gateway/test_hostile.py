@@ -146,6 +146,7 @@ def test_a_container_is_no_receiver_whatever_is_allowed(tmp_path: Path) -> None:
         assert not any("POST" in call and "cancel" not in call for call in cog.calls), cog.calls
 
 
+@pytest.mark.slow
 def test_receivers_of_any_kind_and_slow_names_stop_no_prediction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

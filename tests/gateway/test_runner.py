@@ -138,6 +138,7 @@ def test_a_container_that_is_not_ready_is_not_asked(
     gateway.until(made["id"], "succeeded")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("500", "answered 500"), ("cut", "was lost"), ("html", "cannot be read"), ("truncate", "was lost")],

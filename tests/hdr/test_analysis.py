@@ -21,6 +21,7 @@ def distance(one: Analysis, other: Analysis) -> float:
     return max(float(cells.abs().mean()), float(statistics.abs().mean()))
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (2, 2), (64, 1500), (513, 257)])
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -1.0, 30.0, float("nan")])
 def test_every_picture_has_a_finite_analysis(shape: tuple[int, int], value: float) -> None:

@@ -139,6 +139,7 @@ def test_tiles_with_shared_statistics_equal_the_whole(monkeypatch: pytest.Monkey
         torch.testing.assert_close(tile, whole[top:bottom], rtol=0.05, atol=1e-5)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("rows", [RADIUS, 37, 256, 2048])
 def test_in_place_it_is_the_same_bit_for_bit_and_bands_do_not_show(
     monkeypatch: pytest.MonkeyPatch, rows: int

@@ -33,6 +33,7 @@ BLENDER = {
 PASSES = {**layer("diffuse."), **layer("specular.", OTHER), "Z": DEPTH}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "planes",
     [

@@ -81,6 +81,7 @@ def assert_close(found: Array, expected: Array) -> None:
 # JPEG.
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("form", ["iso", "iso with one denominator", "adobe", "both"])
 @pytest.mark.parametrize("channels", [1, 3])
@@ -183,6 +184,7 @@ def test_a_base_that_is_hdr_is_read_as_it_is_and_sdr_follows_from_it(form: str) 
     assert "read as the SDR picture" in sdr.source.notices[0]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_base_and_map_are_turned_together(orientation: int, tmp_path: Path) -> None:
     base, gain = jpeg(scene(), exif=exif(orientation)), jpeg(scene(13, 7, 1))
@@ -252,6 +254,7 @@ def apple(sdr: Array, coded: Array, headroom: float) -> Array:
     return np.asarray(sdr * (1 + (headroom - 1) * light))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("maker33", "maker48", "stops"),
     [
@@ -304,6 +307,7 @@ def heic(array: Array) -> bytes:
 ENCODERS = {b"av01": avif, b"hvc1": heic}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", [b"av01", b"hvc1"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_tone_mapped_item(kind: bytes, channels: int, tmp_path: Path) -> None:
@@ -332,6 +336,7 @@ def test_a_map_of_ten_bits_in_the_primaries_of_the_tone_mapped_item() -> None:
     np.testing.assert_allclose(read_picture(data).rgb, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", [b"av01", b"hvc1"])
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_both_items_are_turned(kind: bytes, turn: int) -> None:
@@ -342,6 +347,7 @@ def test_both_items_are_turned(kind: bytes, turn: int) -> None:
     assert_close(read_picture(data).rgb, np.rot90(expected, turn))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", [b"av01", b"hvc1"])
 @pytest.mark.parametrize("by_xmp", [True, False])
 def test_apples_auxiliary_picture(kind: bytes, by_xmp: bool) -> None:
@@ -403,6 +409,7 @@ _CUT = iso()[:20]
 _ADOBE = adobe_xmp({"GainMapMax": (2,), "HDRCapacityMax": (2,)})
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

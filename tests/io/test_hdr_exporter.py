@@ -349,6 +349,7 @@ def test_an_interrupted_export_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", FORMATS)
 def test_same_input_same_bytes_whatever_is_replaced(
     tmp_path: Path, rgb: FloatArray, alpha: FloatArray, name: str

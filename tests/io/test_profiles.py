@@ -74,6 +74,7 @@ def test_pillow_and_openimageio_find_the_profile_in_png_and_webp(name: str, tmp_
     np.testing.assert_allclose(found, encode_srgb(rgb.astype(np.float64)), atol=1e-3)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", CODED)
 @pytest.mark.parametrize("file_format", ["tiff16", "png"])
 def test_our_reader_finds_the_light_again(name: str, file_format: str, tmp_path: Path) -> None:
@@ -279,6 +280,7 @@ def in_the_documents() -> dict[tuple[str, str], str]:
     return found
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_each_profile_is_written_or_refused_in_one_line_as_documented(
     file_format: str, tmp_path: Path

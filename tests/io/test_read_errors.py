@@ -88,6 +88,7 @@ def test_what_is_no_picture_is_named(data: bytes, expected: str) -> None:
         read_header(data)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", FILES)
 def test_a_truncated_file_is_an_error_at_every_length(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     data = FILES[kind]
@@ -102,6 +103,7 @@ def test_a_truncated_file_is_an_error_at_every_length(kind: str, capfd: pytest.C
         assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("times", [15, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", FILES)
 def test_damage_is_an_error_or_a_picture_but_nothing_else(kind: str, times: int) -> None:

@@ -31,6 +31,7 @@ def heic(array: NDArray[Any], bits: int = 8, *, rgb: bool = True, **options: Any
     return file.getvalue()
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("bits", [8, 10, 12])
 @pytest.mark.parametrize("channels", [0, 3, 4])
 def test_every_bit_is_kept(bits: int, channels: int) -> None:

@@ -63,6 +63,7 @@ def plain(magic: str, values: NDArray[Any], top: str = "") -> bytes:
     return (head + " ".join(str(value) for value in values.ravel())).encode()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("top", [1, 3, 100, 255, 1000, 1023, 4095, 65535])
 def test_netpbm_of_any_maximum(top: int) -> None:
     values = np.random.default_rng(top).integers(0, top + 1, (6, 7, 3))
@@ -142,6 +143,7 @@ def test_psd_with_a_profile() -> None:
     np.testing.assert_allclose(picture.rgb, read_picture(png(RGB, iccp(profile))).rgb, atol=1e-6)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("bits", "codec"), [(8, "jp2"), (16, "jp2"), (8, "j2k"), (16, "j2k")])
 def test_jpeg_2000(bits: int, codec: str) -> None:
     array = noise(40, 50, 3, bits)

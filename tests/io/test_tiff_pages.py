@@ -33,6 +33,7 @@ def read_both_ways(data: bytes, folder: Path) -> Any:
     return picture
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "kind", [{"subfiletype": 1}, {"subfiletype": 3}, {"extratags": [(255, 3, 1, 2, True)]}]
 )
@@ -105,6 +106,7 @@ def test_a_channel_that_may_be_anything_is_left_out(extra: NDArray[np.uint8], tm
     assert picture.source.notices == ("ignored: 1 extra channel",)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("compression", ["zstd", "lzma", "jpegxl", "jpeg2000", "lerc", "webp", "png"])
 def test_rare_compressions_come_in_bands_too(compression: str, tmp_path: Path) -> None:
     options = {"compressionargs": {"lossless": True}} if compression in ("webp", "jpegxl") else {}

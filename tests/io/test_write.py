@@ -551,6 +551,7 @@ def test_the_codec_follows_the_bits_of_the_samples_unless_it_is_named(
     assert oiio.ImageBuf(str(tmp_path / "a.exr")).spec().getattribute("compression") == codec
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("codec", ["zip", "zips", "piz", "pxr24", "dwaa", "dwab", "rle", "none"])
 @pytest.mark.parametrize("tile", [0, 64])
 def test_exr_codecs_and_tiles(tmp_path: Path, scene: FloatArray, codec: str, tile: int) -> None:

@@ -100,6 +100,7 @@ def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_rows, "_BAND_BYTES", 1 << 18)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("with_alpha", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", STREAM_FORMATS)
 def test_pictures_of_many_bands_are_the_same_too(
@@ -125,6 +126,7 @@ def test_light_levels_are_those_of_export_to_the_last_bit(tmp_path: Path, small_
         assert struct.unpack(">2I", levels[1])[1] > 0
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", STREAM_FORMATS)
 def test_the_same_picture_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
     """Whatever the bands; that EXR has no date of its own is tested below."""

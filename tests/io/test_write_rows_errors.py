@@ -61,6 +61,7 @@ def test_too_many_rows_leave_the_old_file(old: Path) -> None:
     assert old.read_bytes() == b"old"
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("rows", [0, 1, 3000])
 def test_a_caller_that_fails_leaves_the_old_file(old: Path, rows: int) -> None:
     """Its error comes out as it is, whatever the encoder is at."""
@@ -81,6 +82,7 @@ def spoilt(place: tuple[int, ...], value: float) -> FloatArray:
     return rgb
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize(
     ("rgb", "alpha", "message"),
     [

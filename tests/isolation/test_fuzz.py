@@ -11,6 +11,7 @@ from tests.support.fuzzing import MUTATIONS, run
 pytestmark = pytest.mark.skipif(not IS_AVAILABLE, reason="isolation needs Linux")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [20, pytest.param(60, marks=pytest.mark.slow)])
 def test_damaged_files_meet_no_fault(count: int) -> None:
     outcomes, faults = run(count, seed=20261127, seconds=120)
@@ -26,6 +27,7 @@ def test_more_damaged_files_meet_no_fault() -> None:
     assert faults == []
 
 
+@pytest.mark.sample(11)
 @pytest.mark.parametrize("name", seed_files())
 def test_every_seed_is_read(name: str) -> None:
     assert read_picture_isolated(seed_files()[name]).rgb.size > 0

@@ -77,6 +77,7 @@ def test_flat_pictures_are_refused_unless_the_caller_allows_them(kind: str) -> N
     assert read_header_isolated(data).width in (SIDE, 8)
 
 
+@pytest.mark.slow
 def test_plausible_pictures_are_not_refused() -> None:
     blank = pillow(Image.new("1", (5000, 6000), 1), "TIFF", compression="group4")
     assert read_header_isolated(blank).width == 5000
@@ -98,6 +99,7 @@ def test_scans_are_counted() -> None:
         read_picture_isolated(with_scans(1), limits=DecodeLimits(scans=5))
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", FILES)
 def test_headers_are_the_same_from_another_process(kind: str) -> None:
     from luxscaler.io.read import read_header

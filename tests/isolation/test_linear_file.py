@@ -160,12 +160,14 @@ def count_of_bands(data: bytes, folder: Path) -> int:
             return 0 if bands is None else sum(1 for _ in bands)
 
 
+@pytest.mark.sample(9)
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("data", IN_BANDS.values(), ids=IN_BANDS)
 def test_bands_are_the_picture_to_the_last_bit(data: bytes, tmp_path: Path) -> None:
     same(laid_out(data, tmp_path).whole(), read_picture(data))
 
 
+@pytest.mark.sample(9)
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("name", IN_BANDS)
 def test_these_really_come_in_bands(name: str, tmp_path: Path) -> None:
@@ -189,6 +191,7 @@ def turned(kind: str, orientation: int) -> bytes:
     }[kind]()
 
 
+@pytest.mark.sample(8)
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp"])
@@ -199,6 +202,7 @@ def test_pictures_are_upright(kind: str, orientation: int, tmp_path: Path) -> No
     assert (file.width < file.height) == (orientation > 4)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["jpeg", "png alpha", "tiff tiles", "exr tiles", "webp", "exr window"])
 def test_the_decoding_process_makes_the_same_file(name: str, tmp_path: Path) -> None:
     data = {**IN_BANDS, **WHOLE}[name]
@@ -268,6 +272,7 @@ def outcome(read: Callable[[], Picture]) -> Picture | None:
         return None
 
 
+@pytest.mark.sample(9)
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("name", IN_BANDS)
 def test_where_the_file_is_cut_off_does_not_matter(name: str, tmp_path: Path) -> None:
@@ -281,6 +286,7 @@ def test_where_the_file_is_cut_off_does_not_matter(name: str, tmp_path: Path) ->
         assert (found is None) == (expected is None)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("name", ["png 16", "tiff tiles", "tiff float", "exr half", "jpeg"])
 def test_damage_never_shows_other_pixels_than_the_decoder(name: str, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def agree(data: bytes, folder: Path) -> Picture | None:
     return pictures[0] if pictures else None
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", IRREGULAR)
 def test_irregular_files_are_read_by_every_way(name: str, tmp_path: Path) -> None:
     assert agree(IRREGULAR[name], tmp_path) is not None

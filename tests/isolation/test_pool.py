@@ -90,6 +90,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 WITH_METADATA = pillow(noise(), "JPEG", exif=exif(6, adobe=True), dpi=(300, 200))
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("data", [*FILES.values(), *(f[1] for f in INTEGER_FILES[::6]), WITH_METADATA])
 def test_pictures_are_the_same_to_the_last_bit(data: bytes) -> None:
     same(read_picture_isolated(data), read_picture(data))
@@ -113,6 +114,7 @@ def test_the_arrays_can_be_written_and_outlive_each_other() -> None:
     np.testing.assert_array_equal(rgb, expected)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "source",
     [
@@ -170,6 +172,7 @@ def test_a_crash_is_one_error_and_the_next_picture_is_read(pool: DecoderPool, wo
     assert message(pool, word) == text
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("word", ["sleep", "spin", "hang in header"])
 def test_a_hang_ends_at_the_deadline(pool: DecoderPool, word: str) -> None:
     read(pool, "fine")

@@ -66,6 +66,7 @@ def cheap_backend(**more: object) -> FakeBackend:
     return FakeBackend(seconds=1e-5, trusted=True, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("tiles", "written"), [(0, TILES), (3, None), (100, 0)])
 def test_the_same_bytes_however_many_are_held(
     request_: UpscaleRequest,
@@ -107,6 +108,7 @@ def test_what_is_held_is_made_again_by_the_next_run(
     assert {number for number, _ in again.calls} == set(range(TILES)) - kept
 
 
+@pytest.mark.slow
 def test_with_a_report_all_tiles_are_kept(
     request_: UpscaleRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def lasting(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     )
 
 
+@pytest.mark.sample(1)
 @pytest.mark.usefixtures("on_card")
 def test_rows_come_over_once_and_nothing_else_does(
     request_: UpscaleRequest, backend: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +94,7 @@ def test_rows_come_over_once_and_nothing_else_does(
     assert not numbers
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("request_", "seconds", "room", "written"),
     [

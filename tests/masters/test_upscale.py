@@ -111,6 +111,7 @@ def test_an_independent_reader_sees_the_picture(picture: Path, tmp_path: Path) -
     assert np.abs(seen.astype(np.int64) - wanted).max() <= 1
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("suffix", [".webp", ".avif", ".jxl", ".jpg"])
 def test_formats_that_are_encoded_as_a_whole(picture: Path, tmp_path: Path, suffix: str) -> None:
     result = make(picture, tmp_path / f"out{suffix}", hdr_boost=2.0)
@@ -134,6 +135,7 @@ def test_what_is_no_mask_is_said_before_any_tile(picture: Path, tmp_path: Path) 
     assert not (tmp_path / "out.exr").exists()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.25, 8.0])
 def test_any_scale_gives_the_exact_size(picture: Path, tmp_path: Path, scale: float) -> None:
     result = make(picture, tmp_path / "out.exr", scale=scale, tile=160, overlap=8)
@@ -211,6 +213,7 @@ def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
     assert digest(target) == digest(tmp_path / "again.exr")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -279,6 +282,7 @@ def spoilt(how: str) -> object:
     return change
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("how", ["size", "black", "nan", "half", "other", "lost"])
 def test_a_wrong_tile_is_rejected_and_asked_for_again(picture: Path, tmp_path: Path, how: str) -> None:
     backend = FakeBackend(mishaps={(4, 1): spoilt(how), (4, 2): spoilt(how)})  # type: ignore[dict-item]

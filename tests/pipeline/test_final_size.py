@@ -106,6 +106,7 @@ def scene(height: int, width: int) -> Picture:
     return Picture(np.random.default_rng(1).random((height, width, 3), np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [pytest.param("", marks=pytest.mark.slow), "xy"])
 def test_a_master_and_a_tile_in_memory_give_the_same_bytes(
     wrap: str, tmp_path: Path, upscaler: Upscaler

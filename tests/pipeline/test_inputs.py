@@ -155,6 +155,7 @@ BAD: list[tuple[str, object, str]] = [
 ]
 
 
+@pytest.mark.sample(14)
 @pytest.mark.parametrize(
     ("name", "value", "message"), BAD, ids=[f"{bad[0]}-{n}" for n, bad in enumerate(BAD)]
 )

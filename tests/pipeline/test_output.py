@@ -33,6 +33,7 @@ def always_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "WHOLE_PIXELS", 0)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("file_format", ["exr", "tiff", "png-pq"])
 def test_both_ways_write_the_same_pixels(

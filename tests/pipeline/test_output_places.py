@@ -87,6 +87,7 @@ def _writers(picture: Path) -> dict[str, Callable[[Path], object]]:
     }
 
 
+@pytest.mark.sample(13)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("writer", _writers(Path("unused")))
 def test_what_is_no_regular_file_is_refused_and_stays(

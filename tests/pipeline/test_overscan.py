@@ -58,6 +58,7 @@ def pixels(path: Path) -> FloatArray:
     return np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT), np.float32)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("data", "display"),
     [((-4, -3), (0, 0, 11, 7)), ((5, 6), (0, 0, 99, 49)), ((100, 50), (100, 50, 119, 63))],

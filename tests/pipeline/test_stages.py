@@ -88,6 +88,7 @@ def _smooth(height: int = 96, width: int = 128, seed: int = 5) -> NDArray[np.uin
 SDR_FORMATS = ("webp", "png", "tiff16")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", hdr_exporter.FORMATS)
 def test_every_format_has_the_size_type_and_result(
     tiny: Callable[[str], Upscaler], tmp_path: Path, name: str
@@ -414,6 +415,7 @@ def test_sixteen_bits_in_give_more_than_eight_out(
     assert np.abs(pixels[0, 2::4, 0].astype(int) - grey).max() <= 1
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 7), (13, 1), (3, 5), (17, 31)])
 @pytest.mark.parametrize("scale", [1.0, 2.5, 4.0, 8.0])
 def test_odd_sizes(

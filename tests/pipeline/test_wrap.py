@@ -57,6 +57,7 @@ def rolled(picture: Picture, down: int, across: int) -> Picture:
     return replace(picture, rgb=np.ascontiguousarray(np.roll(picture.rgb, (down, across), (0, 1))))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("asked", "move", "tolerance"),
     [
@@ -85,6 +86,7 @@ def test_without_wrap_the_edges_are_drawn_otherwise(upscaler: Upscaler) -> None:
     assert np.abs(moved - np.roll(result, (28, 20), (0, 1))).max() > 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_hdr", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_jump_where_edges_meet_is_no_larger_than_inside(is_hdr: bool, upscaler: Upscaler) -> None:
     picture = texture(32, 40, is_hdr=is_hdr)

@@ -88,10 +88,11 @@ class ConsoleServer:
         self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 30.0
     ) -> dict[str, Any]:
         """The job, once something holds of it."""
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, 0.005
         while not holds(found := self.job(name)):
             assert time.monotonic() < deadline, found
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)  # each question costs as much as the work that is waited for
         return found
 
 

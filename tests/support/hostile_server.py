@@ -74,6 +74,8 @@ def hostile_server(**answers: Answer) -> Iterator[Hostile]:
             yield server
         finally:
             over.set()
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # a close alone does not wake the thread that accepts
 
 
 def whole(data: bytes, extra: bytes = b"") -> Answer:

@@ -148,6 +148,7 @@ def test_rows_are_written_as_soon_as_their_tiles_are_there(monkeypatch: pytest.M
     assert sink.tops == list(range(400))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("box", [WHOLE, None])
 @pytest.mark.parametrize("boost", [1.0, 4.0, 49.0])
 def test_the_range_is_expanded_as_in_the_whole_picture(

@@ -87,6 +87,7 @@ def test_it_learns_to_tell_and_its_objection_reaches_the_picture() -> None:
     assert adversary.norm() == 0.0  # an objection teaches the adversary nothing
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_add_up() -> None:
     whole, parted = _learner(_adversary()), _learner(_adversary())
     expected = whole.gradients(SMALL, LARGE, Means(), weight=0.1)
@@ -95,6 +96,7 @@ def test_parts_of_a_batch_add_up() -> None:
     assert set(whole.terms) == {"faithful", "features", "adversary", "discriminator"}
 
 
+@pytest.mark.slow
 def test_a_restored_one_goes_on_to_the_same_bits() -> None:
     def advance(learner: Learner, steps: int) -> None:
         for _ in range(steps):

@@ -18,6 +18,7 @@ def _crop(side: int = 64) -> torch.Tensor:
     return F.interpolate(small, (side, side), mode="bicubic").clamp(0, 1)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_presets_give_the_small_size_and_depend_on_the_generator(name: str, scale: int) -> None:
@@ -38,6 +39,7 @@ def test_clean_is_an_antialiased_cubic() -> None:
     assert torch.equal(degraded(crop, PRESETS["clean"], 4, generator(0)), expected)
 
 
+@pytest.mark.slow
 def test_harder_presets_do_more() -> None:
     crop = _crop(128)
     clean = degraded(crop, PRESETS["clean"], 4, generator(0))

@@ -49,6 +49,7 @@ def test_a_detailed_training_is_chosen_by_the_judge(pictures: Path, rrdb: Path, 
     assert "% of the judge" in (made.folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("onlookers")
 @pytest.mark.parametrize(("method", "stop"), [("lora", 2), pytest.param("full", 4, marks=pytest.mark.slow)])
 def test_stopped_and_resumed_is_the_same_to_the_bit(
@@ -87,6 +88,7 @@ def test_better_is_nearer_for_the_judge_at_little_cost() -> None:
     assert text == "-20.0 % of the judge's distance, -0.50 dB"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("onlookers")
 def test_what_the_judge_finds_no_better_is_not_delivered(pictures: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"

@@ -76,6 +76,7 @@ def _learned(folder: Path, config: NetworkConfig, rank: int = 4, strength: float
     return files
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("config", [RRDB, SRVGG], ids=["rrdb", "srvgg"])
 @torch.inference_mode()
@@ -94,6 +95,7 @@ def test_the_engines_of_the_processor(config: NetworkConfig, dtype: torch.dtype,
     assert psnr(plain, truth) < min(60.0, least)  # what was learned is in it
 
 
+@pytest.mark.slow
 @needs_compiler
 @torch.inference_mode()
 def test_the_cuda_kernels(kernels: CpuKernels, tmp_path: Path) -> None:

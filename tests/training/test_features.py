@@ -49,6 +49,7 @@ def test_gradients_reach_the_made_picture_alone() -> None:
     assert not any(parameter.requires_grad for parameter in features.parameters())
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("config", "names"),
     [

@@ -48,6 +48,7 @@ def _cases(*quick: tuple[Any, ...]) -> list[Any]:
     ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("network", "method", "means"),
     _cases(
@@ -83,6 +84,7 @@ def test_in_bf16_the_last_convolution_is_float32(network: Network) -> None:
     assert torch.isfinite(torch.tensor(learner.gradients(SMALL, LARGE, Means("bf16")))).all()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("network", "method"), _cases(("rrdb", "lora"), ("srvgg", "full")), indirect=["network"]
 )
@@ -105,6 +107,7 @@ def test_a_restored_learner_goes_on_to_the_same_bits(network: Network, method: s
     assert any(not torch.equal(found[name], kept[name]) for name in kept)
 
 
+@pytest.mark.sample(1)
 def test_learning_lowers_the_loss(network: Network) -> None:
     learner = Learner(network, "full", 2, 0, CPU)
     first, _ = learner.gradients(SMALL, LARGE, Means())

@@ -18,6 +18,7 @@ from luxscaler.weights.store import load_network
 from tests.support.training_files import Listener, picture, tiny_settings
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_training_makes_a_better_network_that_loads(
     pictures: Path, rrdb: Path, tmp_path: Path, method: str
@@ -60,6 +61,7 @@ def _bytes(pictures: Path, out: Path, settings: Any, **options: Any) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("network", "method", "stop"),
     [
@@ -86,6 +88,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(
     assert steps == [1, 2, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.slow
 def test_more_steps_go_on_and_fewer_are_refused(pictures: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     first = _bytes(pictures, out, tiny_settings(base))
@@ -196,6 +199,7 @@ def test_out_of_memory_is_met_step_by_step(
         train(pictures, tmp_path / "p.safetensors", tiny_settings(base), listener.events)
 
 
+@pytest.mark.slow
 def test_time_that_is_over_ends_it_and_changes_nothing_for_going_on(
     pictures: Path, base: Path, tmp_path: Path
 ) -> None:

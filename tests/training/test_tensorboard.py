@@ -46,6 +46,7 @@ def test_figures_and_samples(pictures: Path, base: Path, tmp_path: Path) -> None
     assert values["samples", 3].image.encoded_image_string.startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_it_may_be_turned_on_later(pictures: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     made = train(pictures, out, tiny_settings(base), Listener().events)

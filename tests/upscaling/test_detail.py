@@ -96,6 +96,7 @@ def test_what_the_source_determined_stays(scale: int, fractality: float) -> None
     np.testing.assert_allclose(after[low].mean(), before[low].mean(), rtol=0.01)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("fractality", [0.0, 0.5, 2.0, *slow(0.8, 1.2, 1.5)])
 @pytest.mark.parametrize("contrast", [0.08, 0.5])
 @pytest.mark.parametrize("scale", [4, *slow(2)])
@@ -132,6 +133,7 @@ def test_opposite_edges_do_not_touch() -> None:
     assert float((result - rgb).abs().max()) < 0.01
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-0.3, 0.9), (0.1, 6.0)])
 @pytest.mark.parametrize("fractality", [2.0, *slow(0.0)])
 def test_the_range_is_kept(low: float, high: float, fractality: float) -> None:

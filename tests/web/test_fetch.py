@@ -202,6 +202,7 @@ ENDLESS: dict[str, Answer] = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_has_no_end_meets_the_size_limit(name: str) -> None:
     with hostile_server(x=ENDLESS[name]) as server:

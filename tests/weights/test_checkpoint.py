@@ -138,6 +138,7 @@ def test_wrapped_and_bare_checkpoints(wrapper: str | None, suffix: str) -> None:
     assert_same(read_state_dict(saved(content), suffix), state)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     "wrap",
     [

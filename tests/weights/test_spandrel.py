@@ -63,6 +63,7 @@ def saved(state: dict[str, Tensor], folder: Path, name: str = "model.pth") -> Pa
     return folder / name
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     "sample",
     [
@@ -95,6 +96,7 @@ def test_scale_3_is_told_by_the_files_name(tmp_path: Path) -> None:
     assert upscaler.upscale(torch.rand(5, 7, 3), 3).shape == (15, 21, 3)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("sample", QUICK, ids=lambda sample: sample.architecture)
 def test_other_architectures_run_at_any_size_and_in_tiles(sample: Sample, tmp_path: Path) -> None:
     path = saved(sample.state(), tmp_path)

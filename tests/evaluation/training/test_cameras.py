@@ -16,6 +16,7 @@ def scene(seed: int = 0) -> FloatArray:
     return np.asarray(light[..., None] * rng.uniform(0.7, 1, (80, 120, 3)), np.float32)
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("kind", CAMERAS)
 @pytest.mark.parametrize("seed", range(6))
 def test_shots_are_pictures(kind: str, seed: int) -> None:

@@ -50,6 +50,7 @@ def test_a_few_steps_lower_the_loss(some_samples: list[Sample]) -> None:
     assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_again_and_another_without_a_source(some_samples: list[Sample]) -> None:
     first, again = (fit(some_samples, options=QUICK).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -40,6 +40,7 @@ def distance(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected).square().mean().sqrt() / expected.square().mean().sqrt())
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 7), (33, 16)], ids=str)
 @pytest.mark.parametrize("pixels", [40, 4096, *slow(1)])
 @torch.inference_mode()

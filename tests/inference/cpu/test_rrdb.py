@@ -57,6 +57,7 @@ def psnr(one: Tensor, other: Tensor) -> float:
     return float(-10 * (one.clamp(0, 1) - other.clamp(0, 1)).square().mean().log10())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("scale", [4, 2, 1])
 @torch.inference_mode()

@@ -60,6 +60,7 @@ def noise(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).square().mean().sqrt())
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(("pixels", "whole"), [*((pixels, 0) for pixels in BANDS), (1, WHOLE)])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("config", [CONFIGS[0], *slow(*CONFIGS[1:])], ids=str)

@@ -58,6 +58,7 @@ def test_a_picture_survives_being_tiled(size: tuple[int, int], monkeypatch: pyte
         assert torch.equal(picture.rows(start, stop), x[:, :, start:stop])
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("tiles", [6, 256, *slow(1, 16)])
 @torch.inference_mode()

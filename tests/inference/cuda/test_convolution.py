@@ -69,6 +69,7 @@ def assert_right(target: FeatureMap, exact: Tensor, kernels: CpuKernels, rows: s
     assert bool(((found.double() - exact).abs() <= bound).all())
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("shape", BLOCK_SHAPES, ids=lambda shape: shape.name)
 def test_a_convolution_of_two_buffers(shape: BlockShape, size: tuple[int, int], kernels: CpuKernels) -> None:
@@ -86,6 +87,7 @@ def test_a_convolution_of_two_buffers(shape: BlockShape, size: tuple[int, int], 
     assert kernels.bank_conflicts == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("outputs", "shift"), [(32, 0), (64, 0), (64, 1)])
 def test_block_shapes_are_equal_to_the_bit(outputs: int, shift: int, kernels: CpuKernels) -> None:
     _, layer = layer_of(64, outputs, kernels)

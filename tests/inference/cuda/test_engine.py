@@ -61,6 +61,7 @@ def assert_as_near(found: Tensor, plain: RRDBNet, x: Tensor) -> None:
     assert decibels(found, rounded(plain, x)) >= least - 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "size"), [(1, (3, 5)), pytest.param(2, (9, 19), marks=pytest.mark.slow)])
 @torch.inference_mode()
 def test_each_layer_is_right_to_one_rounding(number: int, size: tuple[int, int], kernels: CpuKernels) -> None:
@@ -145,6 +146,7 @@ def test_runs_are_equal_and_sizes_are_kept(kernels: CpuKernels) -> None:
     assert len(engine._plans) == KEPT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocks", "fastest", "default"),
     [

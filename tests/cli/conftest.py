@@ -1,0 +1,14 @@
+"""The command is put together once, not for each call: that takes as long as many a test."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+import typer.testing
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_command() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
+        yield

@@ -27,7 +27,7 @@ class ReusedMemory:
         size = math.prod(shape)
         memory = self._taken(size)
         # Views of an array over a memoryview name that array as their base, and so keep it alive.
-        array = np.frombuffer(memoryview(memory), np.float32)
+        array = np.frombuffer(memory.data, np.float32)
         weakref.finalize(array, self._free.append, memory)
         return array.reshape(shape)
 

@@ -5,10 +5,11 @@ from functools import cache
 
 import pytest
 import typer.testing
+from typer.main import get_command
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _one_command() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.testing, "_get_command", cache(typer.testing._get_command))
+        patch.setattr(typer.testing, "_get_command", cache(get_command))
         yield

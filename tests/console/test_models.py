@@ -23,6 +23,7 @@ def _trained(account: Account, console: ConsoleServer, folder: Path, output: byt
     return job
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_the_network_of_a_training_is_ready_to_use(
     account: Account, console: ConsoleServer, folder: Path, tmp_path: Path, mode: str

@@ -242,6 +242,7 @@ def test_a_wait_that_runs_out_says_starting(cog: FakeCog, tmp_path: Path) -> Non
         assert gateway.prediction(name)["status"] == "processing"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("begun", "status"), [(False, "aborted"), (True, "canceled")])
 def test_deadlines(cog: FakeCog, tmp_path: Path, begun: bool, status: str) -> None:
     clock = ManualClock()

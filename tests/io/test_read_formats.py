@@ -235,6 +235,7 @@ def jxl_with_profile(array: Any, profile: bytes, path: Path, quality: int) -> by
     return path.read_bytes()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_jpeg_xl_with_an_icc_profile(dtype: str, tmp_path: Path) -> None:
     codes = noise(24, 40, 3, 16)

@@ -115,6 +115,7 @@ def pool() -> Iterator[DecoderPool]:
     pool.close()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("word", ["header segv", "hang in header"])
 def test_what_goes_wrong_in_a_header_is_one_line(pool: DecoderPool, word: str) -> None:
     with pytest.raises(PictureError) as caught:

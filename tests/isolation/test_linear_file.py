@@ -202,7 +202,7 @@ def test_pictures_are_upright(kind: str, orientation: int, tmp_path: Path) -> No
     assert (file.width < file.height) == (orientation > 4)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["jpeg", "png alpha", "tiff tiles", "exr tiles", "webp", "exr window"])
 def test_the_decoding_process_makes_the_same_file(name: str, tmp_path: Path) -> None:
     data = {**IN_BANDS, **WHOLE}[name]

@@ -135,7 +135,7 @@ def test_what_is_no_mask_is_said_before_any_tile(picture: Path, tmp_path: Path) 
     assert not (tmp_path / "out.exr").exists()
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.25, 8.0])
 def test_any_scale_gives_the_exact_size(picture: Path, tmp_path: Path, scale: float) -> None:
     result = make(picture, tmp_path / "out.exr", scale=scale, tile=160, overlap=8)

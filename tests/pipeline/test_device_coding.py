@@ -154,7 +154,7 @@ def run(
     return walk
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize(("name", "each"), [("webp", 1), ("png", 2), ("exr", 2)])
 def test_the_file_is_the_same_and_fewer_bytes_come_over(

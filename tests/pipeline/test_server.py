@@ -21,7 +21,7 @@ from luxscaler.pipeline.result import Result
 from luxscaler.pipeline.server import TileServer
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.web.reach import Reach
-from tests.support.hostile_server import drip, hostile_server, whole
+from tests.support.hostile_server import Hostile, drip, hostile_server, whole
 from tests.support.picture_files import noise, pillow
 
 SECONDS = 10.0
@@ -168,11 +168,12 @@ def test_on_a_cpu_a_tile_ends_before_the_next_begins(walk: Walk) -> None:
         tasks.append(_start(server, "b"))
         walk.let_go(("a", "read"), ("a", "device"))
         await walk.reaches("a", "write")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         assert walk.where == {"a": "write"}
         walk.let_go()
         results = [await _end(task) for task in tasks]
-        assert results[0].timings["wait"] < 0.05 <= results[1].timings["wait"]
+        assert results[0].timings["wait"] < results[1].timings["wait"]
+        assert results[1].timings["wait"] >= 0.05
 
     asyncio.run(scenario())
 
@@ -319,10 +320,13 @@ def test_a_cancel_ends_a_fetch_at_once_and_others_need_not_wait_for_one(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    async def scenario(url: str) -> None:
+    async def scenario(files: Hostile) -> None:
         server = _server(overlap=False)
-        slow = asyncio.create_task(server.process(UpscaleRequest(url, output_format="exr")))
-        await asyncio.sleep(0.1)
+        request = UpscaleRequest(files.base + "a", output_format="exr")
+        slow = asyncio.create_task(server.process(request))
+        async with asyncio.timeout(SECONDS):
+            while not files.heads:
+                await asyncio.sleep(0.005)
         walk.let_go()
         assert (await _end(_start(server, "quick"))).path.read_text() == "quick"
         slow.cancel()
@@ -330,10 +334,10 @@ def test_a_cancel_ends_a_fetch_at_once_and_others_need_not_wait_for_one(
         async with asyncio.timeout(SECONDS):
             while len(list(tmp_path.iterdir())) > 1:
                 await asyncio.sleep(0.01)
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 5.0  # the fetch would take more than an hour
 
     with hostile_server(a=drip()) as files:
-        asyncio.run(scenario(files.base + "a"))
+        asyncio.run(scenario(files))
 
 
 def test_a_real_tile(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> None:

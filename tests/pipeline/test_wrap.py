@@ -107,6 +107,7 @@ def test_only_the_axes_that_are_named_wrap(upscaler: Upscaler) -> None:
     assert np.abs(other - np.roll(result, 20, 0)).max() > 0.02
 
 
+@pytest.mark.slow
 def test_a_master_and_a_tile_in_memory_give_the_same_bytes(tmp_path: Path, upscaler: Upscaler) -> None:
     picture = texture(60, 72)
     request = UpscaleRequest(

@@ -124,6 +124,7 @@ def test_without_a_judge_a_faithful_training_says_so(pictures: Path, base: Path,
     assert "judge" not in made.trained.base_scores.means()
 
 
+@pytest.mark.slow
 def test_going_on_uses_the_networks_it_began_with(
     pictures: Path, base: Path, tmp_path: Path, onlookers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_all_convolutions_but_the_first_and_the_last(network: Network) -> None:
     assert layers == convs[1:-1]
 
 
+@pytest.mark.sample(1)
 def test_step_zero_equals_the_base_exactly(network: Network) -> None:
     learner = Learner(network, "lora", 4, 0, CPU)
     with torch.no_grad():

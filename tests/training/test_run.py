@@ -164,6 +164,7 @@ def test_a_step_that_is_not_finite_is_skipped(
     assert [line["loss"] for line in lines_of(made.folder) if line.get("step") == 2] == [None]
 
 
+@pytest.mark.slow
 def test_three_in_a_row_go_back_once_and_then_stop(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,7 @@ def test_one_pixel_is_a_picture(upscaler: Upscaler, scale: int) -> None:
     assert upscaler.upscale(torch.full((1, 1, 3), 0.5), scale).shape == (scale, scale, 3)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("height", "width"), [(7, 5), (8, 5), (1, 9)])
 def test_odd_sides_are_as_if_the_last_pixel_were_repeated(height: int, width: int) -> None:
     upscaler = random_upscaler(2)

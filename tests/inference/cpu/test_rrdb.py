@@ -69,6 +69,7 @@ def test_equals_the_plain_network(size: tuple[int, int], scale: int) -> None:
     assert float((found - expected).abs().max()) <= BOUND * max(1.0, float(expected.abs().max()))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("side", [11, 100, *slow(1, 2, 3, 7)])
 @torch.inference_mode()
 def test_blocks_of_any_size_give_the_whole(side: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,7 @@ def test_strips_equal_the_whole(kernels: CpuKernels, monkeypatch: pytest.MonkeyP
     assert kernels.launched.count("last_convolution") == 3
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_runs_are_equal_and_sizes_are_kept(kernels: CpuKernels) -> None:
     engine, told = CudaRRDBNet(network(blocks=0), kernels), list[float]()

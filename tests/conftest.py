@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import atexit
 import gc
 import logging
 import os
@@ -60,11 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """What is loaded by now stays; the garbage collector need not go through it again and again."""
     gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    """OpenImageIO prints pages of what the interpreter's last collection does not find."""
-    gc.unfreeze()
+    # OpenImageIO prints pages of what the interpreter's last collection does not find. Not sooner: pytest
+    # itself collects five times when it ends.
+    atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -191,9 +191,12 @@ class Run:
 
     def _keep(self, tile: Tile, output: Output, writer: Writer) -> None:
         is_held = self._held.take(tile.index, output)
-        while not is_held and is_cheap(output) and writer.is_behind and not self._stop.is_set():
-            # Rows are slower than tiles: it waits for them in any case, and to write it would slow them.
-            self._held.wait(_ROOM_SECONDS)
+        may_come = is_cheap(output)
+        while not is_held and may_come and not self._stop.is_set():
+            # Rows are slower than tiles: it waits for them in any case, and to write it would slow them. Rows
+            # that end between two looks have made room, so the last attempt comes after the last look.
+            if may_come := writer.is_behind:
+                self._held.wait(_ROOM_SECONDS)
             is_held = self._held.take(tile.index, output)
         if isinstance(output, DeviceOutput) and not is_held:  # no room there
             output = output.on_host()

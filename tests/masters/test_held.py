@@ -142,6 +142,8 @@ def test_a_cheap_tile_waits_for_rows_that_are_being_written(
     monkeypatch.setattr(assembly, "strip_rows", lambda _width: 32)
     monkeypatch.setattr(Assembler, "advance", slowly)
     monkeypatch.setattr(HeldTiles, "take", counted)
-    result = upscale_picture(request_, tmp_path / "out.tiff", cheap_backend())
+    # One worker: tiles come in the order of the rows. One that comes late, when later tiles fill the memory,
+    # would rightly go to the disk.
+    result = upscale_picture(request_, tmp_path / "out.tiff", cheap_backend(workers=1))
     assert (result.progress.total, numbers) == (TILES, [])
     assert 0 < most <= 2 * sizes

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from luxscaler.errors import ExportError
 from luxscaler.io.atomic import Partial, translated
 from luxscaler.io.checks import check_rows
@@ -17,7 +19,6 @@ from luxscaler.io.exr import write_rows as exr
 from luxscaler.io.frame import Frame
 from luxscaler.io.png import write_rows as png
 from luxscaler.io.pump import Pump
-from luxscaler.io.reused_memory import ReusedMemory
 from luxscaler.io.tiff import write_rows as tiff
 from luxscaler.picture import FloatArray
 from luxscaler.words import counted
@@ -51,7 +52,6 @@ class StreamWriter:
 
     def __init__(self, head: Frame, height: int, band_rows: int, pump: Pump[Frame]) -> None:
         self._head, self._height, self._band_rows, self._pump = head, height, band_rows, pump
-        self._memory = ReusedMemory()
         self._band: Frame | None = None
         self._filled = 0
         self._failed = False
@@ -88,7 +88,7 @@ class StreamWriter:
     def _collect(self, rgb: FloatArray, alpha: FloatArray | None) -> int:
         """Copy what the band has room for; return how many rows that are."""
         if self._band is None:
-            self._band = self._empty(min(self._band_rows, self._height - self.rows))
+            self._band = _empty(self._head, min(self._band_rows, self._height - self.rows))
             self._filled = 0
         band = self._band
         count = min(len(rgb), len(band.rgb) - self._filled)
@@ -102,16 +102,6 @@ class StreamWriter:
             self._band = None
             self._pump.put(band)
         return count
-
-    def _empty(self, rows: int) -> Frame:
-        width = self._head.rgb.shape[1]
-        samples = self._memory.empty((self._band_rows * width * (3 if self._head.alpha is None else 4),))
-        rgb, alpha = samples[: rows * width * 3], samples[self._band_rows * width * 3 :][: rows * width]
-        return replace(
-            self._head,
-            rgb=rgb.reshape(rows, width, 3),
-            alpha=None if self._head.alpha is None else alpha.reshape(rows, width),
-        )
 
 
 @contextmanager
@@ -141,3 +131,9 @@ def _encode(
     straight = head if kind.is_associated else head.straight()
     with translated(target, path.name):
         kind.encode(path, straight, height, bands if straight is head else (one.straight() for one in bands))
+
+
+def _empty(head: Frame, rows: int) -> Frame:
+    width = head.rgb.shape[1]
+    alpha = None if head.alpha is None else np.empty((rows, width), np.float32)
+    return replace(head, rgb=np.empty((rows, width, 3), np.float32), alpha=alpha)

@@ -196,10 +196,13 @@ class Jobs:
         sql = f"SELECT DISTINCT source FROM jobs WHERE state IN ({marks})"  # noqa: S608 - marks only
         return {row[0] for row in self.database.rows(sql, IN_FLIGHT)}
 
-    def is_running_here(self) -> bool:
-        """Whether a job is computed on this machine now."""
-        sql = "SELECT 1 FROM jobs WHERE place = 'here' AND state = 'running' LIMIT 1"
-        return bool(self.database.rows(sql))
+    def has_to_wait_here(self, sequence: int) -> bool:
+        """Whether a job is computed on this machine now, or an earlier one waits for it too."""
+        sql = (
+            "SELECT 1 FROM jobs WHERE place = 'here' AND (state = 'running' OR "
+            "(state IN ('pending', 'queued') AND cancel_reason = '' AND sequence < ?)) LIMIT 1"
+        )
+        return bool(self.database.rows(sql, [sequence]))
 
     def listed(self, filters: Filters, limit: int, offset: int) -> tuple[list[Job], int]:
         """A page, newest first, without logs, and how many there are in all."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from luxscaler.console.jobs import Job
 from luxscaler.console.local import supervisor
+from luxscaler.console.local.runner import LocalRunner
 from tests.support.console_server import ConsoleServer, console_process, console_server
 from tests.support.training_files import write_base, write_pictures
 
@@ -114,6 +117,26 @@ def test_one_at_a_time_and_in_order(
     (tmp_path / "go").touch()
     assert alone.until(second, "completed")["files"][0]["name"] == "model.safetensors"
     assert alone.job(first)["status"] == "completed"
+
+
+def test_the_earlier_one_is_begun_first_whoever_is_looked_at_first(
+    alone: ConsoleServer, pictures: Path, command: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each job is looked at by a thread of its own: here the first one's comes late."""
+    command("exec sleep 600")
+    looked, begin = threading.Event(), LocalRunner._begin
+
+    def late(runner: LocalRunner, job: Job) -> None:
+        if job.sequence == 1:
+            looked.wait(20)
+        begin(runner, job)
+        looked.set()
+
+    monkeypatch.setattr(LocalRunner, "_begin", late)
+    first, second = (_submit(alone, pictures) for _ in range(2))
+    alone.until(second, "queued", "running")
+    assert alone.until(first, "queued", "running")["status"] == "running"
+    assert alone.job(second)["status"] == "queued"
 
 
 @pytest.mark.sample(2)

@@ -118,7 +118,7 @@ class LocalRunner:
         now = self.pace.now()
         deadline = now + job.max_seconds + self.settings.overtime_seconds
         with self.jobs.database.transaction():
-            if self.jobs.is_running_here():
+            if self.jobs.has_to_wait_here(job.sequence):
                 if job.state is JobState.PENDING:
                     self.jobs.change(job.id, [JobState.PENDING], state=JobState.QUEUED)
                 return

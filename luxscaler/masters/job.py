@@ -17,8 +17,8 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +30,7 @@ from luxscaler.errors import JobError
 from luxscaler.io.atomic import LONGEST_NAME
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.picture import FloatArray, PictureSource
+from luxscaler.threads import Worker
 
 SUFFIX = ".job"
 _VERSION = 1
@@ -95,6 +96,7 @@ class Job:
         self.lasts = folder.name.endswith(SUFFIX)
         """Whether it is kept for a later run."""
         self._lock = threading.RLock()
+        self._settling: Worker | None = None
         try:
             (folder / "tiles").mkdir(parents=True, exist_ok=True)
             self._held = _hold(folder)
@@ -145,6 +147,8 @@ class Job:
 
     def close(self) -> None:
         """Let go of the folder; what is done stays in it."""
+        if self._settling is not None:
+            self._settling.wait()
         with self._lock:
             self._database.close()
             self._held.close()
@@ -232,6 +236,20 @@ class Job:
     def remember(self, key: str, value: str) -> None:
         """Keep a short text for a later run."""
         self._execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
+
+    def remember_after(self, settle: Callable[[], None], key: str, value: str) -> None:
+        """Keep the text once `settle` has ended, beside the work; `close` waits for it. Once in a job.
+
+        Where it raises OSError nothing is kept, and a later run does that part again.
+        """
+
+        def work() -> None:
+            with suppress(OSError, JobError):
+                settle()
+                self.remember(key, value)
+
+        self._settling = Worker(work, "to disk")
+        self._settling.start()
 
     def recall(self, key: str) -> str | None:
         """The text kept under `key`; None if there is none."""

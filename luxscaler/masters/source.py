@@ -54,8 +54,7 @@ def lay_out(
     else:
         laid = decode_to_file(file, path, max_pixels=max_pixels, limits=limits, sdr=sdr, choice=choice)
     if job.lasts:
-        _to_disk(path)
-    job.remember(_NOTE, _to_note(laid))
+        job.remember_after(lambda: _to_disk(path), _NOTE, _to_note(laid))
     return laid
 
 
@@ -87,7 +86,10 @@ def _is_whole(laid: LinearFile) -> bool:
 
 
 def _to_disk(path: Path) -> None:
-    """Before the job says that it is there: what is lost with the power would be zeros, and no error."""
+    """Before the job says that it is there: what is lost with the power would be zeros, and no error.
+
+    Tiles begin meanwhile: 200 MB take a fast disk 0.1 s, and a slow one a second.
+    """
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

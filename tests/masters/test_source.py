@@ -1,5 +1,6 @@
 """The picture of a master: laid out once, averaged for the reference, sampled for the tone statistics."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,37 @@ def test_the_second_run_of_a_job_does_not_decode_again(
     job = Job(tmp_path / "a.job", {})
     assert laid_out(data, job) == first
     same(first.whole(), read_picture(data))
+    job.close()
+
+
+def test_tiles_do_not_wait_until_the_picture_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the job does not say that it is there before."""
+    written, job = threading.Event(), Job(tmp_path / "a.job", {})
+    monkeypatch.setattr(source_module, "_to_disk", lambda _path: written.wait(20))
+    laid = laid_out(png(RGBA), job)
+    assert laid.whole().height == 40
+    assert job.recall("spool") is None
+    written.set()
+    job.close()
+    job = Job(tmp_path / "a.job", {})
+    assert job.recall("spool") is not None
+    job.close()
+
+
+def test_a_picture_that_did_not_come_to_the_disk_is_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(source_module, "_to_disk", fail)
+    job = Job(tmp_path / "a.job", {})
+    laid_out(png(RGBA), job)
+    job.close()
+    job = Job(tmp_path / "a.job", {})
+    assert job.recall("spool") is None
     job.close()
 
 

@@ -14,10 +14,7 @@ from luxscaler.inference.cuda.kernel_source import BLOCK_SHAPES
 
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90")
 """A100; A40 and A10; L40S and L4; H100."""
-SLOW_PROGRAMS = [
-    pytest.param(parts, name, marks=pytest.mark.slow)
-    for parts, name in ((1, "sm_80"), (1, "sm_86"), (1, "sm_89"), (2, "sm_90"))
-]
+PROGRAMS = [*((1, name) for name in ARCHITECTURES), (2, "sm_80"), (2, "sm_90")]
 """Halves of a number, architecture."""
 SHARED_OF_BLOCK = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227}
 """KiB that a block may have (CUDA programming guide, table of technical specifications)."""
@@ -57,9 +54,7 @@ def ptxas(parts: int, architecture: str, folder: Path) -> dict[str, Used]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc")
-@pytest.mark.parametrize(
-    ("parts", "architecture"), [*((1, name) for name in ARCHITECTURES), (2, "sm_80"), (2, "sm_90")]
-)
+@pytest.mark.parametrize(("parts", "architecture"), PROGRAMS)
 def test_nothing_is_spilled_and_the_registers_suffice(parts: int, architecture: str, tmp_path: Path) -> None:
     found = ptxas(parts, architecture, tmp_path)
     assert set(found) == {"first_convolution", "last_convolution", *(shape.name for shape in BLOCK_SHAPES)}
@@ -76,10 +71,8 @@ def test_the_blocks_fit_into_shared_memory(architecture: str) -> None:
         assert shape.shared <= SHARED_OF_BLOCK[architecture] * 1024, shape
 
 
-@pytest.mark.parametrize(
-    ("parts", "architecture"),
-    [(1, "sm_90"), *SLOW_PROGRAMS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("parts", "architecture"), PROGRAMS)
 def test_nvrtc_takes_the_same_source(parts: int, architecture: str) -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="PyTorch without CUDA brings no NVRTC")
     assert compiled(kernel_source.source(parts), architecture)[:4] == b"\x7fELF"

@@ -27,6 +27,7 @@ def _learner(adversary: Adversary) -> Learner:
     return Learner(base, "lora", 2, 0, CPU, Detail(tiny_features(), adversary))
 
 
+@pytest.mark.slow
 def test_the_size_is_real_esrgans() -> None:
     with torch.device("meta"):
         network = Discriminator(FEATURES, torch.Generator())

@@ -26,6 +26,7 @@ def _bytes(pictures: Path, out: Path, settings: TrainingSettings, **options: Any
     return out.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("onlookers")
 def test_a_detailed_training_is_chosen_by_the_judge(pictures: Path, rrdb: Path, tmp_path: Path) -> None:
     listener = Listener()

@@ -65,9 +65,9 @@ def _bytes(pictures: Path, out: Path, settings: Any, **options: Any) -> bytes:
 @pytest.mark.parametrize(
     ("network", "method", "stop"),
     [
+        ("base", "lora", 6),
         ("rrdb", "lora", 1),
         ("base", "full", 4),
-        ("base", "lora", 6),
         pytest.param("rrdb", "full", 1, marks=pytest.mark.slow),
         pytest.param("rrdb", "lora", 4, marks=pytest.mark.slow),
         pytest.param("rrdb", "full", 6, marks=pytest.mark.slow),

@@ -59,6 +59,7 @@ def test_the_network_is_near_float64_as_tensor_cores_round(float32_kernels: CpuK
     assert decibels(found, plain(x)) >= 100.0
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_strips_and_a_second_run_are_equal_to_the_bit(
     kernels: CpuKernels, monkeypatch: pytest.MonkeyPatch

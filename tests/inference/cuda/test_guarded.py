@@ -48,6 +48,7 @@ def test_a_network_beyond_the_range_is_not_taken(
         assert load.load(beyond_halves(), CUDA, torch.float32) is None
 
 
+@pytest.mark.slow
 def test_a_picture_beyond_the_range_is_run_by_pytorch(float32_kernels: CpuKernels) -> None:
     plain = beyond_halves()
     guarded = GuardedRRDBNet(CudaRRDBNet(plain, float32_kernels), plain, CPU)

@@ -96,10 +96,17 @@ class ProviderSettingsStore:
         return self._now
 
     def _read(self) -> ProviderSettings:
+        """As they were kept, after the checks. They are not checked again: a file that is gone since would
+        leave a console that cannot even be told another."""
         rows = self._database.rows("SELECT value FROM settings WHERE name = ?", [_KEY])
         kept = json.loads(rows[0][0]) if rows else {}
         known = {each.name for each in fields(ProviderSettings)}
-        return ProviderSettings().merged({name: value for name, value in kept.items() if name in known})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in kept.items()
+            if name in known
+        }
+        return ProviderSettings(**values)
 
     def change(self, changes: Mapping[str, Any]) -> ProviderSettings:
         """Merge and keep. Raises Problem (400)."""

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from luxscaler.errors import GatewayError
+from luxscaler.gateway.connections import FewLines
 from luxscaler.gateway.keys import load_keys, only_gateway
 from luxscaler.gateway.problems import Problem
-from luxscaler.gateway.server import FewLines
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import LONG_TEXT, Store
 from luxscaler.gateway.strict_json import MAX_DEPTH, MAX_VALUES, read_json
@@ -61,6 +61,9 @@ def gateway(cog: FakeCog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         b'{"input": {"a": "\xed\xa0\x80"}}',
         b"\xff\xfe{\x00}\x00",
         b'{"a": 1' + b"0" * 5000 + b"}",
+        b'{"a": 1' + b"0" * 400 + b"}",
+        b'{"a": 1e999}',
+        b'{"a": [-1e999]}',
         b"[]",
         b"",
     ],
@@ -93,6 +96,15 @@ def test_half_of_a_surrogate_pair_is_a_422(gateway: GatewayServer) -> None:
     whole = f'{{"version": "{gateway.version}", "input": {inside}}}'
     assert gateway.post("/v1/predictions", content=whole.encode()).status_code == 201
     assert len(gateway.predictions()) == before + 1
+
+
+def test_metadata_that_no_reply_can_hold_is_refused(gateway: GatewayServer) -> None:
+    before = len(gateway.get("/v1/files").json()["results"])
+    answer = gateway.post(
+        "/v1/files", files={"content": ("a.bin", b"x")}, data={"metadata": '{"tile": 1e999}'}
+    )
+    problem(answer, 400)
+    assert len(gateway.get("/v1/files").json()["results"]) == before
 
 
 def test_a_list_shows_long_inputs_shortened_and_does_not_read_them(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import httpx
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParameter
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -95,7 +96,7 @@ def deliveries(
 
 
 @router.post("/deliveries/{number}/replay")
-def replay(number: int, console: Here) -> dict[str, Any]:
+def replay(number: Annotated[int, PathParameter(ge=1, le=2**62)], console: Here) -> dict[str, Any]:
     """Apply a delivery once more."""
     return {"verdict": console.receiver.replay(number)}
 

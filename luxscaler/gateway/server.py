@@ -9,6 +9,7 @@ from luxscaler.gateway.app import make_app
 from luxscaler.gateway.connections import patient_config
 from luxscaler.gateway.keys import Keys, only_gateway
 from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.state import check_data
 
 
 def make_server(settings: Settings, keys: Keys) -> uvicorn.Server:
@@ -37,8 +38,10 @@ def check_bind(settings: Settings, *, own_token: bool) -> None:
 
 
 def serve(settings: Settings, keys: Keys) -> None:
-    """Until Ctrl-C or SIGTERM. Raises GatewayError if it cannot listen, or another one has its folder."""
+    """Until Ctrl-C or SIGTERM. Raises GatewayError if it cannot listen, its folder cannot be used, or another
+    one has it."""
     with only_gateway(settings.data):
+        check_data(settings)
         server = make_server(settings, keys)
         try:
             server.run()

@@ -55,6 +55,12 @@ class Gateway:
         return self.parts.clock.now()
 
 
+def check_data(settings: Settings) -> None:
+    """Raises GatewayError if the folder or the database cannot be used: uvicorn would not say why."""
+    FileStore(settings.data)
+    Store(settings.data / DATABASE).close()
+
+
 @asynccontextmanager
 async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> AsyncIterator[Gateway]:
     """A gateway at work, for the time of the block."""

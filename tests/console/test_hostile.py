@@ -1,6 +1,7 @@
 """A console among strangers: odd bodies, addresses and names, slow and many clients."""
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.console_server import ConsoleServer, console_server
-from tests.support.replicate_account import Account
+from tests.support.replicate_account import Account, Run
 
 SUBMIT = "/api/cloud/jobs/submit"
 SETTINGS = "/api/cloud/providers/replicate"
@@ -204,3 +205,34 @@ def _scandir_without(closed: Path) -> Callable[..., object]:
         return real(path)
 
     return scandir
+
+
+def test_an_upload_on_a_full_disk_says_so_and_leaves_nothing(
+    quick: ConsoleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("luxscaler.console.pictures.Pictures.finish", full)
+        answer = quick.post("/api/upscale/pictures", content=b"x" * 1000)
+    assert answer.status_code == 507
+    assert "disk is full" in answer.json()["detail"]
+    assert list((quick.data / "pictures").iterdir()) == []
+
+
+def test_a_secret_that_cannot_be_kept_is_a_507_and_the_next_webhook_counts(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = Run("a" * 26, "predictions", {"input": {}}, account.clock.now())
+    body, headers = account.webhook(run)
+    with console_server(tmp_path, account.url) as console:
+        with monkeypatch.context() as patched:
+            patched.setattr("luxscaler.console.token.write_private", full)
+            refused = console.http.post("/api/webhooks/replicate", content=body, headers=headers)
+        assert (refused.status_code, "No space left" in refused.text) == (507, True)
+        taken = console.http.post("/api/webhooks/replicate", content=body, headers=headers)
+        assert taken.json() == {"verdict": "unknown job"}

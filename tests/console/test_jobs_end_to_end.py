@@ -84,8 +84,7 @@ def test_weights_of_a_training_that_failed_afterwards_are_fetched(
     job = console.submit(kind="training", source=str(folder), destination="ada/mine")
     _run(account, console, job)
     run = account.runs[0]
-    account.finish(run)
-    run.status, run.error = "failed", "Failed to create trained image"
+    account.finish(run, error="Failed to create trained image")
     done = console.until_that(job, lambda found: found["results"] == "here")
     assert done["status"] == "failed"
     assert [file["name"] for file in done["files"]] == ["weights.tar"]

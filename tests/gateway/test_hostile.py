@@ -18,6 +18,7 @@ from luxscaler.errors import GatewayError
 from luxscaler.gateway.connections import FewLines
 from luxscaler.gateway.keys import load_keys, only_gateway
 from luxscaler.gateway.problems import Problem
+from luxscaler.gateway.server import serve
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import LONG_TEXT, Store
 from luxscaler.gateway.strict_json import MAX_DEPTH, MAX_VALUES, read_json
@@ -363,6 +364,15 @@ def test_an_empty_bearer_opens_nothing(gateway: GatewayServer) -> None:
     for header in ("Bearer", "bearer", "Token", "", "Bearer\tx"):
         answer = gateway.plain.get(f"{gateway.url}/v1/account", headers={"Authorization": header})
         assert answer.status_code in (401, 429)
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    """uvicorn, which opens it later, would say that it cannot listen."""
+    data = tmp_path / "data"
+    keys = load_keys(data)
+    (data / "gateway.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(GatewayError, match=r"gateway\.sqlite3.*not a database"):
+        serve(Settings(("http://127.0.0.1:9",), data), keys)
 
 
 def test_a_second_gateway_on_a_folder_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.webhooks import Arrived
+from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import AsgiApp, Receive, Scope, Send
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id, webhook_headers
@@ -71,6 +72,8 @@ async def _received(request: Request, console: Console) -> Response:
         return Problem(400, "The body broke off").response()  # nobody reads it
     except sqlite3.Error as error:
         return Problem(507, f"The console's database cannot be used: {error}").response()
+    except ConsoleError as error:  # the secret of webhooks cannot be kept
+        return Problem(507, str(error)).response()
     finally:
         room.bytes -= held
     return Response(json.dumps({"verdict": verdict}), media_type="application/json")

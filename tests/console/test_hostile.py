@@ -15,6 +15,7 @@ from tests.support.replicate_account import Account, Run
 
 SUBMIT = "/api/cloud/jobs/submit"
 SETTINGS = "/api/cloud/providers/replicate"
+HALF = b"POST /api/webhooks/replicate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
 MOST = 30
 """Connections at once."""
 
@@ -29,6 +30,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleServer]:
     with console_server(
         folder, "http://127.0.0.1:9", head_seconds=0.4, max_connections=MOST, max_body_bytes=200_000
     ) as console:
+        console.http.headers["Connection"] = "close"  # one that is kept would be ended while it waits
         yield console
 
 
@@ -129,7 +131,7 @@ def test_a_body_that_grows_too_large_says_so(quick: ConsoleServer) -> None:
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /api/webhooks/replicate"])
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", HALF])
 def test_a_request_that_never_comes_whole_is_ended(quick: ConsoleServer, start: bytes) -> None:
     with _connected(quick) as client:
         client.sendall(start)
@@ -142,9 +144,7 @@ def test_more_half_webhooks_than_there_is_room_for_make_it_deaf_to_nobody(quick:
     half = []
     for _ in range(3 * MOST):
         client = _connected(quick)
-        client.sendall(
-            b"POST /api/webhooks/replicate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
-        )
+        client.sendall(HALF)
         half.append(client)
     try:
         assert quick.get("/api/health/ready").status_code == 200
@@ -155,6 +155,16 @@ def test_more_half_webhooks_than_there_is_room_for_make_it_deaf_to_nobody(quick:
 
 def _connected(console: ConsoleServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", httpx.URL(console.url).port or 80), 5.0)
+
+
+def test_a_webhook_that_does_not_come_to_its_end_gives_its_room_back(
+    console: ConsoleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luxscaler.console.routes.deliveries._BODY_SECONDS", 0.2)
+    with _connected(console) as client:
+        client.sendall(HALF)
+        client.settimeout(10.0)
+        assert client.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
 def test_two_lengths_of_one_body_are_refused(quick: ConsoleServer) -> None:

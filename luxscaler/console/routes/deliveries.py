@@ -1,5 +1,6 @@
 """Routes of webhooks: where Replicate sends them, what came, and whether the public address leads here."""
 
+import asyncio
 import json
 import secrets
 import sqlite3
@@ -23,6 +24,8 @@ from luxscaler.replicate.signing import new_id, webhook_headers
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 public = APIRouter(tags=["webhooks"])
 Here = Annotated[Console, Depends(console_of)]
+_BODY_SECONDS = 30.0
+"""For a webhook to arrive: bodies that hang about would fill the room that all of them share."""
 
 
 class WebhookShortcut:
@@ -54,11 +57,12 @@ async def _received(request: Request, console: Console) -> Response:
     try:
         room.check()
         pieces = []
-        async for piece in request.stream():
-            room.bytes += len(piece)
-            held += len(piece)
-            room.check()
-            pieces.append(piece)
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for piece in request.stream():
+                room.bytes += len(piece)
+                held += len(piece)
+                room.check()
+                pieces.append(piece)
         room.waiting += 1
         try:
             verdict = await console.receiver.receive(_arrived(request, b"".join(pieces)))
@@ -68,6 +72,8 @@ async def _received(request: Request, console: Console) -> Response:
         if problem.status == 413:  # of the layer that counts, which ends the connection too
             raise
         return problem.response()
+    except TimeoutError:
+        return Problem(408, f"The body took more than {_BODY_SECONDS:g} s").response()
     except ClientDisconnect:
         return Problem(400, "The body broke off").response()  # nobody reads it
     except sqlite3.Error as error:

@@ -42,6 +42,8 @@ def gateway(cog: FakeCog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("gateway")
     quick: dict[str, Any] = {"head_seconds": 0.4, "max_connections": 60}
     with gateway_server(folder, cog.url, webhook_allow="", **quick) as running:
+        for client in (running.http, running.plain):
+            client.headers["Connection"] = "close"  # one that is kept would be ended while it waits
         yield running
 
 

@@ -4,12 +4,15 @@ import contextlib
 import errno
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from luxscaler.replicate.runs import AccountApi
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.replicate_account import Account, Run
 
@@ -246,3 +249,30 @@ def test_a_secret_that_cannot_be_kept_is_a_507_and_the_next_webhook_counts(
         assert (refused.status_code, "No space left" in refused.text) == (507, True)
         taken = console.http.post("/api/webhooks/replicate", content=body, headers=headers)
         assert taken.json() == {"verdict": "unknown job"}
+
+
+def test_webhooks_that_wait_for_the_secret_leave_threads_for_the_page(
+    account: Account, console: ConsoleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replicate does not answer, and every webhook may be the first of an account."""
+    asked, go = threading.Semaphore(0), threading.Event()
+
+    def slow(_: AccountApi) -> str:
+        asked.release()
+        assert go.wait(20)
+        return account.secret
+
+    monkeypatch.setattr(AccountApi, "webhook_secret", slow)
+    body, headers = account.webhook(Run("a" * 26, "predictions", {"input": {}}, account.clock.now()))
+
+    def send(_: int) -> int:
+        return console.http.post("/api/webhooks/replicate", content=body, headers=headers).status_code
+
+    with ThreadPoolExecutor(60) as pool:
+        first = [pool.submit(send, number) for number in range(4)]
+        for _ in first:
+            assert asked.acquire(timeout=20)
+        assert list(pool.map(send, range(50))) == [503] * 50
+        assert console.get("/api/cloud/jobs").status_code == 200
+        go.set()
+        assert [each.result() for each in first] == [200] * 4

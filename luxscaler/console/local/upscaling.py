@@ -3,9 +3,9 @@
     python -m luxscaler.console.local.upscaling SOURCE TARGET REPORT INPUTS
 
 INPUTS is a file of JSON: the inputs of the job, as commands.py has checked their names and types. The pixels
-are those of `luxscaler upscale`. SIGTERM ends the work, tiles that are done stay beside TARGET, and the same call goes
-on with them. A log line ` 40%|        | 40/100 [8 s left]` counts hundredths of the picture; an error is one
-line and status 1.
+are those of `luxscaler upscale`. SIGTERM ends the work, tiles that are done stay beside TARGET, and the same
+call goes on with them. A log line ` 40%|        | 40/100 [8 s left]` counts hundredths of the picture; an
+error is one line and status 1.
 """
 
 import json

@@ -19,13 +19,11 @@ from luxscaler.gateway.limits import RateLimit, Throttle
 from luxscaler.gateway.runner import Parts, Runner
 from luxscaler.gateway.schemas import Schemas
 from luxscaler.gateway.serialize import Serializer
-from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.settings import DATABASE, Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 from luxscaler.web.post import Poster
 from luxscaler.web.reach import Reach
-
-DATABASE = "gateway.sqlite3"
 
 
 @dataclass(frozen=True)

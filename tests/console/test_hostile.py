@@ -12,6 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from luxscaler.clock import Clock
+from luxscaler.console.settings import Settings
+from luxscaler.console.state import running_console
+from luxscaler.errors import ConsoleError
 from luxscaler.replicate.runs import AccountApi
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.replicate_account import Account, Run
@@ -276,3 +280,27 @@ def test_webhooks_that_wait_for_the_secret_leave_threads_for_the_page(
         assert console.get("/api/cloud/jobs").status_code == 200
         go.set()
         assert [each.result() for each in first] == [200] * 4
+
+
+def test_a_folder_of_other_files_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "previews").mkdir()
+    (tmp_path / "previews" / "mine.png").write_text("years")
+    with (
+        pytest.raises(ConsoleError, match=r"it holds other files, e\.g\. 'previews': name an empty one"),
+        running_console(Settings(tmp_path), Clock()),
+    ):
+        pass
+    assert (tmp_path / "previews" / "mine.png").read_text() == "years"
+    assert [path.name for path in tmp_path.iterdir()] == ["previews"]
+
+
+def test_inputs_that_cannot_be_sent_end_the_job_for_nothing(
+    account: Account, console: ConsoleServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they may be in the database of an earlier version."""
+    monkeypatch.setattr("luxscaler.console.routes.strict.read_json", lambda _: {})
+    body = f'{{"kind": "training", "source": "{folder}", "destination": "a/b", "inputs": {{"a": NaN}}}}'
+    job = _posted(console, SUBMIT, body).json()["job_id"]
+    done = console.until(job, "failed")
+    assert "not JSON compliant" in done["error"]
+    assert (done["cost"], account.calls["create"]) == (0.0, 0)

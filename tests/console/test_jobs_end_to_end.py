@@ -90,6 +90,20 @@ def test_weights_of_a_training_that_failed_afterwards_are_fetched(
     assert [file["name"] for file in done["files"]] == ["weights.tar"]
 
 
+def test_outputs_of_the_same_name_are_all_kept(
+    account: Account, console: ConsoleServer, folder: Path
+) -> None:
+    job = console.submit(kind="training", source=str(folder), destination="ada/mine")
+    _run(account, console, job)
+    run = account.runs[0]
+    names = ("a b", "a_b", "a/b", "/", "?" * 70, "!" * 70, "weights")
+    with account.lock:
+        run.output = {name: f"{account.url}/output/{number}.tar" for number, name in enumerate(names)}
+        account.tell(run, "succeeded")
+    done = console.until_that(job, lambda found: found["results"] == "here")
+    assert len({file["name"] for file in done["files"]}) == len(names)
+
+
 def test_a_key_makes_a_submit_repeatable(account: Account, console: ConsoleServer, picture: Path) -> None:
     body = {"kind": "master", "source": str(picture), "idempotency_key": "mine"}
     first = console.post("/api/cloud/jobs/submit", json=body).json()

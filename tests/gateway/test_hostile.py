@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -366,6 +367,27 @@ def test_an_empty_bearer_opens_nothing(gateway: GatewayServer) -> None:
     for header in ("Bearer", "bearer", "Token", "", "Bearer\tx"):
         answer = gateway.plain.get(f"{gateway.url}/v1/account", headers={"Authorization": header})
         assert answer.status_code in (401, 429)
+
+
+def test_a_folder_of_other_files_is_left_as_it_is(tmp_path: Path) -> None:
+    """A gateway empties its folder `work`, and takes everybody else's rights."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years")
+    tmp_path.chmod(0o755)
+    for use in (lambda: load_keys(tmp_path), lambda: only_gateway(tmp_path).__enter__()):
+        with pytest.raises(GatewayError, match=r"it holds other files, e\.g\. 'work': name an empty one"):
+            use()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+def test_a_new_disk_and_a_token_put_there_before_are_in_no_way(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / ".keep").write_text("")
+    (tmp_path / "token").write_text("chosen-token")
+    assert load_keys(tmp_path).token == "chosen-token"
+    (tmp_path / "files").mkdir()
+    assert load_keys(tmp_path).token == "chosen-token"
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:

@@ -54,9 +54,8 @@ def put_token(body: TokenBody, console: Here) -> dict[str, Any]:
     console.tokens.refuse_if_the_environment_rules()
     token = well_formed(body.api_token)
     console.provider.accept(token)
-    console.tokens.forget()
-    console.provider.forget_webhook_secret()
     path = console.tokens.keep(token)
+    console.provider.forget_webhook_secret()
     console.engine.wake()
     return {"success": True, "file_path": str(path)}
 

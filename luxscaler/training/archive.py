@@ -9,7 +9,6 @@ import bz2
 import gzip
 import io
 import lzma
-import struct
 import tarfile
 import zipfile
 import zlib
@@ -30,10 +29,7 @@ _OPENERS: dict[bytes, _Opener] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-_DAMAGE = (
-    *(zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError),
-    *(ValueError, OverflowError, struct.error),  # tarfile's, for numbers in a header that are none
-)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def is_tar(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> bool:
     try:
         with path.open("rb") as file, tarfile.open(fileobj=_decompressed(file, limits), mode="r:"):
             return True
-    except (InputError, *_DAMAGE):
+    except (InputError, ValueError, *_DAMAGE):  # ValueError: tarfile's, for numbers in a header that are none
         return False
 
 

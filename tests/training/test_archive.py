@@ -117,23 +117,6 @@ def test_too_many_twice_and_no_archive(tmp_path: Path) -> None:
         _unpacked(_tar(path, "w", [tarfile.TarInfo("a.png")]))
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"GNU.sparse.map": "a,b"},
-        {"GNU.sparse.size": "x"},
-        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
-    ],
-)
-def test_numbers_of_a_tar_that_are_none_are_one_line(tmp_path: Path, headers: dict[str, str]) -> None:
-    member = tarfile.TarInfo("c.png")
-    member.size, member.pax_headers = 4, headers
-    archive = _tar(tmp_path / "a.tar", "w", [member])
-    with pytest.raises(InputError, match="the archive") as caught:
-        _unpacked(archive)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_a_tar_is_known_by_its_beginning(tmp_path: Path, mode: str) -> None:
     assert is_tar(_tar(tmp_path / "a.bin", mode))

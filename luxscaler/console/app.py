@@ -19,6 +19,7 @@ from luxscaler.console.state import Console, console_of
 from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import LimitMiddleware
 from luxscaler.gateway.problems import Problem
+from luxscaler.gateway.store import is_full
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def make_app(console: Console) -> FastAPI:
     app.exception_handler(HTTPException)(_on_http_error)
     app.exception_handler(ConsoleError)(_on_console_error)
     app.exception_handler(sqlite3.Error)(_on_database_error)
+    app.exception_handler(OSError)(_on_os_error)
     app.exception_handler(Exception)(_on_bug)
     return app
 
@@ -102,6 +104,15 @@ def _on_database_error(request: Request, error: Exception) -> Response:
     """The disk is full, or the file is damaged; nothing was done."""
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return Problem(507, f"The console's database cannot be used: {error}").response()
+
+
+def _on_os_error(request: Request, error: Exception) -> Response:
+    if not is_full(error):
+        return _on_bug(request, error)
+    _log.error("%s %s: the disk is full", request.method, request.url.path)
+    return Problem(
+        507, "The console's disk is full: nothing of this request was kept. Free some space and try again"
+    ).response()
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

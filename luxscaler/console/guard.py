@@ -76,10 +76,18 @@ class GuardMiddleware:
         if scope["method"] in _READING or path == self._own_path:
             return
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             raise Problem(403, f"A page of {origin[:100]!r} may change nothing here")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise Problem(403, "A page elsewhere may change nothing here")
+
+
+def _place(origin: str) -> str:
+    """Host and port of an Origin header; empty if it has none, and never a Host header."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

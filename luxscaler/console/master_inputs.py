@@ -7,13 +7,13 @@ page builds its fields from this list. On this machine `cog` may name a running 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from luxscaler.errors import ExportError, InputError
+from luxscaler.errors import ExportError, FetchError, InputError
 from luxscaler.gateway.problems import Problem
 from luxscaler.geometry import MAX_SCALE, MIN_SCALE, output_size
 from luxscaler.options import MAX_LAYER_NAME
 from luxscaler.pipeline.final_size import MAX_SIDE
+from luxscaler.web.url import Url
 
 TEXT, NUMBER, FLAG = (str,), (int, float), (bool,)
 _TYPE_WORDS: dict[tuple[type, ...], str] = {TEXT: "text", NUMBER: "a number", FLAG: "true or false"}
@@ -255,8 +255,9 @@ def _check_values(inputs: Mapping[str, Any]) -> None:
 
 
 def _check_cog(address: object) -> None:
-    parts = urlsplit(address) if isinstance(address, str) and len(address) <= _MOST_ADDRESS else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        Url.parse(address if isinstance(address, str) and len(address) <= _MOST_ADDRESS else "")
+    except FetchError:
         _refuse(
             f"cog must be the address of a container, e.g. http://127.0.0.1:5000, got {str(address)[:80]!r}"
         )

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from luxscaler.gateway.problems import Problem
 
@@ -52,19 +53,11 @@ def checked_source(text: str, folders: tuple[Path, ...], limit: int) -> Source:
     """
     if "\0" in text or not text.strip():
         raise Problem(422, "source: must be the path of a picture or a folder of pictures", field="source")
-    given = Path(text).expanduser()
-    path = Path(os.path.realpath(given))
-    if not any(path.is_relative_to(os.path.realpath(folder)) for folder in folders):
-        allowed = ", ".join(map(str, folders))
-        raise Problem(422, f"source: {text[:200]!r} is not inside {allowed} (--folder)", field="source")
-    if path.is_dir():
-        source = _folder(path)
-    elif path.is_file() and not given.is_symlink():
-        if refusal := _refusal(path, path.name):
-            raise Problem(422, f"source: {refusal}", field="source")
-        source = Source(path, (("", path, path.stat().st_size),), path.stat().st_size)
-    else:
-        raise Problem(422, f"source: there is no file or folder {text[:200]!r}", field="source")
+    try:
+        source = _looked_at(text, folders)
+    except (OSError, RuntimeError) as error:  # no such user, a name too long, a folder that may not be read
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Problem(422, f"source: {text[:200]!r} cannot be read: {reason}", field="source") from error
     if source.size > limit:
         raise Problem(
             413,
@@ -73,6 +66,22 @@ def checked_source(text: str, folders: tuple[Path, ...], limit: int) -> Source:
             field="source",
         )
     return source
+
+
+def _looked_at(text: str, folders: tuple[Path, ...]) -> Source:
+    """Of any size. Raises Problem, OSError, and RuntimeError for the home of a user who is unknown."""
+    given = Path(text).expanduser()
+    path = Path(os.path.realpath(given))
+    if not any(path.is_relative_to(os.path.realpath(folder)) for folder in folders):
+        allowed = ", ".join(map(str, folders))
+        raise Problem(422, f"source: {text[:200]!r} is not inside {allowed} (--folder)", field="source")
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file() and not given.is_symlink():
+        if refusal := _refusal(path, path.name):
+            raise Problem(422, f"source: {refusal}", field="source")
+        return Source(path, (("", path, path.stat().st_size),), path.stat().st_size)
+    raise Problem(422, f"source: there is no file or folder {text[:200]!r}", field="source")
 
 
 def pack(source: Source, target: Path, check: Callable[[], None]) -> None:
@@ -119,13 +128,17 @@ def _folder(root: Path) -> Source:
 
 def _walk(root: Path) -> Iterator[Path]:
     """Everything below but folders; links are told, not followed."""
-    for folder, names, files in os.walk(root):
+    for folder, names, files in os.walk(root, onerror=_raised):
         here = Path(folder)
         for name in [*names]:
             if name.startswith(".") or (here / name).is_symlink():
                 names.remove(name)
                 yield here / name
         yield from (here / name for name in files)
+
+
+def _raised(error: OSError) -> NoReturn:
+    raise error
 
 
 def _refusal(path: Path, name: str) -> str:

@@ -23,6 +23,9 @@ from luxscaler.replicate.runs import AccountApi
 T = TypeVar("T")
 _REFETCH_SECONDS = 30.0
 """Between two fetches of the webhooks' secret because a signature was wrong."""
+_MOST_FETCHES = 4
+"""Of that secret at once: anybody can send a webhook, and while Replicate does not answer each would hold a
+thread that the page needs."""
 _SHORT_PATIENCE = 10.0
 _UNAUTHORIZED = (401, 403)
 
@@ -38,6 +41,7 @@ class Provider:
         self._lock = threading.Lock()
         self._made: dict[tuple[str, ...], AccountApi] = {}
         self._secret, self._secret_fetched_at = "", float("-inf")
+        self._fetches = threading.BoundedSemaphore(_MOST_FETCHES)
 
     def close(self) -> None:
         """Close all connections."""
@@ -86,7 +90,12 @@ class Provider:
             if self._secret and (not renewed or too_soon):
                 return self._secret
             self._secret_fetched_at = now
-        secret = asked(lambda: self.api().webhook_secret())
+        if not self._fetches.acquire(blocking=False):
+            raise Problem(503, "The secret of webhooks is being asked for: send this one again later")
+        try:
+            secret = asked(lambda: self.api().webhook_secret())
+        finally:
+            self._fetches.release()
         with self._lock:
             self._secret = secret
         self.tokens.keep_webhook_secret(secret)

@@ -5,6 +5,7 @@ A change names some settings; the others stay. A wrong one is refused with its n
 
 import ipaddress
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -87,30 +88,37 @@ class ProviderSettingsStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._now: ProviderSettings | None = None
+        self._changes = threading.Lock()
+        self._now = self._read()
 
     def get(self) -> ProviderSettings:
         """In force."""
-        if self._now is None:
-            self._now = self._read()
         return self._now
 
     def _read(self) -> ProviderSettings:
+        """As they were kept, after the checks. They are not checked again: a file that is gone since would
+        leave a console that cannot even be told another."""
         rows = self._database.rows("SELECT value FROM settings WHERE name = ?", [_KEY])
         kept = json.loads(rows[0][0]) if rows else {}
         known = {each.name for each in fields(ProviderSettings)}
-        return ProviderSettings().merged({name: value for name, value in kept.items() if name in known})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in kept.items()
+            if name in known
+        }
+        return ProviderSettings(**values)
 
     def change(self, changes: Mapping[str, Any]) -> ProviderSettings:
         """Merge and keep. Raises Problem (400)."""
-        with self._database.transaction():
-            merged = self._read().merged(changes)
-            self._database.run(
-                "INSERT INTO settings (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [_KEY, json.dumps(asdict(merged))],
-            )
-        self._now = merged
+        with self._changes:  # one after the other in memory too, or an earlier one would come into force last
+            with self._database.transaction():
+                merged = self._read().merged(changes)
+                self._database.run(
+                    "INSERT INTO settings (name, value) VALUES (?, ?) "
+                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    [_KEY, json.dumps(asdict(merged))],
+                )
+            self._now = merged
         return merged
 
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,7 @@ class Results:
         """Fetch all files of a job; whether that is settled. False: another try may do."""
         done = {result.name for result in self.of(job.id)}
         try:
-            for key, address in job.outputs.items():
-                name = _file_name(key, address)
+            for name, address in _named(job.outputs).items():
                 if name not in done:
                     self._fetch(job, name, address)
         except (TileError, ExportError, Problem) as error:
@@ -123,6 +123,18 @@ class Results:
 
     def _note(self, job: Job, error: str, **values: Any) -> None:
         self._jobs.change(job.id, _OVER, **values, **({"error": error} if error else {}))
+
+
+def _named(outputs: Mapping[str, str]) -> dict[str, str]:
+    """Name to address; outputs whose names would be the same here are numbered, so that none is lost."""
+    found: dict[str, str] = {}
+    for key, address in outputs.items():
+        name, number = _file_name(key, address), 1
+        while name in found:
+            number += 1
+            name = _file_name(f"{key[:50]}-{number}", address)
+        found[name] = address
+    return found
 
 
 def _file_name(key: str, address: str) -> str:

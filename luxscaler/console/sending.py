@@ -5,6 +5,7 @@ account's runs are looked through for the job's upload or its nonce; only if the
 another call made, and a call is never repeated blindly.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -91,6 +92,9 @@ class Sender:
             self.publications.check(job)
         address = job.upload_url or self._upload(api, job)
         path, body = self._call(api, job, address)
+        json.dumps(
+            body, allow_nan=False
+        ).encode()  # what cannot be sent fails before it may have been paid for
         cancel_after = int(job.max_seconds) if job.kind == "master" else None
         for _ in range(_MOST_CALLS):
             if self._started(api, job, RunCall(path, body, cancel_after)):

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
 from luxscaler.clock import Clock
 from luxscaler.console.app import make_app
 from luxscaler.console.settings import Settings
-from luxscaler.console.state import running_console
+from luxscaler.console.state import Console, running_console
 from luxscaler.errors import ConsoleError
-
-STOP_SECONDS = 2
-"""Event streams are ended after so long."""
+from luxscaler.gateway.connections import patient_config
 
 
 class _Server(uvicorn.Server):
@@ -28,21 +27,24 @@ class _Server(uvicorn.Server):
         await super().main_loop()
 
 
+def make_config(settings: Settings, console: Console, **options: Any) -> uvicorn.Config:
+    """How uvicorn runs a console that is at work. options: further ones of uvicorn's."""
+    return patient_config(
+        make_app(console),
+        settings.host,
+        settings.port,
+        head_seconds=settings.head_seconds,
+        max_connections=settings.max_connections,
+        proxy_headers=False,  # webhooks.py reads them, from proxies that are trusted
+        **options,
+    )
+
+
 def serve(settings: Settings, ready: Callable[[], None]) -> None:
     """Until Ctrl-C or SIGTERM; `ready` is called when it listens. Raises ConsoleError if it cannot work."""
     with running_console(settings, Clock()) as console:
-        config = uvicorn.Config(
-            make_app(console),
-            host=settings.host,
-            port=settings.port,
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=STOP_SECONDS,
-            server_header=False,
-            proxy_headers=False,  # webhooks.py reads them, from proxies that are trusted
-        )
         try:
-            _Server(config, ready).run()
+            _Server(make_config(settings, console), ready).run()
         except (KeyboardInterrupt, asyncio.CancelledError):  # uvicorn has stopped in good order
             return
         except SystemExit as error:  # uvicorn's way of saying that it could not start

@@ -6,9 +6,9 @@ names the setting.
 
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,14 +24,17 @@ PERIODS = ("daily", "weekly", "monthly")
 ACTIONS = ("warn", "block")
 _MODEL = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 _MOST_MINUTES = 24 * 60
+_LEAST_PRICE = 1e-6
+"""Dollars a second. At a price of 0 no job would count, and the spending limit would hold nothing back."""
 
 
 def without_password(url: str) -> str:
     """The address with … in place of a password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":…@", 1)
+    try:
+        password = urlsplit(url).password
+    except ValueError:  # no address: what in it may be a password cannot be told
+        return "…" if "@" in url else url
+    return url if password is None else url.replace(f":{password}@", ":…@", 1)
 
 
 def refuse(name: str, reason: str) -> NoReturn:
@@ -54,10 +57,11 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _number(name: str, value: Any, least: float = 0.0, most: float = 1e9) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
         refuse(name, f"must be a number, got {str(value)[:80]!r}")
     if not least <= value <= most:
-        refuse(name, f"must be from {least:g} to {most:g}, got {value:g}")
+        refuse(name, f"must be from {least:g} to {most:g}, got {str(value)[:80]}")
     return float(value)
 
 
@@ -114,7 +118,7 @@ def _prices(name: str, value: Any) -> dict[str, float]:
     for sku, price in value.items():
         if sku not in prices({}):
             refuse(name, f"unknown hardware {sku[:80]!r}; known are {', '.join(prices({}))}")
-        _number(name, price, 0.0, 1.0)
+        _number(name, price, _LEAST_PRICE, 1.0)
     return {sku: float(price) for sku, price in value.items()}
 
 
@@ -208,7 +212,7 @@ def _zone(name: str, value: Any) -> str:
 
 def _file(name: str, value: Any) -> str:
     text = _text(name, value)
-    if text and not Path(text).is_file():
+    if text and not os.path.isfile(text):  # noqa: PTH113 - Path's raises for a name that is too long
         refuse(name, f"there is no file {text[:200]!r}")
     return text
 

@@ -60,6 +60,10 @@ class Settings:
     """After so long an uploaded picture is removed."""
     max_body_bytes: int = MIB
     """Of every other request."""
+    head_seconds: float = 10.0
+    """Longest time for a request's head, and between two pieces of its body."""
+    max_connections: int = 512
+    """At once; fewer where the system allows fewer files."""
     workers: int = 8
     """Jobs that are uploaded, asked for or downloaded at once."""
 

@@ -30,7 +30,7 @@ from luxscaler.console.token import TokenRoom
 from luxscaler.console.transitions import Transitions
 from luxscaler.console.webhooks import Receiver
 from luxscaler.errors import ConsoleError
-from luxscaler.private_files import locked, private_folder
+from luxscaler.private_files import locked, own_folder, private_folder
 from luxscaler.replicate.pace import Pace
 
 
@@ -67,7 +67,7 @@ def running_console(settings: Settings, clock: Clock) -> Iterator[Console]:
 def _only_console(folder: Path) -> Iterator[None]:
     """Two consoles would pay for the same jobs."""
     try:
-        private_folder(folder)
+        own_folder(folder, [FILE_NAME], ["secrets", "lock"])
         with locked(folder / "lock"):
             yield
     except BlockingIOError as error:

@@ -25,8 +25,10 @@ from luxscaler.console.provider_settings import ProviderSettings, ProviderSettin
 from luxscaler.console.publications import Publications
 from luxscaler.console.settings import Settings
 from luxscaler.console.spending import Spending
+from luxscaler.errors import FetchError
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id
+from luxscaler.web.url import Url
 
 TRAINED = "trained"
 """The container's model with the weights of a training."""
@@ -109,6 +111,10 @@ class Submissions:
         if is_address(request.source):
             if request.place == "here":
                 raise Problem(422, "source: must be a path for a job on this machine", field="source")
+            try:
+                Url.parse(request.source)
+            except FetchError as error:
+                raise Problem(422, f"source: {error}", field="source") from error
             return 0
         here = request.place == "here"
         limit = sys.maxsize if here else self._settings.max_upload_bytes

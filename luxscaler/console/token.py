@@ -55,8 +55,12 @@ class TokenRoom:
             )
 
     def keep(self, token: str) -> Path:
-        """Write it down. Raises ConsoleError."""
+        """Write it down, and forget the webhooks' secret, which may be another account's.
+
+        Raises ConsoleError: then the one before is still there.
+        """
         self._write(_TOKEN_FILE, token)
+        (self._folder / _SECRET_FILE).unlink(missing_ok=True)
         return self.path
 
     def forget(self) -> bool:

@@ -13,7 +13,7 @@ from luxscaler.clock import Clock
 from luxscaler.gateway.keys import Keys
 from luxscaler.gateway.limits import MULTIPART_BYTES, LimitMiddleware, throttled
 from luxscaler.gateway.problems import Problem, disk_full, not_found, unauthenticated
-from luxscaler.gateway.routes import cog, files, models, predictions, trainings
+from luxscaler.gateway.routes import cog, deployments, files, models, predictions, trainings
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.state import gateway_of, running_gateway
 from luxscaler.gateway.store import is_full
@@ -32,7 +32,7 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
             yield
 
     app = FastAPI(title="LuxScaler gateway", lifespan=lifespan, openapi_url=None)
-    for router in (predictions.router, trainings.router, files.router, models.router):
+    for router in (predictions.router, trainings.router, files.router, models.router, deployments.router):
         app.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
     app.include_router(files.signed)
     app.include_router(cog.router)

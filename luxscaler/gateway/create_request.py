@@ -16,6 +16,7 @@ from luxscaler.web.url import Url
 MAX_WAIT_SECONDS = 60
 MIN_DEADLINE_SECONDS = 5
 _MAX_URL_CHARACTERS = 4000
+_WAIT = re.compile(r"wait\s*(?:=\s*\"?(\d{1,6})\"?)?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s?)?")
 
 
@@ -95,7 +96,7 @@ def _events(names: Any) -> tuple[Event, ...]:
 def _wait(prefer: str) -> float:
     """Prefer: wait, or wait=n; other preferences may be ignored, says RFC 7240."""
     for preference in prefer.split(","):
-        found = re.fullmatch(r"\s*wait\s*(?:=\s*\"?(\d{1,6})\"?)?\s*", preference)
+        found = _WAIT.fullmatch(preference.partition(";")[0].strip())
         if found:
             seconds = int(found[1] or MAX_WAIT_SECONDS)
             if not 1 <= seconds <= MAX_WAIT_SECONDS:

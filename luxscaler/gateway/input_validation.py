@@ -4,12 +4,18 @@ Only what the schemas of Cog say: names, required, type, limits, choices. A cont
 has its inputs checked by the model alone.
 """
 
+from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from luxscaler.cog.messages import Json
 from luxscaler.gateway.problems import Problem
 
+_MOST_SHOWN = 20
+"""Wrong fields in one reply: to tell of a hundred thousand takes seconds and megabytes."""
+_MOST_NAME = 200
+"""Characters of a name in it."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -21,34 +27,42 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def check_input(inputs: Json, schema: Json, model_name: str = "Input") -> None:
-    """Raises Problem: 422 with every field that is wrong. model_name: Input, or TrainingInput."""
-    schemas = schema.get("components", {}).get("schemas", {})
-    model = schemas.get(model_name, {})
-    wrong = [
-        ("required", name, f"{name} is required")
-        for name in model.get("required", ())
-        if inputs.get(name) is None
-    ]
-    properties = model.get("properties", {})
-    for name, value in inputs.items():
-        field = properties.get(name)
-        if properties and field is None:
-            # Cog would drop it without a word, and the prediction would not be what was meant.
-            wrong.append(("additional_property", name, _unknown(name, list(properties))))
-        if isinstance(field, dict) and value is not None:
-            message = _wrong(value, _resolved(field, schemas))
-            if message:
-                wrong.append(("invalid", name, message))
+    """Raises Problem: 422 with the fields that are wrong. model_name: Input, or TrainingInput."""
+    found = [*islice(_faults(inputs, schema, model_name), _MOST_SHOWN + 1)]
+    wrong = found[:_MOST_SHOWN]
+    more = f"- more than {_MOST_SHOWN} fields are wrong\n" if len(found) > _MOST_SHOWN else ""
     if wrong:
         raise Problem(
             422,
-            "".join(f"- input.{name}: {message}\n" for _, name, message in wrong),
+            "".join(f"- input.{name}: {message}\n" for _, name, message in wrong) + more,
             "Input validation failed",
             invalid_fields=[
                 {"type": kind, "field": f"input.{name}", "description": message}
                 for kind, name, message in wrong
             ],
         )
+
+
+def _faults(inputs: Json, schema: Json, model_name: str) -> Iterator[tuple[str, str, str]]:
+    """(kind, field, what is wrong), one after another."""
+    schemas = schema.get("components", {}).get("schemas", {})
+    model = schemas.get(model_name, {})
+    for name in model.get("required", ()):
+        if inputs.get(name) is None:
+            yield "required", name, f"{name} is required"
+    properties = model.get("properties", {})
+    for name, value in inputs.items():
+        field = properties.get(name)
+        if properties and field is None:
+            # Cog would drop it without a word, and the prediction would not be what was meant.
+            shown = name[:_MOST_NAME]
+            yield "additional_property", shown, _unknown(shown, list(properties))
+        if (
+            isinstance(field, dict)
+            and value is not None
+            and (reason := _wrong(value, _resolved(field, schemas)))
+        ):
+            yield "invalid", name, reason
 
 
 def _unknown(name: str, known: list[str]) -> str:

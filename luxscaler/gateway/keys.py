@@ -14,6 +14,7 @@ from pathlib import Path
 
 from luxscaler import private_files
 from luxscaler.errors import GatewayError
+from luxscaler.gateway.settings import DATABASE
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 _WEBHOOK_FILE = "webhook-secret"
@@ -39,7 +40,7 @@ class Keys:
 
 def load_keys(folder: Path, token: str = "") -> Keys:
     """The folder's keys, made where there are none; a token that is given is not written down."""
-    private_folder(folder)
+    _own_folder(folder)
     if token:
         _check_token(token, "the token")
     else:
@@ -79,8 +80,21 @@ def _odd(path: Path, right: str) -> GatewayError:
 
 def private_folder(folder: Path) -> None:
     """Make the folder, or find it usable; it is its owner's alone. Raises GatewayError."""
-    try:
+    with _translated(folder):
         private_files.private_folder(folder)
+
+
+def _own_folder(folder: Path) -> None:
+    """The same for the data folder, which may hold nobody else's files."""
+    with _translated(folder):
+        marks = (_WEBHOOK_FILE, _ADDRESS_FILE, DATABASE)
+        private_files.own_folder(folder, marks, (TOKEN_FILE, _LOCK_FILE))
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise GatewayError(f"cannot use the folder {str(folder)!r}: {error.strerror}") from error
 
@@ -112,7 +126,7 @@ def _kept(path: Path, fresh: str) -> str:
 @contextmanager
 def only_gateway(folder: Path) -> Iterator[None]:
     """Keep other gateways out of the folder while the block lasts. Raises GatewayError if one is in it."""
-    private_folder(folder)
+    _own_folder(folder)
     try:
         with private_files.locked(folder / _LOCK_FILE):
             yield

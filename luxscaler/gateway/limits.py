@@ -46,7 +46,8 @@ class RateLimit:
 
     def ask(self, now: float) -> Verdict:
         """Count a call, or refuse it."""
-        while self._times and self._times[0] <= now - WINDOW_SECONDS:
+        # One of the future was counted before the clock was set back; kept, it would let nothing through.
+        while self._times and not now - WINDOW_SECONDS < self._times[0] <= now:
             self._times.popleft()
         allowed = len(self._times) < self._calls
         if allowed:
@@ -113,6 +114,9 @@ class LimitMiddleware:
             await send(message)
 
         try:
+            if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+                # Two lengths: a proxy that goes by the other one takes the rest for a request of its own.
+                raise Problem(400, "The request has both a Content-Length and a Transfer-Encoding")
             if _announced(scope) > limit:
                 raise too_large(limit)
             await self._app(scope, counted, noted)

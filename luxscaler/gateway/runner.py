@@ -56,10 +56,9 @@ class Runner:
 
     def start(self) -> None:
         """Clear up after a former run, then work."""
-        for found in self._parts.store.with_status(Status.STARTING, Status.PROCESSING):
-            if found.container:
-                self._lost.add(found.id)
-                self._tasks.add(self._recover(found))
+        for found in self._parts.store.with_container():
+            self._lost.add(found.id)
+            self._tasks.add(self._recover(found))
         for cog in self._cogs:
             self._tasks.add(self._work(cog))
 
@@ -108,8 +107,8 @@ class Runner:
 
     def give_up(self, reason: str) -> None:
         """Runs that a container had, and whose reply nobody waits for any more, have no result."""
-        for found in self._parts.store.with_status(Status.STARTING, Status.PROCESSING):
-            if found.container and found.id not in self._running and found.id not in self._lost:
+        for found in self._parts.store.with_container():
+            if found.id not in self._running and found.id not in self._lost:
                 self._give_up(found.id, f"{reason} while {found.container} worked on this {found.noun}")
 
     def cancel(self, name: str, *, overdue: bool = False) -> None:

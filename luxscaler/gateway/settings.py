@@ -19,6 +19,8 @@ MIB = 1024 * 1024
 HOUR = 3600.0
 DEFAULT_MODEL = "josfer/luxscaler-v32"
 DEFAULT_PORT = 5100
+DATABASE = "gateway.sqlite3"
+"""In the data folder."""
 MODEL = re.compile(r"[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[0-9a-f]{64}")
 

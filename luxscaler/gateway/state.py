@@ -19,13 +19,11 @@ from luxscaler.gateway.limits import RateLimit, Throttle
 from luxscaler.gateway.runner import Parts, Runner
 from luxscaler.gateway.schemas import Schemas
 from luxscaler.gateway.serialize import Serializer
-from luxscaler.gateway.settings import Settings
+from luxscaler.gateway.settings import DATABASE, Settings
 from luxscaler.gateway.store import Store
 from luxscaler.gateway.webhooks import Notifier
 from luxscaler.web.post import Poster
 from luxscaler.web.reach import Reach
-
-DATABASE = "gateway.sqlite3"
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,12 @@ class Gateway:
     def now(self) -> float:
         """The time."""
         return self.parts.clock.now()
+
+
+def check_data(settings: Settings) -> None:
+    """Raises GatewayError if the folder or the database cannot be used: uvicorn would not say why."""
+    FileStore(settings.data)
+    Store(settings.data / DATABASE).close()
 
 
 @asynccontextmanager

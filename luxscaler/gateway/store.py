@@ -55,6 +55,8 @@ LONG_TEXT = 1024
 """Characters of a text in an input from which it counts as long, and is shortened in lists."""
 _JSON_COLUMNS = ("input", "output", "metrics", "events", "metadata")
 _OVER = ", ".join(f"'{status}'" for status in Status if status.is_over)
+_UNDER_WAY = ", ".join(f"'{status}'" for status in Status if not status.is_over)
+"""Named one by one, so that the index on them is used: those that are over are kept for ever."""
 
 
 @dataclass(frozen=True)
@@ -137,20 +139,22 @@ class Store:
     def claim(self, container: str, kind: RunKind) -> Run | None:
         """Give the oldest of that kind that waits to a container."""
         with self.transaction():
-            waiting = "WHERE status = 'starting' AND container = '' AND kind = ? ORDER BY sequence LIMIT 1"
+            waiting = (
+                "INDEXED BY predictions_status "  # not by kind: nearly all of a kind are over
+                "WHERE status = 'starting' AND container = '' AND kind = ? ORDER BY sequence LIMIT 1"
+            )
             found = next(self._runs(waiting, (kind,)), None)
             if found is not None:
                 self.change(found.id, container=container)
         return found and self.run(found.id)
 
-    def with_status(self, *statuses: Status) -> list[Run]:
-        """Oldest first."""
-        marks = ", ".join("?" for _ in statuses)
-        return list(self._runs(f"WHERE status IN ({marks}) ORDER BY sequence", statuses))
+    def with_container(self) -> list[Run]:
+        """Those that are not over and were given to a container, oldest first."""
+        return list(self._runs(f"WHERE status IN ({_UNDER_WAY}) AND container != '' ORDER BY sequence"))
 
     def overdue(self, now: float) -> list[Run]:
         """Those whose deadline has come."""
-        return list(self._runs(f"WHERE status NOT IN ({_OVER}) AND deadline <= ?", (now,)))
+        return list(self._runs(f"WHERE status IN ({_UNDER_WAY}) AND deadline <= ?", (now,)))
 
     def to_forget(self, completed_before: float) -> list[Run]:
         """Those that ended before then and still have their data."""
@@ -185,6 +189,11 @@ class Store:
         """What was said of owner/name when it was created."""
         row = self._connection.execute("SELECT about FROM models WHERE name = ?", (name,)).fetchone()
         return dict(json.loads(row["about"])) if row else None
+
+    def models(self) -> list[tuple[str, Json]]:
+        """All, by name: owner/name, and what was said of it."""
+        rows = self._connection.execute("SELECT name, about FROM models ORDER BY name")
+        return [(row["name"], json.loads(row["about"])) for row in rows]
 
     # Uploads
 

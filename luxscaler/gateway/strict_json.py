@@ -1,11 +1,13 @@
 """JSON of strangers: its shape is counted before it is parsed, since a parser pays for depth and number.
 
 32 MB of `[[[…` take a parser minutes and gigabytes; to count brackets takes a moment. Text that no file or
-database can hold (half a surrogate pair) is refused too.
+database can hold (half a surrogate pair) is refused too, and numbers that no reply can.
 """
 
 import json
+import math
 import re
+import sys
 from typing import Any
 
 from luxscaler.cog.messages import Json
@@ -25,7 +27,21 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _number(text: str) -> float:
+    """Of a number with a point or an exponent; 1e999 would become Infinity, which no reply can hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > sys.float_info.max_10_exp:  # other languages' JSON has no larger numbers
+        raise ValueError(f"the number {text[:40]}… is too large")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_number, parse_int=_whole)
 
 
 def read_json(raw: bytes) -> Json:

@@ -81,7 +81,8 @@ class Notifier:
     def _throttled(self, run: Run) -> None:
         """At once if the last one is long ago; else one later, with the state of then."""
         now, name = self._clock.now(), run.id
-        wait = self._last.get(name, float("-inf")) + self._settings.webhook_interval_seconds - now
+        interval = self._settings.webhook_interval_seconds
+        wait = min(self._last.get(name, float("-inf")) + interval - now, interval)  # the clock may go back
         if wait <= 0:
             self._last[name] = now
             self._tasks.add(self._send(name, run.webhook, self._body(run)))

@@ -7,7 +7,6 @@ anything else                the file alone
 """
 
 import json
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import InputError
-from luxscaler.training.archive import ArchiveLimits, unpack
+from luxscaler.training.archive import ArchiveLimits, is_tar, unpack
 from luxscaler.training.folder import CARD, METRICS, REPORT, SAMPLES, adapter_path, folder_of
 
 README = "README.md"
@@ -48,7 +47,7 @@ def packaged(path: Path, name: str = "") -> Iterator[Package]:
     if path.suffix == MODEL_SUFFIX:
         facts = facts_of(path)
         yield Package(name or path.stem, _of_model(path, facts), facts)
-    elif tarfile.is_tarfile(path):
+    elif is_tar(path):
         with tempfile.TemporaryDirectory(prefix="luxscaler-publish-") as folder:
             unpack(path, Path(folder), _LIMITS)
             yield _of_folder(name or path.stem, Path(folder))
@@ -63,7 +62,7 @@ def facts_of(model: Path) -> dict[str, str]:
         with model.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length)) if 2 <= length <= min(_MAX_HEADER, size - 8) else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(model)!r} cannot be read as safetensors: {error}") from error
     if not isinstance(header, dict) or 8 + length + _data_bytes(header) != size:
         raise InputError(f"{str(model)!r} is damaged: its size is not what its header says")

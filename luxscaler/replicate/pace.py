@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from luxscaler.clock import Clock
 from luxscaler.errors import StoppedError
 
-_LONGEST_HOLD = 300.0
+LONGEST_HOLD = 300.0
 """Seconds. A server that asks for more is asked again then."""
 
 
@@ -38,11 +38,13 @@ class Limiter:
         self._clock = clock
         self._lock = threading.Lock()
         self._next = 0.0
+        self._last = 0.0
+        """The clock's time as it was read last."""
 
     def wait(self, pace: Pace) -> None:
         """Until this caller's turn; StoppedError when the user wants to stop."""
         with self._lock:
-            now = self._clock.now()
+            now = self._now()
             turn = max(now, self._next)
             self._next = turn + self._interval
         if turn > now:
@@ -51,5 +53,12 @@ class Limiter:
     def hold(self, seconds: float) -> None:
         """The server wants no more calls for so long."""
         with self._lock:
-            until = self._clock.now() + min(max(seconds, 0.0), _LONGEST_HOLD)
+            until = self._now() + min(max(seconds, 0.0), LONGEST_HOLD)
             self._next = max(self._next, until)
+
+    def _now(self) -> float:
+        """The clock's time. If it was set back, the next turn moves with it, or all would wait for it."""
+        now = self._clock.now()
+        self._next -= max(self._last - now, 0.0)
+        self._last = now
+        return now

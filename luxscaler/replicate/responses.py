@@ -15,6 +15,7 @@ import httpx
 from luxscaler.clock import from_iso
 from luxscaler.cog.status import Status
 from luxscaler.errors import BackendError, InputError, RefusedError, one_line
+from luxscaler.replicate.pace import LONGEST_HOLD
 
 DEFAULT_RETRY_AFTER = 5.0
 _VERSION = re.compile(r"(?:(?:https://)?r8\.im/)?(?:[\w.-]+/[\w.-]+[:@](?:sha256:)?)?([0-9a-f]{64})")
@@ -49,7 +50,7 @@ def parse_answer(answer: httpx.Response, base_url: str, redact: Callable[[str], 
     if code == httpx.codes.TOO_MANY_REQUESTS:
         said = seconds_of(reply.get("retry_after")), seconds_of(answer.headers.get("retry-after"))
         delay = next((value for value in said if value is not None), DEFAULT_RETRY_AFTER)
-        raise BusyError(f"too many calls: {detail}", delay)
+        raise BusyError(f"too many calls: {detail}", min(delay, LONGEST_HOLD))
     if code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.REQUEST_TIMEOUT:
         raise NoAnswerError(f"HTTP {code}: {detail}")
     if answer.is_redirect:
@@ -158,7 +159,7 @@ def _status(word: object) -> Status:
 def _json(answer: httpx.Response) -> dict[str, Any]:
     try:
         reply = json.loads(answer.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return reply if isinstance(reply, dict) else {}
 

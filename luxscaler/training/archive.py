@@ -60,6 +60,22 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits = ArchiveLimits())
     return members
 
 
+def is_tar(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> bool:
+    """Whether a file begins as a tar, compressed or not; its head is read within the limits too."""
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=_decompressed(file, limits), mode="r:"):
+            return True
+    except (InputError, ValueError, *_DAMAGE):  # ValueError: tarfile's, for numbers in a header that are none
+        return False
+
+
+def _decompressed(file: IO[bytes], limits: ArchiveLimits) -> "_Limited":
+    head = file.read(6)
+    file.seek(0)
+    opener = next((each for magic, each in _OPENERS.items() if head.startswith(magic)), None)
+    return _Limited(file if opener is None else opener(file), limits)
+
+
 def _checked(name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0] or "\0" in name:
@@ -82,11 +98,7 @@ def _members(archive: Path, limits: ArchiveLimits) -> Iterator[tuple[str, Abstra
         yield from _of_zip(archive)
         return
     with archive.open("rb") as file:
-        head = file.read(6)
-        file.seek(0)
-        opener = next((each for magic, each in _OPENERS.items() if head.startswith(magic)), None)
-        stream: Any = file if opener is None else opener(file)
-        yield from _of_tar(_Limited(stream, limits))
+        yield from _of_tar(_decompressed(file, limits))
 
 
 def _of_zip(archive: Path) -> Iterator[tuple[str, AbstractContextManager[IO[bytes]]]]:

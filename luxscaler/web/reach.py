@@ -20,6 +20,8 @@ ANYWHERE = "any"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
 _COMPATIBLE = ipaddress.ip_network("::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All public addresses of version 6; others carry one of version 4, in forms that not every list names."""
 _NEVER_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -119,5 +121,7 @@ def _kind(address: Address) -> str:
         if getattr(address, f"is_{name}"):
             article = "an" if name == "unspecified" else "a"
             return f"{article} {name.replace('_', '-')} address"
+    if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+        return "a private or reserved address"
     reserved = any(address in network for network in _NEVER_PUBLIC if network.version == address.version)
     return "a private or reserved address" if reserved or not address.is_global else ""

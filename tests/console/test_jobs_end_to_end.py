@@ -84,11 +84,24 @@ def test_weights_of_a_training_that_failed_afterwards_are_fetched(
     job = console.submit(kind="training", source=str(folder), destination="ada/mine")
     _run(account, console, job)
     run = account.runs[0]
-    account.finish(run)
-    run.status, run.error = "failed", "Failed to create trained image"
+    account.finish(run, error="Failed to create trained image")
     done = console.until_that(job, lambda found: found["results"] == "here")
     assert done["status"] == "failed"
     assert [file["name"] for file in done["files"]] == ["weights.tar"]
+
+
+def test_outputs_of_the_same_name_are_all_kept(
+    account: Account, console: ConsoleServer, folder: Path
+) -> None:
+    job = console.submit(kind="training", source=str(folder), destination="ada/mine")
+    _run(account, console, job)
+    run = account.runs[0]
+    names = ("a b", "a_b", "a/b", "/", "?" * 70, "!" * 70, "weights")
+    with account.lock:
+        run.output = {name: f"{account.url}/output/{number}.tar" for number, name in enumerate(names)}
+        account.tell(run, "succeeded")
+    done = console.until_that(job, lambda found: found["results"] == "here")
+    assert len({file["name"] for file in done["files"]}) == len(names)
 
 
 def test_a_key_makes_a_submit_repeatable(account: Account, console: ConsoleServer, picture: Path) -> None:

@@ -165,10 +165,11 @@ def test_cancel_ends_the_process_and_all_that_it_began(
     command(f"echo begun; {script}")
     job = _submit(alone, pictures)
     alone.until_that(job, lambda _: alone.get(f"/api/cloud/jobs/{job}/logs").text != "")
+    _wait_for(alone.data / "local" / job / supervisor.GROUP)  # written just after the command has begun
     group = int((alone.data / "local" / job / supervisor.GROUP).read_text())
     alone.post(f"/api/cloud/jobs/{job}/cancel")
     assert alone.until(job, "canceled")["error"] == "canceled by the user"
-    assert _living(group) == []
+    _until(lambda: not _living(group))  # what is killed ends a moment later
 
 
 def test_a_waiting_job_is_canceled_at_once(
@@ -179,7 +180,7 @@ def test_a_waiting_job_is_canceled_at_once(
     alone.until(second, "queued")
     alone.post(f"/api/cloud/jobs/{second}/cancel")
     alone.until(second, "canceled")
-    assert alone.job(first)["status"] == "running"
+    alone.until(first, "running")  # its own thread may come later
 
 
 @pytest.mark.slow
@@ -258,9 +259,13 @@ def _living(group: int) -> list[str]:
 
 
 def _wait_for(path: Path) -> None:
+    _until(path.exists)
+
+
+def _until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, path
+    while not holds():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 

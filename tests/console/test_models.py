@@ -1,6 +1,8 @@
 """Trained models: unpacked from what Replicate gives, shown with path and command, used for masters."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,16 @@ def _trained(account: Account, console: ConsoleServer, folder: Path, output: byt
     job = console.submit(kind="training", source=str(folder), destination="ada/mine")
     console.until(job, "queued")
     run = account.runs[-1]
-    account.finish(run)
-    run.output["version"] = f"ada/mine:{VERSION}"
+    account.finish(run, version=f"ada/mine:{VERSION}")
     console.until_that(job, lambda found: found["results"] == "here")
     return job
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.sample(1)
@@ -63,7 +71,8 @@ def test_what_is_no_model_says_so(
     assert answer.status_code == 409
     assert reason in answer.json()["detail"]
     assert console.job(job)["model"] is None
-    assert sorted(path.name for path in (console.data / "results" / job).iterdir()) == ["weights.tar"]
+    # The console tries too, as soon as the weights are here, in a folder of its own.
+    _until(lambda: [path.name for path in (console.data / "results" / job).iterdir()] == ["weights.tar"])
 
 
 def test_a_master_is_made_with_it_on_the_version_that_was_built(

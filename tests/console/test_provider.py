@@ -1,10 +1,16 @@
 """The provider's routes: settings that are checked, versions of all pages, prices, the status page."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from luxscaler.console.database import Database
+from luxscaler.console.provider_settings import ProviderSettingsStore
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.local_server import Request, serve
 from tests.support.replicate_account import MODEL, VERSION, Account
@@ -71,6 +77,35 @@ def test_money_that_is_no_number(console: ConsoleServer, number: str) -> None:
         headers={"Content-Type": "application/json"},
     )
     assert answer.status_code in (400, 422)
+
+
+def test_of_two_changes_at_once_the_later_one_is_in_force(tmp_path: Path) -> None:
+    """The first is held up just after it was written, and must not come into force after the second."""
+    database = Database(tmp_path / "console.sqlite3")
+    store, transaction = ProviderSettingsStore(database), database.transaction
+    written, begun = threading.Event(), threading.Event()
+
+    @contextmanager
+    def held_up() -> Iterator[None]:
+        with transaction():
+            yield
+        if not written.is_set():
+            written.set()
+            assert begun.wait(20)
+            second.join(0.3)  # it cannot end before, or it ends now
+
+    second = threading.Thread(target=store.change, args=[{"max_minutes": 7}])
+    with patch.object(database, "transaction", held_up):
+        first = threading.Thread(target=store.change, args=[{"max_minutes": 5}])
+        first.start()
+        assert written.wait(20)
+        second.start()
+        begun.set()
+        first.join(20)
+        second.join(20)
+    assert store.get() == ProviderSettingsStore(database).get()
+    assert store.get().max_minutes == 7
+    database.close()
 
 
 def test_the_password_of_a_proxy_is_not_echoed_and_not_lost(console: ConsoleServer) -> None:

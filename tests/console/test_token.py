@@ -1,5 +1,6 @@
 """The token: where it may come from, when it is kept, and that it shows up nowhere."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -79,6 +80,21 @@ def test_what_cannot_be_checked_is_not_kept(bare: ConsoleServer, account: Accoun
     answer = bare.put(TOKEN_PATH, {"api_token": TOKEN})
     assert answer.status_code == 502
     assert not _file(bare).exists()
+
+
+def test_the_one_before_stays_if_the_new_one_cannot_be_written(
+    bare: ConsoleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert bare.put(TOKEN_PATH, {"api_token": TOKEN}).status_code == 200
+    with monkeypatch.context() as patched:
+        patched.setattr("luxscaler.console.token.write_private", full)
+        answer = bare.put(TOKEN_PATH, {"api_token": TOKEN})
+    assert answer.status_code == 500
+    assert "No space left" in answer.json()["detail"]
+    assert bare.get(VALIDATE).json()["valid"]
 
 
 def test_the_environment_always_wins(console: ConsoleServer) -> None:

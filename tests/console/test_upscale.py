@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from luxscaler.console.local import upscaling
+from luxscaler.console.local.commands import _upscaling
 from luxscaler.console.local.preview_process import Previews, serve
 from luxscaler.console.local.upscaling import Meter
 from luxscaler.console.progress import read_progress
@@ -296,6 +298,15 @@ def test_a_job_is_canceled_by_a_signal(alone: ConsoleServer, work: Callable[[str
     alone.until_that(job, lambda _: "begun" in alone.get(f"/api/cloud/jobs/{job}/logs").text)
     alone.post(f"/api/cloud/jobs/{job}/cancel")
     assert alone.until(job, "canceled")["error"] == "canceled by the user"
+
+
+def test_the_password_of_a_container_is_on_no_command_line(tmp_path: Path) -> None:
+    inputs = {"cog": "http://me:hush@127.0.0.1:5000", "output_format": "exr"}
+    command = _upscaling(tmp_path / "a.png", tmp_path / "output.exr", tmp_path / "report.html", inputs)
+    assert "hush" not in " ".join(command)
+    given = Path(command[-1])
+    assert json.loads(given.read_text()) == inputs
+    assert stat.S_IMODE(given.stat().st_mode) == 0o600
 
 
 @pytest.mark.sample(2)

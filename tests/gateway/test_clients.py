@@ -149,6 +149,21 @@ def test_account_hardware_model_versions_and_secret(client: Client, gateway: Gat
     assert client.webhooks.default.secret().key == gateway.keys.webhook_secret
 
 
+def test_models_and_deployments_are_found_before_they_are_used(
+    client: Client, gateway: GatewayServer, tile: Path
+) -> None:
+    assert f"{gateway.model}" in [f"{model.owner}/{model.name}" for model in client.models.list()]
+    deployment = client.deployments.get(gateway.model)
+    assert deployment.current_release is not None
+    assert deployment.current_release.version == gateway.version
+    assert [f"{each.owner}/{each.name}" for each in client.deployments.list()] == [gateway.model]
+    prediction: Any = deployment.predictions.create({"tile_input": data_url(tile)})
+    prediction.wait()
+    assert prediction.status == "succeeded"
+    with pytest.raises(ReplicateError, match="404"):
+        client.deployments.get("acme/other")
+
+
 def test_files(client: Client) -> None:
     file = client.files.create(io.BytesIO(b"bytes"), filename="b.bin", metadata={"tile": 3})
     assert (file.name, file.size, file.metadata) == ("b.bin", 5, {"tile": 3})

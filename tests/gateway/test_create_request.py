@@ -54,6 +54,7 @@ def test_versions_that_are_not_offered(asked: object, tmp_path: Path) -> None:
         ("wait=60", 60),
         ('respond-async, wait="5"', 5),
         ("handling=x", 0),
+        ("Wait=7; foo=bar", 7),
     ],
 )
 def test_prefer_wait(prefer: str, seconds: float) -> None:
@@ -152,6 +153,13 @@ def test_inputs_that_the_schema_forbids(wrong: dict[str, Any], field: str, says:
         check_input({**GOOD, **wrong}, OPENAPI)
     assert status_of(error) == 422
     assert [item["field"] for item in error.value.body["invalid_fields"]] == [f"input.{field}"]
+
+
+def test_of_very_many_wrong_fields_some_are_told() -> None:
+    with pytest.raises(Problem, match="more than 20 fields are wrong") as error:
+        check_input({**GOOD, **{f"output_f{number:05}" + "x" * 999: 1 for number in range(5000)}}, OPENAPI)
+    assert len(error.value.body["invalid_fields"]) == 20
+    assert len(str(error.value)) < 20_000
 
 
 def test_choices_in_a_schema_of_their_own() -> None:

@@ -89,7 +89,7 @@ def test_results_can_be_truncated_and_slow(gateway: GatewayServer, faults: Fault
     start = time.monotonic()
     assert gateway.plain.get(address).content == whole
     assert time.monotonic() - start >= 0.1
-    faults.add(SlowBody(0.15, pieces=1), path="/outputs/")
+    faults.add(SlowBody(1.0, pieces=1), path="/outputs/")
     with pytest.raises(httpx.ReadTimeout):
         gateway.plain.get(address, timeout=0.05)
 

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,9 +16,10 @@ from typing import Any
 import pytest
 
 from luxscaler.errors import GatewayError
+from luxscaler.gateway.connections import FewLines
 from luxscaler.gateway.keys import load_keys, only_gateway
 from luxscaler.gateway.problems import Problem
-from luxscaler.gateway.server import FewLines
+from luxscaler.gateway.server import serve
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.store import LONG_TEXT, Store
 from luxscaler.gateway.strict_json import MAX_DEPTH, MAX_VALUES, read_json
@@ -41,6 +43,8 @@ def gateway(cog: FakeCog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("gateway")
     quick: dict[str, Any] = {"head_seconds": 0.4, "max_connections": 60}
     with gateway_server(folder, cog.url, webhook_allow="", **quick) as running:
+        for client in (running.http, running.plain):
+            client.headers["Connection"] = "close"  # one that is kept would be ended while it waits
         yield running
 
 
@@ -61,6 +65,9 @@ def gateway(cog: FakeCog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         b'{"input": {"a": "\xed\xa0\x80"}}',
         b"\xff\xfe{\x00}\x00",
         b'{"a": 1' + b"0" * 5000 + b"}",
+        b'{"a": 1' + b"0" * 400 + b"}",
+        b'{"a": 1e999}',
+        b'{"a": [-1e999]}',
         b"[]",
         b"",
     ],
@@ -93,6 +100,15 @@ def test_half_of_a_surrogate_pair_is_a_422(gateway: GatewayServer) -> None:
     whole = f'{{"version": "{gateway.version}", "input": {inside}}}'
     assert gateway.post("/v1/predictions", content=whole.encode()).status_code == 201
     assert len(gateway.predictions()) == before + 1
+
+
+def test_metadata_that_no_reply_can_hold_is_refused(gateway: GatewayServer) -> None:
+    before = len(gateway.get("/v1/files").json()["results"])
+    answer = gateway.post(
+        "/v1/files", files={"content": ("a.bin", b"x")}, data={"metadata": '{"tile": 1e999}'}
+    )
+    problem(answer, 400)
+    assert len(gateway.get("/v1/files").json()["results"]) == before
 
 
 def test_a_list_shows_long_inputs_shortened_and_does_not_read_them(tmp_path: Path) -> None:
@@ -351,6 +367,36 @@ def test_an_empty_bearer_opens_nothing(gateway: GatewayServer) -> None:
     for header in ("Bearer", "bearer", "Token", "", "Bearer\tx"):
         answer = gateway.plain.get(f"{gateway.url}/v1/account", headers={"Authorization": header})
         assert answer.status_code in (401, 429)
+
+
+def test_a_folder_of_other_files_is_left_as_it_is(tmp_path: Path) -> None:
+    """A gateway empties its folder `work`, and takes everybody else's rights."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years")
+    tmp_path.chmod(0o755)
+    for use in (lambda: load_keys(tmp_path), lambda: only_gateway(tmp_path).__enter__()):
+        with pytest.raises(GatewayError, match=r"it holds other files, e\.g\. 'work': name an empty one"):
+            use()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+def test_a_new_disk_and_a_token_put_there_before_are_in_no_way(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / ".keep").write_text("")
+    (tmp_path / "token").write_text("chosen-token")
+    assert load_keys(tmp_path).token == "chosen-token"
+    (tmp_path / "files").mkdir()
+    assert load_keys(tmp_path).token == "chosen-token"
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    """uvicorn, which opens it later, would say that it cannot listen."""
+    data = tmp_path / "data"
+    keys = load_keys(data)
+    (data / "gateway.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(GatewayError, match=r"gateway\.sqlite3.*not a database"):
+        serve(Settings(("http://127.0.0.1:9",), data), keys)
 
 
 def test_a_second_gateway_on_a_folder_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_after_the_seconds_it_names_a_call_is_let_through(calls: int) -> None:
     assert limit.ask(10.0 + refused.reset_seconds).allowed
 
 
+def test_a_clock_that_is_set_back_stops_nobody_for_long() -> None:
+    limit = RateLimit(3)
+    assert all(limit.ask(10_000.0).allowed for _ in range(3))
+    assert not limit.ask(10_001.0).allowed
+    assert [limit.ask(6_400.0).allowed for _ in range(4)] == [True, True, True, False]
+
+
 def ask(app: AsgiApp, chunks: list[bytes], *headers: tuple[bytes, bytes]) -> list[Message]:
     """The reply's messages to a request whose body comes in such chunks."""
     sent: list[Message] = []
@@ -84,6 +91,12 @@ def test_bodies_are_counted_as_they_come(chunks: list[bytes]) -> None:
     else:
         assert reply[0]["status"] == 413
         assert json.loads(reply[1]["body"])["status"] == 413
+
+
+def test_a_body_with_two_lengths_is_refused_unread() -> None:
+    headers = (b"content-length", b"5"), (b"transfer-encoding", b"chunked")
+    reply = ask(LimitMiddleware(echo_length, lambda _path: LIMIT), [b"12345"], *headers)
+    assert reply[0]["status"] == 400
 
 
 def test_a_length_that_is_announced_is_refused_unread() -> None:

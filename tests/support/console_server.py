@@ -26,10 +26,9 @@ from typing import Any
 from unittest.mock import patch
 
 import httpx
-import uvicorn
 
 from luxscaler.clock import Clock
-from luxscaler.console.app import make_app
+from luxscaler.console.server import make_config
 from luxscaler.console.settings import Settings
 from luxscaler.console.state import Console, running_console
 from luxscaler.sqlite_file import open_sqlite
@@ -125,16 +124,8 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
 
 @contextmanager
 def _serving(port: int, console: Console) -> Iterator[None]:
-    config = uvicorn.Config(
-        make_app(console),
-        host="127.0.0.1",
-        port=port,
-        log_config=None,  # to set it up takes as long as a request
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
+    # log_config: to set it up takes as long as a request
+    config = make_config(console.settings, console, log_config=None)
     server = PromptServer(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -75,12 +75,17 @@ class Account:
             if status == "processing" and run.started_at is None:
                 run.started_at = self.clock.now()
 
-    def finish(self, run: Run, *, seconds: float = 10.0) -> None:
-        """It has succeeded."""
+    def finish(
+        self, run: Run, *, seconds: float = 10.0, version: str = f"x/y:{VERSION}", error: str = ""
+    ) -> None:
+        """It has succeeded; with an error, it has failed after its output was there. All of it at once: the
+        console may ask at any moment. version: that a training has made."""
         file = f"{self.url}/output/{run.id}"
-        is_training = run.kind == "trainings"
-        run.output = {"version": f"x/y:{VERSION}", "weights": f"{file}.tar"} if is_training else f"{file}.exr"
-        self.tell(run, "succeeded", seconds=seconds)
+        with self.lock:
+            is_training = run.kind == "trainings"
+            run.output = {"version": version, "weights": f"{file}.tar"} if is_training else f"{file}.exr"
+            run.error = error or run.error
+            self.tell(run, "failed" if error else "succeeded", seconds=seconds)
 
     def webhook(self, run: Run, webhook_id: str = "") -> tuple[bytes, dict[str, str]]:
         """(body, headers) as they would be sent now."""
@@ -90,7 +95,11 @@ class Account:
         )
 
     def document(self, run: Run) -> Json:
-        """A run as the API's JSON."""
+        """A run as the API's JSON, at one moment."""
+        with self.lock:
+            return self._document(run)
+
+    def _document(self, run: Run) -> Json:
         return {
             "id": run.id,
             "model": MODEL,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from luxscaler.errors import InputError
-from luxscaler.training.archive import ArchiveLimits, unpack
+from luxscaler.training.archive import ArchiveLimits, is_tar, unpack
 
 FILES = {"a.png": b"one", "sub/b.jpg": b"two" * 1000}
 
@@ -115,3 +115,14 @@ def test_too_many_twice_and_no_archive(tmp_path: Path) -> None:
     path.parent.mkdir()
     with pytest.raises(InputError, match=r"'a\.png' twice"):
         _unpacked(_tar(path, "w", [tarfile.TarInfo("a.png")]))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_tar_is_known_by_its_beginning(tmp_path: Path, mode: str) -> None:
+    assert is_tar(_tar(tmp_path / "a.bin", mode))
+    assert not is_tar(_zip(tmp_path / "a.zip"))
+    member = tarfile.TarInfo("c.png")
+    member.pax_headers = {"GNU.sparse.map": "a,b"}
+    with tarfile.open(tmp_path / "odd.tar", "w") as odd:
+        odd.addfile(member)
+    assert not is_tar(tmp_path / "odd.tar")

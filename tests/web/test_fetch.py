@@ -86,8 +86,8 @@ def test_a_chunked_file_arrives() -> None:
 def test_a_server_that_keeps_the_connection_open_is_not_waited_for() -> None:
     with hostile_server(kept=silent(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")) as server:
         start = time.monotonic()
-        assert take(server.base + "kept")[1] == b"hi"
-        assert time.monotonic() - start < 1.0
+        assert take(server.base + "kept", FetchLimits(slow_seconds=20))[1] == b"hi"
+        assert time.monotonic() - start < 10.0
 
 
 @pytest.mark.parametrize("target", FORBIDDEN_TARGETS)
@@ -189,7 +189,7 @@ def test_one_that_is_just_fast_enough_meets_the_deadline() -> None:
         hostile_server(x=drip(HEAD + b"\r\n", bytes(500), 0.02)) as server,
         pytest.raises(FetchError, match=r"longer than 0\.5 s"),
     ):
-        take(server.base + "x", FetchLimits(seconds=0.5, slow_seconds=0.3, slow_bytes=1000))
+        take(server.base + "x", FetchLimits(seconds=0.5, slow_seconds=0.3, slow_bytes=500))
 
 
 ENDLESS: dict[str, Answer] = {
@@ -254,7 +254,7 @@ def test_a_stop_ends_it_at_once(where: str, monkeypatch: pytest.MonkeyPatch) -> 
         start = time.monotonic()
         with pytest.raises(StoppedError):
             take(url, FetchLimits(slow_seconds=9), check=check)
-        assert time.monotonic() - start < 0.95
+        assert time.monotonic() - start < 2.5  # the name takes three, the others nine
 
 
 def test_a_name_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

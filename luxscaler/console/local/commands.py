@@ -13,6 +13,7 @@ from luxscaler.console.local import upscaling
 from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT, wrong_input
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings
+from luxscaler.private_files import write_private
 
 _ADAPTER = "model.adapter.safetensors"
 REPORT = "report.html"
@@ -48,6 +49,7 @@ _AUTOMATIC_AT_ZERO = ("learning_rate", "batch")
 _PATHS = {"base", "model", "degradation"}
 """Inputs that may name a file."""
 _DEFAULT_FORMAT = "exr"
+_INPUTS = "inputs.json"
 _SUFFIXES = {"png-pq": "png", "tiff16": "tiff"}
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
@@ -122,8 +124,11 @@ def _luxscaler(command: str, source: Path, target: Path, *options: str) -> list[
 
 
 def _upscaling(source: Path, target: Path, report: Path, inputs: Mapping[str, Any]) -> list[str]:
-    paths = [str(source), str(target), str(report)]
-    return [sys.executable, "-m", upscaling.__name__, *paths, json.dumps(inputs)]
+    """The inputs are in a file: everybody on this machine sees command lines, and the address of a container
+    may have a password. Raises OSError."""
+    given = target.with_name(_INPUTS)
+    write_private(given, json.dumps(dict(inputs)))
+    return [sys.executable, "-m", upscaling.__name__, str(source), str(target), str(report), str(given)]
 
 
 def _flags(inputs: Mapping[str, Any]) -> list[str]:

@@ -2,10 +2,10 @@
 
     python -m luxscaler.console.local.upscaling SOURCE TARGET REPORT INPUTS
 
-INPUTS is JSON: the inputs of the job, as commands.py has checked their names and types. The pixels are those
-of `luxscaler upscale`. SIGTERM ends the work, tiles that are done stay beside TARGET, and the same call goes
-on with them. A log line ` 40%|        | 40/100 [8 s left]` counts hundredths of the picture; an error is one
-line and status 1.
+INPUTS is a file of JSON: the inputs of the job, as commands.py has checked their names and types. The pixels
+are those of `luxscaler upscale`. SIGTERM ends the work, tiles that are done stay beside TARGET, and the same
+call goes on with them. A log line ` 40%|        | 40/100 [8 s left]` counts hundredths of the picture; an
+error is one line and status 1.
 """
 
 import json
@@ -108,6 +108,7 @@ def _upscale(
 
 
 if __name__ == "__main__":
-    status = main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4]))
+    source, target, report, given = map(Path, sys.argv[1:5])
+    status = main(source, target, report, json.loads(given.read_text(encoding="utf-8")))
     sys.stdout.flush()
     os._exit(status)  # threads of a network that is still at work would hold the process

@@ -1,5 +1,6 @@
 """Routes of webhooks: where Replicate sends them, what came, and whether the public address leads here."""
 
+import asyncio
 import json
 import secrets
 import sqlite3
@@ -8,12 +9,14 @@ from urllib.parse import parse_qs
 
 import httpx
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParameter
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from luxscaler.console.sending import WEBHOOK_PATH
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.webhooks import Arrived
+from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import AsgiApp, Receive, Scope, Send
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id, webhook_headers
@@ -21,6 +24,8 @@ from luxscaler.replicate.signing import new_id, webhook_headers
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 public = APIRouter(tags=["webhooks"])
 Here = Annotated[Console, Depends(console_of)]
+_BODY_SECONDS = 30.0
+"""For a webhook to arrive: bodies that hang about would fill the room that all of them share."""
 
 
 class WebhookShortcut:
@@ -52,11 +57,12 @@ async def _received(request: Request, console: Console) -> Response:
     try:
         room.check()
         pieces = []
-        async for piece in request.stream():
-            room.bytes += len(piece)
-            held += len(piece)
-            room.check()
-            pieces.append(piece)
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for piece in request.stream():
+                room.bytes += len(piece)
+                held += len(piece)
+                room.check()
+                pieces.append(piece)
         room.waiting += 1
         try:
             verdict = await console.receiver.receive(_arrived(request, b"".join(pieces)))
@@ -66,10 +72,14 @@ async def _received(request: Request, console: Console) -> Response:
         if problem.status == 413:  # of the layer that counts, which ends the connection too
             raise
         return problem.response()
+    except TimeoutError:
+        return Problem(408, f"The body took more than {_BODY_SECONDS:g} s").response()
     except ClientDisconnect:
         return Problem(400, "The body broke off").response()  # nobody reads it
     except sqlite3.Error as error:
         return Problem(507, f"The console's database cannot be used: {error}").response()
+    except ConsoleError as error:  # the secret of webhooks cannot be kept
+        return Problem(507, str(error)).response()
     finally:
         room.bytes -= held
     return Response(json.dumps({"verdict": verdict}), media_type="application/json")
@@ -95,7 +105,7 @@ def deliveries(
 
 
 @router.post("/deliveries/{number}/replay")
-def replay(number: int, console: Here) -> dict[str, Any]:
+def replay(number: Annotated[int, PathParameter(ge=1, le=2**62)], console: Here) -> dict[str, Any]:
     """Apply a delivery once more."""
     return {"verdict": console.receiver.replay(number)}
 

@@ -13,6 +13,7 @@ from luxscaler.console.state import Console, console_of
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 Here = Annotated[Console, Depends(console_of)]
+_GAP = "event: gap\ndata: {}\n\n"
 _GLANCE_SECONDS = 0.25
 _BEAT_SECONDS = 15.0
 """A comment at least so often, so that proxies keep the connection."""
@@ -25,11 +26,12 @@ async def events(
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
     after: Annotated[int | None, Query(ge=0)] = None,
 ) -> StreamingResponse:
-    """From the number after `Last-Event-ID` (or `after`) on, or from now on; `gap`: some are gone."""
+    """From the number after `Last-Event-ID` (or `after`) on, or from now on; `gap`: some are gone, or the
+    number is of another database."""
     start = last_event_id if last_event_id is not None else after
-    if start is None:
-        start = await run_in_threadpool(console.jobs.last_event)
-    stream = _stream(request, console, start)
+    newest = await run_in_threadpool(console.jobs.last_event)
+    is_foreign = start is not None and start > newest
+    stream = _stream(request, console, newest if start is None or is_foreign else start, gap=is_foreign)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
@@ -43,13 +45,15 @@ def _told(event: dict[str, Any]) -> str:
     return f"id: {event['id']}\nevent: job\ndata: {json.dumps(event)}\n\n"
 
 
-async def _stream(request: Request, console: Console, number: int) -> AsyncIterator[str]:
+async def _stream(request: Request, console: Console, number: int, *, gap: bool) -> AsyncIterator[str]:
     quiet = 0.0
     yield "retry: 1000\n\n"
+    if gap:
+        yield _GAP
     while not await request.is_disconnected():
         if news := await run_in_threadpool(console.jobs.events_after, number):
             if number and news[0]["id"] > number + 1:
-                yield "event: gap\ndata: {}\n\n"
+                yield _GAP
             number, quiet = news[-1]["id"], 0.0
             yield "".join(_told(event) for event in _newest(news))
         await asyncio.sleep(_GLANCE_SECONDS)

@@ -7,12 +7,13 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 from luxscaler.clock import iso
 from luxscaler.console.jobs import Filters, Job, JobState
+from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.submissions import SubmitRequest
 from luxscaler.console.token import NOT_SET
 from luxscaler.gateway.problems import Problem
 
-router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"], route_class=StrictRoute)
 models = APIRouter(prefix="/api/cloud/models", tags=["jobs"])
 Here = Annotated[Console, Depends(console_of)]
 _HIDDEN = ("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at")

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from luxscaler.console.estimates import estimate
+from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.submissions import SubmitRequest
 
-router = APIRouter(prefix="/api/cloud", tags=["money"])
+router = APIRouter(prefix="/api/cloud", tags=["money"], route_class=StrictRoute)
 Here = Annotated[Console, Depends(console_of)]
 
 

@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.console import hardware
 from luxscaler.console.provider import asked
+from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.token import well_formed
 from luxscaler.gateway.problems import Problem
 
 BILLING_PAGE = "https://replicate.com/account/billing"
 STATUS_PAGE = "https://www.replicatestatus.com"
-router = APIRouter(prefix="/api/cloud/providers", tags=["provider"])
+router = APIRouter(prefix="/api/cloud/providers", tags=["provider"], route_class=StrictRoute)
 Here = Annotated[Console, Depends(console_of)]
 Changes = Annotated[dict[str, Any], Body()]
 
@@ -53,9 +54,8 @@ def put_token(body: TokenBody, console: Here) -> dict[str, Any]:
     console.tokens.refuse_if_the_environment_rules()
     token = well_formed(body.api_token)
     console.provider.accept(token)
-    console.tokens.forget()
-    console.provider.forget_webhook_secret()
     path = console.tokens.keep(token)
+    console.provider.forget_webhook_secret()
     console.engine.wake()
     return {"success": True, "file_path": str(path)}
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.sessions import COOKIE
 from luxscaler.console.state import Console, console_of
 
-router = APIRouter(prefix="/api/session", tags=["session"])
+router = APIRouter(prefix="/api/session", tags=["session"], route_class=StrictRoute)
 Here = Annotated[Console, Depends(console_of)]
 
 

@@ -24,6 +24,7 @@ HARDWARE = (
     ("Nvidia H100 GPU", "gpu-h100"),
 )
 """For clients that choose from it; nothing here runs on it. What the containers run on is not asked."""
+ACCOUNT: Json = {"type": "user", "username": OWNER, "name": "Local gateway", "github_url": None}
 _MAX_NAME = 200
 """Characters of owner/name."""
 router = APIRouter()
@@ -33,7 +34,7 @@ Here = Annotated[Gateway, Depends(gateway_of)]
 @router.get("/account")
 async def account() -> Json:
     """The one account."""
-    return {"type": "user", "username": OWNER, "name": "Local gateway", "github_url": None}
+    return ACCOUNT
 
 
 @router.get("/hardware")
@@ -75,13 +76,20 @@ async def create(request: Request, gateway: Here) -> Json:
     return _model(gateway, full, about)
 
 
+@router.get("/models")
+async def listing(gateway: Here) -> Json:
+    """The model that the containers run, and those that were created here."""
+    shown = [await _own(gateway)]
+    shown += [_model(gateway, full, about) for full, about in gateway.parts.store.models()]
+    return {"next": None, "previous": None, "results": shown}
+
+
 @router.get("/models/{owner}/{name}")
 async def model(owner: str, name: str, gateway: Here) -> Json:
     """The model that the containers run, or one that was created here."""
     full = f"{owner}/{name}"
     if full == gateway.settings.model:
-        about = {"description": "Cog containers behind a local gateway"}
-        return {**_model(gateway, full, about), "latest_version": await _version(gateway)}
+        return await _own(gateway)
     found = gateway.parts.store.model(full)
     if found is None:
         raise not_found()
@@ -104,6 +112,13 @@ async def version_of(owner: str, name: str, version: str, gateway: Here) -> Json
     if version != gateway.settings.version_id:
         raise not_found()
     return await _version(gateway)
+
+
+async def _own(gateway: Gateway) -> Json:
+    """The model that the containers run."""
+    about = {"description": "Cog containers behind a local gateway"}
+    shown = _model(gateway, gateway.settings.model, about)
+    return {**shown, "latest_version": await _version(gateway)}
 
 
 def _model(gateway: Gateway, full: str, about: Json) -> Json:

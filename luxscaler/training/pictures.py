@@ -5,6 +5,7 @@ pixels of the rest lie decoded in a folder, so that a crop costs no decoding: pi
 16-bit code values, all others (HDR, wide gamut) as float32 linear light.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,10 +20,10 @@ from torch.nn import functional as F
 from luxscaler.errors import InputError, PictureError, TrainingError
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.picture import FloatArray, Picture
-from luxscaler.training.folder import write_error
+from luxscaler.training.folder import is_training, write_error
 from luxscaler.training.seeds import generator
 from luxscaler.upscaling import code_values
-from luxscaler.words import counted
+from luxscaler.words import counted, printable
 
 MIN_TO_LEARN = 4
 """Fewest pictures to learn from."""
@@ -83,17 +84,40 @@ class PictureSet:
 
 
 def files_in(folder: Path, what: str = "pictures") -> list[Path]:
-    """Every file below a folder but hidden ones, by name. Raises InputError if there is none."""
+    """Every file below a folder, by name; links are followed, also those that lead nowhere are named.
+
+    Not hidden ones, and none of a training's own folder, whose samples are no pictures to learn from. Raises
+    InputError if there is no file, or a folder cannot be read.
+    """
     if not folder.is_dir():
         raise InputError(f"{what}: {str(folder)!r} is not a folder")
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{what}: the folder {error.filename!r} cannot be read: {error.strerror}") from error
+
+    files: list[Path] = []
+    seen = {folder.resolve()}
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _is_new(Path(place, name), seen)]
+        found = (Path(place, name) for name in names if not name.startswith("."))
+        files += [path for path in found if path.is_file() or path.is_symlink()]
     if not files:
         raise InputError(f"{what}: the folder {str(folder)!r} holds no file")
-    return files
+    return sorted(files)
+
+
+def _is_new(folder: Path, seen: set[Path]) -> bool:
+    """Whether a folder is to be looked into: once, however many links lead to it."""
+    real = folder.resolve()
+    if folder.name.startswith(".") or is_training(folder) or real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """A file's path below a folder, on one line and in Unicode, whatever bytes its name has."""
+    return printable(str(path.relative_to(folder)))
 
 
 def survey(
@@ -107,17 +131,17 @@ def survey(
     files = files_in(folder)
     good: list[TrainingPicture] = []
     rejected: list[Rejected] = []
-    thumbnails: list[tuple[str, FloatArray]] = []
+    others = _Thumbnails()
     for done, path in enumerate(files):
         tell(done, len(files))
-        name = str(path.relative_to(folder))
+        name = name_in(folder, path)
         try:
             picture, thumbnail = take(path, name, store)
-            _check(picture, thumbnail, least_side, thumbnails)
+            _check_size(picture, least_side)
+            others.add(name, thumbnail)
         except PictureError as error:
             rejected.append(Rejected(name, reason_of(error, path)))
             continue
-        thumbnails.append((name, thumbnail))
         good.append(picture)
     tell(len(files), len(files))
     return good, rejected
@@ -136,7 +160,8 @@ def take(path: Path, name: str, store: Path) -> tuple[TrainingPicture, FloatArra
     is_hdr = bool(decoded.rgb.min() < 0.0 or decoded.rgb.max() > 1.0)
     code = _code(decoded)
     pixels = store / f"{digest}.npy"
-    if not pixels.is_file():
+    shape, kind = (decoded.height, decoded.width, 3), np.float32 if is_hdr else np.uint16
+    if not _is_stored(pixels, shape, kind):
         _store(pixels, decoded.rgb if is_hdr else np.round(code * CODES).astype(np.uint16))
     picture = TrainingPicture(name, digest, decoded.width, decoded.height, is_hdr, pixels)
     return picture, _thumbnail(code)
@@ -174,19 +199,31 @@ def reason_of(error: PictureError, path: Path) -> str:
     return text
 
 
-def _check(
-    picture: TrainingPicture,
-    thumbnail: FloatArray,
-    least_side: int,
-    others: Sequence[tuple[str, FloatArray]],
-) -> None:
+class _Thumbnails:
+    """The pictures so far, small."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._thumbnails: list[FloatArray] = []
+        self._means: list[float] = []
+
+    def add(self, name: str, thumbnail: FloatArray) -> None:
+        """One more. Raises PictureError if it is the same as one of them."""
+        mean = float(thumbnail.mean())
+        # Equal pictures have equal means, which are compared sooner than thumbnails.
+        for place in np.flatnonzero(np.abs(np.array(self._means) - mean) < _SAME):
+            if float(np.abs(thumbnail - self._thumbnails[place]).max()) < _SAME:
+                raise PictureError(f"it is the same picture as {self._names[place]}")
+        self._names.append(name)
+        self._thumbnails.append(thumbnail)
+        self._means.append(mean)
+
+
+def _check_size(picture: TrainingPicture, least_side: int) -> None:
     if min(picture.width, picture.height) < least_side:
         raise PictureError(
             f"it is {picture.width} × {picture.height}; a crop takes {least_side} × {least_side} pixels"
         )
-    for name, other in others:
-        if float(np.abs(thumbnail - other).max()) < _SAME:
-            raise PictureError(f"it is the same picture as {name}")
 
 
 def _code(picture: Picture) -> FloatArray:
@@ -200,6 +237,15 @@ def _thumbnail(code: FloatArray) -> FloatArray:
     planes = torch.from_numpy(code).permute(2, 0, 1)[None]
     small: FloatArray = F.adaptive_avg_pool2d(planes, _THUMBNAIL)[0].permute(1, 2, 0).numpy()
     return small
+
+
+def _is_stored(path: Path, shape: tuple[int, ...], kind: type) -> bool:
+    """Whether the pixels of an earlier run are there, and whole."""
+    try:
+        stored = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):  # absent, or cut short by a power cut
+        return False
+    return bool(stored.shape == shape and stored.dtype == kind)
 
 
 def _store(path: Path, pixels: NDArray[Any]) -> None:

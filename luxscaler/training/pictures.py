@@ -7,7 +7,7 @@ pixels of the rest lie decoded in a folder, so that a crop costs no decoding: pi
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from luxscaler.errors import InputError, PictureError, TrainingError
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.training.folder import is_training, write_error
+from luxscaler.training.likeness import Look, groups_of, runs_of
 from luxscaler.training.seeds import generator
 from luxscaler.upscaling import code_values
 from luxscaler.words import counted, printable
@@ -49,6 +50,8 @@ class TrainingPicture:
     """A .npy of (height, width, 3): uint16 code values, or float32 linear light."""
     small: "TrainingPicture | None" = None
     """The small picture that the user gave for it."""
+    look: Look | None = field(default=None, compare=False, repr=False)
+    """By which pictures that show the same are found."""
 
     def region(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
         """Some of its pixels, as they are stored, in memory of their own."""
@@ -71,6 +74,10 @@ class PictureSet:
     learn: tuple[TrainingPicture, ...]
     held_out: tuple[TrainingPicture, ...]
     rejected: tuple[Rejected, ...] = ()
+    alike: int = 0
+    """How many pictures show the same as others, or parts of the same."""
+    is_fair: bool = True
+    """Whether no held-out picture shows what is learned from, as far as can be seen."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -164,13 +171,14 @@ def take(path: Path, name: str, store: Path) -> tuple[TrainingPicture, FloatArra
     if not _is_stored(pixels, shape, kind):
         _store(pixels, decoded.rgb if is_hdr else np.round(code * CODES).astype(np.uint16))
     picture = TrainingPicture(name, digest, decoded.width, decoded.height, is_hdr, pixels)
-    return picture, _thumbnail(code)
+    thumbnail = _thumbnail(code)
+    return replace(picture, look=Look(thumbnail, runs_of(code))), thumbnail
 
 
 def split(
     good: Sequence[TrainingPicture], rejected: Sequence[Rejected], share: float, seed: int
 ) -> PictureSet:
-    """Hold out a share of the pictures, at least one, chosen by the seed.
+    """Hold out a share of the pictures, at least one, chosen by the seed; those that show the same together.
 
     Raises TrainingError, with the reasons, if too few are left to learn from.
     """
@@ -183,12 +191,36 @@ def split(
             f"{held} would be held out; at least {MIN_TO_LEARN} are needed to learn from{reasons}{more}"
         )
     order = torch.randperm(len(good), generator=generator(seed, "split")).tolist()
-    chosen = set(order[:held])
+    groups = _groups(good)
+    chosen = _chosen(order, groups, held)
+    is_fair = bool(chosen)
+    chosen = chosen or set(order[:held])
     return PictureSet(
         tuple(picture for index, picture in enumerate(good) if index not in chosen),
         tuple(picture for index, picture in enumerate(good) if index in chosen),
         tuple(rejected),
+        sum(len(group) for group in groups if len(group) > 1),
+        is_fair,
     )
+
+
+def _groups(good: Sequence[TrainingPicture]) -> list[list[int]]:
+    looks = [picture.look for picture in good if picture.look is not None]
+    return groups_of(looks) if len(looks) == len(good) else [[place] for place in range(len(good))]
+
+
+def _chosen(order: Sequence[int], groups: Sequence[list[int]], held: int) -> set[int]:
+    """Whole groups in that order until `held` pictures are chosen, or a few more; empty if none can be."""
+    group_of = {place: group for group in groups for place in group}
+    for most in (2 * held, len(order)):
+        chosen: set[int] = set()
+        for place in order:
+            more = chosen | set(group_of[place])
+            if len(chosen) < held and len(more) <= min(most, len(order) - MIN_TO_LEARN):
+                chosen = more
+        if chosen:
+            return chosen
+    return set()
 
 
 def reason_of(error: PictureError, path: Path) -> str:

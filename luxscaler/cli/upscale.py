@@ -15,7 +15,6 @@ from luxscaler.cli import size_options as size
 from luxscaler.cli.arguments import box_of, manner_of, pairs_of, shot_pairs, split_paths
 from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
-from luxscaler.words import counted
 
 _FILE, _WHERE, _MANY, _SAID = "The file", "Where tiles run", "Several pictures", "What is said"
 _OF = "Colours, and tiles of a master"
@@ -230,7 +229,7 @@ def upscale(
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
         from luxscaler.masters.pairs import refuse_existing  # noqa: PLC0415
-        from luxscaler.masters.shot import shot_of, with_tones  # noqa: PLC0415
+        from luxscaler.masters.shot import described, shot_of, with_tones  # noqa: PLC0415
         from luxscaler.options import DecodeLimits, LayerChoice, UpscalerOptions  # noqa: PLC0415
         from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
         from luxscaler.pipeline.output import format_of  # noqa: PLC0415
@@ -318,7 +317,7 @@ def upscale(
         if shot:
             run.request = with_tones(request, shot, session.looked_at)
             with session.watch.out_of_the_way():
-                session.voice.note(f"{counted(len(shot), 'frame')}, one curve")
+                session.voice.note(described(shot, frames))
         status = run.all(pairs, skip_existing=skip_existing)
         if status:
             raise typer.Exit(status)

@@ -35,6 +35,8 @@ from luxscaler.threads import Worker
 SUFFIX = ".job"
 _VERSION = 1
 _BUSY_SECONDS = 30.0
+_UNWRITTEN = {"wrap": "", "layer": "", "part": "None"}
+"""What facts were that jobs from before they were always written have not: nothing had been chosen."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS tiles (
@@ -124,7 +126,7 @@ class Job:
         """Write the facts into a new folder, compare them in an old one.
 
         Only facts that both know: a job that was begun on one backend may go on on another, which need not
-        know the precision of the first.
+        know the precision of the first. What an older program wrote only where it was chosen counts as known.
         """
         known = dict(self._database.execute("SELECT key, value FROM facts"))
         if not known:
@@ -133,11 +135,13 @@ class Job:
                 self._database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
                 self._database.execute("COMMIT")
             return
+        known = {**_UNWRITTEN, **known}
         for key, value in facts.items():
             if key in known and known[key] != value:
                 raise JobError(
-                    f"{str(self.folder)!r} holds an unfinished job with another {key} ({known[key]}, now "
-                    f"{value}): finish it with that, or remove the folder (or add --restart) to begin anew"
+                    f"{str(self.folder)!r} holds an unfinished job with another {key} "
+                    f"({known[key] or 'none'}, now {value or 'none'}): finish it with that, or remove the "
+                    "folder (or add --restart) to begin anew"
                 )
 
     @property

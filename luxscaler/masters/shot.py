@@ -8,8 +8,9 @@ found before the first frame is read.
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.tiling.overview import sample
 from luxscaler.upscaling.render import visible
+from luxscaler.words import counted
 
 MAX_FRAMES = 1_000_000
 _PLACE = re.compile(r"#+|%0?(\d*)d")
@@ -122,6 +124,25 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
         raise InputError(f"OUT {str(target)!r} would replace frames of IN")
     check_path(made[0].target, *sources)
     return made
+
+
+def described(shot: Sequence[Frame], frames: str = "") -> str:
+    """What a shot is, in a line. frames: as for `shot_of`; where empty, those that are absent are named."""
+    gap = "" if frames else _gap(shot)
+    return f"{counted(len(shot), 'frame')}, one curve{gap and '; '}{gap}"
+
+
+def _gap(shot: Sequence[Frame]) -> str:
+    """Which frames are absent between those that were found; every second or third has no gap."""
+    numbers = [frame.number for frame in shot]
+    steps = [after - before for before, after in pairwise(numbers)]
+    if not steps or max(steps) == (step := min(steps)):
+        return ""
+    gaps = [range(before + step, after, step) for before, after in pairwise(numbers)]
+    count = sum(map(len, gaps))
+    shown = ", ".join(map(str, islice(chain.from_iterable(gaps), _SHOWN)))
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+    return f"absent between {numbers[0]} and {numbers[-1]}: frame{'s' * (count > 1)} {shown}{more}"
 
 
 def with_tones(

@@ -27,7 +27,6 @@ from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
-from luxscaler.options import LayerChoice
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.output import check_output, check_path, output_file, result_size
 from luxscaler.pipeline.overscan import with_overscan
@@ -40,6 +39,7 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.wrap import bordered
 from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
+from luxscaler.weights.store import digest_of_own
 from luxscaler.words import counted
 
 _FLOAT = 4
@@ -161,9 +161,11 @@ def _job(
         "overlap": str(cuts.overlap),
         "self_reference": str(request.self_reference),
         "sdr": str(request.sdr),
-        **_layer_facts(request.choice),
+        "layer": request.choice.layer,
+        "part": str(request.choice.part),
+        "wrap": str(request.wrap),
+        **({"weights": weights} if (weights := digest_of_own(request.model)) else {}),
         **({"shot_white": repr(request.tones.peak)} if request.tones is not None else {}),
-        **({"wrap": str(request.wrap)} if request.wrap else {}),
         **options.facts,
     }
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as temporary:
@@ -173,11 +175,6 @@ def _job(
             yield job
         finally:
             job.close()
-
-
-def _layer_facts(choice: LayerChoice) -> dict[str, str]:
-    """What the choice of a layer adds; nothing where none was made, as in jobs from before there was one."""
-    return {"layer": choice.layer, "part": str(choice.part)} if choice else {}
 
 
 def _check_disk(request: UpscaleRequest, cuts: Plan, job: Job) -> None:

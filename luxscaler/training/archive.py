@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -29,7 +30,18 @@ _OPENERS: dict[bytes, _Opener] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError)
+_DRIVE = re.compile("[A-Za-z]:")
+"""How a path on Windows begins; elsewhere a colon is a sign like others (12:30.png)."""
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ def _decompressed(file: IO[bytes], limits: ArchiveLimits) -> "_Limited":
 
 def _checked(name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0] or "\0" in name:
+    if path.is_absolute() or ".." in path.parts or not path.parts or _DRIVE.match(name) or "\0" in name:
         raise InputError(f"the archive has a file named {name[:80]!r}, which leads out of it")
     return str(path)
 

@@ -24,6 +24,7 @@ from typing import Any
 from luxscaler.errors import TrainingError
 
 REPORT, CARD, METRICS, SAMPLES = "report.html", "card.md", "metrics.jsonl", "samples"
+_SUFFIX, _LOCK = ".train", ".lock"
 
 
 def adapter_path(target: Path) -> Path:
@@ -33,7 +34,12 @@ def adapter_path(target: Path) -> Path:
 
 def folder_of(target: Path) -> Path:
     """OUT.safetensors → OUT.train beside it."""
-    return target.with_suffix(".train")
+    return target.with_suffix(_SUFFIX)
+
+
+def is_training(folder: Path) -> bool:
+    """Whether a folder is that of a training."""
+    return folder.suffix == _SUFFIX and (folder / _LOCK).exists()
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -66,7 +72,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Make the folder and keep other processes out of it. Raises TrainingError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise write_error(folder, error) from error
     try:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from luxscaler.errors import InputError, PictureError
 from luxscaler.training.batches import part_of
-from luxscaler.training.pictures import Rejected, TrainingPicture, files_in, reason_of, take
+from luxscaler.training.pictures import Rejected, TrainingPicture, files_in, name_in, reason_of, take
 
 MAX_SHIFT = 0.5
 """Largest shift between a pair, in pixels of the large picture."""
@@ -33,7 +33,7 @@ def pair_up(
     """
     small_files: dict[str, Path] = {}
     for path in files_in(folder, "pairs"):
-        name = str(path.relative_to(folder).with_suffix(""))
+        name = str(Path(name_in(folder, path)).with_suffix(""))
         if name in small_files:
             raise InputError(f"pairs: {small_files[name].name} and {path.name} have one name")
         small_files[name] = path
@@ -53,7 +53,7 @@ def _small(
 ) -> TrainingPicture:
     if path is None:
         raise PictureError(f"{str(folder)!r} has no small picture of that name")
-    name = str(path.relative_to(folder))
+    name = name_in(folder, path)
     try:
         small, _ = take(path, name, store)
     except PictureError as error:

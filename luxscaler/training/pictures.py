@@ -5,8 +5,9 @@ pixels of the rest lie decoded in a folder, so that a crop costs no decoding: pi
 16-bit code values, all others (HDR, wide gamut) as float32 linear light.
 """
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from torch.nn import functional as F
 from luxscaler.errors import InputError, PictureError, TrainingError
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.picture import FloatArray, Picture
-from luxscaler.training.folder import write_error
+from luxscaler.training.folder import is_training, write_error
+from luxscaler.training.likeness import Look, groups_of, runs_of
 from luxscaler.training.seeds import generator
 from luxscaler.upscaling import code_values
-from luxscaler.words import counted
+from luxscaler.words import counted, printable
 
 MIN_TO_LEARN = 4
 """Fewest pictures to learn from."""
@@ -48,6 +50,8 @@ class TrainingPicture:
     """A .npy of (height, width, 3): uint16 code values, or float32 linear light."""
     small: "TrainingPicture | None" = None
     """The small picture that the user gave for it."""
+    look: Look | None = field(default=None, compare=False, repr=False)
+    """By which pictures that show the same are found."""
 
     def region(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
         """Some of its pixels, as they are stored, in memory of their own."""
@@ -70,6 +74,10 @@ class PictureSet:
     learn: tuple[TrainingPicture, ...]
     held_out: tuple[TrainingPicture, ...]
     rejected: tuple[Rejected, ...] = ()
+    alike: int = 0
+    """How many pictures show the same as others, or parts of the same."""
+    is_fair: bool = True
+    """Whether no held-out picture shows what is learned from, as far as can be seen."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -83,17 +91,40 @@ class PictureSet:
 
 
 def files_in(folder: Path, what: str = "pictures") -> list[Path]:
-    """Every file below a folder but hidden ones, by name. Raises InputError if there is none."""
+    """Every file below a folder, by name; links are followed, also those that lead nowhere are named.
+
+    Not hidden ones, and none of a training's own folder, whose samples are no pictures to learn from. Raises
+    InputError if there is no file, or a folder cannot be read.
+    """
     if not folder.is_dir():
         raise InputError(f"{what}: {str(folder)!r} is not a folder")
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{what}: the folder {error.filename!r} cannot be read: {error.strerror}") from error
+
+    files: list[Path] = []
+    seen = {folder.resolve()}
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _is_new(Path(place, name), seen)]
+        found = (Path(place, name) for name in names if not name.startswith("."))
+        files += [path for path in found if path.is_file() or path.is_symlink()]
     if not files:
         raise InputError(f"{what}: the folder {str(folder)!r} holds no file")
-    return files
+    return sorted(files)
+
+
+def _is_new(folder: Path, seen: set[Path]) -> bool:
+    """Whether a folder is to be looked into: once, however many links lead to it."""
+    real = folder.resolve()
+    if folder.name.startswith(".") or is_training(folder) or real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """A file's path below a folder, on one line and in Unicode, whatever bytes its name has."""
+    return printable(str(path.relative_to(folder)))
 
 
 def survey(
@@ -107,17 +138,17 @@ def survey(
     files = files_in(folder)
     good: list[TrainingPicture] = []
     rejected: list[Rejected] = []
-    thumbnails: list[tuple[str, FloatArray]] = []
+    others = _Thumbnails()
     for done, path in enumerate(files):
         tell(done, len(files))
-        name = str(path.relative_to(folder))
+        name = name_in(folder, path)
         try:
             picture, thumbnail = take(path, name, store)
-            _check(picture, thumbnail, least_side, thumbnails)
+            _check_size(picture, least_side)
+            others.add(name, thumbnail)
         except PictureError as error:
             rejected.append(Rejected(name, reason_of(error, path)))
             continue
-        thumbnails.append((name, thumbnail))
         good.append(picture)
     tell(len(files), len(files))
     return good, rejected
@@ -136,16 +167,18 @@ def take(path: Path, name: str, store: Path) -> tuple[TrainingPicture, FloatArra
     is_hdr = bool(decoded.rgb.min() < 0.0 or decoded.rgb.max() > 1.0)
     code = _code(decoded)
     pixels = store / f"{digest}.npy"
-    if not pixels.is_file():
+    shape, kind = (decoded.height, decoded.width, 3), np.float32 if is_hdr else np.uint16
+    if not _is_stored(pixels, shape, kind):
         _store(pixels, decoded.rgb if is_hdr else np.round(code * CODES).astype(np.uint16))
     picture = TrainingPicture(name, digest, decoded.width, decoded.height, is_hdr, pixels)
-    return picture, _thumbnail(code)
+    thumbnail = _thumbnail(code)
+    return replace(picture, look=Look(thumbnail, runs_of(code))), thumbnail
 
 
 def split(
     good: Sequence[TrainingPicture], rejected: Sequence[Rejected], share: float, seed: int
 ) -> PictureSet:
-    """Hold out a share of the pictures, at least one, chosen by the seed.
+    """Hold out a share of the pictures, at least one, chosen by the seed; those that show the same together.
 
     Raises TrainingError, with the reasons, if too few are left to learn from.
     """
@@ -158,12 +191,36 @@ def split(
             f"{held} would be held out; at least {MIN_TO_LEARN} are needed to learn from{reasons}{more}"
         )
     order = torch.randperm(len(good), generator=generator(seed, "split")).tolist()
-    chosen = set(order[:held])
+    groups = _groups(good)
+    chosen = _chosen(order, groups, held)
+    is_fair = bool(chosen)
+    chosen = chosen or set(order[:held])
     return PictureSet(
         tuple(picture for index, picture in enumerate(good) if index not in chosen),
         tuple(picture for index, picture in enumerate(good) if index in chosen),
         tuple(rejected),
+        sum(len(group) for group in groups if len(group) > 1),
+        is_fair,
     )
+
+
+def _groups(good: Sequence[TrainingPicture]) -> list[list[int]]:
+    looks = [picture.look for picture in good if picture.look is not None]
+    return groups_of(looks) if len(looks) == len(good) else [[place] for place in range(len(good))]
+
+
+def _chosen(order: Sequence[int], groups: Sequence[list[int]], held: int) -> set[int]:
+    """Whole groups in that order until `held` pictures are chosen, or a few more; empty if none can be."""
+    group_of = {place: group for group in groups for place in group}
+    for most in (2 * held, len(order)):
+        chosen: set[int] = set()
+        for place in order:
+            more = chosen | set(group_of[place])
+            if len(chosen) < held and len(more) <= min(most, len(order) - MIN_TO_LEARN):
+                chosen = more
+        if chosen:
+            return chosen
+    return set()
 
 
 def reason_of(error: PictureError, path: Path) -> str:
@@ -174,19 +231,31 @@ def reason_of(error: PictureError, path: Path) -> str:
     return text
 
 
-def _check(
-    picture: TrainingPicture,
-    thumbnail: FloatArray,
-    least_side: int,
-    others: Sequence[tuple[str, FloatArray]],
-) -> None:
+class _Thumbnails:
+    """The pictures so far, small."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._thumbnails: list[FloatArray] = []
+        self._means: list[float] = []
+
+    def add(self, name: str, thumbnail: FloatArray) -> None:
+        """One more. Raises PictureError if it is the same as one of them."""
+        mean = float(thumbnail.mean())
+        # Equal pictures have equal means, which are compared sooner than thumbnails.
+        for place in np.flatnonzero(np.abs(np.array(self._means) - mean) < _SAME):
+            if float(np.abs(thumbnail - self._thumbnails[place]).max()) < _SAME:
+                raise PictureError(f"it is the same picture as {self._names[place]}")
+        self._names.append(name)
+        self._thumbnails.append(thumbnail)
+        self._means.append(mean)
+
+
+def _check_size(picture: TrainingPicture, least_side: int) -> None:
     if min(picture.width, picture.height) < least_side:
         raise PictureError(
             f"it is {picture.width} × {picture.height}; a crop takes {least_side} × {least_side} pixels"
         )
-    for name, other in others:
-        if float(np.abs(thumbnail - other).max()) < _SAME:
-            raise PictureError(f"it is the same picture as {name}")
 
 
 def _code(picture: Picture) -> FloatArray:
@@ -200,6 +269,15 @@ def _thumbnail(code: FloatArray) -> FloatArray:
     planes = torch.from_numpy(code).permute(2, 0, 1)[None]
     small: FloatArray = F.adaptive_avg_pool2d(planes, _THUMBNAIL)[0].permute(1, 2, 0).numpy()
     return small
+
+
+def _is_stored(path: Path, shape: tuple[int, ...], kind: type) -> bool:
+    """Whether the pixels of an earlier run are there, and whole."""
+    try:
+        stored = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):  # absent, or cut short by a power cut
+        return False
+    return bool(stored.shape == shape and stored.dtype == kind)
 
 
 def _store(path: Path, pixels: NDArray[Any]) -> None:

@@ -29,6 +29,7 @@ from luxscaler.training.state import State, load_latest
 from luxscaler.training.tensorboard import check_tensorboard
 from luxscaler.upscaling.upscaler import resolve_device, resolve_precision
 from luxscaler.weights.store import LoadedNetwork, load_network
+from luxscaler.words import counted
 
 SETTINGS = "settings.json"
 _NOBODY: dict[str, str | None] = {"features": None, "judge": None}
@@ -223,4 +224,15 @@ def _pictures(
         rejected = [*rejected, *wrong]
     for each in rejected:
         events.say(f"not used: {each.name}: {each.reason}")
-    return split(good, rejected, settings.validate, settings.seed)
+    parts = split(good, rejected, settings.validate, settings.seed)
+    if not parts.is_fair:
+        events.say(
+            "the pictures show the same or parts of the same, the held-out ones too: "
+            "the figures will be too good"
+        )
+    elif parts.alike:
+        events.say(
+            f"{counted(parts.alike, 'picture')} show the same as others or parts of the same: "
+            "such pictures are held out together"
+        )
+    return parts

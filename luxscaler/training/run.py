@@ -300,7 +300,9 @@ class Run:
     def _tell(self, began: float, first: int) -> None:
         position, steps = self._position, self._job.settings.steps
         done = position.step - first
-        left = (self._clock() - began) / done * (steps - position.step) if done > 0 else None
+        if done <= 0:  # memory ran out in the first step, or it went back to before
+            return
+        left = (self._clock() - began) / done * (steps - position.step)
         latest = position.history[-1]["mean"]["psnr"] if position.history else None
         self._events.progress(Progress(position.step, steps, self._loss, latest, left))
 

@@ -34,6 +34,8 @@ LEAST_NEARER = 0.01
 """For detail: by which share of the base's distance the judge must find it nearer on the average."""
 MOST_LOST_DB = 0.5
 """For detail: how much PSNR it may lose for that; a judge can be fooled by what the true picture lacks."""
+_WORST = {"psnr": 0.0, "ssim": 0.0, "ms_ssim": 0.0, "colour": 255.0, "judge": 1.0}
+"""Of a picture with values that are not finite; a network that makes one is never better."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ def scores_of(
             kept.append(made)
         found[question.name] = _measures(made, question.large, judge)
         if question.original is not None:
-            found[question.name]["forgetting"] = psnr(
-                answer(network, question.original, device), question.large
-            )
+            original = answer(network, question.original, device)
+            is_finite = bool(torch.isfinite(original).all())
+            found[question.name]["forgetting"] = psnr(original, question.large) if is_finite else 0.0
     return Scores(found), kept
 
 
@@ -152,6 +154,13 @@ def is_better(scores: Scores, than: Scores, goal: str) -> bool:
     faithful: a higher PSNR, by at least LEAST_GAIN_DB. detailed: nearer to the true pictures for the judge,
     by at least LEAST_NEARER, without losing more than MOST_LOST_DB of PSNR.
     """
+    made = [
+        values.get(measure, 1.0)
+        for values in scores.by_picture.values()
+        for measure in ("psnr", "forgetting")
+    ]
+    if min(made) <= 0.0:  # something that is no picture
+        return False
     gain = scores.mean("psnr") - than.mean("psnr")
     if goal == "detailed":
         return scores.mean("judge") <= (1 - LEAST_NEARER) * than.mean("judge") and gain >= -MOST_LOST_DB
@@ -173,6 +182,8 @@ def gain_text(means: Mapping[str, float], base: Mapping[str, float], goal: str) 
 
 
 def _measures(made: Tensor, true: Tensor, judge: Judge | None) -> dict[str, float]:
+    if not bool(torch.isfinite(made).all()):
+        return {measure: _WORST[measure] for measure in (*MEASURES, *([] if judge is None else ["judge"]))}
     found = {
         "psnr": psnr(made, true),
         "ssim": ssim(made, true),

@@ -19,7 +19,7 @@ from luxscaler.errors import WeightsError
 from luxscaler.networks.build import AnyConfig, AnyNetwork, Network
 from luxscaler.networks.foreign import ForeignNetwork
 from luxscaler.weights.adapter import merge, parse_adapter
-from luxscaler.weights.catalogue import Entry, Source, load_catalogue
+from luxscaler.weights.catalogue import Entry, Source, known_names, load_catalogue
 from luxscaler.weights.checkpoint import (
     build_loaded,
     own_state,
@@ -133,6 +133,19 @@ def scale_of(name_or_path: str | Path, folder: Path | None = None) -> int:
     """
     entry = next((entry for entry in load_catalogue() if entry.name == name_or_path), None)
     return load_network(name_or_path, folder).scale if entry is None else entry.scale
+
+
+def digest_of_own(name: str) -> str:
+    """SHA-256 of the file that a path names, of both files for NETWORK+ADAPTER; "" for names without a file
+    of the user's, whose contents are pinned. Raises WeightsError for a file that cannot be read.
+    """
+    if name in known_names():
+        return ""
+    if Path(name).is_file():
+        return sha256(_read(Path(name), MAX_CHECKPOINT_BYTES)).hexdigest()
+    if (parts := _with_adapter(name)) is None:
+        return ""
+    return "+".join(filter(None, map(digest_of_own, parts)))
 
 
 def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:

@@ -177,6 +177,13 @@ def test_another_job_is_refused_by_the_fact_that_differs(job: Job, fact: str, va
     Job(job.folder, FACTS).close()  # and it is let go
 
 
+def test_facts_that_older_programs_wrote_only_when_chosen_count(job: Job) -> None:
+    job.close()
+    Job(job.folder, {**FACTS, "wrap": "", "layer": "", "part": "None"}).close()
+    with pytest.raises(JobError, match=r"another layer \(none, now diffuse\)"):
+        Job(job.folder, {**FACTS, "layer": "diffuse"})
+
+
 def test_restart_begins_anew(job: Job) -> None:
     job.store(0, output(), attempts=1)
     job.close()

@@ -14,7 +14,7 @@ from luxscaler.hdr.expand import expand
 from luxscaler.hdr.shot import shot_statistics
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import export
-from luxscaler.masters.shot import FramePattern, parse_frames, shot_of, upscale_shot
+from luxscaler.masters.shot import Frame, FramePattern, described, parse_frames, shot_of, upscale_shot
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network
 from luxscaler.networks.srvgg import SRVGGConfig
@@ -90,6 +90,24 @@ def test_what_is_wrong_with_names_is_said_before_the_work(tmp_path: Path) -> Non
         shot_of(tmp_path / "other.####.png", target)
     with pytest.raises(InputError, match="would replace frames of IN"):
         shot_of(source, tmp_path / "in.%04d.png", "1-2")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "gap"),
+    [
+        ((1,), None),
+        ((7, 8, 9), None),
+        ((1, 3, 5), None),
+        ((1, 2, 4, 5), "absent between 1 and 5: frame 3"),
+        ((10, 20, 50), "absent between 10 and 50: frames 30, 40"),
+        ((1, 2, 1000), "absent between 1 and 1000: frames 3, 4, 5, 6, 7 and 992 more"),
+    ],
+)
+def test_gaps_are_told(numbers: tuple[int, ...], gap: str | None) -> None:
+    shot = [Frame(number, Path("a"), Path("b")) for number in numbers]
+    _, _, told = described(shot).partition("one curve; ")
+    assert (told or None) == gap
+    assert described(shot, "1-1000").endswith("one curve")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 import torch
 from PIL import Image
@@ -16,11 +17,12 @@ import hdr_exporter
 from luxscaler.backends.base import Tile, TileOutput
 from luxscaler.backends.local import LocalBackend
 from luxscaler.errors import BackendError, ExportError, InputError, JobError, StoppedError, TileError
+from luxscaler.geometry import Wrap
 from luxscaler.io.read import read_picture
 from luxscaler.masters.job import folder_of
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
-from luxscaler.options import UpscalerOptions
+from luxscaler.options import LayerChoice, UpscalerOptions
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.upscaling.code_values import encode
@@ -223,6 +225,7 @@ def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
         ({"tile": 128}, "another tile"),
         ({"overlap": 8}, "another overlap"),
         ({"sdr": True}, "another sdr"),
+        ({"wrap": Wrap(x=True)}, r"another wrap \(none, now x\)"),
     ],
 )
 def test_a_changed_option_is_noticed(
@@ -235,6 +238,32 @@ def test_a_changed_option_is_noticed(
         make(picture, target, **change)
     make(picture, target, restart=True, **change)
     assert target.exists()
+
+
+@pytest.mark.parametrize("begun_with", [{"wrap": Wrap(x=True)}, {"choice": LayerChoice("diffuse")}])
+def test_a_choice_that_is_no_longer_made_is_noticed(
+    begun_with: dict[str, Any], picture: Path, tmp_path: Path
+) -> None:
+    layers = np.random.default_rng(3).random((2, 150, 200, 3), np.float32)
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    channels = {"RGB": layers[0], **{f"diffuse.{name}": layers[1, ..., n] for n, name in enumerate("RGB")}}
+    OpenEXR.File(header, channels).write(str(source := tmp_path / "layers.exr"))
+    target = tmp_path / "out.exr"
+    for first, second in ((begun_with, {}), ({}, begun_with)):
+        with pytest.raises(BackendError):
+            make(source, target, FakeBackend(mishaps={(7, 1): boom}), restart=True, **first)
+        with pytest.raises(JobError, match=r"another (wrap|layer) \("):
+            make(source, target, **second)
+
+
+def test_a_checkpoint_that_was_trained_further_is_noticed(picture: Path, tmp_path: Path) -> None:
+    target, model = tmp_path / "out.exr", tmp_path / "mine.safetensors"
+    model.write_bytes(b"as it was")
+    with pytest.raises(BackendError):
+        make(picture, target, FakeBackend(mishaps={(7, 1): boom}), model=str(model))
+    model.write_bytes(b"as it is")
+    with pytest.raises(JobError, match="another weights"):
+        make(picture, target, model=str(model))
 
 
 def test_a_changed_picture_is_noticed(picture: Path, tmp_path: Path) -> None:

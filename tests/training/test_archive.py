@@ -51,6 +51,17 @@ def test_zips(tmp_path: Path) -> None:
     assert _unpacked(_zip(tmp_path / "pictures", ("folder/", b""))) == FILES
 
 
+def test_a_colon_is_a_sign_like_others(tmp_path: Path) -> None:
+    assert "12:30:59.png" in _unpacked(_zip(tmp_path / "pictures", ("12:30:59.png", b"x")))
+
+
+def test_names_that_are_not_what_they_say_are_one_line(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "pictures", ("ü.png", b"x"))
+    archive.write_bytes(archive.read_bytes().replace("ü".encode(), b"\xff\xfe"))
+    with pytest.raises(InputError, match="the archive cannot be unpacked: 'utf-8' codec"):
+        _unpacked(archive)
+
+
 @pytest.mark.parametrize("name", ["../out.png", "/etc/x", "a/../../b", "..\\b.png", "C:\\b.png"])
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str, kind: str) -> None:

@@ -1,5 +1,6 @@
 """What is in a folder: good pictures, and every other file with its reason."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,37 @@ def test_every_file_that_cannot_serve_is_named_with_its_reason(pictures: Path) -
     assert rejected["zz-again.webp"] == "it is the same picture as p1.png"
     assert "transparent" in rejected["glass.png"]
     assert all(reason and "\n" not in reason for reason in rejected.values())
+
+
+def test_links_are_followed_once_and_named_where_they_lead_nowhere(pictures: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    picture(11).save(elsewhere / "far.png")
+    (elsewhere / "back").symlink_to(pictures)
+    (pictures / "linked").symlink_to(elsewhere)
+    (pictures / "round").symlink_to(pictures)
+    (pictures / "nowhere.png").symlink_to(tmp_path / "absent.png")
+    good, rejected = _survey(pictures)
+    assert [each.name for each in good] == ["linked/far.png", *(f"p{n}.png" for n in range(6))]
+    assert rejected == {"nowhere.png": "cannot be read: No such file or directory"}
+
+
+def test_names_of_any_bytes_are_one_line_of_text(pictures: Path) -> None:
+    for seed, name in ((21, b"caf\xe9.png"), (22, b"two\nlines.png")):
+        with Path(os.fsdecode(os.fsencode(pictures) + b"/" + name)).open("wb") as file:
+            picture(seed).save(file, "PNG")
+    good, _ = _survey(pictures)
+    names = [each.name for each in good]
+    assert {r"caf\udce9.png", r"two\nlines.png"} < set(names)
+    assert "\n".join(names).encode().count(b"\n") == len(names) - 1
+
+
+def test_stored_pixels_that_were_cut_short_are_stored_again(pictures: Path) -> None:
+    before = _survey(pictures)[0][0]
+    whole = before.region(0, 0, 80, 80)
+    for length in (0, 50, 500):
+        before.pixels.write_bytes(before.pixels.read_bytes()[:length])
+        np.testing.assert_array_equal(_survey(pictures)[0][0].region(0, 0, 80, 80), whole)
 
 
 def test_pixels_are_stored_as_codes_or_as_light(pictures: Path) -> None:

@@ -1,5 +1,6 @@
 """The course of a training: the best counts, trouble is met, going on changes no bit."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from luxscaler.training.prepare import prepared
 from luxscaler.training.record import lines_of
 from luxscaler.training.run import Run
 from luxscaler.training.train import train
+from luxscaler.weights.namings import StateDict
 from luxscaler.weights.store import load_network
 from tests.support.training_files import Listener, picture, tiny_settings
 
@@ -198,6 +200,43 @@ def test_out_of_memory_is_met_step_by_step(
     _Faulty(monkeypatch, set(range(1, 50)), MemoryError())
     with pytest.raises(TrainingError, match="even at the smallest step"):
         train(pictures, tmp_path / "p.safetensors", tiny_settings(base), listener.events)
+
+
+def test_out_of_memory_in_the_first_step(
+    pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Faulty(monkeypatch, {2}, torch.OutOfMemoryError("CUDA out of memory"))  # after the probe
+    made = train(pictures, tmp_path / "o.safetensors", tiny_settings(base), Listener().events)
+    assert (made.trained.position.step, made.trained.position.means) == (6, Means(checkpointing=True))
+
+
+def test_a_network_that_makes_no_numbers_is_not_better(
+    pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole = tmp_path / "out.safetensors", Learner.whole
+
+    def broken(learner: Learner, values: StateDict) -> StateDict:
+        return {name: 1e37 * torch.randn_like(value) for name, value in whole(learner, values).items()}
+
+    monkeypatch.setattr(Learner, "whole", broken)
+    with pytest.raises(TrainingError, match=r"no network .* is better than its base: 0\.00 dB at best"):
+        train(pictures, out, tiny_settings(base), Listener().events)
+    assert not out.exists()
+
+
+def test_the_result_may_lie_among_the_pictures(pictures: Path, base: Path) -> None:
+    out, listener = pictures / "out.safetensors", Listener(stop_after=4)
+    with pytest.raises(StoppedError):
+        train(pictures, out, tiny_settings(base), listener.events)
+    samples = list((pictures / "out.train" / "samples").iterdir())
+    with Image.open(samples[0]) as sheet:
+        assert min(sheet.size) >= 64  # it could serve as a picture
+    assert train(pictures, out, tiny_settings(base), Listener().events, resume=True).model == out
+    again = Listener()
+    train(pictures, pictures / "next.safetensors", tiny_settings(base), again.events)
+    assert not [line for line in again.said if ".train" in line]
+    used = json.loads((pictures / "next.train" / "settings.json").read_text())["pictures"]
+    assert sorted(used) == [f"p{number}.png" for number in range(6)]
 
 
 @pytest.mark.slow

@@ -127,6 +127,7 @@ def test_grey_with_alpha(bits: int) -> None:
     assert read_header(data).channels == 2
     assert picture.source.is_grey
     np.testing.assert_allclose(picture.rgb, srgb(coded[..., :1] / top).repeat(3, axis=2), atol=1e-6)
+    assert picture.alpha is not None
     np.testing.assert_allclose(picture.alpha, coded[..., 1] / top, atol=1e-6)
 
 
@@ -137,4 +138,5 @@ def test_grey_with_alpha_given_as_rgba(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagecodecs, "avif_decode", lambda *_, **__: as_rgba)
     picture = read_picture(data)
     assert picture.source.is_grey
-    np.testing.assert_allclose(picture.alpha, coded[..., 1] / 255, atol=1e-6)
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, np.asarray(coded[..., 1] / 255), atol=1e-6)

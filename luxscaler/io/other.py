@@ -35,6 +35,8 @@ _LAYOUTS = {
     ("R", "G", "B", "A"): Alpha.STRAIGHT,
     ("Y",): Alpha.NONE,
     ("Y", "A"): Alpha.STRAIGHT,
+    ("I",): Alpha.NONE,
+    ("I", "A"): Alpha.STRAIGHT,
 }
 _KINDS = {"uint8": (8, False), "uint16": (16, False), "half": (16, True), "float": (32, True)}
 
@@ -144,5 +146,4 @@ FORMATS: tuple[PillowFormat | OiioFormat, ...] = (
     PillowFormat("tga", TgaImagePlugin.TgaImageFile),
     OiioFormat("dds", "dds"),
     OiioFormat("jpeg2000", "jpeg2000"),
-    OiioFormat("psd", "psd"),
 )

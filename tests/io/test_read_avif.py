@@ -114,3 +114,29 @@ def test_exif_of_a_file_with_an_aperture_is_kept() -> None:
     file = BytesIO()
     Image.fromarray(SMOOTH).save(file, "AVIF", exif=exif(1))
     assert read_header(file.getvalue()).notices == ()
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_grey_with_alpha(bits: int) -> None:
+    coded = noise(24, 32, 2, bits=16) >> (16 - bits)
+    if bits == 8:
+        coded = coded.astype(np.uint8)
+    data = bytes(imagecodecs.avif_encode(coded, level=100, bitspersample=bits))
+    picture = read_picture(data)
+    top = 2**bits - 1
+    assert read_header(data).channels == 2
+    assert picture.source.is_grey
+    np.testing.assert_allclose(picture.rgb, srgb(coded[..., :1] / top).repeat(3, axis=2), atol=1e-6)
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, coded[..., 1] / top, atol=1e-6)
+
+
+def test_grey_with_alpha_given_as_rgba(monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = noise(24, 32, 2)
+    data = bytes(imagecodecs.avif_encode(coded, level=100))
+    as_rgba = coded[..., [0, 0, 0, 1]]
+    monkeypatch.setattr(imagecodecs, "avif_decode", lambda *_, **__: as_rgba)
+    picture = read_picture(data)
+    assert picture.source.is_grey
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, np.asarray(coded[..., 1] / 255), atol=1e-6)

@@ -210,3 +210,83 @@ def test_damage_is_one_line(kind: str) -> None:
         with pytest.raises(PictureError) as caught:
             read_picture(data[:length])
         assert "\n" not in str(caught.value)
+
+
+def resource(number: int, data: bytes) -> bytes:
+    return b"8BIM" + struct.pack(">HxxI", number, len(data)) + data + bytes(len(data) % 2)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_psd(bits: int) -> None:
+    array = noise(40, 50, 1, bits)
+    expect(psd(array, mode=1), array[..., 0], 2**bits - 1)
+    assert read_picture(psd(array, mode=1)).source.is_grey
+    selection = psd(noise(40, 50, 2, bits), mode=1)
+    assert read_picture(selection).source.notices == ("ignored: 1 extra channel",)
+
+
+def packed(document: bytes, inks: NDArray[Any], *, big: bool) -> bytes:
+    """The document with its channels packed; big: as PSB."""
+    rows = [
+        bytes(imagecodecs.packbits_encode(row.tobytes())) for row in np.moveaxis(inks, 2, 0).reshape(-1, 50)
+    ]
+    sizes = struct.pack(f">{len(rows)}{'I' if big else 'H'}", *map(len, rows))
+    head = document[:4] + struct.pack(">H", 2 if big else 1) + document[6:26]
+    return head + bytes(16 if big else 12) + struct.pack(">H", 1) + sizes + b"".join(rows)
+
+
+@pytest.mark.parametrize("kind", ["raw", "16 bits", "packed", "big"])
+def test_psd_in_cmyk(kind: str) -> None:
+    inks = noise(40, 50, 4)
+    expected = srgb((1 - inks[..., :3] / 255) * (1 - inks[..., 3:] / 255))
+    stored = 255 - inks  # 0 is full ink
+    data = psd(stored.astype(np.uint16) * 257 if kind == "16 bits" else stored, mode=4)
+    if kind in ("packed", "big"):
+        data = packed(data, stored, big=kind == "big")
+    picture = read_picture(data)
+    np.testing.assert_allclose(picture.rgb, expected, atol=1e-6)
+    assert "CMYK without a usable ICC profile" in picture.source.notices[0]
+    image = Image.open(BytesIO(data)) if kind in ("raw", "packed") else None
+    if image is not None:
+        np.testing.assert_array_equal(np.asarray(image), inks)
+    with pytest.raises(PictureError, match="is truncated: it has 159 of 160 rows of channels"):
+        read_picture(data[:-1])
+
+
+def test_metadata_of_psd() -> None:
+    exif = Image.Exif()
+    exif[271] = "Canon"
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>'
+    )
+    blocks = resource(1005, struct.pack(">IHHIHH", 300 << 16, 1, 1, 240 << 16, 1, 1))
+    blocks += resource(1058, exif.tobytes()) + resource(1060, packet) + resource(1028, b"\x1c\x02\x05\0\1x")
+    source = read_picture(psd(RGB, blocks)).source
+    assert source.resolution_dpi == (300.0, 240.0)
+    assert b"Canon" in (source.exif or b"")
+    assert b"Rating" in (source.inherited.xmp or b"")
+    assert source.inherited.iptc == b"\x1c\x02\x05\0\1x"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (psd(RGB, resource(1057, struct.pack(">IB", 1, 0) + bytes(12))), "has no merged picture"),
+        (psd(RGB, mode=9), "colour mode Lab"),
+        (psd(RGBA, mode=7), "colour mode multichannel"),
+        (psd(RGB, mode=77), "colour mode number 77"),
+        (psd(RGB)[:30], "truncated"),
+        (psd(RGB, mode=4), "CMYK of 3 × 8 bits"),
+    ],
+    ids=["not merged", "lab", "multichannel", "unknown", "short", "inks"],
+)
+def test_psd_that_is_refused(data: bytes, text: str) -> None:
+    with pytest.raises(PictureError, match=text):
+        read_picture(data)
+    with pytest.raises(PictureError, match=text):
+        read_header(data)
+
+
+def test_a_merged_picture_that_is_said_to_be_there_is_read() -> None:
+    expect(psd(RGB, resource(1057, struct.pack(">IB", 1, 1) + bytes(12))), RGB, 255)

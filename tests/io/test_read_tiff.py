@@ -237,3 +237,32 @@ def test_what_is_not_supported_is_named(tag: int, value: int, text: str) -> None
 def test_complex_samples_are_refused_by_name() -> None:
     with pytest.raises(PictureError, match="type complex64, which is not supported"):
         read_picture(tiff(np.zeros((4, 4), np.complex64), photometric="minisblack"))
+
+
+@pytest.mark.parametrize(("extra", "planar"), [(2, "contig"), (1, "contig"), (2, "separate"), (0, "contig")])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_cielab_with_alpha(extra: int, planar: Any, dtype: Any) -> None:
+    step = {np.uint8: 1, np.uint16: 257}[dtype]
+    lab = np.asarray(lab_image()).astype(dtype) * step
+    plain = read_picture(tiff(lab, photometric="cielab")).rgb
+    alpha = np.full(lab.shape[:2], 255 * step, dtype)
+    alpha[:10], alpha[10:20] = 0, 51 * step
+    stored = lab.copy()
+    if extra == 1:
+        signed = lab.view(lab.dtype.str.replace("u", "i"))
+        chroma = np.rint(signed[..., 1:] * (alpha / (255 * step))[..., None]).astype(signed.dtype)
+        stored[..., 1:] = chroma.view(dtype)
+        stored[..., 0] = np.rint(lab[..., 0] * (alpha / (255 * step)))
+    pixels = np.concatenate([stored, alpha[..., None]], axis=2)
+    if planar == "separate":
+        pixels = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
+    picture = read_picture(tiff(pixels, photometric="cielab", extrasamples=[extra], planarconfig=planar))
+    np.testing.assert_allclose(picture.rgb[20:], plain[20:], atol=1e-6)
+    if extra == 0:
+        assert picture.alpha is None
+        return
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha[[0, 15, 30], 0], [0, 0.2, 1], atol=1e-6)
+    part = picture.rgb[10:20] if extra == 1 else picture.rgb[:20]
+    tolerance = {2: 1e-6, 1: 0.2 if dtype is np.uint8 else 2e-3}[extra]
+    np.testing.assert_allclose(part, plain[10:20] if extra == 1 else plain[:20], atol=tolerance)

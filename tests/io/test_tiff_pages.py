@@ -119,3 +119,32 @@ def test_has_light_apart_is_of_associated_colour_only() -> None:
         np.dstack([BIG, np.zeros((48, 40), np.uint8)]), photometric="rgb", extrasamples=["unassalpha"]
     )
     assert not read_picture(data).source.has_light_apart
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "tile": (16, 16)}])
+def test_a_picture_below_its_thumbnail_is_read(options: dict[str, Any], tmp_path: Path) -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        turned: list[Any] = [(274, 3, 1, 6, True), (271, 2, None, "Sinar", True)]
+        writer.write(
+            SMALL, photometric="rgb", subfiletype=1, subifds=2, extratags=turned, resolution=(300, 300)
+        )
+        writer.write(SMALL, photometric="rgb", subfiletype=1)
+        writer.write(BIG, photometric="rgb", subfiletype=0, **options)
+    picture = read_both_ways(file.getvalue(), tmp_path)
+    np.testing.assert_allclose(picture.rgb, srgb(np.rot90(BIG, -1) / 255), rtol=3e-7)
+    assert picture.source.notices == (
+        "page 1 is a reduced copy; the picture in a directory below it is read",
+    )
+    assert picture.source.resolution_dpi == (300, 300)
+    assert b"Sinar" in picture.source.exif
+
+
+def test_reduced_copies_below_a_picture_are_passed_over(tmp_path: Path) -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(BIG, photometric="rgb", subifds=1)
+        writer.write(SMALL, photometric="rgb", subfiletype=1)
+    picture = read_both_ways(file.getvalue(), tmp_path)
+    np.testing.assert_allclose(picture.rgb, srgb(BIG / 255), rtol=3e-7)
+    assert not picture.source.notices

@@ -68,8 +68,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         width=box[2] - box[0],
         height=box[3] - box[1],
         bits=bits,
-        # libavif gives RGBA, not grey with alpha.
-        channels=4 if alpha else color,
+        channels=color + alpha,
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=_orientation(found),
@@ -89,8 +88,11 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if samples.ndim != 3:
         raise PictureError("is an AVIF of several pictures without a main one, which is not supported")
     (left, top, right, bottom), _ = clean_aperture(found.get(b"clap"), samples.shape[1], samples.shape[0])
+    samples = samples[top:bottom, left:right]
+    if info.channels == 2:  # grey and alpha, which libavif may give as RGBA
+        return samples[..., [0, -1]]
     # Grey or opaque pictures that libavif gave as RGB or RGBA have more channels.
-    return samples[top:bottom, left:right, : info.channels]
+    return samples[..., : info.channels]
 
 
 def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:

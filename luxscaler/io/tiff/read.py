@@ -1,15 +1,12 @@
-"""TIFF through tifffile, which keeps every bit depth and float; one page, the first that is a full picture.
+"""TIFF through tifffile, which keeps every bit depth and float; one page, the first that is a full picture
+(pages.py).
 
 Colours other than grey, RGB, palette and CMYK, and some compressions, are left to special_kinds.py. Baseline:
-TIFF 6.0; associated alpha: section 18. tifffile follows the chain of pages only as far as it is asked to, so
-a file whose chain is a loop does no harm.
+TIFF 6.0; associated alpha: section 18.
 """
 
 import logging
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -21,6 +18,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import Metadata, from_tiff, with_more
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.tiff import special_kinds
+from luxscaler.io.tiff.pages import main_page
 from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
 from luxscaler.words import counted
 
@@ -44,13 +42,6 @@ _ALPHAS: dict[int | None, Alpha] = {
 }
 _DEFLATE = {8, 32946}
 _BLOCK = 1 << 18
-_MOST_PAGES = 64
-"""Pages looked at for the first full picture."""
-_REDUCED, _MASK = 1, 4
-"""Bits of NewSubfileType."""
-_OLD_REDUCED = 2
-"""Of SubfileType, which came before."""
-_NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
 _ORIENTATION, _ICC_PROFILE, _XMP, _IPTC = 274, 34675, 700, 33723
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 # More channels than any picture has; a damaged header asks for up to 65535, each of which takes memory.
@@ -64,22 +55,26 @@ _SIGNED_NOTICE = "signed integers: 0 is black, the largest is white; negative va
 
 def read_info(stream: BinaryIO) -> FileInfo:
     """Read the directory of the page."""
-    with _main_page(stream) as (page, place):
+    with main_page(stream) as (page, place):
         _check_layout(page)
         color = _COLOR_CHANNELS[page.photometric]
         alpha, notices = _alpha(page, color)
         special = special_kinds.kind_of(page)
         bits, is_float, more = _depth(page) if special is None else (special.bits, special.is_float, ())
         source_bits = None if special is None else special.source_bits
+        if place.above is not None and special is not None and special.by_libtiff:
+            raise PictureError("has its picture below page 1, in a coding that is not supported there")
         if special is not None and special.coding is not None:
             coding = special.coding
         else:
             coding, said = _coding(page, color, is_float=is_float)
             more += said
+        if special is not None and alpha is Alpha.ASSOCIATED:  # of Lab, which becomes straight
+            alpha = Alpha.STRAIGHT
         if page.photometric == _PHOTOMETRIC.SEPARATED and coding.icc is None:
             coding, more = CMYK_ASSUMED, (*more, CMYK_NOTICE)
         notices += place.notices
-        tag = page.tags.get(_ORIENTATION)
+        tag = page.tags.get(_ORIENTATION) or (place.above or page).tags.get(_ORIENTATION)
         orientation = tag.value if tag is not None and isinstance(tag.value, int) else 1
         return FileInfo(
             format="tiff",
@@ -95,9 +90,10 @@ def read_info(stream: BinaryIO) -> FileInfo:
             inverted=page.photometric == _PHOTOMETRIC.MINISWHITE,
             decoded_pixels=_decoded_pixels(page),
             subimage=place.index,
-            is_plain=alpha is Alpha.NONE or bool(page.extrasamples and page.extrasamples[0]),
+            is_plain=place.above is None
+            and (alpha is Alpha.NONE or bool(page.extrasamples and page.extrasamples[0])),
             notices=notices + more,
-            metadata=_metadata(stream, page),
+            metadata=_metadata(stream, place.above or page),
         )
 
 
@@ -127,7 +123,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
     The check is made here because JPEG strips that are cut off decode to grey without an error.
     """
-    with _main_page(stream) as (page, place):
+    with main_page(stream) as (page, place):
         end = stream.seek(0, 2)
         for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
             if size == 0 or offset + size > end:
@@ -152,7 +148,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 def check_deflate(stream: BinaryIO) -> None:
     """Raises PictureError where a zlib checksum of the page is wrong; libtiff does not look at them."""
-    with _main_page(stream) as (page, _):
+    with main_page(stream) as (page, _):
         if page.compression not in _DEFLATE:
             return
         for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -174,60 +170,6 @@ def _inflate(stream: BinaryIO, size: int) -> None:
         raise PictureError(f"is damaged: {error}") from error
     if not inflate.eof:
         raise PictureError("is damaged: compressed data is missing")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where the page is among those of the file."""
-
-    index: int
-    notices: tuple[str, ...]
-
-
-@contextmanager
-def _main_page(stream: BinaryIO) -> Iterator[tuple[tifffile.TiffPage, _Place]]:
-    """The first page that is neither a reduced copy of another nor a mask; if all are, the first."""
-    stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
-        index = next((index for index, page in enumerate(_pages(file)) if not _is_minor(page)), 0)
-        yield _page(file, index), _Place(index, _said(file, index))
-
-
-def _page(file: tifffile.TiffFile, index: int) -> tifffile.TiffPage:
-    page = file.pages.first if index == 0 else file.pages[index]
-    assert isinstance(page, tifffile.TiffPage)  # noqa: S101 - frames come only where they are asked for
-    return page
-
-
-def _pages(file: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
-    """Page by page, up to where the chain is damaged or comes back."""
-    seen: set[int] = set()
-    for index in range(_MOST_PAGES):
-        try:
-            page = _page(file, index)
-        except Exception:  # tifffile raises many kinds
-            if index == 0:
-                raise
-            return
-        if page.offset in seen:
-            return
-        seen.add(page.offset)
-        yield page
-
-
-def _is_minor(page: tifffile.TiffPage) -> bool:
-    new, old = page.tags.valueof(_NEW_SUBFILE_TYPE), page.tags.valueof(_SUBFILE_TYPE)
-    return (isinstance(new, int) and bool(new & (_REDUCED | _MASK))) or old == _OLD_REDUCED
-
-
-def _said(file: tifffile.TiffFile, index: int) -> tuple[str, ...]:
-    if index:
-        return (f"page {index + 1} is read: those before it are reduced copies or masks",)
-    try:
-        more = file.pages[1] is not None
-    except Exception:  # a damaged second page does not matter
-        more = False
-    return ("the first of several pages is read",) if more else ()
 
 
 def _check_layout(page: tifffile.TiffPage) -> None:

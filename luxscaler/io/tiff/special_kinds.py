@@ -46,6 +46,8 @@ class Kind:
     source_bits: int | None = None
     coding: ColorCoding | None = None
     """None: what the page says, as for any other."""
+    by_libtiff: bool = True
+    """Whether it is found by its number, which only pages of the file's chain have."""
 
 
 def kind_of(page: tifffile.TiffPage) -> Kind | None:
@@ -58,13 +60,15 @@ def kind_of(page: tifffile.TiffPage) -> Kind | None:
             raise PictureError(
                 f"is {color.name} of {counted(page.bitspersample, 'bit')} in a TIFF, which is not supported"
             )
-        coding = ColorCoding(color.name, keep_linear)
-        return Kind(page.bitspersample, _lab_samples, True, page.bitspersample, coding)
+        bits, coding = page.bitspersample, ColorCoding(color.name, keep_linear)
+        return Kind(bits, _lab_samples, True, bits, coding, by_libtiff=False)
     if packing in _FAX:
         return Kind(1, _fax_samples)
     if packing == _COMPRESSION.OJPEG or (color == _PHOTOMETRIC.YCBCR and packing not in _JPEG):
         if page.bitspersample != 8:
             raise PictureError(f"is a TIFF in YCbCr of {counted(page.bitspersample, 'bit')}, not 8")
+        if color == _PHOTOMETRIC.YCBCR and page.samplesperpixel != 3:
+            raise PictureError(f"is a TIFF in YCbCr of {counted(page.samplesperpixel, 'channel')}, not 3")
         return Kind(8, _rgb_samples)
     return None
 
@@ -100,28 +104,40 @@ def _log_samples(stream: BinaryIO, page: tifffile.TiffPage, index: int) -> Sampl
 
 
 def _lab_samples(_: BinaryIO, page: tifffile.TiffPage, _index: int) -> Samples:
-    """Linear Rec.709."""
+    """Linear Rec.709, and straight alpha where the page has a fourth channel."""
     lab = with_channels(page.asarray(maxworkers=1))
     if lab.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         lab = np.moveaxis(lab, 0, -1)
-    rgb = np.empty((*lab.shape[:2], 3), np.float32)
+    is_associated = tuple(page.extrasamples[:1]) == (tifffile.EXTRASAMPLE.ASSOCALPHA,)
+    out = np.empty((*lab.shape[:2], min(lab.shape[2], 4)), np.float32)
     to_rgb = np.linalg.solve(rgb_to_xyz(REC709), bradford(_D50, D65))
     for row, codes in enumerate(lab):  # row by row: float64 of a whole picture is large
-        rgb[row] = _lab_row(codes[:, :3], page) @ to_rgb.T
-    return rgb
+        values = _lab_values(codes[:, :3], page)
+        if out.shape[2] == 4:
+            out[row, :, 3] = codes[:, 3].astype(f"u{page.bitspersample // 8}") / (2**page.bitspersample - 1)
+        if is_associated:
+            alpha = out[row, :, 3:]
+            values = values / np.where(alpha > 0, alpha, 1)
+        out[row, :, :3] = _lab_to_xyz(values) @ to_rgb.T
+    return out
 
 
-def _lab_row(codes: Samples, page: tifffile.TiffPage) -> Samples:
-    """(width, 3) codes to CIE XYZ, white with Y = 1."""
+def _lab_values(codes: Samples, page: tifffile.TiffPage) -> Samples:
+    """(width, 3) codes to L* from 0 to 100, and a* and b*."""
     unsigned = codes.astype(f"u{page.bitspersample // 8}")
     if page.photometric == _PHOTOMETRIC.CIELAB:
-        lightness = unsigned[:, 0] * (100 / (2**page.bitspersample - 1))
+        lightness = unsigned[:, :1] * (100 / (2**page.bitspersample - 1))
         chroma = unsigned[:, 1:].view(f"i{page.bitspersample // 8}") / 2 ** (page.bitspersample - 8)
     else:
-        lightness = unsigned[:, 0] * (100 / 255 if page.bitspersample == 8 else 100 / 65280)
+        lightness = unsigned[:, :1] * (100 / 255 if page.bitspersample == 8 else 100 / 65280)
         chroma = unsigned[:, 1:] / 2 ** (page.bitspersample - 8) - 128
-    fy = (lightness + 16) / 116
-    f = np.stack([fy + chroma[:, 0] / 500, fy, fy - chroma[:, 1] / 200], axis=1)
+    return np.concatenate([lightness, chroma], axis=1)
+
+
+def _lab_to_xyz(lab: Samples) -> Samples:
+    """(width, 3) L*, a*, b* to CIE XYZ, white with Y = 1."""
+    fy = (lab[:, 0] + 16) / 116
+    f = np.stack([fy + lab[:, 1] / 500, fy, fy - lab[:, 2] / 200], axis=1)
     x, y = _D50
     white = np.array([x / y, 1.0, (1 - x - y) / y])
     cubes = f**3

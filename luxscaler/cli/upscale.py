@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from luxscaler.cli import size_options as size
-from luxscaler.cli.arguments import box_of, manner_of, pairs_of, shot_pairs, split_paths
+from luxscaler.cli.arguments import box_of, check_opposites, manner_of, pairs_of, shot_pairs, split_paths
 from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
 from luxscaler.words import counted
@@ -216,8 +216,8 @@ def upscale(
 ) -> None:
     """Upscale `paths` but the last, OUT. Long, because typer reads the options from the signature."""
     sources, out = split_paths(paths, output_format, previews=preview is not None)
-    if skip_existing and overwrite:
-        raise typer.BadParameter("--skip-existing and --overwrite: give one of them")
+    check_opposites(("--skip-existing", skip_existing), ("--overwrite", overwrite))
+    check_opposites(("--dry-run, which writes nothing,", dry_run), ("--preview", preview is not None))
     manner = manner_of(json=json_lines, quiet=quiet, verbose=verbose, progress=progress, out=out)
     from luxscaler.cli.upscale_run import PictureRun, session_of  # noqa: PLC0415
 
@@ -279,9 +279,8 @@ def upscale(
                 pixels_per_byte=pixels_per_byte,
             ),
         )
-        if preview is not None:
-            write_preview(session, request, preview, first, has_out=out is not None)
-        if out is None:
+        if out is None and preview is not None:
+            write_preview(session, request, preview, first, has_out=False, overwrite=overwrite)
             return
         network = UpscalerOptions(device=device, precision=precision)
         where = BackendOptions(
@@ -309,9 +308,10 @@ def upscale(
         run.check(pairs)
         if not (overwrite or skip_existing):
             refuse_existing(pairs)
+        if preview is not None:
+            write_preview(session, request, preview, first, has_out=True, overwrite=overwrite)
         if dry_run:
-            run.plans(pairs)
-            return
+            raise typer.Exit(run.plans(pairs))
         if fetch and backend == "local":
             with session.watch.out_of_the_way():  # it has a bar of its own
                 fetch_if_known(model, silent=quiet or json_lines)
@@ -319,6 +319,4 @@ def upscale(
             run.request = with_tones(request, shot, session.looked_at)
             with session.watch.out_of_the_way():
                 session.voice.note(f"{counted(len(shot), 'frame')}, one curve")
-        status = run.all(pairs, skip_existing=skip_existing)
-        if status:
-            raise typer.Exit(status)
+        raise typer.Exit(run.all(pairs, skip_existing=skip_existing))

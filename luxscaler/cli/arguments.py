@@ -40,10 +40,11 @@ def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tupl
             raise typer.BadParameter(
                 "give OUT, or --preview FILE to see what --hdr-boost does", param_hint="OUT"
             )
+        _check_one(paths)
         return paths, None
     sources, out = paths[:-1], paths[-1]
-    if previews and _are_several(sources):
-        raise typer.BadParameter("it shows one picture, and IN may be several", param_hint="--preview")
+    if previews:
+        _check_one(sources)
     if len(sources) > 1 and is_one_file(out):
         raise typer.BadParameter(
             f"{out!r} is one file, and IN names {len(sources)} pictures: give a folder, or a pattern such as "
@@ -55,6 +56,11 @@ def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tupl
     return sources, out
 
 
+def _check_one(sources: list[str]) -> None:
+    if _are_several(sources):
+        raise typer.BadParameter("it shows one picture, and IN may be several", param_hint="--preview")
+
+
 def box_of(tile_box: str, reference: Path | None) -> "TileBox | None":
     """Where a tile sits in its master. Raises InputError for a box without one."""
     from luxscaler.geometry import TileBox  # noqa: PLC0415
@@ -64,10 +70,15 @@ def box_of(tile_box: str, reference: Path | None) -> "TileBox | None":
     return TileBox.parse(tile_box) if tile_box else None
 
 
+def check_opposites(*options: tuple[str, bool]) -> None:
+    """Wrong usage if all options are given, of which one rules the other out."""
+    if all(is_given for _, is_given in options):
+        raise typer.BadParameter(f"{' and '.join(name for name, _ in options)}: give one of them")
+
+
 def manner_of(*, json: bool, quiet: bool, verbose: bool, progress: str, out: str | None) -> Manner:
     """How the run speaks. Wrong usage for an unknown way of progress, and for both of two opposites."""
-    if quiet and verbose:
-        raise typer.BadParameter("--quiet and --verbose: give one of them")
+    check_opposites(("--quiet", quiet), ("--verbose", verbose))
     if progress not in WAYS:
         raise typer.BadParameter(f"{progress!r} is none of {', '.join(WAYS)}", param_hint="--progress")
     return Manner(json=json, quiet=quiet, verbose=verbose, progress=progress, to_stderr=out == "-")
@@ -119,7 +130,10 @@ def _naming(
         return None
     if not output_format:
         example = f"{out.rstrip(os.sep)}/{{stem}}.exr"
-        raise InputError(f"OUT is the folder {out!r}: say --format, or give a pattern such as {example}")
+        raise InputError(
+            f"OUT is {out!r}, taken as a folder: say the format of the results by --format, "
+            f"or give a pattern such as {example}"
+        )
     return Naming(in_folder(out), output_format, values)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import tomllib
 
+from luxscaler.cli.commands import refusal
 from luxscaler.errors import InputError
 
 PREFIX = "LUXSCALER"
@@ -56,7 +57,9 @@ def default_map(group: Any, environ: Mapping[str, str] = os.environ) -> dict[str
             for part in place:
                 table = table.setdefault(part, {})
             table[parameter.name] = value
-    _check_environment(group, {name for name, *_ in variables} | OTHER_VARIABLES, environ)
+    bare = {_bare(name, place): name for name, place, *_ in variables if place != ("upscale",)}
+    bare |= {_bare(name, place): name for name, place, *_ in variables if place == ("upscale",)}
+    _check_environment(group, {name for name, *_ in variables} | OTHER_VARIABLES, bare, environ)
     return found
 
 
@@ -80,10 +83,15 @@ def _of_group(group: Any, tables: Mapping[str, Any], path: str, place: str) -> d
     found = {}
     for name, value in tables.items():
         beginning = f"the configuration {path!r} has a table {place + name!r}"
+        if not isinstance(value, Mapping):
+            table = (
+                f"[{place + name}]"
+                if name in group.commands
+                else "the table of its command, such as [upscale]"
+            )
+            raise InputError(f"the configuration {path!r} has a key {place + name!r} outside of {table}")
         if name not in group.commands:
             raise InputError(_unknown(beginning, name, group.commands, "command"))
-        if not isinstance(value, Mapping):
-            raise InputError(f"the configuration {path!r} has a key {place + name!r}, which must be a table")
         command = group.commands[name]
         make = _of_group if hasattr(command, "commands") else _of_command
         found[name] = make(command, value, path, f"{place}{name}.")
@@ -108,13 +116,17 @@ def _check(parameter: Any, context: Any, value: Any, beginning: str) -> None:
     try:
         parameter.process_value(context, value)
     except Exception as error:  # noqa: BLE001, RUF100 - Click's own errors, and whatever a type makes of it
-        reason = getattr(error, "message", None) or str(error)
-        raise InputError(f"{beginning}: {reason}") from error
+        raise InputError(f"{beginning}: {refusal(error)}") from error
 
 
-def _check_environment(group: Any, known: Iterable[str], environ: Mapping[str, str]) -> None:
+def _check_environment(
+    group: Any, known: Iterable[str], bare: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    """bare: names of options without a command, and the variable that is probably meant."""
     beginnings = tuple(f"{PREFIX}_{name.upper()}_" for name in group.commands)
     for name in environ:
+        if name in bare and name not in known:
+            raise InputError(f"the environment has {name}, which names no command: write {bare[name]}")
         if name.startswith(beginnings) and name not in known:
             raise InputError(_unknown(f"the environment has {name}", name, known, "option"))
 
@@ -131,6 +143,11 @@ def _variables(
         return
     for name, one in below.items():
         yield from _variables(one, f"{prefix}_{name.upper().replace('-', '_')}", (*place, name))
+
+
+def _bare(name: str, place: tuple[str, ...]) -> str:
+    """LUXSCALER_OPTION of LUXSCALER_COMMAND_OPTION."""
+    return name.replace("_".join(("", *place)).upper().replace("-", "_"), "", 1)
 
 
 def _context(command: Any) -> Any:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from luxscaler.cli.meter import View
@@ -21,6 +23,10 @@ WAYS = ("auto", "bar", "lines", "none")
 _GLANCE_SECONDS = 0.25
 _FIRST_LINE, _NEXT_STAGE, _NEXT_LINE = 1.0, 2.0, 10.0
 """Seconds until the first line, between lines of two stages, and between any two lines."""
+_LEAST_BAR, _LEAST_NAME = 10, 8
+"""Cells of a terminal: less bar than that, with the spaces around it, shows nothing, and less of a name says
+nothing."""
+_WORDS = len("100 %, 59 min 59 s left")
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,31 @@ class Moment:
 
     @property
     def title(self) -> str:
-        """E.g. "[2/7] upscaling a.png"."""
+        """E.g. "[2/7] upscaling photos/a.png"."""
+        return f"{self._beginning} {self.name}".rstrip()
+
+    def short_title(self, cells: int) -> str:
+        """The same for `cells` of a terminal: without the folder, the name shortened or left out."""
+        name = printable(Path(self.name).name)
+        room = cells - cell_len(self._beginning) - 1
+        if room < _LEAST_NAME or not name:
+            return self._beginning
+        return f"{self._beginning} {_shortened(name, room)}"
+
+    @property
+    def _beginning(self) -> str:
         place = f"[{self.number}/{self.count}] " if self.count > 1 and self.number else ""
-        return f"{place}{self.view.words} {self.name}".rstrip()
+        return f"{place}{self.view.words}"
+
+
+def _shortened(name: str, cells: int) -> str:
+    """A name that fits, without its middle: the end tells one picture of a camera from the next."""
+    if cell_len(name) <= cells:
+        return name
+    end = ""
+    while cell_len(end) < cells // 2:
+        end = name[len(name) - len(end) - 1 :]
+    return f"{set_cell_size(name, cells - 1 - cell_len(end)).rstrip()}…{end}"
 
 
 class Display(Protocol):
@@ -75,8 +103,9 @@ class Bar:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("{task.fields[words]}", markup=False),
         )
+        self._console = console
         self._progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
         self._all: Any = None
         self._one: Any = None
@@ -84,22 +113,24 @@ class Bar:
 
     def show(self, moment: Moment) -> None:
         """Move the bars."""
-        if not self._is_on:
-            self._progress.start()
-            self._is_on = True
+        view = moment.view
+        share, words = view.fraction, _words(view)
+        # Words keep their width, so that names and times do not jump, and the bar has the rest.
+        title = moment.short_title(self._console.width - _LEAST_BAR - max(len(words), _WORDS))
         if moment.count > 1 and self._all is None:
             self._all = self._progress.add_task("all", total=moment.count, words="")
         if self._one is None:
-            self._one = self._progress.add_task("", total=None, words="")
-        view = moment.view
-        share = view.fraction
+            self._one = self._progress.add_task(title, total=None, words=words)
         self._progress.update(
             self._one,
-            description=printable(moment.title),
+            description=title,
             total=None if share is None else 1.0,
             completed=share or 0.0,
-            words=_words(view),
+            words=words,
         )
+        if not self._is_on:
+            self._progress.start()
+            self._is_on = True
         if self._all is not None:
             done = max(moment.number - 1, 0)
             self._progress.update(

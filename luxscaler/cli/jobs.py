@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luxscaler.cli.commands import Command, Group
 from luxscaler.cli.server import DEFAULT_DATA
 from luxscaler.cli.terminal import JsonOption, one_line_errors, out, tell, write_event
 from luxscaler.errors import InputError
@@ -15,7 +16,7 @@ from luxscaler.words import counted, printable
 if TYPE_CHECKING:
     from luxscaler.console.jobs import Job, Jobs
 
-app = typer.Typer(help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
 ID_LENGTH = 26
 """Of a job's id (replicate/signing.py): a list shows it whole, so that it can be copied."""
 PIPE_WIDTH = 400
@@ -24,7 +25,7 @@ Data = Annotated[Path, typer.Option(help="The console's folder.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A job, or the beginning of its id.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def jobs_list(
     data: Data = DEFAULT_DATA,
     status: Annotated[str, typer.Option(help="Only those in this state.")] = "",
@@ -57,7 +58,7 @@ def jobs_list(
             out.print(f"{len(found)} of {total}; --limit shows more")
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def jobs_show(name: Id, data: Data = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """All about one job."""
     with one_line_errors(as_json=as_json), _opened(data) as jobs:
@@ -88,7 +89,7 @@ def jobs_show(name: Id, data: Data = DEFAULT_DATA, as_json: JsonOption = False) 
                 tell(f"{label:<12}{value}")
 
 
-@app.command("logs")
+@app.command("logs", cls=Command)
 def jobs_logs(
     name: Id,
     data: Data = DEFAULT_DATA,
@@ -106,7 +107,7 @@ def jobs_logs(
             tell(line)
 
 
-@app.command("cancel")
+@app.command("cancel", cls=Command)
 def jobs_cancel(name: Id, data: Data = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Ask for a job's end; the console ends it, at once or when it runs next."""
     with one_line_errors(as_json=as_json), _opened(data) as jobs:

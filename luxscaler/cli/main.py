@@ -41,16 +41,16 @@ app = typer.Typer(
 )
 app.add_typer(weights.app, name="weights")
 app.add_typer(models.app, name="models")
-app.command(help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1.")(
-    gateway.gateway
-)
+app.command(
+    cls=Command, help="Offer running Cog containers as Replicate's HTTP API, at http://HOST:PORT/v1."
+)(gateway.gateway)
 app.add_typer(jobs.app, name="jobs")
-app.command(help="Run the console, a web page for upscaling, training and jobs, at http://HOST:PORT.")(
-    server.server
-)
+app.command(
+    cls=Command, help="Run the console, a web page for upscaling, training and jobs, at http://HOST:PORT."
+)(server.server)
 app.command(cls=UpscaleCommand, help="Upscale pictures.")(upscale)
-app.command()(doctor)
-app.command()(completion)
+app.command(cls=Command)(doctor)
+app.command(cls=Command)(completion)
 app.command(cls=Command, help="Train a network on the folder PICTURES and write it to OUT.")(train)
 app.command(cls=Command, help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(
     publish

@@ -107,7 +107,8 @@ class Meter:
     def share(self, number: int, share: float) -> None:
         """What share of a tile is done, 0 to 1."""
         with self._lock:
-            self._shares[number] = max(share, self._shares.get(number, 0.0))
+            before = self._shares.pop(number, 0.0)  # the latest is last
+            self._shares[number] = max(share, before)
 
     def view(self) -> View:
         """Where the work is now."""
@@ -161,12 +162,16 @@ class Meter:
         return last if self._tiles == 1 and not self._with_report else last[2:]
 
     def _network_share(self) -> float:
-        """Of the tiles of this run. Tiles that run side by side may be told late, so each counts once."""
-        under_way = sorted(self._shares.values(), reverse=True)
+        """Of the tiles of this run.
+
+        That a tile is done is told by their count alone, and its last share may be below 1. So the tiles
+        under way are those that were told of last, as many as have begun and are not done.
+        """
+        shares = list(self._shares.values())
         own = max(self._tiles - self._kept, 1)
-        whole = max(self._done - self._kept, sum(share >= 1.0 for share in under_way))
-        partial = sum(share for share in under_way if share < 1.0)
-        return min((whole + min(partial, own - whole)) / own, 1.0)
+        whole = max(self._done - self._kept, sum(share >= 1.0 for share in shares))
+        under_way = [share for share in shares[min(whole, len(shares)) :] if share < 1.0]
+        return min((whole + min(sum(under_way), own - whole)) / own, 1.0)
 
     def _expected(self, stage: str) -> float:
         rows = 1.0 if self._tiles == 1 else 1.0 / self._tiles  # the others are written beside the network

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luxscaler.cli.commands import Command, Group
 from luxscaler.cli.terminal import JsonOption, err, one_line_errors, out, say, tell, write_event
 from luxscaler.words import counted, printable
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from luxscaler.weights.model_fetch import Index
     from luxscaler.weights.model_index import Model
 
-app = typer.Typer(help="Models of the community: search, info, fetch (OpenModelDB).", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Models of the community: search, info, fetch (OpenModelDB).", no_args_is_help=True
+)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="As `luxscaler models search` shows it.")]
 _IndexUrl = Annotated[
@@ -22,7 +25,7 @@ _IndexUrl = Annotated[
 _Refresh = Annotated[bool, typer.Option("--refresh", help="Look at the index anew; else once a day.")]
 
 
-@app.command("search")
+@app.command("search", cls=Command)
 def models_search(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="WORDS", help="All of them must occur.")
@@ -61,7 +64,7 @@ def models_search(
         tell(f"{counted(len(found), 'model')}{more}")
 
 
-@app.command("info")
+@app.command("info", cls=Command)
 def models_info(
     name: _Name, refresh: _Refresh = False, index: _IndexUrl = "", as_json: JsonOption = False
 ) -> None:
@@ -75,7 +78,7 @@ def models_info(
             tell(f"{label:<14}{value}")
 
 
-@app.command("fetch")
+@app.command("fetch", cls=Command)
 def models_fetch(
     name: _Name,
     accept_licence: Annotated[

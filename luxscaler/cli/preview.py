@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_preview(
-    session: "Session", request: "UpscaleRequest", path: Path, pair: "Pair", *, has_out: bool
+    session: "Session", request: "UpscaleRequest", path: Path, pair: "Pair", *, has_out: bool, overwrite: bool
 ) -> None:
     """The picture of --preview and its line, before any network is loaded. Raises InputError and its kin."""
     from luxscaler.pipeline.preview import check_preview_path, preview_of  # noqa: PLC0415
@@ -24,6 +24,8 @@ def write_preview(
         if isinstance(other, Path) and path.resolve() == other.resolve():
             raise InputError(f"--preview is {str(path)!r}, which is {name}: give it another name")
     check_preview_path(path, *request.files)
+    if path.exists() and not overwrite:
+        raise InputError(f"--preview is {str(path)!r}, which is there already: --overwrite replaces it")
     made = preview_of(request)
     made.write(path)
     with session.watch.out_of_the_way():

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-_PANEL = "What the result is for"
+_PANEL = "Size and colours of the result"
+_MANY, _IN = "Several pictures", "The file that is read"
 
 WrapOption = Annotated[
     str,
-    typer.Option(help="x, y or xy: opposite edges meet (textures, 360°).", rich_help_panel=_PANEL),
+    typer.Option(help="x, y or xy: opposite edges meet (textures, 360° panoramas).", rich_help_panel=_PANEL),
 ]
 WidthOption = Annotated[
-    int | None, typer.Option(help="Width of the result in pixels.", rich_help_panel=_PANEL)
+    int | None,
+    typer.Option(help="Width of the result in pixels; one size of these five.", rich_help_panel=_PANEL),
 ]
 HeightOption = Annotated[
     int | None, typer.Option(help="Height of the result in pixels.", rich_help_panel=_PANEL)
@@ -24,7 +26,9 @@ MegapixelsOption = Annotated[
 ]
 PrintOption = Annotated[
     str | None,
-    typer.Option("--print", help="Fit on paper, e.g. 60x40cm@300.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--print", help="Fit on paper: 60x40cm@300 (mm, cm or in; dots per inch).", rich_help_panel=_PANEL
+    ),
 ]
 ProfileOption = Annotated[
     str,
@@ -35,11 +39,14 @@ ProfileOption = Annotated[
 ]
 FramesOption = Annotated[
     str,
-    typer.Option(help="Of a sequence: 1-100, 1-100x2, 1,5,9-12; all if not given.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Of a sequence plate.####.exr: 1-100, 1-100x2, 1,5,9-12; all if not given.",
+        rich_help_panel=_MANY,
+    ),
 ]
 OverscanOption = Annotated[
     str,
     typer.Option(
-        help="EXR to EXR: crop to the display window, or keep what lies beyond.", rich_help_panel=_PANEL
+        help="EXR to EXR: crop to the display window, or keep what lies beyond.", rich_help_panel=_IN
     ),
 ]

@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 
+from luxscaler.cli import file_options as file
 from luxscaler.cli import size_options as size
-from luxscaler.cli.arguments import box_of, manner_of, pairs_of, shot_pairs, split_paths
+from luxscaler.cli.arguments import box_of, check_opposites, manner_of, pairs_of, shot_pairs, split_paths
 from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
 
-_FILE, _WHERE, _MANY, _SAID = "The file", "Where tiles run", "Several pictures", "What is said"
+_MANY, _WHERE, _SAID = "Several pictures", "Where it runs", "What is said"
 _OF = "Colours, and tiles of a master"
 
 
@@ -31,10 +32,29 @@ def upscale(
             show_default=False,
         ),
     ],
-    hdr_boost: Annotated[float, typer.Option(help="Multiplier of dynamic range, 1 to 49; 1 is none.")] = 1.0,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="photo, anime (drawings), fast (a small network), a fetched model's name, or the path of a "
+            "checkpoint."
+        ),
+    ] = "photo",
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            help="How many times as wide and as high as IN, 1 to 8 or 16; if not given, the model's own."
+        ),
+    ] = None,
+    hdr_boost: Annotated[
+        float,
+        typer.Option(
+            help="How far above white highlights may be raised, 1 to 49 times white; 1 is not at all. "
+            "EXR, float TIFF, JPEG XL, AVIF, PQ PNG and JPEG show it."
+        ),
+    ] = 1.0,
     boost_mask: Annotated[
         Path | None,
-        typer.Option(help="A grey picture over IN: where it is black, --hdr-boost changes nothing."),
+        typer.Option(help="A grey picture laid over IN: where it is black, --hdr-boost changes nothing."),
     ] = None,
     preview: Annotated[
         Path | None,
@@ -42,67 +62,111 @@ def upscale(
             help="First show --hdr-boost on a small copy, as .png, .jpg or .webp; without OUT, only that."
         ),
     ] = None,
-    fractality: Annotated[float, typer.Option(help="Detail, 0 to 2; 1 is neutral.")] = 1.0,
-    scale: Annotated[
-        float | None,
-        typer.Option(help="Size of OUT / size of IN, 1 to 8 or 16; if not given, the model's own."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="photo, anime, fast, a fetched model's name, or the path of a checkpoint.")
-    ] = "photo",
-    self_reference: Annotated[
-        bool,
-        typer.Option(
-            "--self-reference/--no-self-reference",
-            help="Give the result IN's own colours; a checkpoint of your own may change them.",
-            rich_help_panel=_OF,
-        ),
-    ] = True,
+    fractality: Annotated[
+        float, typer.Option(help="Invented fine detail: 0 (none), 1 (as the network makes it) to 2 (more).")
+    ] = 1.0,
     report: Annotated[
         str | None,
         typer.Option(
             "--report",
-            help="Write a page that compares IN and OUT: out.html, or out/{stem}.html for several.",
+            help="Also write a page that compares IN and OUT: out.html, or out/{stem}.html for several.",
         ),
     ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option("--reference", help="The whole master that IN is one tile of.", rich_help_panel=_OF),
-    ] = None,
-    tile_box: Annotated[
-        str,
-        typer.Option(help="Where IN sits in the master: x,y,width,height as fractions.", rich_help_panel=_OF),
-    ] = "",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Download the model's weights if they are not here.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say size, tiles and what it may cost; compute and write nothing."),
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Folders within folders too.", rich_help_panel=_MANY)
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Leave out results that are there.", rich_help_panel=_MANY),
+    ] = False,
+    frames: size.FramesOption = "",
+    width: size.WidthOption = None,
+    height: size.HeightOption = None,
+    long_edge: size.LongEdgeOption = None,
+    megapixels: size.MegapixelsOption = None,
+    print_size: size.PrintOption = None,
+    profile: size.ProfileOption = "srgb",
+    wrap: size.WrapOption = "",
+    output_format: file.FormatOption = "",
+    webp_quality: file.WebpQualityOption = 90,
+    avif_quality: file.AvifQualityOption = 90,
+    avif_bits: file.AvifBitsOption = 10,
+    exr_type: file.ExrTypeOption = "float",
+    exr_compression: file.ExrCompressionOption = "auto",
+    exr_tile: file.ExrTileOption = 0,
+    mantissa_bits: file.MantissaBitsOption = 23,
+    sdr: file.SdrOption = False,
+    layer: file.LayerOption = "",
+    part: file.PartOption = None,
+    overscan: size.OverscanOption = "crop",
+    max_pixels: file.MaxPixelsOption = 1_000_000_000,
+    decode_seconds: file.DecodeSecondsOption = 60.0,
+    decode_memory: file.DecodeMemoryOption = 10_737.0,
+    pixels_per_byte: file.PixelsPerByteOption = 1000.0,
     backend: Annotated[
-        str, typer.Option(help="local, cog, replicate or ray.", rich_help_panel=_WHERE)
+        str,
+        typer.Option(
+            help="local (this machine), cog, replicate (paid) or ray.",
+            rich_help_panel=_WHERE,
+        ),
     ] = "local",
-    jobs: Annotated[
-        int | None,
-        typer.Option(help="Tiles at once; if not given, as many as the backend can.", rich_help_panel=_WHERE),
-    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(help="auto (CUDA, else MPS, else the CPU), cpu, cuda or mps.", rich_help_panel=_WHERE),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="auto, fp32, bf16 (about four times as fast on CPUs that have it) or fp16.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = "auto",
     tile: Annotated[
-        int, typer.Option(help="Largest side of a tile, in pixels of IN.", rich_help_panel=_WHERE)
+        int,
+        typer.Option(help="Largest side of a tile, 64 to 8192 pixels of IN.", rich_help_panel=_WHERE),
     ] = 1024,
     overlap: Annotated[
         int | None,
         typer.Option(
-            help="Pixels of IN that tiles share; if not given, what 25 % more pixels pay for.",
+            help="Pixels of IN that neighbouring tiles share; if not given, by the tile, up to 128.",
             rich_help_panel=_WHERE,
         ),
     ] = None,
-    attempts: Annotated[int, typer.Option(help="Tries for a tile.", rich_help_panel=_WHERE)] = 3,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Tiles at once; if not given, as many as the backend can.", rich_help_panel=_WHERE),
+    ] = None,
+    attempts: Annotated[int, typer.Option(help="Tries for a tile, 1 to 20.", rich_help_panel=_WHERE)] = 3,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away an unfinished job.", rich_help_panel=_WHERE)
+        bool,
+        typer.Option(
+            "--restart", help="Begin anew: throw away OUT's unfinished job.", rich_help_panel=_WHERE
+        ),
     ] = False,
     cog: Annotated[
         list[str] | None,
         typer.Option("--cog", help="Address of a Cog container; may be repeated.", rich_help_panel=_WHERE),
     ] = None,
     model_version: Annotated[
-        str, typer.Option(help="Version on Replicate; MODEL_VERSION if not given.", rich_help_panel=_WHERE)
+        str,
+        typer.Option(
+            help="Version on Replicate, owner/model or owner/model:hash; MODEL_VERSION if not given.",
+            rich_help_panel=_WHERE,
+        ),
     ] = "",
     hardware: Annotated[
-        str, typer.Option(help="Replicate's hardware, for the price.", rich_help_panel=_WHERE)
+        str,
+        typer.Option(
+            help="Replicate's hardware, for the price; gpu-h100 if not given.", rich_help_panel=_WHERE
+        ),
     ] = "",
     price: Annotated[
         float | None, typer.Option(help="Dollars a second, instead of the table's.", rich_help_panel=_WHERE)
@@ -112,85 +176,35 @@ def upscale(
     ] = None,
     pay_again: Annotated[
         bool,
-        typer.Option("--pay-again", help="Pay for tiles whose results were lost.", rich_help_panel=_WHERE),
+        typer.Option(
+            "--pay-again", help="Pay again for tiles whose results were lost.", rich_help_panel=_WHERE
+        ),
     ] = False,
     ray_address: Annotated[
         str,
         typer.Option(
-            help="A Ray cluster, host:port or auto; if empty, one of its own.", rich_help_panel=_WHERE
+            help="A Ray cluster, host:port or auto; if not given, one of its own.", rich_help_panel=_WHERE
         ),
     ] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_WHERE)] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel=_WHERE)
-    ] = "auto",
-    fetch: Annotated[
-        bool, typer.Option("--fetch", help="Fetch the model's weights if absent.", rich_help_panel=_WHERE)
-    ] = False,
-    output_format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="exr, tiff, tiff16, png, webp, png-pq, avif, jxl or jpg; if not given, by OUT's suffix.",
-            rich_help_panel=_FILE,
-        ),
-    ] = "",
-    webp_quality: Annotated[int, typer.Option(help="0 to 100.", rich_help_panel=_FILE)] = 90,
-    avif_quality: Annotated[int, typer.Option(help="0 to 100.", rich_help_panel=_FILE)] = 90,
-    avif_bits: Annotated[int, typer.Option(help="10 or 12.", rich_help_panel=_FILE)] = 10,
-    exr_type: Annotated[str, typer.Option(help="float or half.", rich_help_panel=_FILE)] = "float",
-    exr_compression: Annotated[
-        str,
-        typer.Option(help="auto, zip, zips, piz, pxr24, dwaa, dwab, rle or none.", rich_help_panel=_FILE),
-    ] = "auto",
-    exr_tile: Annotated[
-        int, typer.Option(help="Side of EXR's tiles in pixels; 0 for scan lines.", rich_help_panel=_FILE)
-    ] = 0,
-    mantissa_bits: Annotated[
-        int,
-        typer.Option(
-            help="Bits that EXR and TIFF keep of a float's mantissa, 8 to 23 (all).", rich_help_panel=_FILE
-        ),
-    ] = 23,
-    sdr: Annotated[
-        bool,
-        typer.Option(
-            "--sdr", help="Read the SDR picture of a file with an HDR gain map.", rich_help_panel=_FILE
-        ),
-    ] = False,
-    layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.", rich_help_panel=_FILE)] = "",
-    part: Annotated[
-        int | None, typer.Option(help="Part of an EXR that is read, from 1.", rich_help_panel=_FILE)
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", help="The whole master that IN is one tile of.", rich_help_panel=_OF),
     ] = None,
-    max_pixels: Annotated[
-        int, typer.Option(help="Largest picture read, in pixels.", rich_help_panel=_FILE)
-    ] = 1_000_000_000,
-    decode_seconds: Annotated[
-        float, typer.Option(help="Longest time to decode a picture.", rich_help_panel=_FILE)
-    ] = 60.0,
-    decode_memory: Annotated[
-        float, typer.Option(help="Most memory to decode a picture, in MB.", rich_help_panel=_FILE)
-    ] = 10_737.0,
-    pixels_per_byte: Annotated[
-        float,
-        typer.Option(help="Most pixels for a byte of IN, beyond 33.5 million.", rich_help_panel=_FILE),
-    ] = 1000.0,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Folders within folders too.", rich_help_panel=_MANY)
-    ] = False,
-    skip_existing: Annotated[
-        bool,
-        typer.Option("--skip-existing", help="Leave out results that are there.", rich_help_panel=_MANY),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that are there.", rich_help_panel=_MANY)
-    ] = False,
-    dry_run: Annotated[
+    tile_box: Annotated[
+        str,
+        typer.Option(
+            help="Where IN sits in the master: x,y,width,height as fractions; if not given, it is searched.",
+            rich_help_panel=_OF,
+        ),
+    ] = "",
+    self_reference: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Say size, tiles, seconds and dollars; do nothing.", rich_help_panel=_MANY
+            "--self-reference/--no-self-reference",
+            help="Give the result IN's own colours; a checkpoint of your own may change them.",
+            rich_help_panel=_OF,
         ),
-    ] = False,
+    ] = True,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Results, notes and progress as JSON lines.", rich_help_panel=_SAID)
     ] = False,
@@ -203,20 +217,11 @@ def upscale(
         str,
         typer.Option(help="auto (a bar on a terminal, else lines), bar, lines, none.", rich_help_panel=_SAID),
     ] = "auto",
-    wrap: size.WrapOption = "",
-    width: size.WidthOption = None,
-    height: size.HeightOption = None,
-    long_edge: size.LongEdgeOption = None,
-    megapixels: size.MegapixelsOption = None,
-    print_size: size.PrintOption = None,
-    profile: size.ProfileOption = "srgb",
-    frames: size.FramesOption = "",
-    overscan: size.OverscanOption = "crop",
 ) -> None:
     """Upscale `paths` but the last, OUT. Long, because typer reads the options from the signature."""
     sources, out = split_paths(paths, output_format, previews=preview is not None)
-    if skip_existing and overwrite:
-        raise typer.BadParameter("--skip-existing and --overwrite: give one of them")
+    check_opposites(("--skip-existing", skip_existing), ("--overwrite", overwrite))
+    check_opposites(("--dry-run, which writes nothing,", dry_run), ("--preview", preview is not None))
     manner = manner_of(json=json_lines, quiet=quiet, verbose=verbose, progress=progress, out=out)
     from luxscaler.cli.upscale_run import PictureRun, session_of  # noqa: PLC0415
 
@@ -278,9 +283,8 @@ def upscale(
                 pixels_per_byte=pixels_per_byte,
             ),
         )
-        if preview is not None:
-            write_preview(session, request, preview, first, has_out=out is not None)
-        if out is None:
+        if out is None and preview is not None:
+            write_preview(session, request, preview, first, has_out=False, overwrite=overwrite)
             return
         network = UpscalerOptions(device=device, precision=precision)
         where = BackendOptions(
@@ -308,9 +312,10 @@ def upscale(
         run.check(pairs)
         if not (overwrite or skip_existing):
             refuse_existing(pairs)
+        if preview is not None:
+            write_preview(session, request, preview, first, has_out=True, overwrite=overwrite)
         if dry_run:
-            run.plans(pairs)
-            return
+            raise typer.Exit(run.plans(pairs))
         if fetch and backend == "local":
             with session.watch.out_of_the_way():  # it has a bar of its own
                 fetch_if_known(model, silent=quiet or json_lines)
@@ -318,6 +323,4 @@ def upscale(
             run.request = with_tones(request, shot, session.looked_at)
             with session.watch.out_of_the_way():
                 session.voice.note(described(shot, frames))
-        status = run.all(pairs, skip_existing=skip_existing)
-        if status:
-            raise typer.Exit(status)
+        raise typer.Exit(run.all(pairs, skip_existing=skip_existing))

@@ -118,6 +118,7 @@ class PictureRun:
 
         for pair in pairs:
             request = self._of(pair, b"")
+            replace(self._options, report=pair.report)
             if pair.target is not None:
                 if pair.makes_folders and not pair.target.parent.exists():
                     _check_can_be_made(pair.target.parent)
@@ -126,20 +127,34 @@ class PictureRun:
         if any(pair.target is None for pair in pairs) and sys.stdout.isatty():
             raise InputError("OUT is standard output, which is a terminal: send it to a file or a program")
 
-    def plans(self, pairs: "Sequence[Pair]") -> None:
-        """Say what would be done, from the headers of the pictures; nothing is computed, sent or written."""
+    def plans(self, pairs: "Sequence[Pair]") -> int:
+        """Say what would be done, from the headers of the pictures; nothing is computed, sent or written.
+
+        The exit status: a picture that cannot be planned is told and does not stop the others.
+        """
+        return _status(sum(not self._can_plan(pair, len(pairs)) for pair in pairs), len(pairs))
+
+    def _can_plan(self, pair: "Pair", count: int) -> bool:
+        try:
+            self._plan(pair)
+        except LuxScalerError as error:
+            with self._session.watch.out_of_the_way():
+                self._session.voice.failed(error, pair, count)
+            return False
+        return True
+
+    def _plan(self, pair: "Pair") -> None:
         from luxscaler.backends.choice import estimate_of  # noqa: PLC0415
         from luxscaler.masters.upscale import plan_of  # noqa: PLC0415
         from luxscaler.pipeline.output import result_size  # noqa: PLC0415
 
-        for pair in pairs:
-            request = self._of(pair, pair.source.path or self._session.standard_input())
-            target = _place_now(pair.target or Path(f"picture.{request.output_format}"))
-            request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
-            width, height = result_size(request, cuts)
-            cost = estimate_of(self._where, cuts) or counted(len(cuts), "tile")
-            with self._session.watch.out_of_the_way():
-                self._session.voice.planned(pair, width, height, len(cuts), cost)
+        request = self._of(pair, pair.source.path or self._session.standard_input())
+        target = _place_now(pair.target or Path(f"picture.{request.output_format}"))
+        request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
+        width, height = result_size(request, cuts)
+        cost = estimate_of(self._where, cuts) or counted(len(cuts), "tile")
+        with self._session.watch.out_of_the_way():
+            self._session.voice.planned(pair, width, height, len(cuts), cost)
 
     def all(self, pairs: "Sequence[Pair]", *, skip_existing: bool) -> int:
         """Every picture; the exit status."""
@@ -164,8 +179,7 @@ class PictureRun:
         finally:
             with session.watch.out_of_the_way():
                 session.voice.summary(outcomes, count, time.monotonic() - began)
-        failed = sum(outcome.error is not None for outcome in outcomes)
-        return 0 if not failed else 1 if failed == count else SOME_FAILED
+        return _status(sum(outcome.error is not None for outcome in outcomes), count)
 
     def _one(self, pair: "Pair") -> "Result":
         from luxscaler.masters.pairs import make_folders  # noqa: PLC0415
@@ -242,6 +256,11 @@ class PictureRun:
         if (guess := estimate_of(self._where, cuts)) is not None:
             with self._session.watch.out_of_the_way():
                 voice.note(guess)
+
+
+def _status(failed: int, count: int) -> int:
+    """The exit status of a command over `count` pictures."""
+    return 0 if not failed else 1 if failed == count else SOME_FAILED
 
 
 def _check_can_be_made(folder: Path) -> None:

@@ -121,8 +121,8 @@ class Voice:
             target = None if pair is None else _name(pair)
             self._json.write("error", input=name, output=target, kind=type(error).__name__, message=text)
         else:
-            if count > 1 and pair is not None and not _names(text, pair):
-                text = f"{pair.source.name}: {text}"
+            if count > 1 and pair is not None:
+                text = _with_path(text, pair)
             tell(f"error: {text}", err, style="red")
         if not is_meant or self.manner.verbose:
             for line in "".join(traceback.format_exception(error)).splitlines():
@@ -164,9 +164,12 @@ def _name(pair: "Pair") -> str:
     return "standard output" if pair.target is None else str(pair.target)
 
 
-def _names(text: str, pair: "Pair") -> bool:
-    path = pair.source.path
-    return path is not None and path.name in text
+def _with_path(text: str, pair: "Pair") -> str:
+    """The same, with the whole path of the picture: two folders may have one of the same name."""
+    path, name = pair.source.path, pair.source.name
+    if name in text:
+        return text
+    return name + text[len(path.name) :] if path and text.startswith(path.name) else f"{name}: {text}"
 
 
 def _facts(result: "Result", seconds: float) -> dict[str, object]:

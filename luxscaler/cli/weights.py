@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from luxscaler.cli.commands import Command, Group
 from luxscaler.cli.terminal import JsonOption, err, one_line_errors, out, say, tell, write_event
 
-app = typer.Typer(help="The networks' weights: list, fetch, verify, convert.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="The networks' weights: list, fetch, verify, convert.", no_args_is_help=True
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def _rows() -> list[_Row]:
     return rows
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def weights_list(as_json: JsonOption = False) -> None:
     """What weights there are, and which of them are here."""
     with one_line_errors(as_json=as_json):
@@ -63,7 +66,7 @@ def weights_list(as_json: JsonOption = False) -> None:
         tell(f"folder: {weights_folder()}")
 
 
-@app.command("fetch")
+@app.command("fetch", cls=Command)
 def weights_fetch(
     names: Annotated[
         list[str] | None,
@@ -130,7 +133,7 @@ def fetch_if_known(model: str, *, silent: bool = False) -> None:
         fetch_weights([model], force=False, quiet=True, silent=silent)
 
 
-@app.command("verify")
+@app.command("verify", cls=Command)
 def weights_verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAMES", help="As for fetch; photo, anime, fast if none.")
@@ -157,7 +160,7 @@ def _tell_verified(name: str, path: Path | None, digest: str, *, as_json: bool) 
         tell(f"{name}: {path} SHA-256 {digest}")
 
 
-@app.command("convert")
+@app.command("convert", cls=Command)
 def weights_convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A checkpoint: .pth, .pt or .safetensors.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A .safetensors file.")],

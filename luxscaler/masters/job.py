@@ -127,21 +127,26 @@ class Job:
 
         Only facts that both know: a job that was begun on one backend may go on on another, which need not
         know the precision of the first. What an older program wrote only where it was chosen counts as known.
+        A folder in which nothing was done or paid for is a new one.
         """
-        known = dict(self._database.execute("SELECT key, value FROM facts"))
-        if not known:
+        written = dict(self._database.execute("SELECT key, value FROM facts"))
+        known = {**_UNWRITTEN, **written}
+        if not written or self.is_empty():
             with self._lock, self._database:
                 self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+                if any(known.get(key, value) != value for key, value in facts.items()):
+                    self._database.execute("DELETE FROM facts")
+                    self._database.execute("DELETE FROM notes")
+                self._database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
                 self._database.execute("COMMIT")
             return
-        known = {**_UNWRITTEN, **known}
         for key, value in facts.items():
             if key in known and known[key] != value:
+                said = f" ({known[key] or 'none'}, now {value or 'none'})"
+                values = "" if key == "picture" else said  # else two hashes
                 raise JobError(
-                    f"{str(self.folder)!r} holds an unfinished job with another {key} "
-                    f"({known[key] or 'none'}, now {value or 'none'}): finish it with that, or remove the "
-                    "folder (or add --restart) to begin anew"
+                    f"{str(self.folder)!r} holds an unfinished job with another {key}{values}: "
+                    "finish it with that, or remove the folder (or add --restart) to begin anew"
                 )
 
     @property
@@ -157,8 +162,13 @@ class Job:
             self._database.close()
             self._held.close()
 
+    def is_empty(self) -> bool:
+        """Whether no tile is done and no call was announced: nothing would be lost with the folder."""
+        ((tiles, calls),) = self._rows("SELECT (SELECT COUNT(*) FROM tiles), (SELECT COUNT(*) FROM calls)")
+        return not tiles and not calls
+
     def remove(self) -> None:
-        """The master is written: nothing of the job is needed any more."""
+        """Close it, and remove the folder: the master is written, or nothing of it was done."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

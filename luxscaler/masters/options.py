@@ -7,6 +7,7 @@ from pathlib import Path
 from luxscaler.errors import InputError
 
 MAX_ATTEMPTS = 20
+_PAGES = frozenset((".html", ".htm"))
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class RunOptions:
     attempts: int = 3
     """Tries for a tile."""
     report: Path | None = None
-    """Where to write the compare page."""
+    """Where to write the compare page: .html or .htm."""
     restart: bool = False
     """Whether an unfinished job of the same target is thrown away."""
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -29,3 +30,5 @@ class RunOptions:
             raise InputError(f"jobs is {self.jobs}; it must be 1 or more")
         if not 1 <= self.attempts <= MAX_ATTEMPTS:
             raise InputError(f"attempts is {self.attempts}; it must be from 1 to {MAX_ATTEMPTS}")
+        if self.report is not None and self.report.suffix.lower() not in _PAGES:
+            raise InputError(f"report is {str(self.report)!r}; it must end in .html or .htm")

@@ -313,7 +313,8 @@ def _is_there(path: Path) -> bool:
 
 
 def refuse_existing(pairs: Iterable[Pair]) -> None:
-    """Raises ExportError where a result is there already: it may be somebody's work."""
+    """Raises ExportError where a result or a report is there already: it may be somebody's work."""
+    pairs = list(pairs)
     there = existing(pairs)
     if there:
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
@@ -321,6 +322,9 @@ def refuse_existing(pairs: Iterable[Pair]) -> None:
             f"{str(there[0].target)!r} is there already{more}: --overwrite replaces it, "
             "--skip-existing leaves it"
         )
+    for pair in pairs:
+        if pair.report is not None and _is_there(pair.report):
+            raise ExportError(f"the report {str(pair.report)!r} is there already: --overwrite replaces it")
 
 
 def make_folders(path: Path) -> None:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,8 +173,18 @@ def _job(
         try:
             _check_disk(request, cuts, job)
             yield job
+        except BaseException:
+            _leave(job)
+            raise
         finally:
             job.close()
+
+
+def _leave(job: Job) -> None:
+    """After an error: a folder in which nothing was done would only be in the way of the next attempt."""
+    with suppress(JobError):  # closed, or damaged: the error that ended the work is the one to tell
+        if job.is_empty():
+            job.remove()
 
 
 def _check_disk(request: UpscaleRequest, cuts: Plan, job: Job) -> None:

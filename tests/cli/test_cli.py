@@ -103,6 +103,28 @@ def test_a_format_by_name_needs_no_suffix(tile: str, checkpoint: str, tmp_path: 
     assert target.read_bytes()[:2] in (b"II", b"MM")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["upscale", "a.png", "b.png", "--hdr-boost", "much"], "'--hdr-boost': 'much' is not a number"),
+        (["upscale", "a.png", "b.png", "--width", "12.5"], "'--width': '12.5' is not a whole number"),
+        (["jobs", "list", "--limit", "0"], "'--limit': '0' is below the least, 1"),
+        (["info"], "Missing argument 'FILE'."),
+    ],
+)
+def test_wrong_usage_names_the_value(arguments: list[str], words: str) -> None:
+    result = _run(*arguments)
+    assert result.exit_code == 2
+    assert f"Invalid value for {words} " in result.stderr or f"│ {words} " in result.stderr
+
+
+@pytest.mark.parametrize("command", [["upscale"], ["weights", "fetch"], ["doctor"]])
+def test_help_shows_no_type_behind_a_flag(command: list[str]) -> None:
+    text = _run(*command, "--help").stdout
+    assert "--json" in text
+    assert "bool" not in text
+
+
 def test_options_reach_the_file(tile: str, checkpoint: str, tmp_path: Path) -> None:
     target = tmp_path / "a.exr"
     options = (

@@ -49,13 +49,23 @@ def test_several_values_of_a_variable_are_apart_by_blanks(tmp_path: Path) -> Non
         ("[upscale]\nhdr_boost = 3", {}, r"a key 'upscale.hdr_boost', which .* did you mean 'hdr-boost'\?"),
         ("[upscael]\n", {}, r"a table 'upscael', which stands for no command; did you mean 'upscale'\?"),
         ("[weights.fetsch]\n", {}, r"a table 'weights.fetsch', which .* did you mean 'fetch'\?"),
-        ("upscale = 3", {}, "a key 'upscale', which must be a table"),
-        ("hdr-boost = 3", {}, "a table 'hdr-boost', which stands for no command"),
-        ('[upscale]\nhdr-boost = "x"', {}, "a key 'upscale.hdr-boost' = 'x': .*number"),
+        ("upscale = 3", {}, r"a key 'upscale' outside of \[upscale\]"),
+        ("hdr-boost = 3", {}, r"a key 'hdr-boost' outside of the table of its command, such as \[upscale\]"),
+        ('[upscale]\nhdr-boost = "x"', {}, "a key 'upscale.hdr-boost' = 'x': 'x' is not a number"),
         ("[upscale]\njobs = [1]", {}, r"a key 'upscale.jobs' = \[1\]: "),
         ("[upscale\n", {}, r"config.toml' is no TOML: "),
         ("", {"LUXSCALER_UPSCALE_HDRBOOST": "2"}, "HDRBOOST, which .* mean 'LUXSCALER_UPSCALE_HDR_BOOST'"),
         ("", {"LUXSCALER_UPSCALE_HDR_BOOST": "x"}, "the environment has LUXSCALER_UPSCALE_HDR_BOOST=x: "),
+        (
+            "",
+            {"LUXSCALER_MODEL": "fast"},
+            "LUXSCALER_MODEL, which names no command: .*LUXSCALER_UPSCALE_MODEL",
+        ),
+        (
+            "",
+            {"LUXSCALER_STEPS": "9"},
+            "LUXSCALER_STEPS, which names no command: write LUXSCALER_TRAIN_STEPS",
+        ),
     ],
 )
 def test_what_stands_for_nothing_is_named(

@@ -2,8 +2,11 @@
 
 import io
 import json
+import re
 import threading
 
+import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from luxscaler.cli.displays import Bar, JsonLines, Lines, Moment, NoDisplay, Watch
@@ -53,6 +56,22 @@ def test_the_bar_shows_names_as_they_are_and_goes_away() -> None:
     assert "50 %, 1 min 15 s left" in stream.getvalue()
     bar.show(_moment())
     bar.close()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_bar_fits_with_its_times_however_long_the_name_is(width: int) -> None:
+    name = "holiday in Норвегия 2024/写真 IMG_20240713_184233 (edited, for the large print).jpg"
+    stream = io.StringIO()
+    bar = Bar(Console(file=stream, force_terminal=True, width=width, color_system=None))
+    bar.show(Moment(name, 2, 7, View("upscaling", 12.0, 0.5, 3599.0)))
+    bar.pause()
+    shown = [line for line in re.split(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]+", stream.getvalue()) if "2/7" in line]
+    assert all(cell_len(line) <= width for line in shown)
+    assert "50 %, 59 min 59 s left" in shown[-1]
+    assert "[2/7] upscaling" in shown[-1]
+    if width >= 80:
+        assert "print).jpg" in shown[-1]
+        assert "━" in shown[-1]
 
 
 class _Counted(NoDisplay):

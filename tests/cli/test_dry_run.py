@@ -41,6 +41,22 @@ def test_seconds_and_dollars_at_replicate_without_a_token(
     assert list(tmp_path.iterdir()) == [picture]
 
 
+def test_one_that_cannot_be_planned_does_not_stop_the_others(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    arguments = ["upscale", str(tmp_path), f"{tmp_path}/{{stem}}_x4.exr", "--model", "fast", "--dry-run"]
+    done = CliRunner().invoke(app, arguments, env={"NO_COLOR": "1"})
+    assert done.exit_code == 3
+    assert done.stdout == f"{tmp_path / 'in_x4.exr'}: 2000 × 1200, 1 tile\n"
+    assert f"error: {tmp_path / 'broken.png'} is not a picture" in done.stderr
+
+
+def test_no_preview_is_written(picture: Path, tmp_path: Path) -> None:
+    look = str(tmp_path / "look.png")
+    done = CliRunner().invoke(app, ["upscale", str(picture), "--preview", look, "--dry-run"])
+    assert done.exit_code == 2
+    assert list(tmp_path.iterdir()) == [picture]
+
+
 def test_as_json(picture: Path, tmp_path: Path) -> None:
     line = json.loads(run(picture, tmp_path / "out.exr", "--model", "fast", "--json").splitlines()[-1])
     assert (line["width"], line["height"], line["tiles"]) == (2000, 1200, 1)

@@ -80,6 +80,21 @@ def test_tiles_side_by_side_count_by_their_shares(clock: _Clock) -> None:
     assert view.left == pytest.approx(30 * 3.5 / 2.5)
 
 
+def test_tiles_that_are_done_count_once_though_their_last_share_is_below_1(clock: _Clock) -> None:
+    meter = Meter(Pace(), clock=clock)
+    meter.plan(20, 0.0)
+    meter.stage("upscaling")
+    for number in range(10):
+        for share in (0.45, 0.9):  # of a tile, the network is 0.9
+            meter.share(number, share)
+        meter.tiles(number + 1, 0, 0.0)
+    meter.share(10, 0.5)
+    clock.now += 105
+    view = meter.view()
+    assert view.fraction == pytest.approx(10.5 / 20)
+    assert view.left == pytest.approx(95)
+
+
 def test_a_run_learns_how_long_the_rest_takes(clock: _Clock) -> None:
     pace = Pace()
     first = Meter(pace, clock=clock)

@@ -47,7 +47,7 @@ def test_the_help_begins_with_what_most_want_and_says_how_to_start() -> None:
 def test_the_options_have_room_at_80_columns() -> None:
     said = run("upscale", "--help").stdout
     assert "Usage: luxscaler upscale [OPTIONS] IN... OUT" in said
-    assert "Multiplier of dynamic range, 1 to 49; 1 is" in said
+    assert "How far above white highlights may be raised, 1" in said
     assert all(len(line) <= 80 for line in said.splitlines())
     assert "Address of a Cog container; several may" in run("gateway", "--help").stdout
 

@@ -43,6 +43,18 @@ def test_a_preview_is_one_picture_and_one_line(source: Path, tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} == {"in.png", "look.png", "weights"}
 
 
+def test_a_preview_takes_nobodys_place(source: Path, tmp_path: Path) -> None:
+    look = tmp_path / "look.png"
+    look.write_bytes(b"somebody's picture")
+    result = _run(source, "--hdr-boost", 4, "--preview", look)
+    assert (result.exit_code, look.read_bytes()) == (1, b"somebody's picture")
+    assert result.stderr == (
+        f"error: --preview is {str(look)!r}, which is there already: --overwrite replaces it\n"
+    )
+    assert _run(source, "--hdr-boost", 4, "--preview", look, "--overwrite").exit_code == 0
+    assert look.read_bytes() != b"somebody's picture"
+
+
 def test_with_out_the_run_follows(source: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.pth").write_bytes(make_small_weights(tmp_path).release)
     look, target = tmp_path / "look.webp", tmp_path / "out.exr"

@@ -96,7 +96,7 @@ def test_one_that_fails_does_not_stop_the_others_and_the_status_tells(here: Path
     assert result.exit_code == 3
     assert _files(here / "out") == ["a.png", "b.png"]
     error, summary = result.stderr.splitlines()
-    assert error.startswith("error: broken.png is not a picture")
+    assert error.startswith("error: photos/broken.png is not a picture")
     assert summary.startswith("3 pictures: 2 written, 1 failed (")
     assert _run("photos/broken.png", "photos/absent.png", "none/{stem}.png").exit_code == 1
     assert not _files(here / "none")
@@ -243,12 +243,40 @@ def test_json_says_what_ends_all_and_keeps_standard_output_for_the_picture(here:
     assert [event["event"] for event in _events(piped.stderr)] == ["result", "summary"]
 
 
+def test_a_report_takes_nobodys_place(here: Path) -> None:
+    (here / "other.png").write_bytes(b"somebody's picture")
+    (here / "page.html").write_bytes(b"somebody's page")
+    wrong = _run("photos/a.png", "a.exr", "--report", "other.png")
+    assert wrong.stderr == "error: report is 'other.png'; it must end in .html or .htm\n"
+    there = _run("photos/a.png", "a.exr", "--report", "page.html")
+    assert there.stderr == "error: the report 'page.html' is there already: --overwrite replaces it\n"
+    assert (there.exit_code, (here / "page.html").read_bytes()) == (1, b"somebody's page")
+    assert (here / "other.png").read_bytes() == b"somebody's picture"
+    assert not (here / "a.exr").exists()
+    assert _run("photos/a.png", "a.exr", "--report", "page.html", "--overwrite").exit_code == 0
+    assert (here / "page.html").read_bytes().startswith(b"<!")
+
+
+def test_what_is_no_file_name_is_taken_as_a_folder_and_said_so(here: Path) -> None:
+    result = _run("photos/a.png", "a.exr", "--overwrite", "true")
+    assert result.stderr.startswith("error: OUT is 'true', taken as a folder: say the format")
+    assert _files(here) == ["photos/a.png", "photos/b.jpg", "photos/more/c.png", "tiny.pth"]
+
+
+def test_pictures_of_one_name_are_told_apart_in_errors(here: Path) -> None:
+    for folder in ("photos", "photos/more"):
+        (here / folder / "broken.png").write_bytes(b"")
+    result = _run("photos", "out/{folder}/{stem}.png", "--recursive")
+    assert "error: photos/broken.png is empty\n" in result.stderr
+    assert "error: photos/more/broken.png is empty\n" in result.stderr
+
+
 def test_quiet_and_verbose(here: Path) -> None:
     quiet = _run("photos", "out/{stem}.png", "--quiet", "--hdr-boost", "4")
     assert (quiet.exit_code, quiet.output) == (0, "")
     (here / "photos" / "broken.png").write_bytes(b"")
     failed = _run("photos", "out/{stem}.png", "-q", "--skip-existing")
-    assert failed.stderr == "error: broken.png is empty\n"
+    assert failed.stderr == "error: photos/broken.png is empty\n"
     loud = _run("photos", "out/{stem}.webp", "--verbose")
     assert "photos/a.png → out/a.webp" in loud.stderr
     assert "8 × 6 → 32 × 24 in 1 tile, backend local" in loud.stderr

@@ -166,22 +166,45 @@ def test_a_killed_process_holds_nothing(folder: Path) -> None:
     Job(folder, FACTS).close()
 
 
-@pytest.mark.parametrize(("fact", "value"), [("picture", "def"), ("scale", "2.0")])
-def test_another_job_is_refused_by_the_fact_that_differs(job: Job, fact: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("fact", "value", "words"),
+    [("picture", "def", "another picture: finish"), ("scale", "2.0", r"another scale \(4.0, now 2.0\)")],
+)
+@pytest.mark.parametrize("is_paid", [False, True])
+def test_another_job_is_refused_by_the_fact_that_differs(
+    job: Job, fact: str, value: str, words: str, *, is_paid: bool
+) -> None:
+    if is_paid:
+        job.announce(3, "marker")
+    else:
+        job.store(0, output(), attempts=1)
     job.close()
-    with pytest.raises(
-        JobError, match=f"another {fact} \\({FACTS[fact]}, now {value}\\).*--restart"
-    ) as caught:
+    with pytest.raises(JobError, match=f"{words}.*--restart") as caught:
         Job(job.folder, {**FACTS, fact: value})
     assert "\n" not in str(caught.value)
     Job(job.folder, FACTS).close()  # and it is let go
 
 
 def test_facts_that_older_programs_wrote_only_when_chosen_count(job: Job) -> None:
+    job.store(0, output(), attempts=1)
     job.close()
     Job(job.folder, {**FACTS, "wrap": "", "layer": "", "part": "None"}).close()
     with pytest.raises(JobError, match=r"another layer \(none, now diffuse\)"):
         Job(job.folder, {**FACTS, "layer": "diffuse"})
+
+
+@pytest.mark.parametrize(("key", "value", "before"), [("scale", "2.0", "4.0"), ("layer", "diffuse", "")])
+def test_a_job_in_which_nothing_was_done_is_in_nobodys_way(
+    key: str, value: str, before: str, job: Job
+) -> None:
+    job.remember("spool", "of the former picture")
+    job.close()
+    again = Job(job.folder, {**FACTS, key: value})
+    assert again.recall("spool") is None
+    again.store(0, output(), attempts=1)
+    again.close()
+    with pytest.raises(JobError, match=f"another {key}"):
+        Job(job.folder, {**FACTS, key: before})
 
 
 def test_restart_begins_anew(job: Job) -> None:

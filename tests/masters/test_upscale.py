@@ -200,6 +200,14 @@ def test_a_run_that_failed_goes_on_where_it_was(picture: Path, tmp_path: Path) -
     assert digest(target) == digest(tmp_path / "again.exr")
 
 
+def test_a_run_that_did_nothing_leaves_no_job_behind(picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.exr"
+    with pytest.raises(BackendError):
+        make(picture, target, FakeBackend(workers=1, mishaps={(0, 1): boom}))
+    assert list(tmp_path.iterdir()) == [picture]
+    make(picture, target, scale=3.0)
+
+
 def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.exr"
     with pytest.raises(BackendError):

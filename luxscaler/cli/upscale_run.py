@@ -114,11 +114,12 @@ class PictureRun:
 
     def check(self, pairs: "Sequence[Pair]") -> None:
         """Before any work. Raises ExportError and InputError for results that could not be written."""
+        from luxscaler.masters.options import check_report  # noqa: PLC0415
         from luxscaler.pipeline.output import check_path  # noqa: PLC0415
 
         for pair in pairs:
             request = self._of(pair, b"")
-            replace(self._options, report=pair.report)
+            check_report(pair.report)
             if pair.target is not None:
                 if pair.makes_folders and not pair.target.parent.exists():
                     _check_can_be_made(pair.target.parent)

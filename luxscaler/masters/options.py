@@ -30,5 +30,9 @@ class RunOptions:
             raise InputError(f"jobs is {self.jobs}; it must be 1 or more")
         if not 1 <= self.attempts <= MAX_ATTEMPTS:
             raise InputError(f"attempts is {self.attempts}; it must be from 1 to {MAX_ATTEMPTS}")
-        if self.report is not None and self.report.suffix.lower() not in _PAGES:
-            raise InputError(f"report is {str(self.report)!r}; it must end in .html or .htm")
+
+
+def check_report(path: Path | None) -> None:
+    """InputError for the name of a compare page that is not a web page's."""
+    if path is not None and path.suffix.lower() not in _PAGES:
+        raise InputError(f"report is {str(path)!r}; it must end in .html or .htm")

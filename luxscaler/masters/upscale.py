@@ -24,7 +24,7 @@ from luxscaler.io.write import STREAM_FORMATS, check_picture
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.isolation.pool import read_header_isolated
 from luxscaler.masters.job import Job, folder_of, restart
-from luxscaler.masters.options import RunOptions
+from luxscaler.masters.options import RunOptions, check_report
 from luxscaler.masters.run import Master, Run
 from luxscaler.masters.source import digest_of, lay_out
 from luxscaler.picture import Picture, PictureSource
@@ -121,6 +121,7 @@ def plan_of(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple
     read = request.files
     if options.report is not None:
         check_path(options.report, *read, target)
+        check_report(options.report)
     output = output_file(target, request, cuts, has_alpha=header.has_alpha, source=PictureSource(), peak=1.0)
     check_output(output, *read)
     return request, cuts

@@ -7,6 +7,7 @@ rendering agrees with it in the median or in the dark parts, and ends at the boo
 """
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -154,10 +155,24 @@ def _box(plane: FloatArray, radius: int) -> FloatArray:
     return tensor[0, 0].numpy()
 
 
-def _shot(kind: str, sdr: FloatArray, hdr: FloatArray, boost: float) -> Shot:
+def adapted(sdr: FloatArray, hdr: FloatArray, boost: float) -> FloatArray:
+    """The HDR rendering for a lower headroom: luminance ends at `boost`.
+
+    Every gain is reduced to the same share of its stops, as ISO 21496-1 adapts a gain map to a display; a cap
+    would leave bright parts flat. Of a boost to 1000 cd/m² the evaluation's references are capped, and so
+    are its shots.
+    """
     light = luminance(hdr)
-    capped = _relit(hdr, np.minimum(light, np.float32(boost)))
-    return Shot(kind, np.asarray(sdr, np.float32), capped, boost)
+    peak = float(np.percentile(light, 99.99))
+    if boost != DISPLAY_BOOST and peak > boost:
+        shown = np.maximum(luminance(sdr), 1e-6)
+        share = np.float32(math.log(boost) / math.log(peak))
+        light = np.asarray(shown * (np.maximum(light, 1e-6) / shown) ** share, np.float32)
+    return _relit(hdr, np.minimum(light, np.float32(boost)))
+
+
+def _shot(kind: str, sdr: FloatArray, hdr: FloatArray, boost: float) -> Shot:
+    return Shot(kind, np.asarray(sdr, np.float32), adapted(sdr, hdr, boost), boost)
 
 
 def _some_boost(rng: Generator) -> float:

@@ -31,7 +31,7 @@ KIND_WEIGHT = {
     "edited": 0.06, "dim": 0.05, "pair": 0.11, "exact pair": 0.03,
 }  # fmt: skip
 """How much each kind of shot counts, whatever its number."""
-GROUP_WEIGHT = {PANORAMAS: 0.8, PHOTOGRAPHS: 2.5, PAIRS: 2.0}
+GROUP_WEIGHT = {PANORAMAS: 0.6, PHOTOGRAPHS: 3.5, PAIRS: 2.0}
 """How much a source of each group counts within a kind: photographs are what users bring."""
 
 
@@ -49,8 +49,8 @@ class FitOptions:
     """Of the network's inputs, so that it learns no picture by heart."""
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
-    jod: float = 7.5
-    tear: float = 110.0
+    jod: float = 9.0
+    tear: float = 130.0
     uneven: float = 0.5
     steepest: float = 1.5
     """How many times a difference of neighbours may grow; tearing.STEEPEST is what counts as torn."""

@@ -28,7 +28,8 @@ REGIONS = 16
 """Regions in each direction."""
 WEIGHTS = Path(__file__).with_name("gain.safetensors")
 USUAL_LOG_BOOST = 1.6
-"""Natural logarithm of a boost to 1000 cd/m²: where the input for the boost is about 0."""
+"""Natural logarithm of a boost to 1000 cd/m². The input for the boost is 0 there and below: a lower boost
+takes the same shares of fewer stops, as ISO 21496-1 adapts a gain map to a display of less headroom."""
 USUAL_CODE = 0.4
 WIDTH, DEEP_WIDTH, WHOLE_WIDTH = 32, 48, 64
 START = -3.0
@@ -68,7 +69,7 @@ class GainNetwork(nn.Module):
 
     def forward(self, cells: Tensor, statistics: Tensor, log_boost: Tensor, wrap: Wrap = NO_WRAP) -> Tensor:
         """Shares at the knots: 0 at the first, not falling along dim 1. wrap: where opposite edges meet."""
-        boost = log_boost - USUAL_LOG_BOOST
+        boost = (log_boost - USUAL_LOG_BOOST).clamp(min=0.0)
         plane = boost[:, None, None, None].expand(-1, 1, CELLS, CELLS)
         near = self._map(self.down1, torch.cat([cells - USUAL_CODE, plane], 1), wrap)
         near = self._map(self.down2, near, wrap)

@@ -164,7 +164,7 @@ def test_a_picture_is_never_written_over(here: Path, link: object) -> None:
         (
             ["photos", "out"],
             1,
-            "the folder 'out': say --format, or give a pattern such as out/{stem}",
+            "taken as a folder: say the format of the results by --format, or give a pattern",
         ),
         (
             ["photos", "out/{stem}.exr", "--recursive", "--skip-existing", "--overwrite"],

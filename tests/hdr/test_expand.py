@@ -92,6 +92,20 @@ def test_at_one_place_more_light_gives_more_light(boost: float, seed: int) -> No
     assert bool((result[4, 4::9, 0].diff() > 0).all())
 
 
+@seeded
+@given(st.floats(1.0, 4.9), st.floats(1.0, 1.5), st.integers(0, 100))
+def test_up_to_1000_nits_a_higher_boost_raises_everything_by_the_same_share(
+    boost: float, times: float, seed: int
+) -> None:
+    rgb = picture().clamp(min=1e-3)
+    statistics, higher = ToneStatistics.of(rgb), min(boost * times, 4.95)
+    logs = [
+        (expand(rgb, each, statistics, network=seeing(seed)) / rgb).log() for each in (boost, higher, 4.95)
+    ]
+    assert bool((logs[1] >= logs[0] - 1e-5).all())
+    torch.testing.assert_close(logs[0], logs[2] * math.log(boost) / math.log(4.95), atol=2e-4, rtol=0)
+
+
 def test_a_small_change_of_the_boost_is_a_small_change() -> None:
     rgb = scene()
     statistics = ToneStatistics.of(rgb)

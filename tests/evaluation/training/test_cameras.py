@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.training.cameras import CAMERAS, DISPLAY_BOOST, guided, shipped
+from evaluation.training.cameras import CAMERAS, DISPLAY_BOOST, adapted, guided, shipped
 from luxscaler.color import encode_srgb, luminance
 from luxscaler.picture import FloatArray
 
@@ -62,6 +62,16 @@ def test_parts_of_a_pair_keep_its_gain() -> None:
     assert float(np.median(shot.hdr[lit] / shot.sdr[lit])) == pytest.approx(1.7, rel=0.02)
     assert shot.boost <= 49.0
     assert shot.sdr.max() < 1.3 * DISPLAY_BOOST
+
+
+def test_a_lower_headroom_takes_the_same_share_of_all_stops() -> None:
+    sdr = np.linspace(0.2, 1, 60, dtype=np.float32).reshape(60, 1, 1).repeat(3, 2)
+    hdr = np.asarray(sdr * 8**sdr, np.float32)
+    stops = np.log2(luminance(adapted(sdr, hdr, 2.0)) / luminance(sdr))
+    np.testing.assert_allclose(stops, np.log2(luminance(hdr) / luminance(sdr)) / 3, atol=1e-3)
+    np.testing.assert_allclose(adapted(sdr, hdr, 9.0), hdr, rtol=1e-5)
+    capped = luminance(adapted(sdr, hdr, DISPLAY_BOOST))
+    np.testing.assert_allclose(capped, np.minimum(luminance(hdr), DISPLAY_BOOST), rtol=1e-5)
 
 
 def test_the_guided_filter_keeps_an_edge_and_smooths_noise() -> None:

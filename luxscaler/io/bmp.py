@@ -1,7 +1,9 @@
-"""BMP through Pillow; bit fields that Pillow does not know by their masks (Windows' BITMAPV4HEADER)."""
+"""BMP through Pillow; bit fields that Pillow does not know by their masks (Windows' BITMAPV4HEADER), and the
+ICC profile of a BITMAPV5HEADER.
+"""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -9,10 +11,13 @@ import numpy as np
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
+from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
 from luxscaler.io.jpeg.read import PillowDecoder
 
 _BIT_FIELDS = (3, 6)
-_FILE_HEADER, _SHORT_HEADER = 14, 40
+_FILE_HEADER, _SHORT_HEADER, _LONG_HEADER = 14, 40, 124
+_EMBEDDED = b"DEBM"
+"""PROFILE_EMBEDDED, little-endian."""
 _PILLOW = PillowDecoder("bmp")
 
 
@@ -28,14 +33,16 @@ class _Fields:
 
 def read_info(stream: BinaryIO) -> FileInfo:
     """Read the header."""
-    try:
-        return _PILLOW.read_info(stream)
-    except OSError:
-        fields = _fields(stream)
-        if fields is None:
-            raise
+    fields = _fields(stream)
+    if not _has_small_alpha(fields):
+        try:
+            return _with_profile(stream, _PILLOW.read_info(stream))
+        except OSError:
+            if fields is None:
+                raise
+    assert fields is not None  # noqa: S101
     alpha = len(fields.masks) == 4
-    return FileInfo(
+    info = FileInfo(
         format="bmp",
         width=fields.width,
         height=abs(fields.height),
@@ -44,16 +51,19 @@ def read_info(stream: BinaryIO) -> FileInfo:
         coding=SRGB_ASSUMED,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
     )
+    return _with_profile(stream, info)
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     """Decode to 8 bits."""
-    try:
-        return _PILLOW.read_samples(stream, info)
-    except OSError:
-        fields = _fields(stream)
-        if fields is None:
-            raise
+    fields = _fields(stream)
+    if not _has_small_alpha(fields):
+        try:
+            return _PILLOW.read_samples(stream, info)
+        except OSError:
+            if fields is None:
+                raise
+    assert fields is not None  # noqa: S101
     row_bytes = -(-info.width * fields.bits // 32) * 4
     stream.seek(fields.start)
     data = stream.read(row_bytes * info.height)
@@ -67,6 +77,24 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
         lowest = mask & -mask
         samples[..., channel] = np.rint((words & mask) // lowest * (255 / (mask // lowest)))
     return samples if fields.height < 0 else samples[::-1]
+
+
+def _has_small_alpha(fields: _Fields | None) -> bool:
+    """Whether there is an alpha of few bits, which Pillow leaves out."""
+    return fields is not None and fields.bits == 16 and len(fields.masks) == 4
+
+
+def _with_profile(stream: BinaryIO, info: FileInfo) -> FileInfo:
+    """The info with the colours of the ICC profile that a BITMAPV5HEADER may name."""
+    stream.seek(_FILE_HEADER)
+    head = stream.read(_LONG_HEADER)
+    if len(head) < _LONG_HEADER or head[:4] != _LONG_HEADER.to_bytes(4, "little") or head[56:60] != _EMBEDDED:
+        return info
+    place, size = struct.unpack_from("<II", head, 112)
+    stream.seek(_FILE_HEADER + place)
+    profile = stream.read(min(size, MAX_PROFILE_BYTES + 1))
+    coding, notices = profile_coding(profile, info.channels - (info.alpha is not Alpha.NONE))
+    return replace(info, coding=coding or info.coding, notices=info.notices + notices)
 
 
 def _fields(stream: BinaryIO) -> _Fields | None:

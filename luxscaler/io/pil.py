@@ -3,6 +3,7 @@
 JPEG, BMP and GIF files are read through the same functions (jpeg/read.py).
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from luxscaler.io.options import ExportOptions
 from luxscaler.io.sdr import encode_sdr
 from luxscaler.picture import Picture
 
+_EXTENDED_XMP = b"HasExtendedXMP"
 _IPTC_BLOCK = 0x0404
 """Of Photoshop's image resources."""
 _EIGHT_BITS = ("L", "LA", "RGB", "RGBA", "CMYK")
@@ -103,6 +105,8 @@ def image_coding(image: Image.Image, marks: Marks, mode: str) -> tuple[ColorCodi
     channels = len(Image.new(mode, (1, 1)).getbands()) - has_alpha(mode)
     profile = image.info.get("icc_profile")
     notices: tuple[str, ...] = ()
+    if profile is None and "icc_profile" in image.info:  # what Pillow says of a JPEG that lacks some segments
+        notices = ("parts of the ICC profile are missing; it is ignored",)
     if profile:
         coding, notices = profile_coding(profile, channels)
         if coding is not None:
@@ -135,6 +139,10 @@ def image_metadata(image: Image.Image) -> Metadata:
         aspect = y / x
     known = from_exif(image.info.get("exif"), image_resolution(image))
     xmp = image.info.get("xmp")
+    if isinstance(xmp, bytes) and _EXTENDED_XMP in xmp:
+        known = replace(
+            known, notices=(*known.notices, "the XMP data goes on in further segments, which were not kept")
+        )
     return with_more(
         known,
         xmp=xmp if isinstance(xmp, bytes) else None,

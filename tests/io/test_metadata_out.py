@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exif.ifd import EXIF_IFD, GPS_IFD, Entries, Tiff, bytes_reader, tiff_block
+from luxscaler.io.own_tags import own_tags
 from luxscaler.io.write import FORMATS, export
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions
@@ -204,3 +206,54 @@ def test_exif_that_no_writer_takes_is_left_out_with_a_notice(
     assert result.notices[0] == "first of 2 pages"
     assert result.notices[1].startswith("EXIF is left out: exif cannot be read")
     assert (tmp_path / "a.webp").is_file()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", ["webp", "avif", "jxl", "jpg"])
+def test_fields_keep_their_type_and_their_bytes(
+    tmp_path: Path, rgb: NDArray[np.float32], suffix: str, order: str
+) -> None:
+    fields: Entries = {
+        0x9101: (7, 4, b"\1\2\3\0"),
+        0x9204: (10, 1, struct.pack(order + "2i", 1, 3)),  # a positive exposure compensation is signed too
+        0xA300: (7, 1, b"\3"),
+        0xA430: (2, 6, "Ünï\0".encode()),
+        0xA432: (5, 4, struct.pack(order + "8I", 24, 1, 70, 1, 0, 0, 0, 0)),  # apertures not known
+    }
+    places: Entries = {5: (1, 1, b"\1"), 6: (5, 1, struct.pack(order + "2I", 123, 10))}
+    main: Entries = {0x013C: (2, 4, b"Mac\0"), 0x9C9B: (1, 4, "tí".encode("utf-16-le"))}
+    export(
+        tmp_path / f"a.{suffix}",
+        rgb,
+        exif=tiff_block(order, main, {EXIF_IFD: fields, GPS_IFD: places}),
+        resolution_dpi=(72.009, 300.0),
+    )
+    data = (tmp_path / f"a.{suffix}").read_bytes()
+    marks = [at for at in (data.find(mark) for mark in (b"II*\0\x08", b"MM\0*\0\0\0\x08")) if at >= 0]
+    tiff = Tiff.of(bytes_reader(data[marks[0] :]))
+    seen = tiff.directory(tiff.start)
+    assert {tag: seen[tag] for tag in main} == main
+    assert struct.unpack(order + "2I", seen[282][2]) == (72009, 1000)
+    assert tiff.directory(tiff.number(seen[EXIF_IFD][2])) == fields
+    assert tiff.directory(tiff.number(seen[GPS_IFD][2])) == places
+
+
+def test_a_comment_of_the_source_stays_too(tmp_path: Path, rgb: NDArray[np.float32]) -> None:
+    exif = source_exif(description="A street")
+    exif.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = b"ASCII\0\0\0By night"
+    export(tmp_path / "a.webp", rgb, metadata={"scale": 4.0}, exif=block(exif))
+    seen = exif_of(tmp_path / "a.webp").get_ifd(EXIF_DIRECTORY)
+    assert seen[USER_COMMENT] == b"ASCII\0\0\0By night"
+    assert json.loads(seen[0x9213])["luxscaler"] == {"scale": 4.0}
+    assert own_tags(tmp_path / "a.webp") == {"scale": "4"}
+
+
+@pytest.mark.parametrize("comment", [b"ASCII\0\0\0" + bytes(20), b"ASCII\0\0\0" + b" " * 20])
+def test_a_blank_comment_of_a_camera_makes_room(
+    tmp_path: Path, rgb: NDArray[np.float32], comment: bytes
+) -> None:
+    exif = source_exif(description="A street")
+    exif.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = comment
+    export(tmp_path / "a.webp", rgb, metadata={"scale": 4.0}, exif=block(exif))
+    seen = exif_of(tmp_path / "a.webp").get_ifd(EXIF_DIRECTORY)[USER_COMMENT]
+    assert json.loads(seen[8:])["luxscaler"] == {"scale": 4.0}

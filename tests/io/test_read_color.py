@@ -3,16 +3,20 @@
 import struct
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
+import OpenEXR
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from luxscaler.io import icc
+from luxscaler.io.profiles import PROFILES, profile_named
 from luxscaler.io.read import read_header, read_picture
+from luxscaler.isolation.pool import decode_to_file
 from tests.support.picture_files import (
     ADOBE,
     P3,
@@ -322,3 +326,38 @@ def test_exr_chromaticities_are_converted() -> None:
     same = read_picture(exr(planes, chromaticities=(0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.3290)))
     np.testing.assert_array_equal(same.rgb, linear)
     assert same.source.color_space == "linear Rec.709"
+
+
+@pytest.mark.parametrize(
+    ("name", "matrix"),
+    [("lin_p3d65_scene", P3_TO_XYZ), ("lin_rec709_scene", None), ("srgb_p3d65_display", P3_TO_XYZ)],
+)
+def test_exr_colours_by_name(name: str, matrix: Any, tmp_path: Path) -> None:
+    coded = np.random.default_rng(1).random((4, 5, 3), np.float32)
+    data = exr({n: coded[..., i] for i, n in enumerate("RGB")}, colorInteropID=name)
+    light = srgb(coded) if name.startswith("srgb") else coded
+    picture = read_picture(data)
+    expected = light if matrix is None else to_709(light, matrix)
+    np.testing.assert_allclose(picture.rgb, expected, rtol=1e-3, atol=3e-3)
+    assert picture.source.color_space == f"EXR {name}"
+    assert not picture.source.notices
+    laid = decode_to_file(data, tmp_path / "laid", max_pixels=10**6).whole()
+    np.testing.assert_array_equal(laid.rgb, picture.rgb)
+
+
+@pytest.mark.parametrize("profile", [each for each in PROFILES if each != "prophoto"])
+def test_linear_names_are_those_that_openexr_knows(profile: str) -> None:
+    name = profile_named(profile).interop_id
+    planes = {n: np.eye(3, dtype=np.float32)[None, i] for i, n in enumerate("RGB")}
+    by_name = read_picture(exr(planes, colorInteropID=name)).rgb
+    numbers = OpenEXR.colorInteropIDToChromaticities(name)
+    np.testing.assert_allclose(by_name, read_picture(exr(planes, chromaticities=numbers)).rgb, atol=1e-5)
+
+
+def test_exr_colours_of_other_names() -> None:
+    planes = {n: np.full((2, 2), 0.5, np.float32) for n in "RGB"}
+    said = read_picture(exr(planes, colorInteropID="pq_rec2020_display")).source
+    assert said.notices == ("the colorInteropID pq_rec2020_display is not known; linear Rec.709 is assumed",)
+    assert not read_picture(exr(planes, colorInteropID="unknown")).source.notices
+    both = exr(planes, colorInteropID="lin_ap1_scene", chromaticities=(*P3, 0.3127, 0.3290))
+    assert read_picture(both).source.color_space == "linear, EXR chromaticities"

@@ -1,11 +1,13 @@
 """JPEG that is whole but for its framing: no end marker, bytes between markers, many scans."""
 
+import struct
+
 import pytest
 from PIL import Image
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import read_header, read_picture
-from tests.support.picture_files import exif, noise, pillow
+from tests.support.picture_files import P3, exif, noise, pillow, rgb_profile
 
 SMOOTH = Image.fromarray(noise(5, 6)).resize((50, 41), Image.Resampling.BICUBIC)
 KINDS = {
@@ -53,3 +55,31 @@ def test_the_end_of_what_follows_does_not_count() -> None:
     """A second picture behind the first, as phones write it."""
     assert NOTICE not in read_header(KINDS["baseline"] + KINDS["progressive"] * 40).notices
     assert read_picture(KINDS["baseline"] + KINDS["progressive"] * 40).width == 50
+
+
+def test_an_icc_profile_that_lacks_a_segment_is_a_notice() -> None:
+    profile = rgb_profile(P3)
+    parts = (profile[:200], profile[200:])
+    segments = [
+        b"\xff\xe2" + struct.pack(">H", 2 + 14 + len(part)) + b"ICC_PROFILE\0" + bytes([number, 2]) + part
+        for number, part in enumerate(parts, 1)
+    ]
+    data = KINDS["baseline"]
+    whole = read_picture(data[:2] + b"".join(reversed(segments)) + data[2:]).source
+    assert (whole.color_space.startswith("ICC: "), whole.notices) == (True, ())
+    said = read_picture(data[:2] + segments[0] + data[2:]).source
+    assert said.color_space == "sRGB (assumed)"
+    assert said.notices == ("parts of the ICC profile are missing; it is ignored",)
+
+
+def test_xmp_beyond_its_first_segment_is_named() -> None:
+    """Lightroom's long histories, as Adobe's XMP specification, part 3, 1.1.3.1, lays them out."""
+    rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    packet = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{rdf}"><rdf:Description '
+        'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="00" '
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>'
+    )
+    source = read_picture(pillow(SMOOTH, "JPEG", xmp=packet.encode())).source
+    assert b"Rating" in (source.inherited.xmp or b"")
+    assert source.notices == ("the XMP data goes on in further segments, which were not kept",)

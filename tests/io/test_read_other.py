@@ -170,6 +170,7 @@ def bmp(masks: tuple[int, ...], values: NDArray[Any]) -> bytes:
         ((0xF800, 0x07E0, 0x001F), "<u2"),
         ((0x7C00, 0x03E0, 0x001F), "<u2"),
         ((0x0F00, 0x00F0, 0x000F, 0xF000), "<u2"),
+        ((0x7C00, 0x03E0, 0x001F, 0x8000), "<u2"),
         ((0x00FF0000, 0x0000FF00, 0x000000FF), "<u4"),
         ((0xFF000000, 0x00FF0000, 0x0000FF00), "<u4"),
         ((0x000000FF, 0x0000FF00, 0x00FF0000, 0xFF000000), "<u4"),
@@ -290,3 +291,23 @@ def test_psd_that_is_refused(data: bytes, text: str) -> None:
 
 def test_a_merged_picture_that_is_said_to_be_there_is_read() -> None:
     expect(psd(RGB, resource(1057, struct.pack(">IB", 1, 1) + bytes(12))), RGB, 255)
+
+
+@pytest.mark.parametrize("array", [RGB, RGBA], ids=["24 bits", "32 bits"])
+def test_bmp_with_a_profile(array: NDArray[Any]) -> None:
+    """BITMAPV5HEADER with an embedded profile, as ImageMagick writes it."""
+    profile, size = rgb_profile(P3), array.shape[2]
+    pixels = np.ascontiguousarray(array[::-1][..., [2, 1, 0, 3][:size]])
+    rows = np.pad(pixels.reshape(40, -1), ((0, 0), (0, -pixels.shape[1] * size % 4))).tobytes()
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000) if size == 4 else (0, 0, 0, 0)
+    head = struct.pack("<IiiHHIIiiII", 124, 50, 40, 1, 8 * size, 3 if size == 4 else 0, len(rows), 0, 0, 0, 0)
+    head += struct.pack("<4I", *masks) + b"DEBM" + bytes(48)
+    head += struct.pack("<4I", 4, 124 + len(rows), len(profile), 0)
+    data = b"BM" + struct.pack("<IHHI", 138 + len(rows) + len(profile), 0, 0, 138) + head + rows + profile
+    picture = read_picture(data)
+    np.testing.assert_array_equal(
+        picture.rgb, read_picture(png(RGB if size == 3 else RGBA, iccp(profile))).rgb
+    )
+    assert picture.source.color_space.startswith("ICC: ")
+    cut = read_picture(data[: -len(profile)]).source
+    assert cut.notices == ("the ICC profile is damaged or of an unknown kind; it is ignored",)

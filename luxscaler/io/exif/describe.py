@@ -1,20 +1,42 @@
 """What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF.
 
-Pillow edits the block here: it knows which type each tag has.
+Fields that are not ours keep their type and their bytes.
 """
 
 import struct
-
-from PIL import Image
+from fractions import Fraction
 
 from luxscaler.errors import ExportError
-from luxscaler.io.exif.ifd import EXIF_IFD
+from luxscaler.io.exif.ifd import (
+    ASCII,
+    EXIF_IFD,
+    GPS_IFD,
+    INTEROP_IFD,
+    MAX_VALUE_BYTES,
+    SHORT,
+    UNDEFINED,
+    Entries,
+    Entry,
+    Tiff,
+    bytes_reader,
+    text_entry,
+    tiff_block,
+)
 from luxscaler.io.frame import Frame
 
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE = 270, 282, 283, 296, 305
 _MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT = 271, 272, 306, 315, 33432
-_DATE_TAKEN, _USER_COMMENT = 0x9003, 0x9286
-_INCH = 2
+_DATE_TAKEN, _HISTORY, _USER_COMMENT = 0x9003, 0x9213, 0x9286
+_SUB_IFDS = 330
+_INCH, _RATIONAL = 2, 5
+_LARGEST_PART = 10**6
+"""Of a resolution's numerator and denominator."""
+_TEXT_CODE = b"ASCII\0\0\0"
+"""Begins a UserComment (EXIF 2.32, 4.6.5)."""
+_OURS = b'"luxscaler": {'
+
+Directories = tuple[str, Entries, Entries, Entries]
+"""Byte order; the main, the EXIF and the GPS directory."""
 
 
 def check_exif(exif: bytes) -> None:
@@ -22,61 +44,84 @@ def check_exif(exif: bytes) -> None:
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         raise ExportError(f"exif must start with a TIFF header, got {exif[:4]!r}")
     try:
-        _load(exif).tobytes()
-    except Exception as error:  # noqa: BLE001, RUF100 - Pillow raises nearly anything for a broken structure
+        _, *directories = _directories(exif)
+    except (struct.error, ValueError, OverflowError) as error:
         raise ExportError(f"exif cannot be read: {error}") from error
+    if any(len(value) > MAX_VALUE_BYTES for entries in directories for _, _, value in entries.values()):
+        raise ExportError(f"exif has a value of over {MAX_VALUE_BYTES} bytes")
 
 
-def describe(frame: Frame) -> Image.Exif:
-    """Return the source's EXIF with Software, resolution and Frame.notes() as ImageDescription.
+def describe(frame: Frame) -> bytes:
+    """Return a block of the source's EXIF with Software, resolution and Frame.notes() as ImageDescription.
 
-    Where the source has a description of its own, that stays and the notes become UserComment.
+    Where the source has a description of its own, that stays and the notes become UserComment; where it has
+    a comment too, ImageHistory.
     """
-    exif = _load(frame.exif)
-    exif[_SOFTWARE] = frame.options.software
-    if exif.get(_DESCRIPTION):
-        exif.get_ifd(EXIF_IFD)[_USER_COMMENT] = b"ASCII\0\0\0" + frame.notes().encode()
+    order, main, exif, gps = _directories(frame.exif)
+    main[_SOFTWARE] = text_entry(frame.options.software)
+    notes = frame.notes()
+    if not _has_text(main.get(_DESCRIPTION)):
+        main[_DESCRIPTION] = text_entry(notes)
+    elif not _has_text(exif.get(_USER_COMMENT), len(_TEXT_CODE)) or _OURS in exif[_USER_COMMENT][2]:
+        comment = _TEXT_CODE + notes.encode()
+        exif[_USER_COMMENT] = (UNDEFINED, len(comment), comment)
     else:
-        exif[_DESCRIPTION] = frame.notes()
+        exif[_HISTORY] = text_entry(notes)
     if frame.resolution_dpi:
-        exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = frame.resolution_dpi
-        exif[_UNIT] = _INCH
-    return exif
+        for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), frame.resolution_dpi, strict=True):
+            parts = Fraction(value).limit_denominator(_LARGEST_PART // max(1, int(value)))
+            main[tag] = (_RATIONAL, 1, struct.pack(order + "2I", parts.numerator, parts.denominator))
+        main[_UNIT] = (SHORT, 1, struct.pack(order + "H", _INCH))
+    return tiff_block(order, main, {EXIF_IFD: exif, GPS_IFD: gps})
 
 
 def exif_item(frame: Frame) -> bytes:
     """Return `describe` as AVIF and JPEG XL hold it: the place of the TIFF header, 0, and the block."""
-    return struct.pack(">I", 0) + describe(frame).tobytes().removeprefix(b"Exif\0\0")
+    return struct.pack(">I", 0) + describe(frame)
 
 
 def baseline_tags(frame: Frame) -> dict[int, str]:
     """Return the source's make, model, date, artist and copyright by their TIFF tags, those that it has."""
-    exif = _load(frame.exif)
-    found = {tag: _text(exif.get(tag)) for tag in (_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT)}
+    _, main, _, _ = _directories(frame.exif)
+    found = {tag: _text(main.get(tag)) for tag in (_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT)}
     return {tag: text for tag, text in found.items() if text}
 
 
 def owner_and_date(frame: Frame) -> tuple[str, str]:
     """Return who owns the picture (copyright, else artist) and when it was taken; empty if not known."""
     tags = baseline_tags(frame)
-    taken = _load(frame.exif).get_ifd(EXIF_IFD).get(_DATE_TAKEN)
-    return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), _text(taken)
+    _, _, exif, _ = _directories(frame.exif)
+    return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), _text(exif.get(_DATE_TAKEN))
 
 
-def _load(exif: bytes | None) -> Image.Exif:
-    result = Image.Exif()
-    if exif is None:
-        return result
-    result.load(b"Exif\0\0" + exif)
-    for tag, value in dict(result).items():
-        # Text is ASCII by the standard and UTF-8 in practice. Pillow reads it as Latin-1 and would write "?".
-        if isinstance(value, str) and not value.isascii():
-            result[tag] = value.encode("latin-1", "replace")
-    return result
+def _directories(block: bytes | None) -> Directories:
+    """The directories of a block, without what points elsewhere. Raises struct.error, ValueError or
+    OverflowError where it is damaged."""
+    if block is None:
+        return "<", {}, {}, {}
+    tiff = Tiff.of(bytes_reader(block))
+    main = tiff.directory(tiff.start)
+    exif, gps = (
+        {} if pointer is None else tiff.directory(tiff.number(pointer[2]))
+        for pointer in (main.pop(EXIF_IFD, None), main.pop(GPS_IFD, None))
+    )
+    main.pop(_SUB_IFDS, None)
+    exif.pop(INTEROP_IFD, None)
+    return tiff.order, main, exif, gps
 
 
-def _text(value: object) -> str:
-    """EXIF text may be followed by zero bytes, and copyright holds one between its two parts."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return " ".join(value.replace("\0", " ").split()) if isinstance(value, str) else ""
+def _has_text(entry: Entry | None, start: int = 0) -> bool:
+    """Whether there is more than blanks; cameras fill unused fields with those."""
+    return entry is not None and bool(entry[2][start:].strip(b"\0 "))
+
+
+def _text(entry: Entry | None) -> str:
+    """EXIF text is ASCII by the standard, UTF-8 or Latin-1 in practice. It may be followed by zero bytes, and
+    copyright holds one between its two parts."""
+    if entry is None or entry[0] != ASCII:
+        return ""
+    try:
+        text = entry[2].decode("utf-8")
+    except UnicodeDecodeError:
+        text = entry[2].decode("latin-1")
+    return " ".join(text.replace("\0", " ").split())

@@ -16,7 +16,6 @@ from luxscaler.io.exif.ifd import (
     EXIF_IFD,
     GPS_IFD,
     INTEROP_IFD,
-    MAX_VALUE_BYTES,
     SHORT,
     Entries,
     Entry,
@@ -30,8 +29,8 @@ from luxscaler.io.exif.ifd import (
 from luxscaler.io.xmp import usable_xmp
 from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, Inherited
 
-MAX_EXIF_BYTES = MAX_VALUE_BYTES
-"""Larger blocks are not kept: a JPEG has no room for them."""
+MAX_EXIF_BYTES = 64_000
+"""Larger blocks are not kept: a JPEG has no room for them and what our writer adds."""
 MAX_ITEM_BYTES = 1 << 20
 """What is read of a block at most: thumbnail and maker's notes included, which are dropped afterwards."""
 

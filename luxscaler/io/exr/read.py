@@ -6,15 +6,28 @@ it finds wrong with a damaged file on standard error before it raises; its Pytho
 that.
 """
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.color import REC709, Primaries
+from luxscaler.color import (
+    ADOBE_RGB,
+    AP0,
+    AP1,
+    DISPLAY_P3,
+    REC709,
+    REC2020,
+    Floats,
+    Primaries,
+    decode_gamma,
+    decode_srgb,
+)
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
@@ -25,9 +38,26 @@ from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
 from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
 from luxscaler.options import MAIN_LAYER, LayerChoice
+from luxscaler.words import printable
 
 _CHROMATICITY_TOLERANCE = 1e-4
 _LINEAR = "linear Rec.709"
+_CURVES: dict[str, Callable[[Floats], Floats]] = {
+    "lin": keep_linear,
+    "srgb": decode_srgb,
+    "g18": partial(decode_gamma, gamma=1.8),
+    "g22": partial(decode_gamma, gamma=2.2),
+}
+_SPACES = {
+    "rec709": REC709,
+    "p3d65": DISPLAY_P3,
+    "rec2020": REC2020,
+    "adobergb": ADOBE_RGB,
+    "ap0": AP0,
+    "ap1": AP1,
+}
+"""Beginnings and middles of colorInteropID ("Color Space Encodings for Texture Assets and CG Rendering")."""
+_MOST_NAME = 60
 _SOURCE_BITS = "luxscaler:source_bits"
 LIGHT_APART = "luxscaler:light_apart"
 """Attribute that is 1 where colour holds light that alpha does not cover, if only in other tiles."""
@@ -93,11 +123,24 @@ class ExrDecoder:
 def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:
     values = part.chromaticities()
     if values is None:
-        return ColorCoding(f"{_LINEAR} (assumed)", keep_linear), ()
+        return _named_coding(part.text("colorInteropID"))
     if np.allclose(values, REC709.chromaticities, atol=_CHROMATICITY_TOLERANCE):
         return ColorCoding(_LINEAR, keep_linear), ()
     red, green, blue, white = zip(values[0::2], values[1::2], strict=True)
     return from_chromaticities("linear, EXR chromaticities", keep_linear, Primaries(red, green, blue, white))
+
+
+def _named_coding(name: str) -> tuple[ColorCoding, tuple[str, ...]]:
+    """What a colorInteropID means ("lin_ap1_scene"); the Color Interop Forum advises against
+    chromaticities beside it."""
+    curve, _, rest = name.partition("_")
+    space, _, state = rest.rpartition("_")
+    if curve in _CURVES and space in _SPACES and state in ("scene", "display"):
+        return ColorCoding(f"EXR {name}", _CURVES[curve], _SPACES[space]), ()
+    coding = ColorCoding(f"{_LINEAR} (assumed)", keep_linear)
+    if name in ("", "unknown", "data"):
+        return coding, ()
+    return coding, (f"the colorInteropID {printable(name)[:_MOST_NAME]} is not known; {_LINEAR} is assumed",)
 
 
 def _metadata(part: Part) -> Metadata:

@@ -48,7 +48,7 @@ def write_jpeg(path: Path, frame: Frame) -> None:
     said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
     gain = _START + said + gain[2:]
 
-    exif = describe(frame).tobytes()
+    exif = b"Exif\0\0" + describe(frame)
     picture = _jpeg(base, coded_profile(frame.profile))
     head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
     head += _segment(0xE1, base_xmp(len(gain), descriptions_of(frame.inherited.xmp)))

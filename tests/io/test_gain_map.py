@@ -403,6 +403,31 @@ def test_a_jpeg_xl_with_a_map() -> None:
     assert read_header(data).gain_map == "ISO 21496-1, headroom 2.00 stops (× 4)"
 
 
+def packed(box: bytes, cut: int = 0) -> bytes:
+    """A box in a box that is compressed, and then lacks some bytes."""
+    body = box[4:8] + bytes(imagecodecs.brotli_encode(box[8:]))
+    body = body[: len(body) - cut]
+    return struct.pack(">I4s", 8 + len(body), b"brob") + body
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_map_of_a_jpeg_xl_may_be_in_a_compressed_box(channels: int) -> None:
+    base, gain = scene(), scene(24, 32, channels)
+    whole = jxl_container(base, jhgm(gain, iso()))
+    data = jxl_container(base, packed(jhgm(gain, iso())))
+    np.testing.assert_array_equal(read_picture(data).rgb, read_picture(whole).rgb)
+    assert read_picture(data).source.notices == read_picture(whole).source.notices
+    assert_close(read_picture(data, sdr=True).rgb, srgb(base / 255))
+    np.testing.assert_array_equal(read_picture_isolated(data).rgb, read_picture(whole).rgb)
+
+
+def test_a_compressed_box_that_unpacks_without_end_costs_the_map_alone() -> None:
+    base = scene()
+    picture = read_picture(jxl_container(base, packed(jhgm(scene(24, 32, 1), iso()) + bytes(65 << 20))))
+    assert_close(picture.rgb, srgb(base / 255))
+    assert "its compressed box is damaged, or over 67108864 bytes" in picture.source.notices[0]
+
+
 # Damage: the base is whole, so it is read, and one line says why it is no more than that.
 
 _CUT = iso()[:20]
@@ -506,6 +531,8 @@ def test_a_damaged_map_in_avif_does_not_cost_the_base() -> None:
         (jhgm(scene(24, 32, 1), _CUT), "cut off"),
         (jhgm(scene(24, 32, 1), iso(base_colors=False), colors=b"\1"), "colours of the alternate"),
         (struct.pack(">I4s4s", 12, b"brob", b"jhgm"), "compressed"),
+        (packed(jhgm(scene(24, 32, 1), _CUT)), "cut off"),
+        (packed(jhgm(scene(24, 32, 1), iso()), 9), "compressed box is damaged"),
         (struct.pack(">I4s", 8, b"jhgm"), "cut off"),
     ],
 )

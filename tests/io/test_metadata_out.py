@@ -20,7 +20,7 @@ from luxscaler.io.own_tags import own_tags
 from luxscaler.io.write import FORMATS, export
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions
-from luxscaler.picture import Picture, PictureSource
+from luxscaler.picture import Inherited, Picture, PictureSource
 from luxscaler.pipeline import stages
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.stages import process
@@ -257,3 +257,21 @@ def test_a_blank_comment_of_a_camera_makes_room(
     export(tmp_path / "a.webp", rgb, metadata={"scale": 4.0}, exif=block(exif))
     seen = exif_of(tmp_path / "a.webp").get_ifd(EXIF_DIRECTORY)[USER_COMMENT]
     assert json.loads(seen[8:])["luxscaler"] == {"scale": 4.0}
+
+
+@pytest.mark.parametrize("kind", ["EXIF", "XMP", "IPTC"])
+def test_what_no_segment_of_a_jpeg_holds_is_an_error(
+    kind: str, rgb: NDArray[np.float32], tmp_path: Path
+) -> None:
+    path, much = tmp_path / "a.jpg", b"x" * 66_000
+    parts = {37500 + at: (7, 33_000, much[:33_000]) for at in range(2)}
+    rdf = b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+    packet = b'<x %s><rdf:RDF><rdf:Description y="%s"/></rdf:RDF></x>' % (rdf, much)
+    arguments = {
+        "EXIF": {"exif": tiff_block("<", {}, {EXIF_IFD: parts})},
+        "XMP": {"inherited": Inherited(xmp=packet)},
+        "IPTC": {"inherited": Inherited(iptc=much)},
+    }[kind]
+    with pytest.raises(ExportError, match=f"a JPEG holds at most 65,533 bytes of {kind}, .* it is 66,"):
+        export(path, rgb, **arguments)  # type: ignore[arg-type]
+    assert not path.exists()

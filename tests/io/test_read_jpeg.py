@@ -1,7 +1,9 @@
 """JPEG that is whole but for its framing: no end marker, bytes between markers, many scans."""
 
 import struct
+from collections.abc import Callable
 
+import imagecodecs
 import pytest
 from PIL import Image
 
@@ -83,3 +85,23 @@ def test_xmp_beyond_its_first_segment_is_named() -> None:
     source = read_picture(pillow(SMOOTH, "JPEG", xmp=packet.encode())).source
     assert b"Rating" in (source.inherited.xmp or b"")
     assert source.notices == ("the XMP data goes on in further segments, which were not kept",)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data, at: data[: at + 4] + b"\x0c" + data[at + 5 :], "is a JPEG of 12 bits a channel"),
+        (lambda data, at: data[: at + 5] + b"\0\0" + data[at + 7 :], "no height .* DNL marker"),
+        (lambda data, at: data[: at + 1] + b"\xf7" + data[at + 2 :], "is a JPEG-LS"),
+    ],
+)
+def test_kinds_of_jpeg_that_are_not_read_are_named(change: Callable[[bytes, int], bytes], said: str) -> None:
+    data = KINDS["baseline"]
+    with pytest.raises(PictureError, match=f"{said}.*not supported"):
+        read_picture(change(data, data.index(b"\xff\xc0")))
+
+
+def test_a_jpeg_of_12_bits_by_libjpeg_is_named() -> None:
+    codes = noise(bits=16) >> 4
+    with pytest.raises(PictureError, match="is a JPEG of 12 bits a channel, which is not supported"):
+        read_picture(bytes(imagecodecs.jpeg8_encode(codes, bitspersample=12)))

@@ -311,3 +311,26 @@ def test_bmp_with_a_profile(array: NDArray[Any]) -> None:
     assert picture.source.color_space.startswith("ICC: ")
     cut = read_picture(data[: -len(profile)]).source
     assert cut.notices == ("the ICC profile is damaged or of an unknown kind; it is ignored",)
+
+
+@pytest.mark.parametrize("codec", ["jp2", "j2k"])
+def test_jpeg_2000_of_other_channels_is_named(codec: str) -> None:
+    for channels, said in ((2, "2 channels .grey with alpha."), (5, "5 channels")):
+        data = bytes(imagecodecs.jpeg2k_encode(noise(40, 50, channels), codecformat=codec))
+        with pytest.raises(PictureError, match=f"is a JPEG 2000 of {said}, which is not supported"):
+            read_picture(data)
+
+
+def test_what_the_first_picture_of_a_gif_leaves_bare_is_clear() -> None:
+    picture = Image.fromarray(noise(4, 5)).quantize(8)
+    data = bytearray(pillow(picture, "GIF"))
+    data[6:10] = struct.pack("<HH", 9, 7)  # the canvas
+    at = data.index(b",\0\0\0\0")
+    data[at + 1 : at + 5] = struct.pack("<HH", 3, 2)  # where the picture lies on it
+    found = read_picture(bytes(data))
+    expected = np.zeros((7, 9, 3))
+    expected[2:6, 3:8] = srgb(np.asarray(picture.convert("RGB")) / 255)
+    np.testing.assert_allclose(found.rgb, expected, rtol=3e-7)
+    assert found.alpha is not None
+    np.testing.assert_array_equal(found.alpha, expected.any(axis=2))
+    assert "5 × 4 of the 9 × 7 pixels" in found.source.notices[0]

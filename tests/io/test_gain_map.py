@@ -484,6 +484,16 @@ def test_a_map_whose_pixels_are_cut_off_is_a_notice(kept: float, tmp_path: Path)
         assert "the gain map cannot be used" in notice
 
 
+def test_a_map_of_too_many_scans_is_a_notice() -> None:
+    base, gain = jpeg(scene()), jpeg(scene(24, 32, 1), progressive=True)
+    last = gain[gain.rindex(b"\xff\xda") : -2]
+    picture = read_picture(joined_jpeg(base, gain[:-2] + 100 * last + gain[-2:], iso_data=iso()))
+    assert_close(picture.rgb, srgb(pixels(base)))
+    assert "scans, the limit is 100" in picture.source.notices[0]
+    ten = read_picture(joined_jpeg(base, gain, iso_data=iso()))
+    assert "read as the HDR picture" in ten.source.notices[0]
+
+
 def test_a_map_over_the_limit_of_pixels_is_a_notice(tmp_path: Path) -> None:
     base = jpeg(scene())
     data = joined_jpeg(base, jpeg(scene(100, 100, 1)), iso_data=iso())

@@ -30,6 +30,8 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
         pass
 
 
+_MOST_MAP_SCANS = 100
+"""Of a gain map; encoders make about ten. Each takes as long as the whole of another JPEG."""
 _CLASSES: dict[str, type[ImageFile.ImageFile]] = {
     "jpeg": _Jpeg,
     "bmp": BmpImagePlugin.BmpImageFile,
@@ -137,7 +139,11 @@ def _mode_of(image: ImageFile.ImageFile) -> str:
 
 
 def _map_codes(orientation: int, stream: BinaryIO) -> tuple[Codes, int]:
-    """The gain map in a JPEG, which is turned as its base is."""
+    """The gain map in a JPEG, which is turned as its base is. Raises PictureError."""
+    scans, _ = scans_of(stream)
+    if scans > _MOST_MAP_SCANS:
+        raise PictureError(f"its JPEG has {scans:,} scans, the limit is {_MOST_MAP_SCANS}")
+    stream.seek(0)
     image = _Jpeg(stream)
     if image.mode not in ("L", "RGB"):
         raise PictureError(f"it has the pixel layout {image.mode!r}")

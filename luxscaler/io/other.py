@@ -7,7 +7,7 @@ the first is read (of icons the largest).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from PIL import (
@@ -17,7 +17,6 @@ from PIL import (
     ImageFile,
     PcxImagePlugin,
     QoiImagePlugin,
-    SgiImagePlugin,
     SunImagePlugin,
     TgaImagePlugin,
 )
@@ -46,6 +45,21 @@ _JPEG_2000_HEAD = 1 << 20
 """Bytes in which the codestream begins; boxes before it hold profiles and XMP."""
 _JPEG_2000_CHANNELS = (1, 3, 4)
 _KINDS = {"uint8": (8, False), "uint16": (16, False), "half": (16, True), "float": (32, True)}
+
+
+class _Sun(SunImagePlugin.SunImageFile):
+    """Of 32 bits a pixel the first byte is the one without meaning; Pillow takes the last for it."""
+
+    _PAD_FIRST: ClassVar[dict[str, str]] = {"RGBX": "XRGB", "BGRX": "XBGR"}
+
+    def _open(self) -> None:
+        super()._open()
+        self.tile = [tile._replace(args=self._pad_first(tile.args)) for tile in self.tile]
+
+    def _pad_first(self, arguments: Any) -> Any:
+        if isinstance(arguments, tuple):
+            return (self._pad_first(arguments[0]), *arguments[1:])
+        return self._PAD_FIRST.get(arguments, arguments)
 
 
 @dataclass(frozen=True)
@@ -166,9 +180,9 @@ FORMATS: tuple[PillowFormat | OiioFormat, ...] = (
     PillowFormat("ico", IcoImagePlugin.IcoImageFile),
     PillowFormat("pcx", PcxImagePlugin.PcxImageFile),
     PillowFormat("qoi", QoiImagePlugin.QoiImageFile),
-    PillowFormat("sgi", SgiImagePlugin.SgiImageFile),
-    PillowFormat("sun", SunImagePlugin.SunImageFile),
+    PillowFormat("sun", _Sun),
     PillowFormat("tga", TgaImagePlugin.TgaImageFile),
     OiioFormat("dds", "dds"),
     OiioFormat("jpeg2000", "jpeg2000"),
+    OiioFormat("sgi", "sgi"),
 )

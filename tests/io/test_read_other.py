@@ -334,3 +334,40 @@ def test_what_the_first_picture_of_a_gif_leaves_bare_is_clear() -> None:
     assert found.alpha is not None
     np.testing.assert_array_equal(found.alpha, expected.any(axis=2))
     assert "5 × 4 of the 9 × 7 pixels" in found.source.notices[0]
+
+
+@pytest.mark.parametrize(("kind", "order"), [(1, [2, 1, 0]), (3, [0, 1, 2])])
+def test_sun_raster_of_32_bits(kind: int, order: list[int]) -> None:
+    """Type 3 is RGB, the others BGR; the first of four bytes has no meaning."""
+    stored = np.dstack([np.full((40, 50), 77, np.uint8), RGB[..., order]])
+    head = struct.pack(">8I", 0x59A66A95, 50, 40, 32, stored.nbytes, kind, 0, 0)
+    expect(head + stored.tobytes(), RGB, 255)
+    expect(head[:12] + struct.pack(">5I", 24, 6000, kind, 0, 0) + stored[..., 1:].tobytes(), RGB, 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("packed", [False, True])
+def test_sgi_of_16_bits_and_packed_in_any_order(channels: int, bits: int, packed: bool) -> None:
+    """ffmpeg packs rows from the bottom, which Pillow takes for damage; it keeps 8 bits of 16."""
+    stored = noise(40, 50, channels, bits)
+    planes = np.moveaxis(stored[::-1], 2, 0).astype(f">u{bits // 8}")
+    fields = (474, packed, bits // 8, 3, 50, 40, channels, 0, 2**bits - 1, b"", 0)
+    head = struct.pack(">hbbHHHHii4x80si404x", *fields)
+    if packed:  # literal runs of 50, and the end
+        number = ">H" if bits == 16 else "B"
+        rows = [
+            struct.pack(number, 0x80 | 50) + planes[at].tobytes() + struct.pack(number, 0)
+            for at in np.ndindex(*planes.shape[:2])
+        ]
+        first = 512 + 8 * len(rows)
+        starts = [first + sum(map(len, rows[:index])) for index in range(len(rows))]
+        tables = struct.pack(f">{2 * len(rows)}I", *starts, *map(len, rows))
+        data = head + tables + b"".join(rows)
+    else:
+        data = head + planes.tobytes()
+    picture = read_picture(data)
+    assert picture.source.bits == bits
+    expect(data, stored if channels > 1 else stored[..., 0], 2**bits - 1)
+    with pytest.raises(PictureError, match="sgi|damaged|truncated"):
+        read_picture(data[:-300])

@@ -348,18 +348,15 @@ def test_sun_raster_of_32_bits(kind: int, order: list[int]) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("packed", [False, True])
-def test_sgi_of_16_bits_and_packed_in_any_order(channels: int, bits: int, packed: bool) -> None:
-    """ffmpeg packs rows from the bottom, which Pillow takes for damage; it keeps 8 bits of 16."""
+def test_sgi_of_16_bits_and_as_ffmpeg_packs_it(channels: int, bits: int, packed: bool) -> None:
+    """Without a mark at the ends of rows, which Pillow takes for damage; it keeps 8 bits of 16."""
     stored = noise(40, 50, channels, bits)
     planes = np.moveaxis(stored[::-1], 2, 0).astype(f">u{bits // 8}")
     fields = (474, packed, bits // 8, 3, 50, 40, channels, 0, 2**bits - 1, b"", 0)
     head = struct.pack(">hbbHHHHii4x80si404x", *fields)
-    if packed:  # literal runs of 50, and the end
+    if packed:  # literal runs of 50
         number = ">H" if bits == 16 else "B"
-        rows = [
-            struct.pack(number, 0x80 | 50) + planes[at].tobytes() + struct.pack(number, 0)
-            for at in np.ndindex(*planes.shape[:2])
-        ]
+        rows = [struct.pack(number, 0x80 | 50) + planes[at].tobytes() for at in np.ndindex(*planes.shape[:2])]
         first = 512 + 8 * len(rows)
         starts = [first + sum(map(len, rows[:index])) for index in range(len(rows))]
         tables = struct.pack(f">{2 * len(rows)}I", *starts, *map(len, rows))
@@ -369,5 +366,5 @@ def test_sgi_of_16_bits_and_packed_in_any_order(channels: int, bits: int, packed
     picture = read_picture(data)
     assert picture.source.bits == bits
     expect(data, stored if channels > 1 else stored[..., 0], 2**bits - 1)
-    with pytest.raises(PictureError, match="sgi|damaged|truncated"):
+    with pytest.raises(PictureError, match=r"damaged|truncated"):
         read_picture(data[:-300])

@@ -30,7 +30,7 @@ from luxscaler.io.color_encoding import (
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import Marks, Metadata, Resolution, from_exif, read_marks, resolution, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
-from luxscaler.io.png.texts import read_texts
+from luxscaler.io.png.texts import ReadTexts, read_texts
 from luxscaler.io.unpacking import UnpackError, inflated
 from luxscaler.words import counted
 
@@ -65,7 +65,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged PNG header: {width} × {height}, {bits} bits, colour type {kind}")
     chunks, notices = _kept_chunks(stream)
     alpha = kind in _ALPHA_TYPES or b"tRNS" in chunks
-    marks = read_marks(chunks.get(b"eXIf"))
+    texts = read_texts(_chunks(stream), stream)
+    exif = chunks.get(b"eXIf") or texts.exif
+    marks = read_marks(exif)
     # libpng expands palettes and small samples to 8 bits.
     bits = 16 if bits == 16 else 8
     coding, more = _coding(chunks, marks, bits, _COLOR_CHANNELS[kind])
@@ -81,8 +83,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=marks.orientation,
-        notices=notices,
-        metadata=_metadata(stream, chunks),
+        notices=notices + texts.notices,
+        metadata=_metadata(chunks.get(b"pHYs", b""), exif, texts),
     )
 
 
@@ -192,15 +194,17 @@ def _cicp_coding(chunks: dict[bytes, bytes], bits: int) -> tuple[ColorCoding | N
     return from_cicp(primaries, transfer, narrow=not full_range, bits=bits)
 
 
-def _metadata(stream: BinaryIO, chunks: dict[bytes, bytes]) -> Metadata:
-    """EXIF and resolution, and the shape of pixels where there is none; texts and XMP."""
-    shape, aspect = chunks.get(b"pHYs", b""), 1.0
+def _metadata(shape: bytes, exif: bytes | None, read: ReadTexts) -> Metadata:
+    """EXIF and resolution, and the shape of pixels where there is none; texts, XMP and IPTC.
+
+    shape: the pHYs chunk.
+    """
+    aspect = 1.0
     if len(shape) == 9 and shape[8] == 0:
         x, y = struct.unpack(">II", shape[:8])
         aspect = y / x if x and y else 1.0
-    texts, xmp = read_texts(_chunks(stream), stream)
-    known = from_exif(chunks.get(b"eXIf"), _resolution(shape))
-    return with_more(known, xmp=xmp, texts=texts, pixel_aspect=aspect)
+    known = from_exif(exif, _resolution(shape))
+    return with_more(known, xmp=read.xmp, iptc=read.iptc, texts=read.texts, pixel_aspect=aspect)
 
 
 def _resolution(chunk: bytes) -> Resolution | None:

@@ -484,6 +484,13 @@ def test_a_map_whose_pixels_are_cut_off_is_a_notice(kept: float, tmp_path: Path)
         assert "the gain map cannot be used" in notice
 
 
+def test_a_map_that_was_cut_and_ended_is_a_notice() -> None:
+    base, gain = jpeg(scene()), jpeg(scene(96, 128, 1))
+    picture = read_picture(joined_jpeg(base, gain[: len(gain) // 2] + b"\xff\xd9", iso_data=iso()))
+    assert_close(picture.rgb, srgb(pixels(base)))
+    assert "truncated: the JPEG ends before its last row" in picture.source.notices[0]
+
+
 def test_a_map_of_too_many_scans_is_a_notice() -> None:
     base, gain = jpeg(scene()), jpeg(scene(24, 32, 1), progressive=True)
     last = gain[gain.rindex(b"\xff\xda") : -2]

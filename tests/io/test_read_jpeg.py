@@ -2,14 +2,17 @@
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import read_header, read_picture
-from tests.support.picture_files import P3, exif, noise, pillow, rgb_profile
+from luxscaler.isolation.pool import decode_to_file
+from tests.support.picture_files import P3, exif, noise, pillow, rgb_profile, srgb
 
 SMOOTH = Image.fromarray(noise(5, 6)).resize((50, 41), Image.Resampling.BICUBIC)
 KINDS = {
@@ -105,3 +108,20 @@ def test_a_jpeg_of_12_bits_by_libjpeg_is_named() -> None:
     codes = noise(bits=16) >> 4
     with pytest.raises(PictureError, match="is a JPEG of 12 bits a channel, which is not supported"):
         read_picture(bytes(imagecodecs.jpeg8_encode(codes, bitspersample=12)))
+
+
+@pytest.mark.parametrize("kind", ["baseline", "grey", "restarts", "cmyk"])
+def test_an_end_marker_does_not_make_a_file_whole(kind: str, tmp_path: Path) -> None:
+    data = KINDS[kind]
+    for lacking in (60, 150):
+        cut = data[:-lacking] + b"\xff\xd9"
+        with pytest.raises(PictureError, match="truncated: the JPEG ends before its last row"):
+            read_picture(cut)
+        with pytest.raises(PictureError, match="truncated: the JPEG ends before its last row"):
+            decode_to_file(cut, tmp_path / "linear", max_pixels=10**6)
+
+
+@pytest.mark.parametrize("grey", [0, 127, 128])
+def test_a_picture_that_is_grey_itself_is_whole(grey: int) -> None:
+    picture = read_picture(pillow(np.full((40, 50, 3), grey, np.uint8), "JPEG"))
+    np.testing.assert_allclose(picture.rgb, srgb(grey / 255), rtol=3e-7)

@@ -17,7 +17,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import read_marks
 from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.in_jpeg import find
-from luxscaler.io.jpeg.markers import from_first_marker, scans_of, whole_without_end
+from luxscaler.io.jpeg.markers import check_last_rows, from_first_marker, scans_of, whole_without_end
 from luxscaler.io.jpeg.segments import segments, unusual_kind
 from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_metadata
@@ -81,9 +81,13 @@ class PillowDecoder:
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:  # noqa: ARG002 (Decoder)
         """Decode with Pillow, palettes expanded. Adobe's inverted CMYK comes out with 255 = full ink."""
-        if self._name == "jpeg" and not scans_of(stream)[1]:
+        if self._name != "jpeg":
+            return self._samples(stream)
+        if not scans_of(stream)[1]:
             return whole_without_end(stream, self._samples)
-        return self._samples(stream)
+        samples = self._samples(stream)
+        check_last_rows(stream, samples, self._samples)
+        return samples
 
     def _samples(self, stream: BinaryIO) -> Samples:
         image = self._open(stream)
@@ -143,9 +147,15 @@ def _map_codes(orientation: int, stream: BinaryIO) -> tuple[Codes, int]:
     scans, _ = scans_of(stream)
     if scans > _MOST_MAP_SCANS:
         raise PictureError(f"its JPEG has {scans:,} scans, the limit is {_MOST_MAP_SCANS}")
+    samples = _map_samples(stream)
+    check_last_rows(stream, samples, _map_samples)
+    return oriented(samples, orientation), 8
+
+
+def _map_samples(stream: BinaryIO) -> Codes:
     stream.seek(0)
     image = _Jpeg(stream)
     if image.mode not in ("L", "RGB"):
         raise PictureError(f"it has the pixel layout {image.mode!r}")
     image.load()
-    return oriented(eight_bit_samples(image, image.mode), orientation), 8
+    return eight_bit_samples(image, image.mode)

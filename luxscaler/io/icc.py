@@ -93,8 +93,10 @@ def to_linear(samples: Samples, profile: bytes) -> FloatArray:
 def ends_of(profile: bytes, channels: int) -> tuple[float, float]:
     """The values below and above which LittleCMS clips; infinite where the curves go on.
 
-    Tables end at 0 and 1, powers at 0.
+    Tables end at 0 and 1, powers at 0. Inks end there by themselves: none is thicker than full.
     """
+    if profile_space(profile) == "cmyk":
+        return -math.inf, math.inf
     grey = np.repeat(np.array([-0.5, 0, 1, 1.5], np.float32)[None, :, None], channels, axis=2)
     below, black, white, above = to_linear(grey, profile)[0]
     low = 0.0 if np.array_equal(below, black) else -math.inf

@@ -321,19 +321,24 @@ def test_jpeg_2000_of_other_channels_is_named(codec: str) -> None:
             read_picture(data)
 
 
-def test_what_the_first_picture_of_a_gif_leaves_bare_is_clear() -> None:
+@pytest.mark.parametrize("is_animated", [False, True])
+def test_what_the_first_picture_of_a_gif_leaves_bare_is_clear(is_animated: bool) -> None:
     picture = Image.fromarray(noise(4, 5)).quantize(8)
     data = bytearray(pillow(picture, "GIF"))
     data[6:10] = struct.pack("<HH", 9, 7)  # the canvas
     at = data.index(b",\0\0\0\0")
     data[at + 1 : at + 5] = struct.pack("<HH", 3, 2)  # where the picture lies on it
+    if is_animated:  # a second picture, over the whole canvas
+        second = pillow(Image.fromarray(noise(7, 9)).quantize(8), "GIF")
+        data[-1:] = second[second.index(b",\0\0\0\0") :]
     found = read_picture(bytes(data))
     expected = np.zeros((7, 9, 3))
     expected[2:6, 3:8] = srgb(np.asarray(picture.convert("RGB")) / 255)
     np.testing.assert_allclose(found.rgb, expected, rtol=3e-7)
     assert found.alpha is not None
     np.testing.assert_array_equal(found.alpha, expected.any(axis=2))
-    assert "5 × 4 of the 9 × 7 pixels" in found.source.notices[0]
+    assert "5 × 4 of the 9 × 7 pixels" in found.source.notices[-1]
+    assert len(found.source.notices) == 1 + is_animated
 
 
 @pytest.mark.parametrize(("kind", "order"), [(1, [2, 1, 0]), (3, [0, 1, 2])])

@@ -48,14 +48,13 @@ class PillowDecoder:
     def read_info(self, stream: BinaryIO) -> FileInfo:
         """Read the header. Raises PictureError for kinds of JPEG that Pillow does not decode, by name."""
         image = self._open(stream)
-        mode = _mode_of(image)
+        mode, covered = _mode_of(image), _covered(image)
         scans, ends = scans_of(stream) if self._name == "jpeg" else (1, True)
         marks = read_marks(image.info.get("exif"))
         coding, notices = image_coding(image, marks, mode)
         if getattr(image, "is_animated", False):
             notices += ("an animation: the first picture is read",)
         gain_map, reason = self._gain_map(stream, image.info.get("exif"), marks.orientation)
-        covered = _covered(image)
         if covered is not None:
             left, top, right, bottom = covered
             notices += (

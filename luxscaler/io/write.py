@@ -149,7 +149,8 @@ def export(
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
     exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
-        JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
+        JPEG (up to 64 KiB, more is an error) carry all; TIFF make, model, date, artist and copyright; EXR
+        owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
     inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.

@@ -187,7 +187,7 @@ def test_no_time_is_claimed_before_anything_has_run_here(
     alone.until(alone.submit(**body), "completed")
     told = alone.post("/api/cloud/estimate", json=body).json()
     assert told["avg_duration_seconds"] > 0
-    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 job that ended before")
+    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 job like it that ended before")
 
 
 def test_an_overview_and_a_part(alone: ConsoleServer) -> None:

@@ -11,6 +11,8 @@ import { $, element, notice } from "./dom.js";
  * @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Field
  */
 
+const UNSENT = "Nothing was sent.";
+
 /**
  * A field with its label, help, and room for what is wrong. @param {string} form @param {Input} input
  */
@@ -84,6 +86,9 @@ export function startChecks(form) {
       // What was never touched and is only missing is said when the form is sent.
       if (!field.validity.valueMissing || field.hasAttribute("aria-invalid")) show(field, problem(field));
     }));
+    whole.addEventListener(name, () => {
+      if ($("notice").textContent.startsWith(UNSENT) && isValid(form)) notice("");
+    });
   }
 }
 
@@ -103,7 +108,7 @@ const named = (field) => `${field.labels?.[0]?.textContent ?? ""}: ${problem(fie
 export function checkForm(form) {
   const wrong = fieldsOf(form).filter((field) => show(field, problem(field)));
   if (!wrong.length) return true;
-  notice(`Nothing was sent. ${named(wrong[0])}`, true);
+  notice(`${UNSENT} ${named(wrong[0])}`, true);
   reach(wrong[0]);
   return false;
 }

@@ -21,7 +21,7 @@ const TABS = [cloud, upscale, jobs, train, masters, spending];
 let stream = null;
 let refresh = 0;
 let isLost = false;
-const AGAIN_MS = 3000;
+const AGAIN_MS = 1000;
 
 const place = () => {
   const [name, id] = location.hash.slice(1).split("/");

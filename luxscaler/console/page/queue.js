@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { $, arrange, busy, duration, element, isolated, notice, onClick, size } from "./dom.js";
 
 const OVER = ["completed", "failed", "canceled"];
-const SHOWN = 20;
+const SHOWN_OPEN = 10, SHOWN_OVER = 20;
 const MOST = 500;
 /** @type {Map<string, HTMLElement>} The rows that are shown: one that stays keeps its focus, and its click under way. */
 const rows = new Map();
@@ -89,10 +89,10 @@ function links(job) {
 export async function showQueue() {
   const number = (asked += 1);
   const [waiting, over] = await Promise.all([
-    get(`/api/cloud/jobs?kind=master&status=open&limit=${MOST}`), get(`/api/cloud/jobs?kind=master&status=over&limit=${SHOWN}`),
+    get(`/api/cloud/jobs?kind=master&status=open&limit=${MOST}`), get(`/api/cloud/jobs?kind=master&status=over&limit=${SHOWN_OVER}`),
   ]);
   const next = waiting.jobs.reverse();
-  const shown = [...next.slice(0, SHOWN), ...over.jobs];
+  const shown = [...next.slice(0, SHOWN_OPEN), ...over.jobs];
   await Promise.all(shown.map(ask));
   if (number !== asked) return; // a newer look is on its way
   const items = shown.map(filled);
@@ -101,8 +101,8 @@ export async function showQueue() {
   open = next;
   arrange($("upscale-queue"), items);
   $("upscale-queue-empty").hidden = items.length > 0;
-  const hidden = waiting.total - Math.min(next.length, SHOWN);
-  const words = waiting.total ? `${waiting.total} under way or waiting${hidden ? `, the first ${SHOWN} are shown` : ""}` : "Nothing is under way";
+  const hidden = waiting.total - Math.min(next.length, SHOWN_OPEN);
+  const words = waiting.total ? `${waiting.total} under way or waiting${hidden ? `, the first ${SHOWN_OPEN} are shown` : ""}` : "Nothing is under way";
   if ($("upscale-queue-state").textContent !== words) $("upscale-queue-state").textContent = words;
   $("upscale-cancel-all").hidden = waiting.total < 2;
 }

@@ -114,6 +114,7 @@ function drawPictures() {
 
 /** An EXR of several layers offers their names, and needs one of them if none is the main one. */
 function offerLayers() {
+  if (!document.getElementById("upscale-layer")) return; // the fields are not built yet
   const { layers = [], has_main_layer = true } = picture() ?? {};
   $("upscale-layers").replaceChildren(...layers.map((/** @type {string} */ name) => new Option(name, name)));
   const field = $("upscale-layer");
@@ -283,6 +284,7 @@ export const upscale = {
     startQueue();
     startPreview(() => busy(null, changed), () => busy(null, () => showResult(asked)));
     for (const name of ["input", "change"]) {
+      $("upscale-form").addEventListener(name, offerLayers, { capture: true }); // before it is asked what is wrong
       $("upscale-form").addEventListener(name, (/** @type {Event} */ event) => {
         if (event.target === $("upscale-files")) return;
         showFields();

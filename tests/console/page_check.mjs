@@ -274,6 +274,7 @@ async function trouble({ folder, picture, layered, shots }) {
     method: how, headers: { "Content-Type": "application/json" }, body: what && JSON.stringify(what),
   }).then((answer) => answer.json()), [method, path, body]);
   const found = {};
+  page.on("dialog", (dialog) => dialog.accept());
   await page.route("**/api/events", (route) => route.fulfill({ status: 502, body: "bad gateway" }), { times: 1 });
   await page.goto(`${task.url}/#upscale`);
   await said("notice", "The console does not answer");
@@ -314,6 +315,11 @@ async function trouble({ folder, picture, layered, shots }) {
   await said("preview-state", "became");
   found.parts = parts.map(({ model, scale }) => [model, scale]);
 
+  await said("upscale-cost", "All 3:");
+  await page.locator("input[name=upscale-place][value=replicate]").check();
+  await said("upscale-cost", "(");
+  found.cost = await text("upscale-cost");
+  await page.locator("input[name=upscale-place][value=here]").check();
   await page.locator("#upscale-files").setInputFiles(layered);
   await said("upscale-cost", "no main layer");
   found.layers = await text("upscale-cost");

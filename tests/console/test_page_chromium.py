@@ -244,6 +244,10 @@ def test_by_http_from_another_machine_with_all_that_goes_wrong(
     assert found["title"] == "Upscale · LuxScaler console"
     assert found["dropped"] == ["3 of 4 uploaded.", "note.txt: it is not a picture: it looks like text"]
     assert found["parts"] == [["fast", None], ["photo", 2]], "what waits behind a failure is made, and once"
+    each, _, together = found["cost"].partition(" All 3: ")
+    assert float(together.split("at most $")[1][:-1]) == pytest.approx(
+        3 * float(each.split("at most $")[1].split()[0].rstrip("."))
+    )
     assert found["layers"].endswith("This EXR has no main layer: choose beauty.RGB, spec.RGB.")
     assert (found["focus"], found["notice"]) == ("upscale-layer", "")
     assert found["jobs"] == 4, "a submit whose answer got lost is not another job"

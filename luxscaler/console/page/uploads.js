@@ -1,7 +1,7 @@
 // Uploads of the Upscale tab: one file after the other, with the bytes that have gone, and a way to stop.
 // @ts-check
 import { ApiError, get, NO_ANSWER, told } from "./api.js";
-import { $, isolated, state } from "./dom.js";
+import { $, busy, isolated, state } from "./dom.js";
 
 const LOGIN = 401, TOO_LARGE = 413, FULL = 507;
 /** @type {File[]} */
@@ -81,7 +81,14 @@ function finish({ given, taken, refused }) {
   }));
 }
 
-export function startUploads() {
+/** @param {(files: File[]) => Promise<void>} take what is done with files that are dropped or chosen */
+export function startUploads(take) {
+  startDrop(take);
+  $("upscale-files").addEventListener("change", () => busy(null, async () => {
+    const files = [...$("upscale-files").files];
+    $("upscale-files").value = ""; // so that the same ones can be chosen again
+    await take(files);
+  }));
   $("upscale-stop").addEventListener("click", () => {
     isStopped = true;
     current?.abort();
@@ -92,8 +99,25 @@ export function startUploads() {
   });
 }
 
+/** @param {(files: File[]) => Promise<void>} take */
+function startDrop(take) {
+  const target = $("upscale-drop");
+  for (const name of ["dragover", "drop"]) {
+    // Beside the field too: else the browser would leave this page for the picture.
+    document.addEventListener(name, (event) => event.preventDefault());
+  }
+  for (const [name, over] of /** @type {[string, boolean][]} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
+    target.addEventListener(name, (/** @type {DragEvent} */ event) => {
+      event.preventDefault();
+      target.classList.toggle("over", over);
+      const dropped = event.dataTransfer;
+      if (name === "drop" && dropped) busy(null, async () => take(await filesOf(dropped)));
+    });
+  }
+}
+
 /** The files that were dropped, those in folders too, without hidden ones. @param {DataTransfer} dropped @returns {Promise<File[]>} */
-export async function filesOf(dropped) {
+async function filesOf(dropped) {
   const entries = [...dropped.items].map((item) => item.webkitGetAsEntry()); // at once: later they are gone
   if (!entries.some((entry) => entry?.isDirectory)) return [...dropped.files];
   return (await Promise.all(entries.map((entry) => (entry ? filesIn(entry) : [])))).flat();

@@ -7,7 +7,7 @@ import { checkForm, complain, firstProblem, isValid, startChecks } from "./field
 import { fillOptions, masterInputs } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
 import { showQueue, startQueue } from "./queue.js";
-import { filesOf, startUploads, upload } from "./uploads.js";
+import { startUploads, upload } from "./uploads.js";
 
 const TRAINED = "job:";
 const SETTLE_MS = 350;
@@ -175,7 +175,26 @@ async function showResult(number) {
   };
   $("upscale-result").replaceChildren(
     ...Object.entries(entries).flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
-  state("upscale-cost", cost(each, guess));
+  state("upscale-cost", [cost(each, guess), costOfAll(each, guess)].filter(Boolean).join(" "));
+}
+
+/** Of all pictures together, by their pixels; the most is exact. @param {any} each @param {any} guess */
+function costOfAll(each, guess) {
+  if (pictures.length < 2 || !guess) return "";
+  const times = pictures.reduce((sum, other) => sum + megapixels(other), 0) / megapixels(each);
+  const name = `All ${pictures.length}:`;
+  if (place() === "replicate") {
+    const sum = guess.estimated_cost_usd === null ? "" : `about ${dollars(times * guess.estimated_cost_usd)}, `;
+    return `${name} ${sum}at most ${dollars(pictures.length * guess.at_most_usd)}.`;
+  }
+  const seconds = secondsHere(each) ?? guess.avg_duration_seconds;
+  return seconds === null ? "" : `${name} ${about(times * seconds)}.`;
+}
+
+/** By the preview, where this machine computes. @param {any} each @returns {number | null} */
+function secondsHere(each) {
+  const pace = place() === "here" ? preview.secondsPerMegapixel(options()) : null;
+  return pace === null ? null : pace * megapixels(each);
 }
 
 /** @param {any} each @param {any} guess */
@@ -186,8 +205,8 @@ function cost(each, guess) {
     return `About ${duration(guess.avg_duration_seconds)} and ${dollars(guess.estimated_cost_usd)} `
       + `(${dollars(guess.low_usd)} to ${dollars(guess.high_usd)}), at most ${dollars(guess.at_most_usd)}. Basis: ${guess.basis}.`;
   }
-  const pace = place() === "here" ? preview.secondsPerMegapixel(options()) : null;
-  if (pace !== null) return `Free. It takes ${about(pace * megapixels(each))} by the preview's pace, without loading and writing.`;
+  const seconds = secondsHere(each);
+  if (seconds !== null) return `Free. It takes ${about(seconds)} by the preview's pace, without loading and writing.`;
   if (guess.avg_duration_seconds !== null) return `Free. It takes ${about(guess.avg_duration_seconds)}. Basis: ${guess.basis}.`;
   return place() === "here" ? "Free. The preview will say how long it takes." : "Free. No estimate of the time.";
 }
@@ -251,27 +270,6 @@ function showFields() {
   }
 }
 
-function startDrop() {
-  const target = $("upscale-drop");
-  for (const name of ["dragover", "drop"]) {
-    // Beside the field too: else the browser would leave this page for the picture.
-    document.addEventListener(name, (event) => event.preventDefault());
-  }
-  for (const [name, over] of /** @type {[string, boolean][]} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
-    target.addEventListener(name, (/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      target.classList.toggle("over", over);
-      const dropped = event.dataTransfer;
-      if (name === "drop" && dropped) busy(null, async () => take(await filesOf(dropped)));
-    });
-  }
-  $("upscale-files").addEventListener("change", () => busy(null, async () => {
-    const files = [...$("upscale-files").files];
-    $("upscale-files").value = "";
-    await take(files);
-  }));
-}
-
 let isFresh = true;
 
 /** @type {import("./main.js").Tab} */
@@ -279,8 +277,7 @@ export const upscale = {
   name: "upscale", title: "Upscale", live: true,
   start: () => {
     startChecks("upscale");
-    startDrop();
-    startUploads();
+    startUploads(take);
     startQueue();
     startPreview(() => busy(null, changed), () => busy(null, () => showResult(asked)));
     for (const name of ["input", "change"]) {
@@ -293,7 +290,10 @@ export const upscale = {
     }
     onSubmit("upscale-form", () => submit([picture()]));
     onClick("upscale-all", () => submit([...pictures].reverse())); // in the order in which they came
-    onClick("upscale-remove-all", () => removed([...pictures]));
+    onClick("upscale-remove-all", async () => {
+      const words = `Remove all ${pictures.length} pictures from the console? The files on your computer stay.`;
+      if (window.confirm(words)) await removed([...pictures]);
+    });
     document.addEventListener("found-again", () => {
       isFresh = true;
     });

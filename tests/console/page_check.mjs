@@ -165,7 +165,7 @@ async function upscaler({ pictures, shots }) {
   await page.locator("#upscale-exr_compression").waitFor({ state: "hidden" });
   await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
   await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
-  const refused = await page.locator("#upscale-upload-state").textContent();
+  const refused = await page.locator("#upscale-refused").textContent();
   await page.locator("#upscale-scale").fill("2");
   await text("upscale-result", "192 × 128");
   await text("preview-state", "96 × 64 pixels became 192 × 128");

@@ -28,7 +28,7 @@ async function showJobs() {
   jobs.forEach((/** @type {any} */ job, /** @type {number} */ index) => rows.set(job.id, items[index]));
   arrange($("job-list"), items);
   if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under Upscale, Train or Masters.", "empty"));
-  if (openJob) await showJob(openJob);
+  if (openJob) await showJob(openJob, true);
 }
 
 /** @param {any} job */
@@ -65,9 +65,10 @@ function row(job) {
   return item;
 }
 
-/** @param {string} id */
-async function showJob(id) {
+/** @param {string} id @param {boolean} [isNews] of a job that is open: where it was closed meanwhile it stays so */
+async function showJob(id, isNews = false) {
   const [job, text] = await Promise.all([get(`/api/cloud/jobs/${id}`), get(`/api/cloud/jobs/${id}/logs`)]);
+  if (location.hash !== `#jobs/${id}` || (isNews && !$("job-dialog").open)) return;
   openJob = id;
   $("job-title").textContent = job.name;
   const stage = job.stage ? `, ${job.stage}` : "";

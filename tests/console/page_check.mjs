@@ -353,6 +353,25 @@ async function trouble({ folder, picture, layered, shots }) {
   found.kept = before === await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
   found.first = await page.locator("#upscale-queue .badge").first().textContent();
   await page.screenshot({ path: join(shots, "trouble-360.png"), fullPage: true });
+  const [{ id: shown }, { id: other }] = (await api("GET", "/api/cloud/jobs")).jobs;
+  await page.evaluate((id) => { location.hash = `jobs/${id}`; }, shown);
+  await page.locator("#job-dialog[open]").waitFor();
+  let answer = () => {};
+  const read = new Promise((resolve) => { answer = resolve; });
+  await page.route("**/logs", async (route) => {
+    await read;
+    await route.continue();
+  }, { times: 1 });
+  const news = page.waitForRequest("**/logs");
+  await api("POST", `/api/cloud/jobs/${other}/cancel`);
+  await news;
+  await page.keyboard.press("Escape");
+  const last = page.waitForResponse("**/logs");
+  answer();
+  await (await last).finished();
+  await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 50); }));
+  found.closed = await page.evaluate(() => !document.getElementById("job-dialog").open && location.hash === "#jobs");
+  await page.evaluate(() => { location.hash = "upscale"; });
   await page.locator("#upscale-cancel-all").click();
   await said("upscale-queue-state", "Nothing is under way");
   const gone = (await api("GET", "/api/upscale/pictures")).pictures[0].id;

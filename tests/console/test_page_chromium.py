@@ -253,6 +253,7 @@ def test_by_http_from_another_machine_with_all_that_goes_wrong(
     assert found["jobs"] == 4, "a submit whose answer got lost is not another job"
     assert found["kept"], "a list that changes takes no focus away"
     assert found["first"] == "running"
+    assert found["closed"], "a job that is closed is not opened again by news of it"
     assert found["overflow"] == 0
 
 

@@ -1,7 +1,7 @@
 // Uploads of the Upscale tab: one file after the other, with the bytes that have gone, and a way to stop.
 // @ts-check
 import { ApiError, get, NO_ANSWER, told } from "./api.js";
-import { $, busy, isolated, state } from "./dom.js";
+import { $, busy, isolated, size, state } from "./dom.js";
 
 const LOGIN = 401, TOO_LARGE = 413, FULL = 507;
 /** @type {File[]} */
@@ -32,9 +32,9 @@ function send(file) {
 async function judged(file, error) {
   if (error.status === LOGIN) document.dispatchEvent(new Event("logged-out"));
   if (error.status) {
-    const mayGoOn = ![LOGIN, FULL].includes(error.status) && !(error.status === TOO_LARGE && error.message.includes("remove some"));
-    const words = error.message.startsWith(file.name) ? error.message : `${file.name}: ${error.message}`;
-    return { mayGoOn, words };
+    const isThisOne = error.status === TOO_LARGE && !error.message.includes("remove some"); // else all of them together
+    const why = isThisOne ? `it has ${size(file.size)}, which is too much for one picture` : error.message;
+    return { mayGoOn: isThisOne || ![LOGIN, TOO_LARGE, FULL].includes(error.status), words: why.startsWith(file.name) ? why : `${file.name}: ${why}` };
   }
   const isThere = await get("/api/health/live").then(() => true, () => false);
   return { mayGoOn: isThere, words: isThere ? `${file.name}: it cannot be read, is too large, or the upload broke off` : NO_ANSWER };

@@ -11,7 +11,7 @@ import { startUploads, upload } from "./uploads.js";
 
 const TRAINED = "job:";
 const SETTLE_MS = 350;
-const GONE = 404, IN_USE = 409;
+const GONE = 404, IN_USE = 409, WRONG = 422;
 /** @type {any[]} */
 let pictures = [];
 let chosen = "";
@@ -141,17 +141,22 @@ async function changed() {
   });
 }
 
+/** Nothing can be said of a result. @param {string} why @param {"" | "bad"} [mood] */
+function unknown(why, mood = "") {
+  $("upscale-result").replaceChildren();
+  state("upscale-cost", why, mood);
+}
+
 /** @param {number} number */
 async function showResult(number) {
   const each = picture();
-  $("upscale-result").replaceChildren();
   if (!each) {
-    state("upscale-cost", "Choose a picture.");
+    unknown("Choose a picture.");
     return;
   }
   if (!isValid("upscale")) {
     const words = firstProblem("upscale");
-    state("upscale-cost", words, "bad");
+    unknown(words, "bad");
     state("preview-state", `No preview. ${words}`, "bad");
     return;
   }
@@ -162,8 +167,9 @@ async function showResult(number) {
     cog === "" ? null : post("/api/cloud/estimate", body),
   ]).catch((error) => {
     if (number !== asked) return [];
-    state("upscale-cost", error.status ? error.message : "Not known: the console does not answer.", "bad");
+    unknown(error.status ? error.message.replace(/^inputs: /, "") : "Not known: the console does not answer.", "bad");
     complain("upscale", error, false); // somebody is typing
+    if (error.status === WRONG) return []; // said beside the field, and above
     throw error;
   });
   if (!result) return;

@@ -66,6 +66,7 @@ __all__ = [
     "StreamWriter",
     "check_exif",
     "check_picture",
+    "check_pixels",
     "export",
     "export_coded",
     "open_stream",
@@ -308,6 +309,18 @@ def check_picture(file_format: str, width: int, height: int, *, transparent: boo
         )
     if transparent and file_format == "jpg":
         raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
+
+
+def check_pixels(file_format: str, width: int, height: int, most: int) -> None:
+    """Raise ExportError if the format cannot hold so many pixels, or is encoded in memory and there are more
+    than `most`. Cheap: ask before the work."""
+    check_picture(file_format, width, height, transparent=False)
+    pixels = width * height
+    if file_format not in STREAM_FORMATS and pixels > most:
+        raise ExportError(
+            f"the result would have {pixels:,} pixels ({width} × {height}), and "
+            f"{file_format} is encoded in memory, up to {most:,}: choose {', '.join(STREAM_FORMATS)}"
+        )
 
 
 def _format_name(path: Path, file_format: str | None) -> str:

@@ -52,6 +52,17 @@ def chosen_layer(parts: Sequence[Part], choice: LayerChoice) -> tuple[Layer, tup
     return layer, _notices(parts, layer, choice)
 
 
+def layer_choices(parts: Sequence[Part]) -> tuple[LayerChoice, ...]:
+    """The colour layers that can be chosen by a name, in the order of the file."""
+    layers = [
+        layer
+        for number, part in enumerate(parts)
+        if not part.is_deep
+        for layer in _color_layers(parts, number)
+    ]
+    return tuple(LayerChoice(layer.label, layer.part + 1) for layer in layers if layer.label)
+
+
 def _flat_parts(parts: Sequence[Part], choice: LayerChoice) -> list[int]:
     if choice.part is None:
         flat = [number for number, part in enumerate(parts) if not part.is_deep]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from luxscaler.errors import WeightsError, one_line
 from luxscaler.networks.foreign import ForeignConfig, ForeignNetwork
-from luxscaler.weights.namings import StateDict, plain_names
+from luxscaler.weights.namings import StateDict, plain_names, readings
 from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
 INSTALL = "pip install 'luxscaler[models]'"
@@ -73,7 +73,7 @@ def foreign_architectures() -> dict[str, str]:
 
 def _detected(spandrel: Any, state: StateDict) -> tuple[Any, StateDict] | None:
     """The architecture of a state dict, with its names as that wants them."""
-    for candidate in (state, plain_names(state)):
+    for candidate in readings(state):
         for support in spandrel.MAIN_REGISTRY.architectures("detection"):
             if support.detect(candidate):
                 return support, candidate

@@ -6,6 +6,7 @@ torchvision has no compiled operators, so while spandrel is imported small stand
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -31,6 +32,8 @@ REFUSED = {
 }
 """Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
 _IN_PATCHES = "IPT"
+_ITS_CALLS = r"spandrel\.|torch\.functional$|torch\.nn\.(init|modules\..*)$"
+"""Modules in whose names PyTorch warns of its callers."""
 _importing = threading.Lock()
 
 
@@ -112,6 +115,8 @@ def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
 
 def _spandrel() -> Any:
     with _importing:
+        # What its architectures could call otherwise (meshgrid, empty tensors) is nothing to a user.
+        warnings.filterwarnings("ignore", category=UserWarning, module=_ITS_CALLS)
         if "spandrel" in sys.modules:
             return sys.modules["spandrel"]
         try:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -216,6 +217,16 @@ def test_without_spandrel_the_message_says_what_to_install(
     monkeypatch.setattr(spandrel_loader, "import_module", absent)
     with pytest.raises(WeightsError, match=r"others need spandrel: pip install 'luxscaler\[models\]'"):
         load_network(path)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_user_hears_no_warnings_of_its_code() -> None:
+    state = next(sample for sample in SAMPLES if sample.architecture == "DAT").state()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        load_foreign(state)
+        warnings.warn("another", UserWarning, stacklevel=1)
+    assert [str(one.message) for one in heard] == ["another"]
 
 
 def test_only_ours_are_converted(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from luxscaler.masters.batch import Outcome
     from luxscaler.options import DecodeLimits, UpscalerOptions
     from luxscaler.picture import Picture
+    from luxscaler.pipeline.final_size import FinalSize
     from luxscaler.pipeline.preview import Preview
     from luxscaler.pipeline.result import Progress, Result
 
@@ -30,6 +31,7 @@ __all__ = [
     "BackendOptions",
     "DecodeLimits",
     "ExportOptions",
+    "FinalSize",
     "Model",
     "Outcome",
     "Picture",
@@ -53,6 +55,7 @@ _HOMES = {
     "BackendOptions": "luxscaler.backends.choice",
     "DecodeLimits": "luxscaler.options",
     "ExportOptions": "luxscaler.io.options",
+    "FinalSize": "luxscaler.pipeline.final_size",
     "Model": "luxscaler.api",
     "Outcome": "luxscaler.masters.batch",
     "Picture": "luxscaler.picture",

@@ -44,6 +44,8 @@ class JobState(StrEnum):
 
 OVER = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 IN_FLIGHT = tuple(state for state in JobState if state not in OVER)
+SEVERAL = ("open", "over")
+"""What a list can be narrowed down to beside one state: jobs that are not over, and those that are."""
 _OVER_SQL = ", ".join(f"'{state}'" for state in OVER)
 
 Results = Literal["", "waiting", "here", "lost"]
@@ -133,6 +135,7 @@ class Filters:
 
     kind: str = ""
     state: str = ""
+    """One of JobState or of SEVERAL."""
     search: str = ""
     """In name, source, id, error."""
 
@@ -292,10 +295,14 @@ class Jobs:
 
 def _where(filters: Filters) -> tuple[str, list[str]]:
     parts, values = ["1"], []
-    for column, value in (("kind", filters.kind), ("state", filters.state)):
-        if value:
-            parts.append(f"{column} = ?")
-            values.append(value)
+    if filters.kind:
+        parts.append("kind = ?")
+        values.append(filters.kind)
+    if filters.state in SEVERAL:
+        parts.append(f"state {'NOT ' if filters.state == 'open' else ''}IN ({_OVER_SQL})")
+    elif filters.state:
+        parts.append("state = ?")
+        values.append(filters.state)
     if filters.search:
         word = filters.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         columns = ("name", "source", "id", "error")

@@ -7,7 +7,7 @@ the first is read (of icons the largest).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from PIL import (
@@ -17,7 +17,6 @@ from PIL import (
     ImageFile,
     PcxImagePlugin,
     QoiImagePlugin,
-    SgiImagePlugin,
     SunImagePlugin,
     TgaImagePlugin,
 )
@@ -29,6 +28,7 @@ from luxscaler.io.exif.read import from_exif, read_marks
 from luxscaler.io.icc import profile_coding
 from luxscaler.io.oiio import OpenedFile, opened
 from luxscaler.io.pil import eight_bit_mode, eight_bit_samples, has_alpha, image_coding, image_resolution
+from luxscaler.words import counted
 
 _LAYOUTS = {
     ("R", "G", "B"): Alpha.NONE,
@@ -38,7 +38,28 @@ _LAYOUTS = {
     ("I",): Alpha.NONE,
     ("I", "A"): Alpha.STRAIGHT,
 }
+_JPEG_2000_SIZE = b"\xff\x4f\xff\x51"
+"""Its start of codestream, and the marker that follows it."""
+_COMPONENTS_AT = 40
+_JPEG_2000_HEAD = 1 << 20
+"""Bytes in which the codestream begins; boxes before it hold profiles and XMP."""
+_JPEG_2000_CHANNELS = (1, 3, 4)
 _KINDS = {"uint8": (8, False), "uint16": (16, False), "half": (16, True), "float": (32, True)}
+
+
+class _Sun(SunImagePlugin.SunImageFile):
+    """Of 32 bits a pixel the first byte is the one without meaning; Pillow takes the last for it."""
+
+    _PAD_FIRST: ClassVar[dict[str, str]] = {"RGBX": "XRGB", "BGRX": "XBGR"}
+
+    def _open(self) -> None:
+        super()._open()
+        self.tile = [tile._replace(args=self._pad_first(tile.args)) for tile in self.tile]
+
+    def _pad_first(self, arguments: Any) -> Any:
+        if isinstance(arguments, tuple):
+            return (self._pad_first(arguments[0]), *arguments[1:])
+        return self._PAD_FIRST.get(arguments, arguments)
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,8 @@ class OiioFormat:
 
     def read_info(self, stream: BinaryIO) -> FileInfo:
         """Read the header."""
+        if self.name == "jpeg2000":
+            _check_components(stream)
         with opened(stream, self.reader) as file:
             spec = file.spec
             kind, names = str(spec.format), tuple(spec.channelnames)
@@ -126,6 +149,22 @@ class OiioFormat:
             return np.asarray(file.samples(kind))
 
 
+def _check_components(stream: BinaryIO) -> None:
+    """Raise PictureError for a JPEG 2000 of a number of channels that OpenImageIO does not open.
+
+    The SIZ segment, which begins every codestream, says it (ITU-T T.800, A.5.1).
+    """
+    stream.seek(0)
+    head = stream.read(_JPEG_2000_HEAD)
+    at = head.find(_JPEG_2000_SIZE)
+    count = head[at + _COMPONENTS_AT : at + _COMPONENTS_AT + 2]
+    if at < 0 or len(count) < 2 or int.from_bytes(count, "big") in _JPEG_2000_CHANNELS:
+        return
+    channels = counted(int.from_bytes(count, "big"), "channel")
+    what = f"{channels} (grey with alpha)" if channels.startswith("2 ") else channels
+    raise PictureError(f"is a JPEG 2000 of {what}, which is not supported; grey, RGB and RGB with alpha are")
+
+
 def _coding(file: OpenedFile, channels: int, *, is_float: bool) -> tuple[ColorCoding, tuple[str, ...]]:
     profile = file.profile()
     notices: tuple[str, ...] = ()
@@ -141,9 +180,9 @@ FORMATS: tuple[PillowFormat | OiioFormat, ...] = (
     PillowFormat("ico", IcoImagePlugin.IcoImageFile),
     PillowFormat("pcx", PcxImagePlugin.PcxImageFile),
     PillowFormat("qoi", QoiImagePlugin.QoiImageFile),
-    PillowFormat("sgi", SgiImagePlugin.SgiImageFile),
-    PillowFormat("sun", SunImagePlugin.SunImageFile),
+    PillowFormat("sun", _Sun),
     PillowFormat("tga", TgaImagePlugin.TgaImageFile),
     OiioFormat("dds", "dds"),
     OiioFormat("jpeg2000", "jpeg2000"),
+    OiioFormat("sgi", "sgi"),
 )

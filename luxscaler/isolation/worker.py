@@ -196,6 +196,11 @@ def _decode(task: DecodeTask, files: list[int], memory: "_Memory") -> int:
         if task.wanted == "bands" and isinstance(error, OSError):
             text = f"{task.name} cannot be stored on disk: {error.strerror}"
             _restart(result, {"error": "PictureError", "text": text})
+        elif isinstance(error, OSError) and (
+            most := resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        ) < _most_written(task):
+            text = f"{task.name} cannot be read: files may have {most:,} bytes at most here (ulimit -f)"
+            _restart(result, {"error": "PictureError", "text": text})
         else:
             _restart(result, {"error": "memory", "allowed": memory.allowed})
     return 0

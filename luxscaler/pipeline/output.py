@@ -20,7 +20,7 @@ from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import (
     STREAM_FORMATS,
     SUFFIXES,
-    check_picture,
+    check_pixels,
     export,
     export_coded,
     open_stream,
@@ -167,14 +167,7 @@ def check_path(path: Path, *others: object) -> None:
 def check_output(output: OutputFile, *others: object) -> None:
     """ExportError for what could not be written: to be known before the work. others: as for check_path."""
     check_path(output.path, *others)
-    check_picture(output.file_format, output.width, output.height, transparent=False)
-    pixels = output.width * output.height
-    if output.file_format not in STREAM_FORMATS and pixels > DEFAULT_MAX_OUTPUT_PIXELS:
-        raise ExportError(
-            f"the result would have {pixels:,} pixels ({output.width} × {output.height}), and "
-            f"{output.file_format} is encoded in memory, up to {DEFAULT_MAX_OUTPUT_PIXELS:,}: "
-            f"choose {', '.join(STREAM_FORMATS)}"
-        )
+    check_pixels(output.file_format, output.width, output.height, DEFAULT_MAX_OUTPUT_PIXELS)
 
 
 class Sink(Protocol):

@@ -35,8 +35,8 @@ from luxscaler.training.validation import (
     network_of,
     questions,
     rank,
-    scores_of,
 )
+from luxscaler.training.validator import Validator
 from luxscaler.weights.namings import StateDict
 from luxscaler.words import counted
 
@@ -78,9 +78,10 @@ class Run:
             self._go_to(job.state)
         self._questions = self._asked()
         base = network_of(job.base.own.config, job.base.own.state_dict())
-        self._base_scores, self._base_pictures = scores_of(
-            base, self._questions, job.device, samples.MOST_ROWS, self._judge
+        self._validator = Validator(
+            self._questions, job.device, self._judge, events.say, self._learner.forget_gradients
         )
+        self._base_scores, self._base_pictures = self._validator.scores(base)
         self._record = Record(job.folder, self._position.step, board=settings.tensorboard)
 
     def to_end(self) -> Trained:
@@ -126,8 +127,8 @@ class Run:
         overflow = math.isfinite(loss) and not math.isfinite(norm) and position.scale.can_fall
         steps, careful = self._job.settings.steps, 0.5 if position.rolled_back else 1.0
         rate = careful * learning_rate(position.step, steps, self._rate)
-        if is_finite:
-            self._learner.update(rate, memory_decay(position.updates, steps), adversary=careful)
+        if is_finite and not self._updated(rate, memory_decay(position.updates, steps), careful):
+            return
         self._position = replace(
             position,
             step=position.step + 1,
@@ -173,6 +174,23 @@ class Run:
                 raise
             self._shrink(error)
             return None
+
+    def _updated(self, rate: float, decay: float, careful: float) -> bool:
+        """Whether the step was taken; if memory ran out in it, half of the network may have changed, and the
+        training goes on from the last saved state with a smaller step."""
+        try:
+            self._learner.update(rate, decay, adversary=careful)
+        except Exception as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            self._shrink(error)
+            means, crop = self._position.means, self._position.crop
+            self._go_to(load(self._job.folder / STATE))
+            self._position = replace(self._position, means=means, crop=crop)
+            self._save()
+            self._events.say(f"back to step {self._position.step}, which was saved")
+            return False
+        return True
 
     def _probe(self) -> None:
         """A step that changes nothing, so that a lack of memory shows before any work."""
@@ -226,7 +244,7 @@ class Run:
         """The position with one more entry in its history, and the best network so far."""
         values = self._learner.averaged()
         network = network_of(self._job.base.own.config, self._learner.whole(values))
-        scores, made = scores_of(network, self._questions, self._job.device, samples.MOST_ROWS, self._judge)
+        scores, made = self._validator.scores(network)
         step, goal = self._position.step, self._job.settings.goal
         entry = {"step": step, **scores.to_json()}
         self._record.add({"step": step, "validation": scores.means()})

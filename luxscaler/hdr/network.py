@@ -91,8 +91,8 @@ class GainNetwork(nn.Module):
         regions = regions + F.silu(_convolved(self.mix1, F.silu(regions), wrap))
         regions = regions + F.silu(_convolved(self.mix2, regions, wrap))
         steps = _convolved(self.to_steps, regions, wrap) + self.whole_to_steps(whole)[..., None, None]
-        usual, further = (_rising(curve) for curve in F.softplus(steps).chunk(2, 1))
-        return usual, further
+        usual, part = (_rising(curve) for curve in F.softplus(steps).chunk(2, 1))
+        return usual, usual**2 * part
 
     def _map(self, layer: nn.Conv2d, planes: Tensor, wrap: Wrap) -> Tensor:
         return F.dropout2d(F.silu(_convolved(layer, planes, wrap)), self.dropout / 2, self.training)

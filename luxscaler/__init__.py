@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from luxscaler import errors
 
 if TYPE_CHECKING:
-    from luxscaler.api import Model, expand, load_model, preview, read, upscale, write
+    from luxscaler.api import expand, preview, read, upscale, write
     from luxscaler.backends.choice import BackendOptions
     from luxscaler.geometry import TileBox
     from luxscaler.io.options import ExportOptions
     from luxscaler.many import upscale_many
     from luxscaler.masters.batch import Outcome
+    from luxscaler.model import Model, load_model
     from luxscaler.options import DecodeLimits, UpscalerOptions
     from luxscaler.picture import Picture
     from luxscaler.pipeline.preview import Preview
@@ -53,7 +54,7 @@ _HOMES = {
     "BackendOptions": "luxscaler.backends.choice",
     "DecodeLimits": "luxscaler.options",
     "ExportOptions": "luxscaler.io.options",
-    "Model": "luxscaler.api",
+    "Model": "luxscaler.model",
     "Outcome": "luxscaler.masters.batch",
     "Picture": "luxscaler.picture",
     "Preview": "luxscaler.pipeline.preview",
@@ -62,7 +63,7 @@ _HOMES = {
     "TileBox": "luxscaler.geometry",
     "UpscalerOptions": "luxscaler.options",
     "expand": "luxscaler.api",
-    "load_model": "luxscaler.api",
+    "load_model": "luxscaler.model",
     "preview": "luxscaler.api",
     "read": "luxscaler.api",
     "upscale": "luxscaler.api",

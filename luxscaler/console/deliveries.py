@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from luxscaler.clock import Clock
-from luxscaler.console.jobs import Job, Jobs
+from luxscaler.console.job import Job
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.sending import is_of
 from luxscaler.console.transitions import Transitions
 from luxscaler.gateway.problems import Problem

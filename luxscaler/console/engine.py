@@ -10,7 +10,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.runner import LocalRunner
 from luxscaler.console.models import Models
 from luxscaler.console.provider import Provider

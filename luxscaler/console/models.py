@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from luxscaler.console.jobs import Job, Jobs
+from luxscaler.console.job import Job
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.results import Results
 from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem

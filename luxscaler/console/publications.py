@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from luxscaler.clock import Clock
-from luxscaler.console.jobs import Job, Jobs
+from luxscaler.console.job import Job
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
 from luxscaler.console.results import Results

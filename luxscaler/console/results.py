@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from luxscaler.clock import Clock
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.provider import Provider
 from luxscaler.console.settings import Settings
 from luxscaler.errors import BackendError, ExportError, TileError

@@ -7,7 +7,7 @@ first that were not asked about for the longest time. Webhooks tell of the other
 import threading
 from collections.abc import Iterable, Sequence
 
-from luxscaler.console.jobs import OVER, JobState, ToDo
+from luxscaler.console.job import OVER, JobState, ToDo
 
 RUNS_A_SECOND = 20.0
 """Of the 50 calls that Replicate allows; the others are for jobs that begin and end."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from luxscaler.clock import backoff
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.packing import checked_source, pack
 from luxscaler.console.provider import Provider
 from luxscaler.console.publications import Publications

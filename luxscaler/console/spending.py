@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
-from luxscaler.console.jobs import IN_FLIGHT
+from luxscaler.console.job import IN_FLIGHT
 from luxscaler.console.provider_settings import ProviderSettings
 from luxscaler.gateway.problems import Problem
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.clock import Clock
 from luxscaler.console.hardware import prices
-from luxscaler.console.jobs import Job, JobKind, Jobs, Place
+from luxscaler.console.job import Job, JobKind, Place
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
 from luxscaler.console.master_inputs import check_master_inputs
 from luxscaler.console.models import Models

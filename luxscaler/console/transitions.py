@@ -8,7 +8,8 @@ from typing import Any
 
 from luxscaler.clock import Clock
 from luxscaler.cog.status import Status
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.progress import read_progress
 from luxscaler.replicate.runs import RemoteRun
 

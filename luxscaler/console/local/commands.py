@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from luxscaler.console.jobs import Job
+from luxscaler.console.job import Job
 from luxscaler.console.local import upscaling
 from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT, wrong_input
 from luxscaler.console.models import MODEL

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.local import supervisor
 from luxscaler.console.local.commands import (
     WORK,

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from luxscaler.clock import iso
-from luxscaler.console.jobs import Filters, Job, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Filters
 from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Console, console_of
 from luxscaler.console.submissions import SubmitRequest

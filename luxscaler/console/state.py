@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from luxscaler.clock import Clock
@@ -147,3 +149,7 @@ def console_of(request: Request) -> Console:
     found = request.app.state.console
     assert isinstance(found, Console)  # noqa: S101 - app.py put it there
     return found
+
+
+Here = Annotated[Console, Depends(console_of)]
+"""The console as a parameter of a route."""

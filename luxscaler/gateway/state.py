@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated
 
 import httpx
+from fastapi import Depends
 from starlette.requests import Request
 
 from luxscaler.clock import Clock
@@ -114,3 +116,7 @@ async def gateway_of(request: Request) -> Gateway:
     found = request.app.state.gateway
     assert isinstance(found, Gateway)  # noqa: S101 - app.py put it there
     return found
+
+
+Here = Annotated[Gateway, Depends(gateway_of)]
+"""The gateway as a parameter of a route."""

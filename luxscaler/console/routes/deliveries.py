@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 import httpx
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from luxscaler.console.sending import WEBHOOK_PATH
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Console, Here
 from luxscaler.console.webhooks import Arrived
 from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import AsgiApp, Receive, Scope, Send
@@ -23,7 +23,6 @@ from luxscaler.replicate.signing import new_id, webhook_headers
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 public = APIRouter(tags=["webhooks"])
-Here = Annotated[Console, Depends(console_of)]
 _BODY_SECONDS = 30.0
 """For a webhook to arrive: bodies that hang about would fill the room that all of them share."""
 

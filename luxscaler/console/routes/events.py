@@ -5,14 +5,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Console, Here
 
 router = APIRouter(prefix="/api/events", tags=["events"])
-Here = Annotated[Console, Depends(console_of)]
 _GAP = "event: gap\ndata: {}\n\n"
 _GLANCE_SECONDS = 0.25
 _BEAT_SECONDS = 15.0

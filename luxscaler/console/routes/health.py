@@ -1,17 +1,15 @@
 """Routes that need no session: whether the console works, and its page."""
 
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import FileResponse, Response
 
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.gateway.problems import Problem
 
 PAGE = Path(__file__).parent.parent / "page"
 router = APIRouter(tags=["health"])
-Here = Annotated[Console, Depends(console_of)]
 
 
 @router.get("/api/health/live")

@@ -2,21 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from luxscaler.clock import iso
 from luxscaler.console.job import Job, JobState
 from luxscaler.console.jobs import Filters
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Console, Here
 from luxscaler.console.submissions import SubmitRequest
 from luxscaler.console.token import NOT_SET
 from luxscaler.gateway.problems import Problem
 
 router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"], route_class=StrictRoute)
 models = APIRouter(prefix="/api/cloud/models", tags=["jobs"])
-Here = Annotated[Console, Depends(console_of)]
 _HIDDEN = ("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at")
 _TIMES = ("created_at", "started_at", "finished_at", "deadline")
 

@@ -2,15 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from luxscaler.console.estimates import estimate
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.console.submissions import SubmitRequest
 
 router = APIRouter(prefix="/api/cloud", tags=["money"], route_class=StrictRoute)
-Here = Annotated[Console, Depends(console_of)]
 
 
 @router.get("/cost-limit")

@@ -3,20 +3,19 @@
 from typing import Annotated, Any
 
 import httpx
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.console import hardware
 from luxscaler.console.provider import asked
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.console.token import well_formed
 from luxscaler.gateway.problems import Problem
 
 BILLING_PAGE = "https://replicate.com/account/billing"
 STATUS_PAGE = "https://www.replicatestatus.com"
 router = APIRouter(prefix="/api/cloud/providers", tags=["provider"], route_class=StrictRoute)
-Here = Annotated[Console, Depends(console_of)]
 Changes = Annotated[dict[str, Any], Body()]
 
 

@@ -4,15 +4,13 @@ Without the token, by an address that is signed for one run. A result comes as t
 that started the run; the same in a report is of use only if the gateway was killed before that reply.
 """
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from luxscaler.cog.reply import ReplyError, ReplyReader
 from luxscaler.cog.status import Status
 from luxscaler.gateway.problems import Problem
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.gateway.strict_json import read_json
 
 MOST_BYTES = 4 * 2**30
@@ -23,9 +21,7 @@ router = APIRouter()
 
 
 @router.post("/internal/cog/{prediction}/{signature}")
-async def progress(
-    prediction: str, signature: str, request: Request, gateway: Annotated[Gateway, Depends(gateway_of)]
-) -> Response:
+async def progress(prediction: str, signature: str, request: Request, gateway: Here) -> Response:
     """Cog's own webhook: unsigned, its body a prediction."""
     gateway.parts.addresses.check_progress(prediction, signature)
     if gateway.runner.is_lost(prediction):

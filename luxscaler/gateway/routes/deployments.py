@@ -1,17 +1,14 @@
 """Routes of deployments: the containers are one, under the model's name, as clients look it up first."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from luxscaler.clock import iso
 from luxscaler.cog.messages import Json
 from luxscaler.gateway.problems import not_found
 from luxscaler.gateway.routes.models import ACCOUNT, VERSION_CREATED
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 
 router = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.get("/deployments")

@@ -1,9 +1,8 @@
 """Routes of files: uploads with the token, downloads by signed address without it."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -12,7 +11,7 @@ from luxscaler.cog.messages import Json
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.problems import Problem, invalid_input, not_found
 from luxscaler.gateway.serialize import content_type
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.gateway.store import StoredFile
 from luxscaler.gateway.strict_json import read_json
 from luxscaler.replicate.signing import new_id
@@ -23,7 +22,6 @@ _HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "san
 """Uploaded bytes must never run as a page of the gateway."""
 router = APIRouter()
 signed = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.post("/files")

@@ -1,8 +1,8 @@
 """Routes of what is there: account, hardware, the model, its version, destinations, the webhooks' secret."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from luxscaler.clock import iso
 from luxscaler.cog.messages import Json
@@ -10,7 +10,7 @@ from luxscaler.gateway.addresses import OWNER
 from luxscaler.gateway.problems import Problem, invalid_input, not_found
 from luxscaler.gateway.schemas import UNKNOWN
 from luxscaler.gateway.settings import MODEL
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.gateway.strict_json import read_json
 
 VERSION_CREATED = 0.0
@@ -28,7 +28,6 @@ ACCOUNT: Json = {"type": "user", "username": OWNER, "name": "Local gateway", "gi
 _MAX_NAME = 200
 """Characters of owner/name."""
 router = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.get("/account")

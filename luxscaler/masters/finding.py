@@ -1,6 +1,6 @@
-"""Pictures that are asked for by name: files as they are, folders and globs spelt out.
+"""Finds the pictures that are asked for by name: files, folders and globs.
 
-Only folders are listed; no picture is read. No PyTorch.
+Folders are listed; no picture is read. No PyTorch.
 """
 
 import glob
@@ -35,7 +35,7 @@ class Found:
     folder: PurePath = _TOP
     """The folder that it lies in, relative to the folder that was searched."""
     is_named: bool = True
-    """Whether it was named itself, and not found in a folder or by a glob."""
+    """Whether it was named itself, rather than found in a folder or by a glob."""
 
     @property
     def stem(self) -> str:

@@ -36,7 +36,7 @@ SUFFIX = ".job"
 _VERSION = 1
 _BUSY_SECONDS = 30.0
 _UNWRITTEN = {"wrap": "", "layer": "", "part": "None"}
-"""What facts were that jobs from before they were always written have not: nothing had been chosen."""
+"""Facts that older versions wrote only where something was chosen, with the values that absence means."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS tiles (
@@ -66,7 +66,7 @@ class TileRecord:
 
 
 def folder_of(target: Path) -> Path:
-    """Where the job of that result is kept; a name that would be too long is replaced by its SHA-256."""
+    """The job folder of that result; a name that would be too long is replaced by its SHA-256."""
     name = target.name + SUFFIX
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(target.name)).hexdigest() + SUFFIX
@@ -90,7 +90,7 @@ class Job:
     """An open job folder. It is also the Ledger of the backends; every call may come from any thread."""
 
     def __init__(self, folder: Path, facts: Mapping[str, str]) -> None:
-        """Open the folder, or make it. `facts`: what the tiles depend on.
+        """Open the folder, or create it. facts: what the tiles depend on.
 
         Raises JobError when the folder is in use, damaged, or was made for other facts.
         """
@@ -123,11 +123,11 @@ class Job:
             raise
 
     def _agree(self, facts: Mapping[str, str]) -> None:
-        """Write the facts into a new folder, compare them in an old one.
+        """Write the facts into a new folder; compare them with those of an old one. Raises JobError.
 
-        Only facts that both know: a job that was begun on one backend may go on on another, which need not
-        know the precision of the first. What an older program wrote only where it was chosen counts as known.
-        A folder in which nothing was done or paid for is a new one.
+        Only facts that both have are compared: a job that was begun on one backend may go on on another,
+        which need not know the precision of the first. A folder in which nothing was done or paid for counts
+        as new.
         """
         written = dict(self._database.execute("SELECT key, value FROM facts"))
         known = {**_UNWRITTEN, **written}
@@ -151,11 +151,11 @@ class Job:
 
     @property
     def linear_path(self) -> Path:
-        """Where the picture is laid."""
+        """The file that holds the picture as linear light."""
         return self.folder / "source.spool"
 
     def close(self) -> None:
-        """Let go of the folder; what is done stays in it."""
+        """Release the folder for other processes; what is done stays in it."""
         if self._settling is not None:
             self._settling.wait()
         with self._lock:
@@ -168,7 +168,7 @@ class Job:
         return not tiles and not calls
 
     def remove(self) -> None:
-        """Close it, and remove the folder: the master is written, or nothing of it was done."""
+        """Close and remove the folder: the master is written, or nothing of it was done."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -190,7 +190,7 @@ class Job:
         return good
 
     def store(self, number: int, output: TileOutput, attempts: int) -> None:
-        """Keep an upscaled tile. Raises JobError when the disk is full."""
+        """Store an upscaled tile. Raises JobError when it cannot be written, as on a full disk."""
         height, width = output.rgb.shape[:2]
         path = self._tile_path(number)
         temporary = path.with_suffix(".partial")
@@ -213,7 +213,7 @@ class Job:
         )
 
     def tile(self, number: int) -> LinearFile:
-        """A tile that is done, to be read in parts."""
+        """A stored tile, to be read in parts."""
         (row,) = self._rows("SELECT width, height, alpha FROM tiles WHERE number = ?", (number,))
         return LinearFile(self._tile_path(number), row[0], row[1], bool(row[2]), PictureSource())
 
@@ -223,16 +223,16 @@ class Job:
     # Ledger
 
     def announce(self, tile: int, marker: str) -> int:
-        """Note a paid call before it is made; its number."""
+        """Note a paid call before it is made, and return its number."""
         sql = "INSERT INTO calls (tile, marker, announced) VALUES (?, ?, ?)"
         return self._execute(sql, (tile, marker, time.time()))
 
     def created(self, number: int, prediction: str) -> None:
-        """Note the id under which the other side has the call."""
+        """Note the id that the service gave the call."""
         self._execute("UPDATE calls SET prediction = ? WHERE number = ?", (prediction, number))
 
     def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
-        """Note how a call ended, and what it cost."""
+        """Note how a call ended, and what it cost: seconds billed, and dollars."""
         sql = "UPDATE calls SET outcome = ?, seconds = ?, dollars = ? WHERE number = ?"
         self._execute(sql, (outcome, seconds, dollars, number))
 
@@ -252,9 +252,10 @@ class Job:
         self._execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
 
     def remember_after(self, settle: Callable[[], None], key: str, value: str) -> None:
-        """Keep the text once `settle` has ended, beside the work; `close` waits for it. Once in a job.
+        """Keep the text once `settle`, which runs in a thread, has returned; `close` waits for it.
 
-        Where it raises OSError nothing is kept, and a later run does that part again.
+        May be called once in a job. Where `settle` raises OSError nothing is kept, so that a later run does
+        that part again.
         """
 
         def work() -> None:
@@ -285,7 +286,10 @@ class Job:
             raise self._error(error) from error
 
     def _error(self, error: sqlite3.Error) -> JobError:
-        """Paid tiles may lie in the folder: only what cannot be mended is called damaged."""
+        """The JobError for an error of SQLite.
+
+        It advises removing the folder, which may hold paid tiles, only where the database is damaged.
+        """
         folder = str(self.folder)
         if isinstance(error, (sqlite3.OperationalError, sqlite3.ProgrammingError)):  # full, read-only, closed
             return JobError(f"cannot use the job folder {folder!r}: {error}")

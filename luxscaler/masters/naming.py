@@ -1,6 +1,6 @@
 """Name patterns: how the file of each result is called, e.g. out/{stem}_x{scale}.exr.
 
-Fields are filled in as str.format does it, from a closed list: no attribute or index of a value is reachable.
+Fields are filled in like str.format's, but only names of a closed list are allowed, no attributes or indices.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The file that a request asks for: described once, checked before the work, written whole or row by row.
+"""The result's file: described once, checked before the work, written whole or row by row.
 
 EXR, TIFF and 16-bit PNG that are larger than WHOLE_PIXELS are written as the rows come; the other formats are
 encoded as a whole, and so are small pictures. The rule is the same for every entry, so that all of them write
@@ -61,13 +61,15 @@ class OutputFile:
 
 
 def result_size(request: UpscaleRequest, cuts: Plan) -> tuple[int, int]:
-    """Width and height of the file."""
+    """(width, height) of the file in pixels."""
     return request.final or (cuts.output_width, cuts.output_height)
 
 
 def reduction_of(request: UpscaleRequest, cuts: Plan, take: Callable[[Strip], None]) -> Reduction | None:
-    """What reduces the plan's rows to the size that the request asks for, and hands them to `take`; None
-    where they have it."""
+    """The Reduction of the plan's rows to the size that the request asks for; None where they have it.
+
+    take: called with the strips of the smaller result.
+    """
     size = result_size(request, cuts)
     if size == (cuts.output_width, cuts.output_height):
         return None
@@ -89,7 +91,7 @@ def output_file(
     source: PictureSource,
     peak: float,
 ) -> OutputFile:
-    """The file that the request asks for. source: the picture's. peak: the linear value that is its white."""
+    """The file that the request asks for. source: the picture's. peak: the picture's white, linear."""
     metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
         "scale": float(request.scale),
@@ -148,10 +150,10 @@ def format_of(path: Path) -> str:
 
 
 def check_path(path: Path, *others: object) -> None:
-    """ExportError for a place where no file may appear: before the work, minutes of which would be lost.
+    """Raise ExportError for a path at which the result may not be written; call it before the work.
 
-    Nothing but a regular file is replaced, and none of `others`, by whatever link: what is read, and what is
-    written besides; those of them that are no paths do not count.
+    Only a regular file may be replaced, and none of `others`, whatever link leads to it: the files that are
+    read or written besides. Values of `others` that are no paths are ignored.
     """
     with translated(path):
         target_of(path)
@@ -165,7 +167,7 @@ def check_path(path: Path, *others: object) -> None:
 
 
 def check_output(output: OutputFile, *others: object) -> None:
-    """ExportError for what could not be written: to be known before the work. others: as for check_path."""
+    """Raise ExportError, before the work, for a file that cannot be written. others: as for `check_path`."""
     check_path(output.path, *others)
     check_picture(output.file_format, output.width, output.height, transparent=False)
     pixels = output.width * output.height
@@ -184,10 +186,10 @@ class Sink(Protocol):
         """The next rows."""
 
     def finish(self) -> None:
-        """All rows came: the file appears. Raises ExportError."""
+        """Complete the file after the last row; only now it appears. Raises ExportError."""
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Give up and leave nothing behind."""
 
 
 def open_sink(output: OutputFile) -> Sink:
@@ -198,8 +200,11 @@ def open_sink(output: OutputFile) -> Sink:
 def write_whole(
     output: OutputFile, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray | None
 ) -> None:
-    """Write a whole result, (H, W, 3) linear light; sdr: the same before its range was expanded, for formats
-    that show both. Raises ExportError, and then no file appears."""
+    """Write a whole result.
+
+    rgb: (H, W, 3) float32 linear light; alpha: (H, W) in [0, 1]; sdr: rgb before its range was expanded, for
+    formats that hold both. Raises ExportError, and then no file appears.
+    """
     if output.streams:
         sink = StreamSink(output)
         try:
@@ -227,8 +232,10 @@ def write_whole(
 
 
 def write_coded(output: OutputFile, coded: Coded) -> None:
-    """Write a whole result as the device coded it (device_coding.py). Raises ExportError, and then no file
-    appears."""
+    """Write a whole result that the device coded (device_coding.py).
+
+    Raises ExportError, and then no file appears.
+    """
     export_coded(
         output.path,
         coded,
@@ -284,13 +291,13 @@ class StreamSink:
         )
 
     def write(self, strip: Strip) -> None:
-        """Hand the rows to the encoder; these formats show one rendering only."""
+        """Pass the rows to the encoder; the formats of this kind hold one rendering."""
         self._writer.write(strip.rgb, strip.alpha)
 
     def finish(self) -> None:
-        """Let the encoder end; the file appears."""
+        """End the encoder, which makes the file appear."""
         self._stack.close()
 
     def discard(self) -> None:
-        """Leave the encoder's block with an error, which is how it learns that the file is not complete."""
+        """Leave the encoder's `with` block with an error, so that it removes the incomplete file."""
         self._stack.__exit__(StopIteration, StopIteration(), None)

@@ -88,7 +88,7 @@ class Plan:
     def order(self) -> tuple[int, ...]:
         """Numbers of the tiles in the order of the work: row by row.
 
-        Where the lower edge meets the upper one the last row of tiles comes first, since the first rows of the
+        Where the lower edge meets the upper one the last row of tiles comes first: the first rows of the
         result need it.
         """
         last = len(self) - len(self.columns) if self.wrap.y else 0

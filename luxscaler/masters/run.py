@@ -24,9 +24,10 @@ from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
 from luxscaler.pipeline.carried import carried
-from luxscaler.pipeline.output import Sink, open_sink, output_file, reduction_of, result_size
+from luxscaler.pipeline.output import output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
+from luxscaler.pipeline.sinks import Sink, open_sink
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler
 from luxscaler.tiling.expansion import Expansion

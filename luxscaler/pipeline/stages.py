@@ -22,16 +22,11 @@ from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import (
-    check_path,
-    output_file,
-    result_size,
-    write_coded,
-    write_whole,
-)
+from luxscaler.pipeline.output import check_path, output_file, result_size
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
+from luxscaler.pipeline.sinks import write_coded, write_whole
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
 from luxscaler.tiling.wrap import bordered

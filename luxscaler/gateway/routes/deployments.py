@@ -13,13 +13,13 @@ router = APIRouter()
 
 @router.get("/deployments")
 async def listing(gateway: Here) -> Json:
-    """All: one."""
+    """List the one deployment."""
     return {"next": None, "previous": None, "results": [_shown(gateway)]}
 
 
 @router.get("/deployments/{owner}/{name}")
 async def get(owner: str, name: str, gateway: Here) -> Json:
-    """That one. Predictions of it: routes/predictions.py."""
+    """Show the deployment. Raises Problem (404)."""
     if f"{owner}/{name}" != gateway.settings.model:
         raise not_found()
     return _shown(gateway)

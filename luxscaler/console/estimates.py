@@ -1,4 +1,4 @@
-"""What a job may take and cost, before it is submitted.
+"""Estimates time and cost of a job before it is submitted.
 
 From jobs of the same kind on the same hardware that have ended, if there are any; else, for a master at
 Replicate, by a formula; for anything else there is nothing to compute it from. The most that it can cost is
@@ -24,7 +24,7 @@ _LOW, _HIGH = 0.5, 3.0
 
 @dataclass(frozen=True)
 class Guess:
-    """Seconds of computing."""
+    """An estimate of seconds of computing."""
 
     seconds: float | None
     low: float | None
@@ -33,7 +33,7 @@ class Guess:
 
 
 def estimate(request: SubmitRequest, size: int, settings: ProviderSettings, jobs: Jobs) -> dict[str, Any]:
-    """As the API shows it. size: bytes of the upload. Raises Problem (422) for unknown hardware."""
+    """The estimate for the API. size: bytes of the upload. Raises Problem (422) for unknown hardware."""
     hardware, price = priced(request, settings)
     most = 60 * (request.max_minutes or settings.max_minutes)
     guess = _history(request, hardware, jobs) or _formula(request, hardware)
@@ -55,7 +55,7 @@ def estimate(request: SubmitRequest, size: int, settings: ProviderSettings, jobs
 
 
 def _history(request: SubmitRequest, hardware: str, jobs: Jobs) -> Guess | None:
-    """From seconds a step where steps are asked for, else from whole jobs."""
+    """An estimate from earlier jobs: by seconds a step where steps are asked for, else by whole jobs."""
     rows = jobs.database.rows(
         "SELECT predict_time, steps FROM jobs WHERE kind = ? AND hardware = ? AND state = 'completed' "
         "AND predict_time > 0 ORDER BY sequence DESC LIMIT ?",
@@ -83,7 +83,7 @@ def _formula(request: SubmitRequest, hardware: str) -> Guess:
 
 
 def _megapixels(source: str) -> float | None:
-    """Of a picture on this machine; None if its header cannot be read."""
+    """Megapixels of a picture on this machine; None if its header cannot be read."""
     from luxscaler.io.read import read_header  # noqa: PLC0415 - its formats take a second to load
 
     if is_address(source):

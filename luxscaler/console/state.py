@@ -38,7 +38,7 @@ from luxscaler.replicate.pace import Pace
 
 @dataclass(frozen=True)
 class Console:
-    """What the routes work with."""
+    """The parts of a console that the routes use."""
 
     settings: Settings
     clock: Clock
@@ -60,14 +60,14 @@ class Console:
 
 @contextmanager
 def running_console(settings: Settings, clock: Clock) -> Iterator[Console]:
-    """A console at work, for the time of the block. Raises ConsoleError, also if another is in the folder."""
+    """A running console, which ends with the block. Raises ConsoleError, also if another has the folder."""
     with _only_console(settings.data), _parts(settings, clock) as console:
         yield console
 
 
 @contextmanager
 def _only_console(folder: Path) -> Iterator[None]:
-    """Two consoles would pay for the same jobs."""
+    """Keep other consoles out of the folder: two would pay for the same jobs. Raises ConsoleError."""
     try:
         own_folder(folder, [FILE_NAME], ["secrets", "lock"])
         with locked(folder / "lock"):

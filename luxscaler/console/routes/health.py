@@ -14,13 +14,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/api/health/live")
 def live() -> dict[str, str]:
-    """The process answers."""
+    """Say that the process answers."""
     return {"status": "ok"}
 
 
 @router.get("/api/health/ready")
 def ready(console: Here) -> dict[str, str]:
-    """Jobs can be taken: the database answers, and the engine runs. 503 if not."""
+    """Say whether jobs can be taken: the database answers and the engine runs. 503 if not."""
     console.jobs.last_event()
     if not console.engine.is_alive:
         raise Problem(503, "The engine has stopped: restart the console")

@@ -38,6 +38,8 @@ class JobState(StrEnum):
 
 OVER = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 IN_FLIGHT = tuple(state for state in JobState if state not in OVER)
+SEVERAL = ("open", "over")
+"""What a list can be narrowed down to besides one state: jobs that are not over, and those that are."""
 
 Results = Literal["", "waiting", "here", "lost"]
 """Where the results of a job are: "" before it is completed, then still to be downloaded, downloaded, or no

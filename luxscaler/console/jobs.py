@@ -11,7 +11,7 @@ from typing import Any
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
-from luxscaler.console.job import IN_FLIGHT, OVER, Job, JobState, ToDo, decoded, encoded
+from luxscaler.console.job import IN_FLIGHT, OVER, SEVERAL, Job, JobState, ToDo, decoded, encoded
 
 _KEPT_EVENTS = 20_000
 _TRIMMED_EVERY = 500
@@ -27,6 +27,7 @@ class Filters:
 
     kind: str = ""
     state: str = ""
+    """One of JobState or of SEVERAL."""
     search: str = ""
     """Text within name, source, id or error."""
 
@@ -186,10 +187,14 @@ class Jobs:
 
 def _where(filters: Filters) -> tuple[str, list[str]]:
     parts, values = ["1"], []
-    for column, value in (("kind", filters.kind), ("state", filters.state)):
-        if value:
-            parts.append(f"{column} = ?")
-            values.append(value)
+    if filters.kind:
+        parts.append("kind = ?")
+        values.append(filters.kind)
+    if filters.state in SEVERAL:
+        parts.append(f"state {'NOT ' if filters.state == 'open' else ''}IN ({_OVER_SQL})")
+    elif filters.state:
+        parts.append("state = ?")
+        values.append(filters.state)
     if filters.search:
         word = filters.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         columns = ("name", "source", "id", "error")

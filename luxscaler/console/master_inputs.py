@@ -4,6 +4,7 @@ Names, types, values, limits and defaults are the container's (predict.py); a te
 page builds its fields from this list. On this machine `cog` may name a running container, and `model` a file.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,13 +12,15 @@ from typing import Any, Literal
 from luxscaler.errors import ExportError, FetchError, InputError
 from luxscaler.gateway.problems import Problem
 from luxscaler.geometry import MAX_SCALE, MIN_SCALE, output_size
-from luxscaler.options import MAX_LAYER_NAME
+from luxscaler.options import DEFAULT_MAX_PIXELS, MAX_LAYER_NAME
 from luxscaler.pipeline.final_size import MAX_SIDE
 from luxscaler.web.url import Url
 
 TEXT, NUMBER, FLAG = (str,), (int, float), (bool,)
 _TYPE_WORDS: dict[tuple[type, ...], str] = {TEXT: "text", NUMBER: "a number", FLAG: "true or false"}
 _MOST_ADDRESS = 500
+_DEFAULT_FORMATS = {"here": {"output_format": "exr"}, "replicate": {"output_format": "webp"}}
+"""Of the places, where none is asked for."""
 MODELS = {
     "photo": "photo: the most detail, slow without a GPU",
     "anime": "anime: drawings",
@@ -243,6 +246,39 @@ def master_size(inputs: Mapping[str, Any], width: int, height: int) -> tuple[int
         size = next((name for name in SIZES if inputs.get(name)), "scale")
         raise Problem(422, f"inputs: {error}", field="inputs", input=size) from error
     return request.final or output_size(width, height, request.scale)
+
+
+def check_master_result(inputs: Mapping[str, Any], width: int, height: int, place: str) -> None:
+    """Whether a result of a picture of that size can be: its format holds it, and at Replicate one container
+    makes it as one tile. Raises Problem (422)."""
+    from luxscaler.io.write import check_pixels  # noqa: PLC0415 - as above
+    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
+    from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_MAX_OUTPUT_PIXELS  # noqa: PLC0415 - as above
+
+    final = master_size(inputs, width, height)
+    inputs = {**_DEFAULT_FORMATS[place], **inputs}
+    request = picture_request(b"", **inputs).for_picture(width, height)
+    most = DEFAULT_MAX_PIXELS if place == "replicate" else DEFAULT_MAX_MASTER_PIXELS
+    if width * height > most:
+        raise Problem(
+            422,
+            f"source: the picture has {width * height:,} pixels; {most:,} are the most there",
+            field="source",
+        )
+    made = math.prod(output_size(width, height, request.scale))
+    if place == "replicate" and made > DEFAULT_MAX_OUTPUT_PIXELS:
+        raise Problem(
+            422,
+            f"inputs: at Replicate a container makes up to {DEFAULT_MAX_OUTPUT_PIXELS:,} pixels at once, and "
+            f"these would be {made:,}: choose a smaller scale, or this machine; "
+            "`luxscaler upscale --backend replicate` sends tiles",
+            field="inputs",
+            input="scale",
+        )
+    try:
+        check_pixels(request.output_format, *final, DEFAULT_MAX_OUTPUT_PIXELS)
+    except ExportError as error:
+        raise Problem(422, f"inputs: {error}", field="inputs", input="output_format") from error
 
 
 def _check_values(inputs: Mapping[str, Any]) -> None:

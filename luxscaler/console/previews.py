@@ -18,6 +18,7 @@ from typing import Any
 
 from luxscaler.console.local import preview_process
 from luxscaler.console.local.commands import environment
+from luxscaler.console.pictures import without_path
 from luxscaler.console.provider_settings import ProviderSettingsStore
 from luxscaler.gateway.problems import Problem
 from luxscaler.private_files import private_folder
@@ -57,7 +58,7 @@ class PreviewRoom:
             self._rest()
             self._lock.release()
         if "error" in told:
-            raise Problem(422, told["error"])
+            raise Problem(422, without_path(told["error"], Path(task["path"])))
         return told, data
 
     def stop(self) -> None:

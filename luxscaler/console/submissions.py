@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,14 +20,14 @@ from luxscaler.console.hardware import prices
 from luxscaler.console.job import Job, JobKind, Place
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
-from luxscaler.console.master_inputs import check_master_inputs
+from luxscaler.console.master_inputs import check_master_inputs, check_master_result
 from luxscaler.console.models import Models
 from luxscaler.console.packing import Source, checked_source
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
 from luxscaler.console.publications import Publications
 from luxscaler.console.settings import Settings
 from luxscaler.console.spending import Spending
-from luxscaler.errors import FetchError
+from luxscaler.errors import FetchError, InputError
 from luxscaler.gateway.problems import Problem
 from luxscaler.replicate.signing import new_id
 from luxscaler.web.url import Url
@@ -164,6 +165,7 @@ class Submissions:
             raise Problem(422, "trained_by: is for masters", field="trained_by")
         if request.kind == "master":
             check_master_inputs(request.inputs, is_here=request.place == "here")
+            _check_result(request)
         if request.place == "here":
             return self._local_call(request)
         return (
@@ -245,6 +247,26 @@ def check_kind(kind: JobKind, source: Source) -> None:
         raise Problem(
             422, "source: a training needs a folder of pictures, and this is a file", field="source"
         )
+
+
+def picture_size(source: str) -> tuple[int, int] | None:
+    """Width and height of a picture on this machine; None if its header cannot be read."""
+    from luxscaler.io.read import read_header  # noqa: PLC0415 - its formats take a second to load
+
+    if is_address(source):
+        return None
+    try:
+        header = read_header(Path(source).expanduser())
+    except InputError:
+        return None
+    return header.width, header.height
+
+
+def _check_result(request: SubmitRequest) -> None:
+    """422 for a result that the job would refuse, after an upload and a start that are paid."""
+    if (size := picture_size(request.source)) is not None:
+        inputs = {name: value for name, value in request.inputs.items() if name != "cog"}
+        check_master_result(inputs, *size, request.place)
 
 
 def _unset(request: SubmitRequest) -> set[str]:

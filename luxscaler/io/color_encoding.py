@@ -111,6 +111,11 @@ def from_cicp(
     return ColorCoding(f"cICP {primaries}/{transfer}", curve, space, hlg=transfer == 18), tuple(notices)
 
 
+def knows_cicp(primaries: int, transfer: int) -> bool:
+    """Whether both code points of ITU-T H.273 are specified, and known here."""
+    return primaries in _PRIMARIES and transfer in _CURVES
+
+
 def from_icc(profile: bytes, name: str) -> ColorCoding:
     """The coding of an ICC profile; `name` is its description."""
     return ColorCoding(f"ICC: {name}", icc=profile)

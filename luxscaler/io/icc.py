@@ -6,6 +6,7 @@ above 1 instead of being clipped. Relative colorimetric intent, without black po
 becomes 1, 1, 1. Profiles that say sRGB in their numbers take the exact and faster formula instead.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +34,7 @@ _RELATIVE_COLORIMETRIC = 1
 # Profiles of sRGB round their numbers differently; half a step of 8 bits at white is 0.0044 in linear.
 _SRGB_TOLERANCE = 1e-3
 _MODEL_CHECKS = 4096
+_SLOPE_STEP = 1 / 256
 # LittleCMS rounds matrices to 1/65536; an error of 5e-5 in linear is a hundredth of an 8-bit step at white.
 _MODEL_TOLERANCE = 5e-5
 
@@ -85,6 +87,44 @@ def to_linear(samples: Samples, profile: bytes) -> FloatArray:
         intent=_RELATIVE_COLORIMETRIC,
     )
     return np.asarray(result, np.float32).reshape(*samples.shape[:2], 3)
+
+
+@lru_cache(maxsize=16)
+def ends_of(profile: bytes, channels: int) -> tuple[float, float]:
+    """The values below and above which LittleCMS clips; infinite where the curves go on.
+
+    Tables end at 0 and 1, powers at 0. Inks end there by themselves: none is thicker than full.
+    """
+    if profile_space(profile) == "cmyk":
+        return -math.inf, math.inf
+    grey = np.repeat(np.array([-0.5, 0, 1, 1.5], np.float32)[None, :, None], channels, axis=2)
+    below, black, white, above = to_linear(grey, profile)[0]
+    low = 0.0 if np.array_equal(below, black) else -math.inf
+    return low, 1.0 if np.array_equal(above, white) else math.inf
+
+
+def to_linear_beyond(samples: FloatArray, profile: bytes) -> FloatArray:
+    """`to_linear` of float samples, on straight lines where LittleCMS would clip them.
+
+    A table says nothing of light above 1, and an HDR picture has some. The lines have the slope that the
+    profile has at its end, channel by channel.
+    """
+    result = to_linear(samples, profile)
+    inside = np.clip(samples, *ends_of(profile, samples.shape[2])).astype(np.float32)
+    beyond = (inside != samples).any(axis=2)
+    if not beyond.any():
+        return result
+    ends, excess = inside[beyond][None], (samples - inside)[beyond][None]
+    at_ends = to_linear(ends, profile)
+    continued = at_ends.astype(np.float64)
+    for channel in range(samples.shape[2]):
+        step = np.where(ends[..., channel] > 0.5, -_SLOPE_STEP, _SLOPE_STEP).astype(np.float32)
+        near = ends.copy()
+        near[..., channel] += step
+        slope = (to_linear(near, profile) - at_ends) / step[..., None]
+        continued += slope * excess[..., channel, None]
+    result[beyond] = continued[0]
+    return result
 
 
 @dataclass(frozen=True, eq=False)

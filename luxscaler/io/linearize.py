@@ -5,6 +5,7 @@ and each strip stays in the cache while the steps pass over it. Integer samples 
 through a table made in float64: one look-up each, exact to float32.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from luxscaler.color import REC709, apply_matrix, hlg_scene_to_display, rgb_to_rgb
 from luxscaler.io.color_encoding import keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.icc import apply_model, matrix_model, to_linear
+from luxscaler.io.icc import apply_model, ends_of, matrix_model, to_linear, to_linear_beyond
 from luxscaler.picture import FloatArray, Picture, PictureSource
 from luxscaler.words import counted
 
@@ -31,6 +32,12 @@ MOST_STRAIGHT = 64.0
 """Straight colour of a nearly clear pixel above this, 13,000 cd/m², is light that alpha does not cover."""
 NEARLY_CLEAR = 0.5
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+BEYOND_PROFILE = (
+    "values below 0 or above 1, of which the ICC profile says nothing: "
+    "its curves are continued in straight lines"
+)
+_BEYOND = 1e-3
+"""What a value may lie outside by rounding."""
 REPAIRED = "with NaN or infinite values"
 """What a notice of such pixels says."""
 
@@ -76,6 +83,8 @@ def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = No
         samples, repaired = _finite(samples)
         if repaired:
             notices += (f"repaired: {counted(repaired, 'pixel')} {REPAIRED}",)
+        if _has_values_beyond(samples, info):
+            notices += (BEYOND_PROFILE,)
     if _is_contract(samples, info):
         return Picture(samples, None, _source(info, notices))
     height, width = samples.shape[:2]
@@ -117,6 +126,20 @@ def has_light_apart(samples: Samples, info: FileInfo) -> bool:
         if bool(((alpha < NEARLY_CLEAR) & (light > np.maximum(MOST_STRAIGHT * alpha, LEAST_LIGHT))).any()):
             return True
     return False
+
+
+def _has_values_beyond(samples: Samples, info: FileInfo) -> bool:
+    """Whether colour lies where its ICC profile says nothing. Associated colour, which is divided by alpha
+    before the profile, is not asked about: of nearly clear pixels it often does.
+    """
+    profile, color = info.coding.icc, _color_channels(info)
+    if profile is None:
+        return False
+    low, high = ends_of(profile, color)
+    if info.alpha is Alpha.ASSOCIATED or (math.isinf(low) and math.isinf(high)):
+        return False
+    colors = (samples[rows][..., :color] for rows in _strips(*samples.shape[:2]))
+    return any(bool(strip.min() < low - _BEYOND or strip.max() > high + _BEYOND) for strip in colors)
 
 
 def has_equal_channels(rgb: FloatArray) -> bool:
@@ -181,6 +204,8 @@ def _converter(info: FileInfo) -> Callable[[Samples], FloatArray]:
             return lambda strip: apply_model(strip, model)
         # LittleCMS rounds the channels of grey differently.
         kept = np.s_[..., 1:2] if _color_channels(info) == 1 else np.s_[...]
+        if info.is_float:
+            return lambda strip: to_linear_beyond(np.ascontiguousarray(_unit(strip, info)), profile)[kept]
         return lambda strip: to_linear(
             np.ascontiguousarray(strip) if whole else np.ascontiguousarray(_unit(strip, info)), profile
         )[kept]

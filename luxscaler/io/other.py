@@ -4,13 +4,13 @@ Pillow for those of 8 bits; OpenImageIO for those that may hold more, or float. 
 the first is read (of icons the largest).
 """
 
+from typing import Any, ClassVar
+
 from PIL import (
     BmpImagePlugin,
-    GifImagePlugin,
     IcoImagePlugin,
     PcxImagePlugin,
     QoiImagePlugin,
-    SgiImagePlugin,
     SunImagePlugin,
     TgaImagePlugin,
 )
@@ -18,15 +18,30 @@ from PIL import (
 from luxscaler.io.oiio_format import OiioFormat
 from luxscaler.io.pillow_format import PillowFormat
 
+
+class _Sun(SunImagePlugin.SunImageFile):
+    """Of 32 bits a pixel the first byte is the one without meaning; Pillow takes the last for it."""
+
+    _PAD_FIRST: ClassVar[dict[str, str]] = {"RGBX": "XRGB", "BGRX": "XBGR"}
+
+    def _open(self) -> None:
+        super()._open()
+        self.tile = [tile._replace(args=self._pad_first(tile.args)) for tile in self.tile]
+
+    def _pad_first(self, arguments: Any) -> Any:
+        if isinstance(arguments, tuple):
+            return (self._pad_first(arguments[0]), *arguments[1:])
+        return self._PAD_FIRST.get(arguments, arguments)
+
+
 FORMATS: tuple[PillowFormat | OiioFormat, ...] = (
     PillowFormat("dib", BmpImagePlugin.DibImageFile),
-    PillowFormat("gif", GifImagePlugin.GifImageFile),
     PillowFormat("ico", IcoImagePlugin.IcoImageFile),
     PillowFormat("pcx", PcxImagePlugin.PcxImageFile),
     PillowFormat("qoi", QoiImagePlugin.QoiImageFile),
-    PillowFormat("sgi", SgiImagePlugin.SgiImageFile),
-    PillowFormat("sun", SunImagePlugin.SunImageFile),
+    PillowFormat("sun", _Sun),
     PillowFormat("tga", TgaImagePlugin.TgaImageFile),
     OiioFormat("dds", "dds"),
     OiioFormat("jpeg2000", "jpeg2000"),
+    OiioFormat("sgi", "sgi"),
 )

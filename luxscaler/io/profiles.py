@@ -70,6 +70,11 @@ class OutputProfile:
         """From linear Rec.709 to linear light in the space; None where it is the same."""
         return None if self.primaries == REC709 else _from_rec709(self.primaries)
 
+    @property
+    def has_srgb_curve(self) -> bool:
+        """Whether its code values have the curve of sRGB, which some readers take for granted."""
+        return self.curve is _SRGB
+
     def decode(self, coded: Floats) -> Floats:
         """Code values in [0, 1] to linear light in the primaries: the inverse of `encode`."""
         if self.curve is _SRGB:

@@ -66,6 +66,7 @@ __all__ = [
     "StreamWriter",
     "check_exif",
     "check_picture",
+    "check_pixels",
     "export",
     "export_coded",
     "open_stream",
@@ -149,7 +150,8 @@ def export(
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
     exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
-        JPEG (up to 64 KiB) carry all; TIFF make, model, date, artist and copyright; EXR owner and capDate.
+        JPEG (up to 64 KiB, more is an error) carry all; TIFF make, model, date, artist and copyright; EXR
+        owner and capDate.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
     inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.
@@ -307,6 +309,18 @@ def check_picture(file_format: str, width: int, height: int, *, transparent: boo
         )
     if transparent and file_format == "jpg":
         raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
+
+
+def check_pixels(file_format: str, width: int, height: int, most: int) -> None:
+    """Raise ExportError if the format cannot hold so many pixels, or is encoded in memory and there are more
+    than `most`. Cheap: ask before the work."""
+    check_picture(file_format, width, height, transparent=False)
+    pixels = width * height
+    if file_format not in STREAM_FORMATS and pixels > most:
+        raise ExportError(
+            f"the result would have {pixels:,} pixels ({width} × {height}), and "
+            f"{file_format} is encoded in memory, up to {most:,}: choose {', '.join(STREAM_FORMATS)}"
+        )
 
 
 def _format_name(path: Path, file_format: str | None) -> str:

@@ -9,7 +9,7 @@ be read in bands, it needs memory for one band only. `LinearFile` reads any part
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,6 +90,7 @@ def write_linear_file(
             if alpha is not None and band.alpha is not None:
                 as_stored(alpha, info.orientation)[rows] = band.alpha
             seen.source = band.source
+            seen.notices |= dict.fromkeys(band.source.notices)
             del band  # before the next is made
     return width, height, has_alpha, _source(seen, info, said)
 
@@ -102,10 +103,11 @@ class _Seen:
     repaired: int = 0
     is_grey: bool = True
     has_light_apart: bool = False
+    notices: dict[str, None] = field(default_factory=dict)
 
 
 def _source(seen: _Seen, info: FileInfo, said: tuple[str, ...]) -> PictureSource:
-    notices = tuple(text for text in seen.source.notices if REPAIRED not in text) + said
+    notices = tuple(text for text in seen.notices if REPAIRED not in text) + said
     if seen.repaired:
         notices += (f"repaired: {counted(seen.repaired, 'pixel')} {REPAIRED}",)
     dpi = info.metadata.resolution_dpi

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exr.from_exif import has_more
 from luxscaler.io.write import ASSOCIATED_FORMATS, check_exif
 from luxscaler.picture import Inherited, PictureSource
 
@@ -28,6 +29,11 @@ def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tup
             check_exif(source.exif)
         except ExportError as error:
             source, said = replace(source, exif=None), (*said, f"EXIF is left out: {error}")
+    if file_format == "exr" and has_more(source.exif):
+        said += ("EXIF is left out but for camera, lens, exposure, place, date and owner: exr has no more",)
+    if file_format != "exr" and source.exr_attributes:
+        names = ", ".join(name for name, _, _ in source.exr_attributes)
+        said += (f"EXR attributes are left out: not written into {file_format}: {names}"[:_MOST_SAID],)
     return source, said
 
 

@@ -14,7 +14,7 @@ from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_picture
+from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.xmp import scaled_xmp
 from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, Inherited, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
@@ -159,11 +159,4 @@ def check_path(path: Path, *others: object) -> None:
 def check_output(output: OutputFile, *others: object) -> None:
     """Raise ExportError, before the work, for a file that cannot be written. others: as for `check_path`."""
     check_path(output.path, *others)
-    check_picture(output.file_format, output.width, output.height, transparent=False)
-    pixels = output.width * output.height
-    if output.file_format not in STREAM_FORMATS and pixels > DEFAULT_MAX_OUTPUT_PIXELS:
-        raise ExportError(
-            f"the result would have {pixels:,} pixels ({output.width} × {output.height}), and "
-            f"{output.file_format} is encoded in memory, up to {DEFAULT_MAX_OUTPUT_PIXELS:,}: "
-            f"choose {', '.join(STREAM_FORMATS)}"
-        )
+    check_pixels(output.file_format, output.width, output.height, DEFAULT_MAX_OUTPUT_PIXELS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from luxscaler.errors import InputError
 from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.profiles import check_profile
+from luxscaler.io.profiles import check_profile, profile_named
 from luxscaler.io.write import FORMATS, HDR_FORMATS
 from luxscaler.options import (
     DEFAULT_MAX_PIXELS,
@@ -158,10 +158,17 @@ class UpscaleRequest:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Notices of what in the request has no effect, one line each."""
+        """Notices of what in the request has no effect, or one that not every reader shows; one line each."""
+        said: tuple[str, ...] = ()
+        if self.output_format == "jpg" and not profile_named(self.export.profile).has_srgb_curve:
+            said = (
+                f"a gain-map JPEG in {self.export.profile} has wrong HDR colours in readers by libultrahdr, "
+                "such as Android's, which take its curve for sRGB's: choose display-p3 or srgb for those",
+            )
         if self.hdr_boost == 1.0 or self.expands:
-            return ()
+            return said
         return (
+            *said,
             f"hdr_boost {self.hdr_boost:g} changes nothing: {self.output_format} shows the SDR rendering; "
             f"{', '.join(HDR_FORMATS)} keep light above white",
         )

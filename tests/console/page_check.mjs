@@ -7,7 +7,7 @@ import { join } from "node:path";
 const task = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(join(task.modules, "index.js"))("playwright-core");
 const axe = readFileSync(join(task.modules, "axe-core", "axe.min.js"), "utf8");
-const browser = await chromium.launch({ executablePath: task.chromium, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await chromium.launch({ executablePath: task.chromium, args: ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP console.example 127.0.0.1"] });
 const said = [];
 
 async function open(width, colorScheme) {
@@ -165,7 +165,7 @@ async function upscaler({ pictures, shots }) {
   await page.locator("#upscale-exr_compression").waitFor({ state: "hidden" });
   await page.getByLabel("Drop pictures here, or choose them").setInputFiles(pictures);
   await text("upscale-upload-state", `${pictures.length - 1} of ${pictures.length} uploaded.`);
-  const refused = await page.locator("#upscale-upload-state").textContent();
+  const refused = await page.locator("#upscale-refused").textContent();
   await page.locator("#upscale-scale").fill("2");
   await text("upscale-result", "192 × 128");
   await text("preview-state", "96 × 64 pixels became 192 × 128");
@@ -265,8 +265,127 @@ async function fields({ picture, inputs, upload, shots }) {
   return { wrong, refused, jobs, summary, server, typing };
 }
 
+/** By http under another machine's name: what fails, waits or is repeated, with stand-ins for previews and work. */
+async function trouble({ folder, picture, layered, shots }) {
+  const page = await open(360, "light");
+  const text = (id) => page.locator(`#${id}`).textContent();
+  const said = (id, part) => page.waitForFunction(([name, words]) => document.getElementById(name).textContent.includes(words), [id, part]);
+  const api = (method, path, body) => page.evaluate(([how, where, what]) => fetch(where, {
+    method: how, headers: { "Content-Type": "application/json" }, body: what && JSON.stringify(what),
+  }).then((answer) => answer.json()), [method, path, body]);
+  const found = {};
+  page.on("dialog", (dialog) => dialog.accept());
+  await page.route("**/api/events", (route) => route.fulfill({ status: 502, body: "bad gateway" }), { times: 1 });
+  await page.goto(`${task.url}/#upscale`);
+  await said("notice", "The console does not answer");
+  await page.waitForFunction(() => document.getElementById("notice").textContent === "");
+  found.secure = await page.evaluate(() => window.isSecureContext);
+  found.title = await page.title();
+
+  const area = await page.locator("#upscale-drop").boundingBox();
+  const devtools = await page.context().newCDPSession(page);
+  for (const type of ["dragEnter", "dragOver", "drop"]) {
+    const data = { items: [], files: [folder, picture], dragOperationsMask: 1 };
+    await devtools.send("Input.dispatchDragEvent", { type, x: area.x + 40, y: area.y + 20, data });
+  }
+  await said("upscale-upload-state", "of");
+  await said("upscale-upload-state", "uploaded.");
+  found.dropped = [await text("upscale-upload-state"), await text("upscale-refused")];
+  await said("preview-state", "became");
+
+  await page.locator("#upscale-model").selectOption("fast");
+  await said("preview-state", "No preview: the network is not there");
+  await page.locator("#upscale-model").selectOption("photo");
+  await said("preview-state", "became"); // the same as before the error
+  let release = () => {};
+  const held = new Promise((resolve) => { release = resolve; });
+  await page.route("**/part", async (route) => {
+    await held;
+    await route.continue();
+  }, { times: 1 });
+  const parts = [];
+  page.on("request", (request) => request.url().endsWith("/part") && parts.push(request.postDataJSON().inputs));
+  const asked = page.waitForRequest("**/part");
+  await page.locator("#upscale-model").selectOption("fast"); // it will fail
+  await asked;
+  await page.locator("#upscale-model").selectOption("photo");
+  await page.locator("#upscale-scale").fill("2");
+  await said("preview-state", "is being finished");
+  release();
+  await said("preview-state", "became");
+  found.parts = parts.map(({ model, scale }) => [model, scale]);
+
+  await said("upscale-cost", "All 3:");
+  await page.locator("input[name=upscale-place][value=replicate]").check();
+  await said("upscale-cost", "(");
+  found.cost = await text("upscale-cost");
+  await page.locator("input[name=upscale-place][value=here]").check();
+  await page.locator("#upscale-files").setInputFiles(layered);
+  await said("upscale-cost", "no main layer");
+  found.layers = await text("upscale-cost");
+  await page.locator("#upscale-one").click();
+  found.focus = await page.evaluate(() => document.activeElement.id);
+  await page.locator("#upscale-layer").fill("spec.RGB");
+  await said("preview-state", "became");
+  found.notice = await text("notice");
+
+  const started = async () => (await api("GET", "/api/cloud/jobs")).total;
+  await page.evaluate(() => { // the second submit is taken, and its answer gets lost
+    const real = window.fetch;
+    let count = 0;
+    window.fetch = async (path, options) => {
+      const answer = await real(path, options);
+      if (String(path).endsWith("/jobs/submit") && (count += 1) === 2) throw new TypeError("lost");
+      return answer;
+    };
+  });
+  await page.locator("#upscale-all").click();
+  await said("notice", "1 of 4 are in the queue");
+  await page.locator("#upscale-all").click();
+  await said("notice", "4 pictures are in the queue");
+  found.jobs = await started();
+  await page.locator("#upscale-queue .badge.running").waitFor();
+  const { source } = (await api("GET", "/api/upscale/pictures")).pictures[0];
+  await page.locator("#upscale-queue button").nth(1).focus();
+  const before = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  for (let count = 0; count < 9; count += 1) await api("POST", "/api/cloud/jobs/submit", { kind: "master", place: "here", source });
+  await said("upscale-queue-state", "13 under way or waiting, the first 10 are shown");
+  found.kept = before === await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  found.first = await page.locator("#upscale-queue .badge").first().textContent();
+  await page.screenshot({ path: join(shots, "trouble-360.png"), fullPage: true });
+  const [{ id: shown }, { id: other }] = (await api("GET", "/api/cloud/jobs")).jobs;
+  await page.evaluate((id) => { location.hash = `jobs/${id}`; }, shown);
+  await page.locator("#job-dialog[open]").waitFor();
+  let answer = () => {};
+  const read = new Promise((resolve) => { answer = resolve; });
+  await page.route("**/logs", async (route) => {
+    await read;
+    await route.continue();
+  }, { times: 1 });
+  const news = page.waitForRequest("**/logs");
+  await api("POST", `/api/cloud/jobs/${other}/cancel`);
+  await news;
+  await page.keyboard.press("Escape");
+  const last = page.waitForResponse("**/logs");
+  answer();
+  await (await last).finished();
+  await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 50); }));
+  found.closed = await page.evaluate(() => !document.getElementById("job-dialog").open && location.hash === "#jobs");
+  await page.evaluate(() => { location.hash = "upscale"; });
+  await page.locator("#upscale-cancel-all").click();
+  await said("upscale-queue-state", "Nothing is under way");
+  const gone = (await api("GET", "/api/upscale/pictures")).pictures[0].id;
+  await page.evaluate((id) => fetch(`/api/upscale/pictures/${id}`, { method: "DELETE" }), gone); // in another window
+  await page.locator("#upscale-remove-all").click();
+  await said("upscale-cost", "Choose a picture.");
+  found.overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  return found;
+}
+
 let result;
-if (task.fields) {
+if (task.trouble) {
+  result = await trouble({ ...task.trouble, shots: task.shots });
+} else if (task.fields) {
   result = await fields({ ...task.fields, shots: task.shots });
 } else if (task.upscaler) {
   result = await upscaler({ ...task.upscaler, shots: task.shots });

@@ -23,9 +23,11 @@ from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_previews import fake_previews
 from tests.support.gateway_npm import npm_packages
 from tests.support.gateway_server import gateway_server
+from tests.support.picture_files import exr
 from tests.support.replicate_account import OUTPUT, TOKEN, Account
 from tests.support.training_files import write_pictures
 
+NOWHERE = "http://127.0.0.1:9"
 PAGE = ROOT / "luxscaler" / "console" / "page"
 BROWSER = ("playwright-core@1.65.1", "axe-core@4.14.1")
 LOGS = "stage: fit\n 40%|████      | 40/100 [00:20<00:30,  2.00it/s]\nloss 0.0312\n"
@@ -215,6 +217,44 @@ def test_every_input_of_a_master_has_a_field(
     assert "5000 × 3333 pixels, 104.17 times the picture's" in result["server"]
     assert result["typing"] == "upscale-long_edge"
     assert [line for line in found["said"] if "422" not in line] == []
+
+
+@needs_chromium
+def test_by_http_from_another_machine_with_all_that_goes_wrong(
+    tmp_path: Path, shots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost stream, answer and preview; a folder; a layer to choose; more jobs than are shown."""
+    monkeypatch.setattr("luxscaler.console.local.commands._upscaling", lambda *_: ["sleep", "600"])
+    monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
+    folder, picture, layered = tmp_path / "holiday", tmp_path / "scan.png", tmp_path / "layers.exr"
+    for path in (picture, folder / "one.png", folder / "more" / "two.png"):
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (48, 32), (200, 120, 40)).save(path)
+    (folder / "note.txt").write_text("no picture")
+    (folder / ".DS_Store").write_text("hidden")
+    light = np.ones((8, 8, 3), np.float32)
+    layered.write_bytes(exr({"beauty.RGB": light, "spec.RGB": light}))
+    with console_server(
+        tmp_path, NOWHERE, environment_token="", allowed_hosts=("console.example",)
+    ) as console:
+        task = {"folder": str(folder), "picture": str(picture), "layered": str(layered)}
+        url = console.url.replace("127.0.0.1", "console.example")
+        found = _end(_task(console, url=url, shots=str(shots), trouble=task))["result"]
+    assert not found["secure"]
+    assert found["title"] == "Upscale · LuxScaler console"
+    assert found["dropped"] == ["3 of 4 uploaded.", "note.txt: it is not a picture: it looks like text"]
+    assert found["parts"] == [["fast", None], ["photo", 2]], "what waits behind a failure is made, and once"
+    each, _, together = found["cost"].partition(" All 3: ")
+    assert float(together.split("at most $")[1][:-1]) == pytest.approx(
+        3 * float(each.split("at most $")[1].split()[0].rstrip("."))
+    )
+    assert found["layers"].endswith("This EXR has no main layer: choose beauty.RGB, spec.RGB.")
+    assert (found["focus"], found["notice"]) == ("upscale-layer", "")
+    assert found["jobs"] == 4, "a submit whose answer got lost is not another job"
+    assert found["kept"], "a list that changes takes no focus away"
+    assert found["first"] == "running"
+    assert found["closed"], "a job that is closed is not opened again by news of it"
+    assert found["overflow"] == 0
 
 
 def _check_what_was_said(wrong: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_clock import ManualClock
 from tests.support.fake_cog import fake_cog
 from tests.support.fake_previews import fake_previews
+from tests.support.picture_files import exr
 from tests.support.replicate_account import Account
 from tests.support.training_files import write_base
 
@@ -157,7 +158,68 @@ def test_other_ids_are_404(alone: ConsoleServer, name: str) -> None:
     assert alone.post(f"{PICTURES}/{name}/part", json={}).status_code in (404, 405)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\u202egnp.exe", "gnp.exe"),
+        ("צילום 😀.png", "צילום 😀.png"),
+        ("<img src=x>", "<img src=x>"),
+        ("\u2066", "picture"),
+    ],
+)
+def test_a_name_turns_no_text_around_it(alone: ConsoleServer, name: str, shown: str) -> None:
+    assert _upload(alone, name=name)["name"] == shown
+
+
+def test_an_exr_without_a_main_layer_is_taken_and_names_its_layers(alone: ConsoleServer) -> None:
+    light = np.ones((6, 9, 3), np.float32)
+    kept = _upload(alone, exr({"beauty.left.RGB": light, "spec.RGB": light}), "plate.exr")
+    assert (kept["layers"], kept["has_main_layer"]) == (["beauty.left.RGB", "spec.RGB"], False)
+    assert (kept["width"], kept["height"]) == (9, 6)
+    kept = _upload(alone, exr({"RGB": light, "spec.RGB": light}), "plate.exr")
+    assert (kept["layers"], kept["has_main_layer"]) == (["spec.RGB"], True)
+    broken = exr({"beauty.RGB": light, "spec.RGB": light})[:200]
+    answer = alone.post(PICTURES, params={"name": "plate.exr"}, content=broken)
+    assert (answer.status_code, answer.json()["detail"][:10]) == (422, "plate.exr:")
+    path = f"{PICTURES}/{kept['id']}/overview"
+    assert alone.get(path, params={"layer": "spec.RGB", "part": 1, "sdr": True}).status_code == 200
+    asked = json.loads((alone.data / "previews" / "asked").read_text().partition(" ")[2])
+    assert asked["reading"] == {"layer": "spec.RGB", "part": 1, "sdr": True}
+    assert alone.get(path, params={"part": 0}).status_code == 422
+
+
 EXR = {"output_format": "exr"}
+
+
+@pytest.mark.parametrize(
+    ("place", "inputs", "reason"),
+    [
+        (
+            "replicate",
+            {"output_format": "exr"},
+            "up to 400,000,000 pixels at once, and these would be 576,000,000",
+        ),
+        ("here", {"output_format": "webp"}, "WebP holds at most 16383 pixels a side, got 24000 × 24000"),
+        ("here", {"output_format": "avif"}, "avif is encoded in memory, up to 400,000,000"),
+        ("here", {"output_format": "exr"}, ""),
+        ("replicate", {"output_format": "png", "scale": 2}, ""),
+    ],
+)
+def test_what_no_job_could_make_is_refused_before_anything_is_paid(
+    account: Account, tmp_path: Path, place: str, inputs: dict[str, Any], reason: str
+) -> None:
+    source = tmp_path / "large.png"
+    Image.new("1", (6000, 6000)).save(source)
+    with console_server(tmp_path, account.url) as console:
+        picture = _upload(console, source.read_bytes())
+        told = console.post(f"{PICTURES}/{picture['id']}/result", json={"inputs": inputs, "place": place})
+        assert (told.status_code, reason in told.text) == (422 if reason else 200, True), told.text
+        if reason:
+            body = {"kind": "master", "source": str(source), "place": place, "inputs": inputs}
+            answer = console.post("/api/cloud/jobs/submit", json=body)
+            assert (answer.status_code, reason in answer.text) == (422, True)
+            assert console.get("/api/cloud/jobs").json()["total"] == 0
+    assert account.runs == []
 
 
 def test_what_a_result_will_be(alone: ConsoleServer) -> None:
@@ -187,7 +249,42 @@ def test_no_time_is_claimed_before_anything_has_run_here(
     alone.until(alone.submit(**body), "completed")
     told = alone.post("/api/cloud/estimate", json=body).json()
     assert told["avg_duration_seconds"] > 0
-    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 job that ended before")
+    assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 job like it that ended before")
+
+
+def test_the_time_of_another_size_or_model_is_not_this_ones(
+    alone: ConsoleServer, work: Callable[[str], None]
+) -> None:
+    work("sleep 0.05; echo x > $OUT")
+    small, twice, large = (_upload(alone, _png(side, 50))["source"] for side in (50, 100, 500))
+    body = {"kind": "master", "place": "here", "source": small, "inputs": {"model": "fast"}}
+    alone.until(alone.submit(**body), "completed")
+
+    def seconds(**more: Any) -> float | None:
+        told = alone.post("/api/cloud/estimate", json={**body, **more}).json()["avg_duration_seconds"]
+        return None if told is None else float(told)
+
+    measured = seconds()
+    assert measured is not None
+    assert seconds(source=twice) == pytest.approx(2 * measured)
+    assert seconds(source=large) is None
+    assert seconds(inputs={"model": "anime"}) is None
+
+
+def test_jobs_under_way_are_listed_apart(alone: ConsoleServer, work: Callable[[str], None]) -> None:
+    work("exec sleep 600")
+    body = {"kind": "master", "place": "here", "source": _upload(alone)["source"]}
+    first, second = alone.submit(**body), alone.submit(**body)
+    alone.post(f"/api/cloud/jobs/{second}/cancel")
+    alone.until(second, "canceled")
+
+    def listed(status: str) -> list[str]:
+        return [job["id"] for job in alone.get("/api/cloud/jobs", params={"status": status}).json()["jobs"]]
+
+    assert (listed("open"), listed("over")) == ([first], [second])
+    assert alone.get("/api/cloud/jobs", params={"status": "odd"}).status_code == 422
+    alone.post(f"/api/cloud/jobs/{first}/cancel")
+    alone.until(first, "canceled")
 
 
 def test_an_overview_and_a_part(alone: ConsoleServer) -> None:

@@ -164,3 +164,12 @@ def test_a_part_is_counted_from_one() -> None:
         LayerChoice(part=0)
     with pytest.raises(InputError, match="layer has 300 characters"):
         LayerChoice("x" * 300)
+
+
+@pytest.mark.parametrize("wanted", ["Z", "depth", "Depth"])
+def test_a_part_of_one_channel_has_two_names(wanted: str) -> None:
+    data = of_parts([({"name": "rgba"}, layer("")), ({"name": "depth"}, {"Z": DEPTH})])
+    picture = read_picture(data, choice=LayerChoice(wanted))
+    np.testing.assert_array_equal(picture.rgb[..., 0], DEPTH)
+    assert picture.source.is_grey
+    assert picture.source.notices == ("part 2 of 2 is read: depth",)

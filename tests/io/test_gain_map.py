@@ -403,6 +403,31 @@ def test_a_jpeg_xl_with_a_map() -> None:
     assert read_header(data).gain_map == "ISO 21496-1, headroom 2.00 stops (× 4)"
 
 
+def packed(box: bytes, cut: int = 0) -> bytes:
+    """A box in a box that is compressed, and then lacks some bytes."""
+    body = box[4:8] + bytes(imagecodecs.brotli_encode(box[8:]))
+    body = body[: len(body) - cut]
+    return struct.pack(">I4s", 8 + len(body), b"brob") + body
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_map_of_a_jpeg_xl_may_be_in_a_compressed_box(channels: int) -> None:
+    base, gain = scene(), scene(24, 32, channels)
+    whole = jxl_container(base, jhgm(gain, iso()))
+    data = jxl_container(base, packed(jhgm(gain, iso())))
+    np.testing.assert_array_equal(read_picture(data).rgb, read_picture(whole).rgb)
+    assert read_picture(data).source.notices == read_picture(whole).source.notices
+    assert_close(read_picture(data, sdr=True).rgb, srgb(base / 255))
+    np.testing.assert_array_equal(read_picture_isolated(data).rgb, read_picture(whole).rgb)
+
+
+def test_a_compressed_box_that_unpacks_without_end_costs_the_map_alone() -> None:
+    base = scene()
+    picture = read_picture(jxl_container(base, packed(jhgm(scene(24, 32, 1), iso()) + bytes(65 << 20))))
+    assert_close(picture.rgb, srgb(base / 255))
+    assert "its compressed box is damaged, or over 67108864 bytes" in picture.source.notices[0]
+
+
 # Damage: the base is whole, so it is read, and one line says why it is no more than that.
 
 _CUT = iso()[:20]
@@ -459,6 +484,23 @@ def test_a_map_whose_pixels_are_cut_off_is_a_notice(kept: float, tmp_path: Path)
         assert "the gain map cannot be used" in notice
 
 
+def test_a_map_that_was_cut_and_ended_is_a_notice() -> None:
+    base, gain = jpeg(scene()), jpeg(scene(96, 128, 1))
+    picture = read_picture(joined_jpeg(base, gain[: len(gain) // 2] + b"\xff\xd9", iso_data=iso()))
+    assert_close(picture.rgb, srgb(pixels(base)))
+    assert "truncated: the JPEG ends before its last row" in picture.source.notices[0]
+
+
+def test_a_map_of_too_many_scans_is_a_notice() -> None:
+    base, gain = jpeg(scene()), jpeg(scene(24, 32, 1), progressive=True)
+    last = gain[gain.rindex(b"\xff\xda") : -2]
+    picture = read_picture(joined_jpeg(base, gain[:-2] + 100 * last + gain[-2:], iso_data=iso()))
+    assert_close(picture.rgb, srgb(pixels(base)))
+    assert "scans, the limit is 100" in picture.source.notices[0]
+    ten = read_picture(joined_jpeg(base, gain, iso_data=iso()))
+    assert "read as the HDR picture" in ten.source.notices[0]
+
+
 def test_a_map_over_the_limit_of_pixels_is_a_notice(tmp_path: Path) -> None:
     base = jpeg(scene())
     data = joined_jpeg(base, jpeg(scene(100, 100, 1)), iso_data=iso())
@@ -506,6 +548,8 @@ def test_a_damaged_map_in_avif_does_not_cost_the_base() -> None:
         (jhgm(scene(24, 32, 1), _CUT), "cut off"),
         (jhgm(scene(24, 32, 1), iso(base_colors=False), colors=b"\1"), "colours of the alternate"),
         (struct.pack(">I4s4s", 12, b"brob", b"jhgm"), "compressed"),
+        (packed(jhgm(scene(24, 32, 1), _CUT)), "cut off"),
+        (packed(jhgm(scene(24, 32, 1), iso()), 9), "compressed box is damaged"),
         (struct.pack(">I4s", 8, b"jhgm"), "cut off"),
     ],
 )

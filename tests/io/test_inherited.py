@@ -1,5 +1,7 @@
 """XMP, IPTC, PNG texts and the shape of pixels go into the result, or are named."""
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.support.notices import told
-from tests.support.picture_files import exr, noise, tiff
+from tests.support.picture_files import exif, exr, noise, png, tiff
 
 RGB = noise(16, 20)
 PACKET = (
@@ -168,3 +170,44 @@ def test_a_packet_with_nothing_to_keep_is_nothing() -> None:
     only_size = PACKET.replace(b' xmp:Rating="4"', b"").replace(b"GPano:", b"tiff:")
     assert usable_xmp(only_size) == (None, ())
     assert scaled_xmp(None, 2, 2) is None
+
+
+def raw_profile(name: str, data: bytes, length: int | None = None) -> tuple[bytes, bytes]:
+    """As ImageMagick packs it: lines of 72 hexadecimal digits."""
+    digits = data.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    text = f"\n{name}\n{len(data) if length is None else length:8}\n{lines}\n"
+    return b"zTXt", f"Raw profile type {name}".encode() + b"\0\0" + zlib.compress(text.encode())
+
+
+def test_profiles_that_imagemagick_packs_into_png_texts_are_read() -> None:
+    iptc = b"\x1c\x02\x19\0\3cat"
+    resource = b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(iptc)) + iptc + b"\0"
+    block = exif(6)
+    marked = block if block.startswith(b"Exif") else b"Exif\0\0" + block
+    array = noise(4, 6)
+    for packed in (
+        [raw_profile("exif", marked), raw_profile("xmp", PACKET), raw_profile("iptc", iptc)],
+        [raw_profile("APP1", marked), raw_profile("xmp", PACKET), raw_profile("8bim", resource)],
+        [raw_profile("exif", marked), raw_profile("xmp", PACKET), raw_profile("iptc", resource)],
+    ):
+        picture = read_picture(png(array, *packed))
+        assert picture.rgb.shape == (6, 4, 3)  # turned
+        assert picture.source.inherited.iptc == iptc
+        assert b'Rating="4"' in (picture.source.inherited.xmp or b"")
+        assert picture.source.inherited.texts == ()
+        assert picture.source.notices == ()
+
+
+def test_png_texts_that_are_left_out_are_named() -> None:
+    chunks = [
+        (b"tEXt", b"kept\0yes"),
+        (b"tEXt", b"long\0" + bytes(1 << 20)),
+        (b"zTXt", b"damaged\0\0zzz"),
+        raw_profile("xmp", b"<x/>", 9),
+        raw_profile("other", b"x"),
+    ]
+    source = read_picture(png(noise(4, 6), *chunks)).source
+    assert source.inherited.texts == (("kept", "yes"),)
+    (notice,) = source.notices
+    assert notice.endswith("long, damaged, Raw profile type xmp, Raw profile type other")

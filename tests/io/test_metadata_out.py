@@ -16,12 +16,16 @@ from PIL import Image, ImageCms
 
 from luxscaler.errors import ExportError
 from luxscaler.io.exif.ifd import EXIF_IFD, GPS_IFD, Entries, Tiff, bytes_reader, tiff_block
+from luxscaler.io.options import ExportOptions
 from luxscaler.io.own_tags import own_tags
-from luxscaler.io.write import FORMATS, export
+from luxscaler.io.read import read_picture
+from luxscaler.io.tiff import write, write_rows
+from luxscaler.io.write import FORMATS, export, open_stream
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions
-from luxscaler.picture import Picture, PictureSource
+from luxscaler.picture import Inherited, Picture, PictureSource
 from luxscaler.pipeline import stages
+from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.stages import process
 from luxscaler.upscaling.upscaler import Upscaler
@@ -257,3 +261,126 @@ def test_a_blank_comment_of_a_camera_makes_room(
     export(tmp_path / "a.webp", rgb, metadata={"scale": 4.0}, exif=block(exif))
     seen = exif_of(tmp_path / "a.webp").get_ifd(EXIF_DIRECTORY)[USER_COMMENT]
     assert json.loads(seen[8:])["luxscaler"] == {"scale": 4.0}
+
+
+@pytest.mark.parametrize("kind", ["EXIF", "XMP", "IPTC"])
+def test_what_no_segment_of_a_jpeg_holds_is_an_error(
+    kind: str, rgb: NDArray[np.float32], tmp_path: Path
+) -> None:
+    path, much = tmp_path / "a.jpg", b"x" * 66_000
+    parts = {37500 + at: (7, 33_000, much[:33_000]) for at in range(2)}
+    rdf = b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+    packet = b'<x %s><rdf:RDF><rdf:Description y="%s"/></rdf:RDF></x>' % (rdf, much)
+    arguments = {
+        "EXIF": {"exif": tiff_block("<", {}, {EXIF_IFD: parts})},
+        "XMP": {"inherited": Inherited(xmp=packet)},
+        "IPTC": {"inherited": Inherited(iptc=much)},
+    }[kind]
+    with pytest.raises(ExportError, match=f"a JPEG holds at most 65,533 bytes of {kind}, .* it is 66,"):
+        export(path, rgb, **arguments)  # type: ignore[arg-type]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("name", ["tiff", "tiff16"])
+def test_a_tiff_has_the_exif_of_its_source(
+    name: str,
+    is_big: bool,
+    order: str,
+    rgb: NDArray[np.float32],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own is little-endian; at once and row by row."""
+    monkeypatch.setattr(write, "CLASSIC_BYTES", 0 if is_big else 1 << 31)
+    monkeypatch.setattr(write_rows, "CLASSIC_BYTES", 0 if is_big else 1 << 31)
+    utf16 = "utf-16-le" if order == "<" else "utf-16-be"
+    comment = b"UNICODE\0" + "né".encode(utf16)
+    fields: Entries = {
+        0x829A: (5, 1, struct.pack(order + "2I", 1, 125)),
+        0x8827: (3, 1, struct.pack(order + "H", 400)),
+        0x9204: (10, 1, struct.pack(order + "2i", -1, 3)),
+        USER_COMMENT: (7, len(comment), comment),
+        0xA434: (2, 7, "50 mé\0".encode()),
+    }
+    places: Entries = {1: (2, 2, b"N\0"), 2: (5, 3, struct.pack(order + "6I", 48, 1, 6, 1, 0, 1))}
+    main: Entries = {DESCRIPTION: (2, 9, b"A street\0"), 0x9C9B: (1, 4, "tí".encode("utf-16-le"))}
+    exif = tiff_block(order, main, {EXIF_IFD: fields, GPS_IFD: places})
+    whole, rows = tmp_path / "a.tiff", tmp_path / "b.tiff"
+    options, metadata = ExportOptions(sdr_peak=1.0), {"scale": 4.0}
+    export(whole, rgb, file_format=name, exif=exif, options=options, metadata=metadata)
+    with open_stream(rows, 60, 40, file_format=name, exif=exif, options=options, metadata=metadata) as writer:
+        writer.write(rgb)
+    for path in (whole, rows):
+        with tifffile.TiffFile(path) as file:
+            assert file.is_bigtiff == is_big
+            assert len(file.pages) == 1
+            tags = file.pages.first.tags
+            assert tags[DESCRIPTION].value == "A street"
+            assert bytes(tags[0x9C9B].value) == "tí".encode("utf-16-le")
+            seen = tags[EXIF_DIRECTORY].value
+            assert seen["ExposureTime"] == (1, 125)
+            assert seen["ExposureBiasValue"] == (-1, 3) or seen["ShutterSpeedValue"] == (-1, 3)
+            assert seen["ISOSpeedRatings"] == 400
+            assert tags[GPS_DIRECTORY].value["GPSLatitude"] == (48, 1, 6, 1, 0, 1)
+        spec = oiio.ImageBuf(str(path)).spec()
+        assert spec.getattribute("ExposureTime") == pytest.approx(1 / 125)
+        read = read_picture(path)
+        assert read.source.notices == ()
+        assert read.source.exif is not None
+        tiff = Tiff.of(bytes_reader(read.source.exif))
+        little = tiff.directory(tiff.number(tiff.directory(tiff.start)[EXIF_IFD][2]))
+        assert little[0xA434] == fields[0xA434]
+        assert little[USER_COMMENT][2] == b"UNICODE\0" + "né".encode("utf-16-le")
+        assert own_tags(path) == {"scale": "4"}
+    np.testing.assert_array_equal(read_picture(rows).rgb, read_picture(whole).rgb)
+
+
+def test_an_exr_says_camera_lens_exposure_and_place(tmp_path: Path, rgb: NDArray[np.float32]) -> None:
+    fields: Entries = {
+        0x829A: (5, 1, struct.pack("<2I", 1, 125)),
+        0x829D: (5, 1, struct.pack("<2I", 28, 10)),
+        0x8827: (3, 1, struct.pack("<H", 400)),
+        0x920A: (5, 1, struct.pack("<2I", 50, 0)),  # not known
+        0x9011: (2, 7, b"-03:30\0"),
+        0xA434: (2, 7, "50 mé\0".encode()),
+    }
+    places: Entries = {
+        1: (2, 2, b"S\0"),
+        2: (5, 3, struct.pack("<6I", 48, 1, 30, 1, 36, 1)),
+        3: (2, 2, b"E\0"),
+        4: (5, 3, struct.pack("<6I", 11, 1, 30, 1, 0, 1)),
+        5: (1, 1, b"\1"),
+        6: (5, 1, struct.pack("<2I", 123, 10)),
+    }
+    exif = tiff_block("<", {MAKE: (2, 6, b"Maker\0")}, {EXIF_IFD: fields, GPS_IFD: places})
+    export(tmp_path / "a.exr", rgb, exif=exif)
+    with OpenEXR.File(str(tmp_path / "a.exr")) as file:
+        header = dict(file.header())  # the file's own is empty once it is closed
+    assert header["cameraMake"] == "Maker"
+    assert header["lensModel"] == "50 mé"
+    numbers = {"expTime": 1 / 125, "aperture": 2.8, "isoSpeed": 400, "utcOffset": 12600}
+    numbers |= {"latitude": -48.51, "longitude": 11.5, "altitude": -12.3}
+    for name, value in numbers.items():
+        assert header[name] == pytest.approx(value, rel=1e-6), name
+    assert "nominalFocalLength" not in header
+    again = read_picture(tmp_path / "a.exr").source
+    assert {name for name, _, _ in again.exr_attributes} == {*numbers, "cameraMake", "lensModel"}
+    export(tmp_path / "b.exr", rgb, exif=exif, exr_attributes=(("expTime", "float", struct.pack("<f", 2)),))
+    with OpenEXR.File(str(tmp_path / "b.exr")) as file:
+        assert file.header()["expTime"] == 2
+
+
+def test_what_an_exr_does_not_say_of_the_exif_is_named() -> None:
+    camera: Entries = {MAKE: (2, 6, b"Maker\0"), SOFTWARE: (2, 2, b"x\0")}
+    known = tiff_block("<", camera, {EXIF_IFD: {0x8827: (3, 1, b"\1\0")}, GPS_IFD: {1: (2, 2, b"N\0")}})
+    more = tiff_block("<", camera, {EXIF_IFD: {0x9209: (3, 1, b"\1\0")}})
+    assert carried(PictureSource(exif=known), "exr")[1] == ()
+    (notice,) = carried(PictureSource(exif=more), "exr")[1]
+    assert notice.startswith("EXIF is left out but for camera")
+    assert carried(PictureSource(exif=more), "tiff")[1] == ()
+    attributes = (("expTime", "float", bytes(4)),)
+    (notice,) = carried(PictureSource(exr_attributes=attributes), "png")[1]
+    assert notice == "EXR attributes are left out: not written into png: expTime"
+    assert carried(PictureSource(exr_attributes=attributes), "exr")[1] == ()

@@ -361,3 +361,56 @@ def test_exr_colours_of_other_names() -> None:
     assert not read_picture(exr(planes, colorInteropID="unknown")).source.notices
     both = exr(planes, colorInteropID="lin_ap1_scene", chromaticities=(*P3, 0.3127, 0.3290))
     assert read_picture(both).source.color_space == "linear, EXR chromaticities"
+
+
+def test_float_light_above_1_stays_where_the_profile_has_tables(tmp_path: Path) -> None:
+    """LittleCMS ends tables at 1."""
+    primaries = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+    grey = np.array([-0.5, 0, 0.25, 0.5, 1, 1.5, 4], np.float32)
+    values = np.repeat(grey[None, :, None], 3, axis=2)
+    for curve, slope in ((np.linspace(0, 1, 64), 1.0), (np.linspace(0, 1, 1024) ** 2, 2.0)):
+        profile = bytes(
+            imagecodecs.cms_profile(
+                "rgb",
+                whitepoint=(0.3127, 0.3290),
+                primaries=primaries,
+                transferfunction=curve.astype(np.float32),
+            )
+        )
+        data = tiff(values, photometric="rgb", iccprofile=profile)
+        picture = read_picture(data)
+        light = np.interp(grey, np.linspace(0, 1, len(curve)), curve)
+        light[-2:] = 1 + slope * (grey[-2:] - 1)
+        light[0] = -0.5 if slope == 1 else 0
+        np.testing.assert_allclose(
+            picture.rgb, np.repeat(light[None, :, None], 3, axis=2), rtol=6e-3, atol=2e-3
+        )
+        assert "of which the ICC profile says nothing" in picture.source.notices[0]
+        isolated = decode_to_file(data, tmp_path / f"{slope}", max_pixels=100).source
+        assert isolated.notices == picture.source.notices
+        inside = read_picture(tiff(values.clip(0, 1), photometric="rgb", iccprofile=profile))
+        assert inside.source.notices == ()
+
+
+@pytest.mark.parametrize("points", [(2, 2), (12, 2), (2, 16), (200, 13)])
+def test_png_code_points_that_say_nothing_leave_the_next_chunk_in_force(points: tuple[int, int]) -> None:
+    cicp = (b"cICP", bytes([*points, 0, 1]))
+    gama = (b"gAMA", struct.pack(">I", 100000))
+    for chunks, expected in (
+        ([iccp(WIDE["Adobe RGB"][0]), gama], read_picture(png(RGB16, iccp(WIDE["Adobe RGB"][0]))).rgb),
+        ([(b"sRGB", b"\0"), gama], srgb(RGB16 / 65535)),
+        ([gama], RGB16 / 65535),
+    ):
+        picture = read_picture(png(RGB16, cicp, *chunks))
+        np.testing.assert_allclose(picture.rgb, expected, rtol=3e-7)
+        (notice,) = picture.source.notices
+        assert f"unspecified or unknown ({points[0]}/{points[1]})" in notice
+        assert chunks[0][0].decode() in notice
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 9_999, 1_000_001, 2**32 - 1])
+def test_a_png_gamma_that_no_picture_has_is_ignored_with_a_notice(exponent: int) -> None:
+    picture = read_picture(png(RGB16, (b"gAMA", struct.pack(">I", exponent))))
+    np.testing.assert_allclose(picture.rgb, srgb(RGB16 / 65535), rtol=3e-7)
+    (notice,) = picture.source.notices
+    assert "gAMA" in notice

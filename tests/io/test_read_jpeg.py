@@ -1,13 +1,18 @@
 """JPEG that is whole but for its framing: no end marker, bytes between markers, many scans."""
 
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import read_header, read_picture
-from tests.support.picture_files import P3, exif, noise, pillow, rgb_profile
+from luxscaler.isolation.pool import decode_to_file
+from tests.support.picture_files import P3, exif, noise, pillow, rgb_profile, srgb
 
 SMOOTH = Image.fromarray(noise(5, 6)).resize((50, 41), Image.Resampling.BICUBIC)
 KINDS = {
@@ -83,3 +88,40 @@ def test_xmp_beyond_its_first_segment_is_named() -> None:
     source = read_picture(pillow(SMOOTH, "JPEG", xmp=packet.encode())).source
     assert b"Rating" in (source.inherited.xmp or b"")
     assert source.notices == ("the XMP data goes on in further segments, which were not kept",)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data, at: data[: at + 4] + b"\x0c" + data[at + 5 :], "is a JPEG of 12 bits a channel"),
+        (lambda data, at: data[: at + 5] + b"\0\0" + data[at + 7 :], "no height .* DNL marker"),
+        (lambda data, at: data[: at + 1] + b"\xf7" + data[at + 2 :], "is a JPEG-LS"),
+    ],
+)
+def test_kinds_of_jpeg_that_are_not_read_are_named(change: Callable[[bytes, int], bytes], said: str) -> None:
+    data = KINDS["baseline"]
+    with pytest.raises(PictureError, match=f"{said}.*not supported"):
+        read_picture(change(data, data.index(b"\xff\xc0")))
+
+
+def test_a_jpeg_of_12_bits_by_libjpeg_is_named() -> None:
+    codes = noise(bits=16) >> 4
+    with pytest.raises(PictureError, match="is a JPEG of 12 bits a channel, which is not supported"):
+        read_picture(bytes(imagecodecs.jpeg8_encode(codes, bitspersample=12)))
+
+
+@pytest.mark.parametrize("kind", ["baseline", "grey", "restarts", "cmyk"])
+def test_an_end_marker_does_not_make_a_file_whole(kind: str, tmp_path: Path) -> None:
+    data = KINDS[kind]
+    for lacking in (60, 150):
+        cut = data[:-lacking] + b"\xff\xd9"
+        with pytest.raises(PictureError, match="truncated: the JPEG ends before its last row"):
+            read_picture(cut)
+        with pytest.raises(PictureError, match="truncated: the JPEG ends before its last row"):
+            decode_to_file(cut, tmp_path / "linear", max_pixels=10**6)
+
+
+@pytest.mark.parametrize("grey", [0, 127, 128])
+def test_a_picture_that_is_grey_itself_is_whole(grey: int) -> None:
+    picture = read_picture(pillow(np.full((40, 50, 3), grey, np.uint8), "JPEG"))
+    np.testing.assert_allclose(picture.rgb, srgb(grey / 255), rtol=3e-7)

@@ -311,3 +311,65 @@ def test_bmp_with_a_profile(array: NDArray[Any]) -> None:
     assert picture.source.color_space.startswith("ICC: ")
     cut = read_picture(data[: -len(profile)]).source
     assert cut.notices == ("the ICC profile is damaged or of an unknown kind; it is ignored",)
+
+
+@pytest.mark.parametrize("codec", ["jp2", "j2k"])
+def test_jpeg_2000_of_other_channels_is_named(codec: str) -> None:
+    for channels, said in ((2, "2 channels .grey with alpha."), (5, "5 channels")):
+        data = bytes(imagecodecs.jpeg2k_encode(noise(40, 50, channels), codecformat=codec))
+        with pytest.raises(PictureError, match=f"is a JPEG 2000 of {said}, which is not supported"):
+            read_picture(data)
+
+
+@pytest.mark.parametrize("is_animated", [False, True])
+def test_what_the_first_picture_of_a_gif_leaves_bare_is_clear(is_animated: bool) -> None:
+    picture = Image.fromarray(noise(4, 5)).quantize(8)
+    data = bytearray(pillow(picture, "GIF"))
+    data[6:10] = struct.pack("<HH", 9, 7)  # the canvas
+    at = data.index(b",\0\0\0\0")
+    data[at + 1 : at + 5] = struct.pack("<HH", 3, 2)  # where the picture lies on it
+    if is_animated:  # a second picture, over the whole canvas
+        second = pillow(Image.fromarray(noise(7, 9)).quantize(8), "GIF")
+        data[-1:] = second[second.index(b",\0\0\0\0") :]
+    found = read_picture(bytes(data))
+    expected = np.zeros((7, 9, 3))
+    expected[2:6, 3:8] = srgb(np.asarray(picture.convert("RGB")) / 255)
+    np.testing.assert_allclose(found.rgb, expected, rtol=3e-7)
+    assert found.alpha is not None
+    np.testing.assert_array_equal(found.alpha, expected.any(axis=2))
+    assert "5 × 4 of the 9 × 7 pixels" in found.source.notices[-1]
+    assert len(found.source.notices) == 1 + is_animated
+
+
+@pytest.mark.parametrize(("kind", "order"), [(1, [2, 1, 0]), (3, [0, 1, 2])])
+def test_sun_raster_of_32_bits(kind: int, order: list[int]) -> None:
+    """Type 3 is RGB, the others BGR; the first of four bytes has no meaning."""
+    stored = np.dstack([np.full((40, 50), 77, np.uint8), RGB[..., order]])
+    head = struct.pack(">8I", 0x59A66A95, 50, 40, 32, stored.nbytes, kind, 0, 0)
+    expect(head + stored.tobytes(), RGB, 255)
+    expect(head[:12] + struct.pack(">5I", 24, 6000, kind, 0, 0) + stored[..., 1:].tobytes(), RGB, 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("packed", [False, True])
+def test_sgi_of_16_bits_and_as_ffmpeg_packs_it(channels: int, bits: int, packed: bool) -> None:
+    """Without a mark at the ends of rows, which Pillow takes for damage; it keeps 8 bits of 16."""
+    stored = noise(40, 50, channels, bits)
+    planes = np.moveaxis(stored[::-1], 2, 0).astype(f">u{bits // 8}")
+    fields = (474, packed, bits // 8, 3, 50, 40, channels, 0, 2**bits - 1, b"", 0)
+    head = struct.pack(">hbbHHHHii4x80si404x", *fields)
+    if packed:  # literal runs of 50
+        number = ">H" if bits == 16 else "B"
+        rows = [struct.pack(number, 0x80 | 50) + planes[at].tobytes() for at in np.ndindex(*planes.shape[:2])]
+        first = 512 + 8 * len(rows)
+        starts = [first + sum(map(len, rows[:index])) for index in range(len(rows))]
+        tables = struct.pack(f">{2 * len(rows)}I", *starts, *map(len, rows))
+        data = head + tables + b"".join(rows)
+    else:
+        data = head + planes.tobytes()
+    picture = read_picture(data)
+    assert picture.source.bits == bits
+    expect(data, stored if channels > 1 else stored[..., 0], 2**bits - 1)
+    with pytest.raises(PictureError, match=r"damaged|truncated"):
+        read_picture(data[:-300])

@@ -111,6 +111,18 @@ def test_every_format_has_the_size_type_and_result(
         assert result.peak == pytest.approx(float(pixels.max()), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("profile", "is_said"),
+    [("srgb", False), ("display-p3", False), ("adobe-rgb", True), ("prophoto", True), ("rec2020", True)],
+)
+def test_a_gain_map_jpeg_in_a_profile_that_some_readers_misread_says_so(profile: str, is_said: bool) -> None:
+    options = ExportOptions(profile=profile)
+    said = UpscaleRequest(b"", output_format="jpg", export=options).notices
+    assert [notice for notice in said if "libultrahdr" in notice and profile in notice] == list(said)
+    assert bool(said) == is_said
+    assert UpscaleRequest(b"", output_format="png", export=options).notices == ()
+
+
 @pytest.mark.parametrize("name", ["exr", "tiff"])
 def test_hdr_boost_raises_the_peak_to_the_boost_at_most_and_leaves_the_dark(
     faithful: Callable[[str], Upscaler], tmp_path: Path, name: str

@@ -72,10 +72,12 @@ class Previews:
         return self._part(task)
 
     def _overview(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """The whole picture, small."""
+        """The whole picture, small. task["reading"]: the inputs layer, part and sdr."""
         from luxscaler.report.previews import reduce_picture  # noqa: PLC0415
 
-        whole = self._picture(task["path"])
+        reading = task.get("reading", {})
+        choice = LayerChoice(reading.get("layer", ""), reading.get("part"))
+        whole = self._picture(task["path"], sdr=reading.get("sdr", False), choice=choice)
         small = reduce_picture(whole.reference, OVERVIEW_PIXELS)
         return {"overview": _size(small)}, _bytes(small.rgb)
 

@@ -17,6 +17,23 @@ export function element(tag, text = "", className = "") {
   return made;
 }
 
+/** A name in a sentence: whatever direction it is written in, it does not turn the words around it. @param {string} name */
+export const isolated = (name) => `\u2068${name}\u2069`;
+
+/**
+ * Make these the items of a list; those that stay are not touched, so that they keep focus and clicks.
+ * @param {HTMLElement} list @param {HTMLElement[]} items
+ */
+export function arrange(list, items) {
+  for (const each of [...list.children]) if (!items.includes(/** @type {HTMLElement} */ (each))) each.remove();
+  /** @type {HTMLElement | null} */
+  let next = null;
+  for (const item of [...items].reverse()) {
+    if (item.parentNode !== list || item.nextElementSibling !== next) list.insertBefore(item, next);
+    next = item;
+  }
+}
+
 /** @param {string} text @param {boolean} [bad] */
 export function notice(text, bad = false) {
   // A dialog covers the page, so it says it too.

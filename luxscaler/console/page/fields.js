@@ -11,6 +11,8 @@ import { $, element, notice } from "./dom.js";
  * @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Field
  */
 
+const UNSENT = "Nothing was sent.";
+
 /**
  * A field with its label, help, and room for what is wrong. @param {string} form @param {Input} input
  */
@@ -84,18 +86,29 @@ export function startChecks(form) {
       // What was never touched and is only missing is said when the form is sent.
       if (!field.validity.valueMissing || field.hasAttribute("aria-invalid")) show(field, problem(field));
     }));
+    whole.addEventListener(name, () => {
+      if ($("notice").textContent.startsWith(UNSENT) && isValid(form)) notice("");
+    });
   }
 }
 
 /** Whether everything in a form is as it must be; nothing is said. @param {string} form */
 export const isValid = (form) => fieldsOf(form).every((field) => !problem(field));
 
+/** What is wrong with the first wrong field, by its name. @param {string} form */
+export function firstProblem(form) {
+  const field = fieldsOf(form).find((each) => problem(each));
+  return field ? named(field) : "";
+}
+
+/** @param {Field} field */
+const named = (field) => `${field.labels?.[0]?.textContent ?? ""}: ${problem(field)}`;
+
 /** The same; what is wrong is said, and the first wrong field gets the focus. @param {string} form */
 export function checkForm(form) {
   const wrong = fieldsOf(form).filter((field) => show(field, problem(field)));
   if (!wrong.length) return true;
-  const label = wrong[0].labels?.[0]?.textContent ?? "";
-  notice(`Nothing was sent. ${label}: ${problem(wrong[0])}`, true);
+  notice(`${UNSENT} ${named(wrong[0])}`, true);
   reach(wrong[0]);
   return false;
 }

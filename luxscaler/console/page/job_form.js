@@ -1,6 +1,6 @@
 // What the forms of new jobs share: where it is computed, hardware and minutes, the estimate, the submit.
 // @ts-check
-import { get, post, REPLICATE } from "./api.js";
+import { get, newKey, post, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
 import { $, dollars, duration, notice, onClick, onSubmit, state } from "./dom.js";
 import { checkForm, complain, startChecks } from "./fields.js";
@@ -52,7 +52,7 @@ function words(found, free) {
  * @param {string} form @param {() => Record<string, unknown>} request
  */
 export function startForm(form, request) {
-  let key = crypto.randomUUID();
+  let key = newKey();
   const showFields = () => {
     const place = placeOf(form);
     for (const each of document.querySelectorAll(`#${form}-form [data-place]`)) {
@@ -60,7 +60,7 @@ export function startForm(form, request) {
     }
   };
   $(`${form}-form`).addEventListener("change", () => {
-    key = crypto.randomUUID();
+    key = newKey();
     state(`${form}-estimate`, "No estimate yet.");
     showFields();
   });
@@ -80,7 +80,7 @@ export function startForm(form, request) {
     const body = request();
     if (body.place === "replicate" && !mayUpload()) return;
     const done = await ask("/api/cloud/jobs/submit", { ...body, idempotency_key: key });
-    key = crypto.randomUUID();
+    key = newKey();
     notice(done.cost_limit_warning || "Submitted.", Boolean(done.cost_limit_warning));
     location.hash = `jobs/${done.job_id}`;
   });

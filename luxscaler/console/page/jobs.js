@@ -1,7 +1,7 @@
 // The Jobs tab: the list with its filters, and one job with its log in a dialog.
 // @ts-check
 import { get, post, remove } from "./api.js";
-import { $, busy, dollars, duration, element, moment, notice, onClick, size } from "./dom.js";
+import { $, arrange, busy, dollars, duration, element, moment, notice, onClick, size } from "./dom.js";
 
 const STATES = ["pending", "uploading", "queued", "running", "completed", "failed", "canceled"];
 const OVER = ["completed", "failed", "canceled"];
@@ -10,19 +10,25 @@ let shownCount = PAGE;
 /** @type {string | null} */
 let openJob = null;
 let log = "";
+/** @type {Map<string, HTMLElement>} The rows that are shown: one that stays keeps its focus, and its click under way. */
+const rows = new Map();
+let asked = 0;
 
 async function showJobs() {
+  const number = (asked += 1);
   const query = new URLSearchParams({
     search: $("search").value, status: $("filter-status").value, kind: $("filter-kind").value, limit: String(shownCount),
   });
   const { jobs, total } = await get(`/api/cloud/jobs?${query}`);
+  if (number !== asked) return; // other filters, or a newer look
   $("job-count").textContent = `${total} ${total === 1 ? "job" : "jobs"}`;
   $("more-jobs").hidden = jobs.length >= total;
-  const focused = document.activeElement?.getAttribute("data-job");
-  $("job-list").replaceChildren(...jobs.map(row));
+  const items = jobs.map(row);
+  rows.clear();
+  jobs.forEach((/** @type {any} */ job, /** @type {number} */ index) => rows.set(job.id, items[index]));
+  arrange($("job-list"), items);
   if (!jobs.length) $("job-list").append(element("li", "No jobs here. Begin one under Upscale, Train or Masters.", "empty"));
-  if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-job="${focused}"]`))?.focus();
-  if (openJob) await showJob(openJob);
+  if (openJob) await showJob(openJob, true);
 }
 
 /** @param {any} job */
@@ -32,32 +38,37 @@ function progressOf(job) {
 }
 
 /** @param {any} job */
-function row(job) {
+function newRow(job) {
   const item = $("job-row").content.cloneNode(true).firstElementChild;
   const button = item.querySelector("button");
-  button.dataset.job = job.id;
   button.title = job.name;
   item.querySelector(".job-name").textContent = job.name;
-  const badge = item.querySelector(".badge");
-  badge.textContent = job.cancel_reason && !OVER.includes(job.status) ? "canceling" : job.status;
-  badge.classList.add(job.status);
   item.querySelector(".job-kind").textContent = job.place === "here" ? `${job.kind}, here` : job.kind;
   item.querySelector(".job-when").textContent = moment(job.created_at);
-  item.querySelector(".job-cost").textContent = cost(job, "≤ ");
-  const share = progressOf(job);
-  if (share !== null) {
-    item.querySelector("progress").hidden = false;
-    item.querySelector("progress").value = share;
-  }
   button.addEventListener("click", () => {
     location.hash = `jobs/${job.id}`;
   });
   return item;
 }
 
-/** @param {string} id */
-async function showJob(id) {
+/** @param {any} job */
+function row(job) {
+  const item = rows.get(job.id) ?? newRow(job);
+  const badge = item.querySelector(".badge");
+  badge.textContent = job.cancel_reason && !OVER.includes(job.status) ? "canceling" : job.status;
+  badge.className = `badge ${job.status}`;
+  item.querySelector(".job-cost").textContent = cost(job, "≤ ");
+  const share = progressOf(job);
+  const bar = item.querySelector("progress");
+  bar.hidden = share === null;
+  if (share !== null) bar.value = share;
+  return item;
+}
+
+/** @param {string} id @param {boolean} [isNews] of a job that is open: where it was closed meanwhile it stays so */
+async function showJob(id, isNews = false) {
   const [job, text] = await Promise.all([get(`/api/cloud/jobs/${id}`), get(`/api/cloud/jobs/${id}/logs`)]);
+  if (location.hash !== `#jobs/${id}` || (isNews && !$("job-dialog").open)) return;
   openJob = id;
   $("job-title").textContent = job.name;
   const stage = job.stage ? `, ${job.stage}` : "";

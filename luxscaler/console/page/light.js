@@ -44,11 +44,23 @@ const CODES = Uint8ClampedArray.from({ length: 4096 }, (_, index) => {
   return Math.round(255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055));
 });
 
+/** The last look at each picture: a border that is moved changes none. @type {WeakMap<LightPicture, {stops: number, canvas: HTMLCanvasElement}>} */
+const developed = new WeakMap();
+
 /**
  * A picture as it looks at an exposure: what is brighter than white is white.
  * @param {LightPicture} picture @param {number} stops @returns {HTMLCanvasElement}
  */
-export function develop({ width, height, light }, stops) {
+export function develop(picture, stops) {
+  const known = developed.get(picture);
+  if (known?.stops === stops) return known.canvas;
+  const canvas = drawn(picture, stops);
+  developed.set(picture, { stops, canvas });
+  return canvas;
+}
+
+/** @param {LightPicture} picture @param {number} stops */
+function drawn({ width, height, light }, stops) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const image = new ImageData(width, height);

@@ -1,6 +1,6 @@
 // The page: tabs by the address's hash, log-in, and one stream of events that keeps what is shown fresh.
 // @ts-check
-import { get, post, remove } from "./api.js";
+import { get, NO_ANSWER, post, remove } from "./api.js";
 import { cloud } from "./cloud.js";
 import { $, busy, notice, onClick, onSubmit } from "./dom.js";
 import { jobs } from "./jobs.js";
@@ -20,6 +20,8 @@ const TABS = [cloud, upscale, jobs, train, masters, spending];
 /** @type {EventSource | null} */
 let stream = null;
 let refresh = 0;
+let isLost = false;
+const AGAIN_MS = 1000;
 
 const place = () => {
   const [name, id] = location.hash.slice(1).split("/");
@@ -43,6 +45,7 @@ function addTab(/** @type {Tab} */ { name, title }) {
 
 async function show() {
   const { tab, id } = place();
+  document.title = `${tab.title} · LuxScaler console`;
   for (const each of TABS) {
     $(each.name).hidden = each !== tab;
     $(`tab-${each.name}`).setAttribute("aria-selected", String(each === tab));
@@ -67,6 +70,27 @@ function listen() {
   stream?.close();
   stream = new EventSource("/api/events");
   for (const name of ["job", "gap"]) stream.addEventListener(name, soon);
+  stream.addEventListener("error", lost);
+  stream.addEventListener("open", found);
+}
+
+/** The browser tries again by itself, but not after an answer that is an error: a proxy's, or for want of a log-in. */
+function lost() {
+  isLost = true;
+  notice(NO_ANSWER, true);
+  if (stream?.readyState !== EventSource.CLOSED) return;
+  window.setTimeout(() => get("/api/session").then(({ open }) => (open ? listen() : busy(null, begin)), lost), AGAIN_MS);
+}
+
+/** What is shown of jobs and pictures may be old; what somebody types into other tabs is left alone. */
+function found() {
+  if (!isLost) return;
+  isLost = false;
+  if ($("notice").textContent === NO_ANSWER) notice("");
+  const { tab, id } = place();
+  if (!tab.live) return;
+  document.dispatchEvent(new Event("found-again"));
+  busy(null, () => tab.show(id));
 }
 
 async function begin() {
@@ -75,6 +99,7 @@ async function begin() {
   $("tabs").hidden = !session.open;
   $("log-out").hidden = !(session.needed && session.open);
   if (!session.open) {
+    document.title = "Log in · LuxScaler console";
     for (const { name } of TABS) $(name).hidden = true;
     stream?.close();
     $("password").focus();

@@ -1,12 +1,14 @@
 // The preview of the Upscale tab: a part of the picture before and after, with a border and an exposure.
 // @ts-check
+import { bytes } from "./api.js";
 import { $, duration, state } from "./dom.js";
 import { isValid } from "./fields.js";
 import { develop, unpack } from "./light.js";
 
 /** @typedef {import("./light.js").LightPicture} LightPicture */
 
-let pictureId = "";
+/** Of `whole`: its picture, and what is read of it. */
+let wholeKey = "";
 /** @type {LightPicture | null} */
 let whole = null;
 /** @type {{before: LightPicture, after: LightPicture, box: number[]} | null} */
@@ -21,16 +23,16 @@ let shown = "";
 const paces = new Map();
 let onPace = () => {};
 
-/** @param {{inputs: any, trained_by: string}} options */
-const paceKey = ({ inputs, trained_by }) => JSON.stringify([inputs.model, trained_by, inputs.scale]);
+/** What the time of a megapixel depends on. @param {{inputs: any, trained_by: string}} options */
+const paceKey = ({ inputs: { model, scale, width, height, long_edge, megapixels }, trained_by }) =>
+  JSON.stringify([model, trained_by, scale, width, height, long_edge, megapixels]);
 
 /** @param {string} path @param {unknown} [body] */
-async function light(path, body) {
-  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(path, options);
-  if (!answer.ok) throw new Error((await answer.json()).detail);
-  return unpack(await answer.arrayBuffer());
-}
+const light = async (path, body) => unpack(await bytes(path, body));
+
+/** What is read of a picture, as a query. @param {any} inputs */
+const readingOf = ({ layer, part, sdr }) => new URLSearchParams(
+  Object.entries({ layer, part, sdr }).filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)])).toString();
 
 /**
  * Show a part of a picture as it will be; while one is made, only the newest wish is kept.
@@ -38,21 +40,27 @@ async function light(path, body) {
  */
 export async function preview(picture, options) {
   $("preview").hidden = !picture;
+  if (!picture) wanted = null;
   if (!picture || !isValid("upscale")) return;
   wanted = [picture, options];
-  if (isBusy) return;
-  isBusy = true;
-  try {
-    while (wanted) {
-      const [next, how] = wanted;
-      wanted = null;
-      await make(next, how);
-    }
-  } catch (error) {
-    state("preview-state", `No preview: ${/** @type {Error} */ (error).message}`, "bad");
-  } finally {
-    isBusy = false;
+  if (isBusy) {
+    state("preview-state", "The preview before this one is being finished …");
+    return;
   }
+  isBusy = true;
+  while (wanted) {
+    const [next, how] = wanted;
+    wanted = null;
+    await make(next, how).catch(fail);
+  }
+  isBusy = false;
+}
+
+/** @param {any} error */
+function fail(error) {
+  shown = "";
+  if (error.status === 401) document.dispatchEvent(new Event("logged-out"));
+  state("preview-state", `No preview: ${error.message}`, "bad");
 }
 
 /** Seconds for a megapixel of the source, by the last preview; null before there was one that counts. */
@@ -64,13 +72,18 @@ async function make(picture, options) {
   const key = JSON.stringify([picture.id, body]);
   if (key === shown) return;
   const path = `/api/upscale/pictures/${picture.id}`;
-  state("preview-state", "A part is being upscaled …");
-  if (picture.id !== pictureId) {
-    part = null;
-    whole = (await light(`${path}/overview`)).pictures[0];
-    [pictureId, source] = [picture.id, picture];
+  const reading = readingOf(options.inputs);
+  if (`${picture.id}?${reading}` !== wholeKey) {
+    [wholeKey, whole, part, shown] = ["", null, null, ""]; // nothing of another picture stays beside this one's name
     draw();
+    $("preview-name").textContent = picture.name;
+    state("preview-state", "The picture is being read …");
+    whole = (await light(`${path}/overview?${reading}`)).pictures[0];
+    [wholeKey, source] = [`${picture.id}?${reading}`, picture];
+    draw();
+    if (wanted) return; // another one, or other options
   }
+  state("preview-state", "A part is being upscaled …");
   const { pictures, figures } = await light(`${path}/part`, body);
   const [seconds, megapixels, isFirst, peak, ...box] = figures;
   part = { before: pictures[0], after: pictures[1], box };
@@ -94,10 +107,13 @@ function draw() {
 
 /** @param {number} stops */
 function drawWhole(stops) {
-  if (!whole) return;
   const canvas = $("preview-whole");
-  [canvas.width, canvas.height] = [whole.width, whole.height];
   const context = canvas.getContext("2d");
+  if (!whole) {
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    return;
+  }
+  [canvas.width, canvas.height] = [whole.width, whole.height];
   context.drawImage(develop(whole, stops), 0, 0);
   if (!part) return;
   const [across, down] = [whole.width / source.width, whole.height / source.height];

@@ -1,19 +1,24 @@
-// The Upscale tab: pictures, options, what comes out, and the queue. The preview is in preview.js.
+// The Upscale tab: pictures, options, and what comes out. Uploads, preview and queue have their own modules.
 // @ts-check
-import { get, post, remove, REPLICATE } from "./api.js";
+import { ApiError, get, newKey, post, remove, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
-import { $, busy, dollars, duration, element, notice, onClick, onSubmit, size, state } from "./dom.js";
-import { checkForm, complain, isValid, startChecks } from "./fields.js";
+import { $, arrange, busy, dollars, duration, element, isolated, notice, onClick, onSubmit, size, state } from "./dom.js";
+import { checkForm, complain, firstProblem, isValid, startChecks } from "./fields.js";
 import { fillOptions, masterInputs } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
+import { showQueue, startQueue } from "./queue.js";
+import { startUploads, upload } from "./uploads.js";
 
 const TRAINED = "job:";
-const OVER = ["completed", "failed", "canceled"];
-const SHOWN_JOBS = 20;
 const SETTLE_MS = 350;
+const GONE = 404, IN_USE = 409, WRONG = 422;
 /** @type {any[]} */
 let pictures = [];
 let chosen = "";
+/** @type {Map<string, HTMLElement>} The rows of pictures that are shown. */
+const rows = new Map();
+/** Keys of submits that are not known to be taken, by their text: to send one again is not to pay twice. @type {Map<string, string>} */
+const keys = new Map();
 let asked = 0;
 let timer = 0;
 
@@ -52,8 +57,6 @@ function row(each) {
   const item = element("li");
   const button = /** @type {HTMLButtonElement} */ (element("button", "", "picture"));
   button.type = "button";
-  button.setAttribute("aria-pressed", String(each.id === chosen));
-  button.dataset.picture = each.id;
   button.title = each.name;
   button.append(element("span", each.name, "job-name"), element("span", facts(each), "hint"));
   button.addEventListener("click", () => choose(each.id));
@@ -61,13 +64,28 @@ function row(each) {
   away.type = "button";
   away.setAttribute("aria-label", `Remove ${each.name}`);
   away.addEventListener("click", () => busy(away, async () => {
-    await remove(`/api/upscale/pictures/${each.id}`);
-    await showPictures();
-    notice(`${each.name} is removed.`);
+    await removed([each]);
     $("upscale-files").focus();
   }));
   item.append(button, away);
   return item;
+}
+
+/** Remove pictures; those that jobs are under way with stay. @param {any[]} all */
+async function removed(all) {
+  /** @type {string[]} */
+  const refused = [];
+  for (const each of all) {
+    await remove(`/api/upscale/pictures/${each.id}`).catch((error) => {
+      if (error.status === GONE) return; // by its age, or in another window
+      if (error.status !== IN_USE) throw error;
+      refused.push(error.message);
+    });
+  }
+  await showPictures();
+  const count = all.length - refused.length;
+  const words = all.length === 1 ? `${isolated(all[0].name)} is removed.` : `${count} pictures are removed.`;
+  notice(refused.length ? `${count ? `${words} ` : ""}${refused[0]}${refused.length > 1 ? `, and ${refused.length - 1} more` : ""}` : words, refused.length > 0);
 }
 
 async function showPictures() {
@@ -78,14 +96,31 @@ async function showPictures() {
 }
 
 function drawPictures() {
-  const focused = document.activeElement?.getAttribute("data-picture");
-  $("upscale-pictures").replaceChildren(...pictures.map(row));
-  if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-picture="${focused}"]`))?.focus();
+  for (const id of rows.keys()) if (!pictures.some((each) => each.id === id)) rows.delete(id);
+  arrange($("upscale-pictures"), pictures.map((each) => {
+    const item = rows.get(each.id) ?? row(each);
+    rows.set(each.id, item);
+    item.firstElementChild?.setAttribute("aria-pressed", String(each.id === chosen));
+    return item;
+  }));
+  const several = pictures.length > 1;
   $("upscale-empty").hidden = pictures.length > 0;
-  $("upscale-all").hidden = pictures.length < 2;
+  $("upscale-all").hidden = !several;
   $("upscale-all").textContent = `Upscale all ${pictures.length}`;
+  $("upscale-remove-all").hidden = !several;
   $("upscale-one").disabled = !chosen;
   $("upscale-sdr").closest("div").hidden = !pictures.some((each) => each.gain_map);
+}
+
+/** An EXR of several layers offers their names, and needs one of them if none is the main one. */
+function offerLayers() {
+  if (!document.getElementById("upscale-layer")) return; // the fields are not built yet
+  const { layers = [], has_main_layer = true } = picture() ?? {};
+  $("upscale-layers").replaceChildren(...layers.map((/** @type {string} */ name) => new Option(name, name)));
+  const field = $("upscale-layer");
+  field.setAttribute("list", "upscale-layers");
+  const isOpen = !has_main_layer && !field.value.trim() && !$("upscale-part").value;
+  field.setCustomValidity(isOpen ? `This EXR has no main layer: choose ${layers.slice(0, 8).join(", ")}.` : "");
 }
 
 /** @param {string} id */
@@ -97,28 +132,47 @@ function choose(id) {
 
 /** Options or picture are others now: say what comes out, and show a part of it. */
 async function changed() {
+  offerLayers();
   const number = (asked += 1);
-  await Promise.all([showResult(number), preview(picture(), options())]);
+  await Promise.all([showResult(number), preview(picture(), options())]).catch(async (error) => {
+    if (!(error instanceof ApiError && error.status === GONE && picture())) throw error;
+    notice(error.message, true);
+    await showPictures();
+  });
+}
+
+/** Nothing can be said of a result. @param {string} why @param {"" | "bad"} [mood] */
+function unknown(why, mood = "") {
+  $("upscale-result").replaceChildren();
+  state("upscale-cost", why, mood);
 }
 
 /** @param {number} number */
 async function showResult(number) {
   const each = picture();
-  $("upscale-result").replaceChildren();
-  if (!each) return;
+  if (!each) {
+    unknown("Choose a picture.");
+    return;
+  }
   if (!isValid("upscale")) {
-    state("upscale-cost", "An option is wrong: see beside it.", "bad");
+    const words = firstProblem("upscale");
+    unknown(words, "bad");
+    state("preview-state", `No preview. ${words}`, "bad");
     return;
   }
   const body = request(each);
   const { cog, ...inputs } = /** @type {any} */ (body.inputs);
   const [result, guess] = await Promise.all([
-    post(`/api/upscale/pictures/${each.id}/result`, { inputs }),
+    post(`/api/upscale/pictures/${each.id}/result`, { inputs, place: body.place }),
     cog === "" ? null : post("/api/cloud/estimate", body),
   ]).catch((error) => {
+    if (number !== asked) return [];
+    unknown(error.status ? error.message.replace(/^inputs: /, "") : "Not known: the console does not answer.", "bad");
     complain("upscale", error, false); // somebody is typing
+    if (error.status === WRONG) return []; // said beside the field, and above
     throw error;
   });
+  if (!result) return;
   if (number !== asked) return;
   const entries = {
     Picture: `${each.width} × ${each.height}, ${each.color_space}`,
@@ -127,7 +181,26 @@ async function showResult(number) {
   };
   $("upscale-result").replaceChildren(
     ...Object.entries(entries).flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
-  state("upscale-cost", cost(each, guess));
+  state("upscale-cost", [cost(each, guess), costOfAll(each, guess)].filter(Boolean).join(" "));
+}
+
+/** Of all pictures together, by their pixels; the most is exact. @param {any} each @param {any} guess */
+function costOfAll(each, guess) {
+  if (pictures.length < 2 || !guess) return "";
+  const times = pictures.reduce((sum, other) => sum + megapixels(other), 0) / megapixels(each);
+  const name = `All ${pictures.length}:`;
+  if (place() === "replicate") {
+    const sum = guess.estimated_cost_usd === null ? "" : `about ${dollars(times * guess.estimated_cost_usd)}, `;
+    return `${name} ${sum}at most ${dollars(pictures.length * guess.at_most_usd)}.`;
+  }
+  const seconds = secondsHere(each) ?? guess.avg_duration_seconds;
+  return seconds === null ? "" : `${name} ${about(times * seconds)}.`;
+}
+
+/** By the preview, where this machine computes. @param {any} each @returns {number | null} */
+function secondsHere(each) {
+  const pace = place() === "here" ? preview.secondsPerMegapixel(options()) : null;
+  return pace === null ? null : pace * megapixels(each);
 }
 
 /** @param {any} each @param {any} guess */
@@ -138,8 +211,8 @@ function cost(each, guess) {
     return `About ${duration(guess.avg_duration_seconds)} and ${dollars(guess.estimated_cost_usd)} `
       + `(${dollars(guess.low_usd)} to ${dollars(guess.high_usd)}), at most ${dollars(guess.at_most_usd)}. Basis: ${guess.basis}.`;
   }
-  const pace = place() === "here" ? preview.secondsPerMegapixel(options()) : null;
-  if (pace !== null) return `Free. It takes ${about(pace * megapixels(each))} by the preview's pace, without loading and writing.`;
+  const seconds = secondsHere(each);
+  if (seconds !== null) return `Free. It takes ${about(seconds)} by the preview's pace, without loading and writing.`;
   if (guess.avg_duration_seconds !== null) return `Free. It takes ${about(guess.avg_duration_seconds)}. Basis: ${guess.basis}.`;
   return place() === "here" ? "Free. The preview will say how long it takes." : "Free. No estimate of the time.";
 }
@@ -149,98 +222,40 @@ function changedSoon() {
   timer = window.setTimeout(() => busy(null, changed), SETTLE_MS);
 }
 
-/** @param {Iterable<File>} files */
-async function upload(files) {
-  const given = [...files];
-  const refused = [];
-  for (const [index, file] of given.entries()) {
-    state("upscale-upload-state", `Uploading ${index + 1} of ${given.length}: ${file.name}`);
-    try {
-      const answer = await fetch(`/api/upscale/pictures?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-      const value = await answer.json();
-      if (!answer.ok) throw new Error(value.detail);
-      chosen = value.id;
-    } catch (error) {
-      refused.push(error instanceof TypeError ? `${file.name}: the upload broke off` : String(/** @type {Error} */ (error).message));
-    }
-  }
-  const taken = given.length - refused.length;
-  state("upscale-upload-state", [`${taken} of ${given.length} uploaded.`, ...refused].join(" "), refused.length ? "bad" : "good");
+/** @param {File[]} files */
+async function take(files) {
+  const before = chosen;
+  /** @param {any} each */
+  const onTaken = (each) => {
+    pictures.unshift(each);
+    drawPictures();
+    if (!chosen) choose(each.id);
+  };
+  if (!(await upload(files, onTaken))) return;
+  if (chosen === before || !before) chosen = ""; // the newest, unless somebody has chosen one meanwhile
   await showPictures();
 }
 
 /** @param {any[]} all */
 async function submit(all) {
   if (!checkForm("upscale") || (place() === "replicate" && !mayUpload())) return;
-  let warning = "";
+  let warning = "", taken = 0;
   for (const each of all) {
-    const body = { ...request(each), idempotency_key: crypto.randomUUID() };
-    const done = await post("/api/cloud/jobs/submit", body).catch((error) => {
+    const body = request(each);
+    const text = JSON.stringify(body);
+    keys.set(text, keys.get(text) ?? newKey());
+    const done = await post("/api/cloud/jobs/submit", { ...body, idempotency_key: keys.get(text) }).catch(async (error) => {
       complain("upscale", error);
-      throw error;
+      await showQueue().catch(() => {});
+      if (all.length === 1) throw error;
+      throw new ApiError(`${taken} of ${all.length} are in the queue. ${isolated(each.name)}: ${error.message}`, error.status);
     });
+    taken += 1;
     warning = done.cost_limit_warning || warning;
   }
-  notice(warning || (all.length === 1 ? `${all[0].name} is in the queue.` : `${all.length} pictures are in the queue.`), Boolean(warning));
+  keys.clear();
+  notice(warning || (all.length === 1 ? `${isolated(all[0].name)} is in the queue.` : `${all.length} pictures are in the queue.`), Boolean(warning));
   await showQueue();
-}
-
-/** @param {any} job */
-async function queued(job) {
-  const item = $("upscale-job").content.cloneNode(true).firstElementChild;
-  item.querySelector(".job-name").textContent = job.name;
-  const badge = item.querySelector(".badge");
-  badge.textContent = job.cancel_reason && !OVER.includes(job.status) ? "canceling" : job.status;
-  badge.classList.add(job.status);
-  const left = job.eta_seconds !== null && job.status === "running" ? `, about ${duration(job.eta_seconds)} left` : "";
-  const share = job.status === "running" && job.steps ? job.step / job.steps : null;
-  const where = job.place === "here" ? "" : ", Replicate";
-  item.querySelector(".hint").textContent =
-    job.error || `${job.status === "running" ? job.stage : ""}${share === null ? "" : ` ${Math.round(100 * share)} %`}${left}${where}`.replace(/^, /, "");
-  const bar = item.querySelector("progress");
-  bar.hidden = OVER.includes(job.status);
-  bar.setAttribute("aria-label", `Progress of ${job.name}`);
-  if (share !== null) bar.value = share;
-  const cancel = item.querySelector("button");
-  cancel.dataset.cancel = job.id;
-  cancel.hidden = OVER.includes(job.status);
-  cancel.disabled = job.cancel_reason !== "";
-  cancel.setAttribute("aria-label", `Cancel ${job.name}`);
-  cancel.addEventListener("click", () => busy(cancel, async () => {
-    await post(`/api/cloud/jobs/${job.id}/cancel`);
-    notice(`${job.name} is being canceled.`);
-    await showQueue();
-  }));
-  if (job.status === "completed") await links(job, item.querySelector(".row"));
-  return item;
-}
-
-/** @param {any} job @param {HTMLElement} target */
-async function links(job, target) {
-  const { files } = await get(`/api/cloud/jobs/${job.id}`);
-  for (const file of files) {
-    const link = document.createElement("a");
-    link.className = "button";
-    const compares = file.name === "report.html";
-    link.href = compares ? `/api/upscale/jobs/${job.id}/compare` : `/api/upscale/jobs/${job.id}/download/${encodeURIComponent(file.name)}`;
-    if (compares) [link.target, link.rel] = ["_blank", "noopener"];
-    else link.download = "";
-    link.textContent = compares ? "Compare" : `Download ${file.name.split(".").pop()}, ${size(file.size)}`;
-    link.setAttribute("aria-label", `${link.textContent}: ${job.name}`);
-    target.append(link);
-  }
-}
-
-async function showQueue() {
-  const { jobs } = await get(`/api/cloud/jobs?kind=master&limit=${SHOWN_JOBS}`);
-  const items = await Promise.all(jobs.map(queued));
-  const focused = document.activeElement?.getAttribute("data-cancel");
-  $("upscale-queue").replaceChildren(...items);
-  if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-cancel="${focused}"]`))?.focus();
-  $("upscale-queue-empty").hidden = items.length > 0;
-  const open = jobs.filter((/** @type {any} */ job) => !OVER.includes(job.status)).length;
-  const words = open ? `${open} under way or waiting` : "Nothing is under way";
-  if ($("upscale-queue-state").textContent !== words) $("upscale-queue-state").textContent = words;
 }
 
 async function showChoices() {
@@ -261,25 +276,6 @@ function showFields() {
   }
 }
 
-function startDrop() {
-  const target = $("upscale-drop");
-  for (const name of ["dragover", "drop"]) {
-    // Beside the field too: else the browser would leave this page for the picture.
-    document.addEventListener(name, (event) => event.preventDefault());
-  }
-  for (const [name, over] of /** @type {[string, boolean][]} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
-    target.addEventListener(name, (/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      target.classList.toggle("over", over);
-      if (name === "drop" && event.dataTransfer) busy(null, () => upload(/** @type {DataTransfer} */ (event.dataTransfer).files));
-    });
-  }
-  $("upscale-files").addEventListener("change", () => busy(null, async () => {
-    await upload($("upscale-files").files);
-    $("upscale-files").value = "";
-  }));
-}
-
 let isFresh = true;
 
 /** @type {import("./main.js").Tab} */
@@ -287,9 +283,11 @@ export const upscale = {
   name: "upscale", title: "Upscale", live: true,
   start: () => {
     startChecks("upscale");
-    startDrop();
+    startUploads(take);
+    startQueue();
     startPreview(() => busy(null, changed), () => busy(null, () => showResult(asked)));
     for (const name of ["input", "change"]) {
+      $("upscale-form").addEventListener(name, offerLayers, { capture: true }); // before it is asked what is wrong
       $("upscale-form").addEventListener(name, (/** @type {Event} */ event) => {
         if (event.target === $("upscale-files")) return;
         showFields();
@@ -297,7 +295,17 @@ export const upscale = {
       });
     }
     onSubmit("upscale-form", () => submit([picture()]));
-    onClick("upscale-all", () => submit(pictures));
+    onClick("upscale-all", () => submit([...pictures].reverse())); // in the order in which they came
+    onClick("upscale-remove-all", async () => {
+      const words = `Remove all ${pictures.length} pictures from the console? The files on your computer stay.`;
+      if (window.confirm(words)) await removed([...pictures]);
+    });
+    document.addEventListener("found-again", () => {
+      isFresh = true;
+    });
+    document.addEventListener("visibilitychange", () => { // another window may have brought or removed some
+      if (!document.hidden && !$("upscale").hidden) busy(null, showPictures);
+    });
     showFields();
   },
   show: async () => {

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from luxscaler.clock import iso
-from luxscaler.console.job import Job, JobState
+from luxscaler.console.job import SEVERAL, Job, JobState
 from luxscaler.console.jobs import Filters
 from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Console, Here
@@ -48,10 +48,9 @@ def listing(
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> dict[str, Any]:
     """List jobs, newest first; `total` counts all that match the filters."""
-    if status and status not in list(JobState):
-        raise Problem(
-            422, f"status: must be one of {', '.join(JobState)}, got {status[:80]!r}", field="status"
-        )
+    if status and status not in (*JobState, *SEVERAL):
+        known = ", ".join((*JobState, *SEVERAL))
+        raise Problem(422, f"status: must be one of {known}, got {status[:80]!r}", field="status")
     jobs, total = console.jobs.listed(Filters(kind, status, search), limit, offset)
     return {"jobs": [shown(job) for job in jobs], "total": total}
 

@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
+from luxscaler.console.job import Place
 from luxscaler.console.local.commands import REPORT, check_inputs
-from luxscaler.console.master_inputs import check_master_inputs, master_size, offered
+from luxscaler.console.master_inputs import check_master_inputs, check_master_result, master_size, offered
 from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Here
 from luxscaler.gateway.problems import Problem
+from luxscaler.options import MAX_LAYER_NAME
 
 PREFIX = "/api/upscale"
 UPLOAD_PATH = f"{PREFIX}/pictures"
@@ -50,6 +52,7 @@ class ResultRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="As those of a master")
+    place: Place = Field(default="here", description="Where it would be computed: a container holds less")
 
 
 @router.get("/options")
@@ -97,9 +100,12 @@ def remove(name: str, console: Here) -> Response:
 
 @router.post("/pictures/{name}/result")
 def result(name: str, wanted: ResultRequest, console: Here) -> dict[str, Any]:
-    """What a result will be: its pixels, and the bytes of its light in memory."""
+    """What a result will be: its pixels, and the bytes of its light in memory. 422 for one that a job would
+    refuse."""
     about = console.pictures.get(name).about
-    width, height = master_size(wanted.inputs, about["width"], about["height"])
+    source = about["width"], about["height"]
+    width, height = master_size(wanted.inputs, *source)
+    check_master_result(wanted.inputs, *source, wanted.place)
     planes = 3 + bool(about["has_alpha"])
     return {
         "width": width,
@@ -110,9 +116,17 @@ def result(name: str, wanted: ResultRequest, console: Here) -> dict[str, Any]:
 
 
 @router.get("/pictures/{name}/overview")
-def overview(name: str, console: Here) -> Response:
-    """The whole picture, small: `_encoded` says how."""
-    told, data = console.previews.ask({"kind": "overview", "path": str(console.pictures.get(name).path)})
+def overview(
+    name: str,
+    console: Here,
+    layer: Annotated[str, Query(max_length=MAX_LAYER_NAME)] = "",
+    part: Annotated[int | None, Query(ge=1)] = None,
+    sdr: bool = False,
+) -> Response:
+    """The whole picture, small, read as a job with those inputs reads it: `_encoded` says how."""
+    path = str(console.pictures.get(name).path)
+    reading = {"layer": layer, "part": part, "sdr": sdr}
+    told, data = console.previews.ask({"kind": "overview", "path": path, "reading": reading})
     return _encoded([told["overview"]], [], data)
 
 

@@ -19,6 +19,7 @@ from luxscaler.io.exif.ifd import (
     Entry,
     Tiff,
     bytes_reader,
+    swapped,
     text_entry,
     tiff_block,
 )
@@ -44,10 +45,10 @@ def check_exif(exif: bytes) -> None:
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         raise ExportError(f"exif must start with a TIFF header, got {exif[:4]!r}")
     try:
-        _, *directories = _directories(exif)
+        _, *found = directories(exif)
     except (struct.error, ValueError, OverflowError) as error:
         raise ExportError(f"exif cannot be read: {error}") from error
-    if any(len(value) > MAX_VALUE_BYTES for entries in directories for _, _, value in entries.values()):
+    if any(len(value) > MAX_VALUE_BYTES for entries in found for _, _, value in entries.values()):
         raise ExportError(f"exif has a value of over {MAX_VALUE_BYTES} bytes")
 
 
@@ -57,7 +58,7 @@ def describe(frame: Frame) -> bytes:
     Where the source has a description of its own, that stays and the notes become UserComment; where it has
     a comment too, ImageHistory.
     """
-    order, main, exif, gps = _directories(frame.exif)
+    order, main, exif, gps = directories(frame.exif)
     main[_SOFTWARE] = text_entry(frame.options.software)
     notes = frame.notes()
     if not _has_text(main.get(_DESCRIPTION)):
@@ -80,21 +81,28 @@ def exif_item(frame: Frame) -> bytes:
     return struct.pack(">I", 0) + describe(frame)
 
 
+def tiff_directories(frame: Frame) -> tuple[Entries, Entries, Entries]:
+    """The main, the EXIF and the GPS directory of `describe`, little-endian: a TIFF has them as its own."""
+    order, *found = directories(describe(frame))
+    main, exif, gps = found if order == "<" else (swapped(entries) for entries in found)
+    return main, exif, gps
+
+
 def baseline_tags(frame: Frame) -> dict[int, str]:
     """Return the source's make, model, date, artist and copyright by their TIFF tags, those that it has."""
-    _, main, _, _ = _directories(frame.exif)
-    found = {tag: _text(main.get(tag)) for tag in (_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT)}
+    _, main, _, _ = directories(frame.exif)
+    found = {tag: entry_text(main.get(tag)) for tag in (_MAKE, _MODEL, _DATE, _ARTIST, _COPYRIGHT)}
     return {tag: text for tag, text in found.items() if text}
 
 
 def owner_and_date(frame: Frame) -> tuple[str, str]:
     """Return who owns the picture (copyright, else artist) and when it was taken; empty if not known."""
     tags = baseline_tags(frame)
-    _, _, exif, _ = _directories(frame.exif)
-    return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), _text(exif.get(_DATE_TAKEN))
+    _, _, exif, _ = directories(frame.exif)
+    return tags.get(_COPYRIGHT) or tags.get(_ARTIST, ""), entry_text(exif.get(_DATE_TAKEN))
 
 
-def _directories(block: bytes | None) -> Directories:
+def directories(block: bytes | None) -> Directories:
     """The directories of a block, without what points elsewhere. Raises struct.error, ValueError or
     OverflowError where it is damaged."""
     if block is None:
@@ -115,7 +123,7 @@ def _has_text(entry: Entry | None, start: int = 0) -> bool:
     return entry is not None and bool(entry[2][start:].strip(b"\0 "))
 
 
-def _text(entry: Entry | None) -> str:
+def entry_text(entry: Entry | None) -> str:
     """EXIF text is ASCII by the standard, UTF-8 or Latin-1 in practice. It may be followed by zero bytes, and
     copyright holds one between its two parts."""
     if entry is None or entry[0] != ASCII:

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
+import numpy as np
+
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 """Tags whose value is the place of another directory."""
 MAX_VALUE_BYTES = 1 << 16
 """Of a larger value, one byte more than this is read, so that its size shows."""
 ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
+_UNIT_BYTES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}
+"""Of the numbers that values of a type consist of, where they have several bytes."""
+_USER_COMMENT, _UNICODE = 0x9286, b"UNICODE\0"
+"""Its text is UTF-16 in the order of the block (EXIF 2.32, 4.6.5)."""
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 # BigTIFF's; 13 is a place in classic TIFF too.
 _POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
@@ -127,29 +133,50 @@ def tiff_block(order: str, main: Entries, others: Mapping[int, Entries] = _NO_OT
 
     def first(places: Mapping[int, int]) -> bytes:
         pointers = {tag: (LONG, 1, struct.pack(order + "I", at)) for tag, at in places.items()}
-        return _directory_bytes(order, {**main, **pointers}, len(head))
+        return directory_bytes(order, {**main, **pointers}, len(head))
 
     places = dict.fromkeys(others, 0)
     end = len(head) + len(first(places))
     parts = []
     for tag, entries in others.items():
         places[tag] = end
-        parts.append(_directory_bytes(order, entries, end))
+        parts.append(directory_bytes(order, entries, end))
         end += len(parts[-1])
     return head + first(places) + b"".join(parts)
 
 
-def _directory_bytes(order: str, entries: Entries, offset: int) -> bytes:
-    """A directory that is to stand at `offset`, with the values that do not fit into it behind it."""
-    table, values = struct.pack(order + "H", len(entries)), b""
-    after = offset + 2 + 12 * len(entries) + 4
+def directory_bytes(order: str, entries: Entries, offset: int, *, big: bool = False) -> bytes:
+    """A directory that is to stand at `offset`, with the values that do not fit into it behind it.
+
+    big: as BigTIFF has it.
+    """
+    head, place, room = ("Q", "Q", 8) if big else ("H", "I", 4)
+    table, values = struct.pack(order + head, len(entries)), b""
+    after = offset + len(table) + (4 + 2 * room) * len(entries) + room
     for tag, (kind, count, value) in sorted(entries.items()):
-        field = value.ljust(4, b"\0")
-        if len(value) > 4:
-            field = struct.pack(order + "I", after + len(values))
+        field = value.ljust(room, b"\0")
+        if len(value) > room:
+            field = struct.pack(order + place, after + len(values))
             values += value + bytes(len(value) % 2)
-        table += struct.pack(order + "HHI", tag, kind, count) + field
-    return table + bytes(4) + values
+        table += struct.pack(order + "HH" + place, tag, kind, count) + field
+    return table + bytes(room) + values
+
+
+def swapped(entries: Entries) -> Entries:
+    """Entries in the other byte order."""
+    return {tag: (kind, count, _swapped(tag, kind, value)) for tag, (kind, count, value) in entries.items()}
+
+
+def _swapped(tag: int, kind: int, value: bytes) -> bytes:
+    if tag == _USER_COMMENT and value.startswith(_UNICODE):
+        return _UNICODE + _reversed(value[len(_UNICODE) :], 2)
+    return _reversed(value, _UNIT_BYTES.get(kind, 1))
+
+
+def _reversed(value: bytes, unit: int) -> bytes:
+    """With the bytes of each unit in the other order; a part of a unit at the end stays."""
+    whole = len(value) - len(value) % unit
+    return np.frombuffer(value[:whole], np.uint8).reshape(-1, unit)[:, ::-1].tobytes() + value[whole:]
 
 
 def _number(order: str, data: bytes) -> int:

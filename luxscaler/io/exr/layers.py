@@ -52,6 +52,17 @@ def chosen_layer(parts: Sequence[Part], choice: LayerChoice) -> tuple[Layer, tup
     return layer, _notices(parts, layer, choice)
 
 
+def layer_choices(parts: Sequence[Part]) -> tuple[LayerChoice, ...]:
+    """The colour layers that can be chosen by a name, in the order of the file."""
+    layers = [
+        layer
+        for number, part in enumerate(parts)
+        if not part.is_deep
+        for layer in _color_layers(parts, number)
+    ]
+    return tuple(LayerChoice(layer.label, layer.part + 1) for layer in layers if layer.label)
+
+
 def _flat_parts(parts: Sequence[Part], choice: LayerChoice) -> list[int]:
     if choice.part is None:
         flat = [number for number, part in enumerate(parts) if not part.is_deep]
@@ -129,9 +140,12 @@ def _named(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer], 
 
 
 def _single_channels(parts: Sequence[Part], number: int) -> list[Layer]:
-    """Every channel by itself, as grey, under its own name, and layers of one channel under theirs too."""
+    """Every channel by itself, as grey, under its own name; layers, and parts, of one channel under theirs
+    too."""
     channels = list(parts[number].channels())
     prefixes = [name.rpartition(".")[0] for name in channels]
+    if prefixes == [""]:
+        prefixes = [_part_name(parts, number)]
     return [
         Layer(number, prefix if prefixes.count(prefix) == 1 else "", ("Y",), (name,), name)
         for name, prefix in zip(channels, prefixes, strict=True)
@@ -151,7 +165,7 @@ def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice) -> tuple[
     if len(parts) > 1:
         name = parts[layer.part].name or "without a name"
         said += (f"part {layer.part + 1} of {len(parts)} is read: {name}",)
-    if layer.prefix:
+    if layer.prefix and layer.prefix != parts[layer.part].name:
         said += (f"the layer {layer.prefix} is read",)
     others = [
         other

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from luxscaler.io.exif.describe import owner_and_date
 from luxscaler.io.exr.codec import codec
+from luxscaler.io.exr.from_exif import exif_attributes
 from luxscaler.io.exr.standard import placeholder, put_in_place
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
@@ -84,7 +85,9 @@ def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]
     if frame.pixel_aspect != 1:
         found["pixelAspectRatio"] = float(frame.pixel_aspect)
     owner, taken = owner_and_date(frame)
-    return found | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
+    inherited = {name for name, _, _ in frame.exr_attributes}
+    said = {name: value for name, value in exif_attributes(frame.exif).items() if name not in inherited}
+    return found | said | {key: text for key, text in (("owner", owner), ("capDate", taken)) if text}
 
 
 def stored_samples(frame: Frame) -> NDArray[np.float32 | np.float16]:

@@ -14,6 +14,8 @@ from luxscaler.io.decoder import Samples
 
 _SOI, _SOS, _EOI = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+_FILLED = (127, 128)
+"""Samples of a block without coefficients; 127 where inks are inverted."""
 _FILLERS = (bytes([0x5A, 0x13, 0xC7, 0x2E]) * 32, bytes([0xA5, 0x68, 0x31, 0xD4]) * 32)
 """Two patterns of coded data that no whole scan reads."""
 
@@ -51,6 +53,20 @@ def whole_without_end(stream: BinaryIO, decode: Callable[[BinaryIO], Samples]) -
         if not np.array_equal(samples, decode(BytesIO(data + filler + _EOI))):
             raise PictureError("is truncated: the JPEG ends before its last row")
     return samples
+
+
+def check_last_rows(stream: BinaryIO, samples: Samples, decode: Callable[[BinaryIO], Samples]) -> None:
+    """Raise PictureError for a file that was cut off and then given an end marker.
+
+    libjpeg fills what is missing with grey, so only pictures whose last pixel has it are looked at. Of a
+    progressive file that lacks its last scans no pixel is missing.
+    """
+    last = samples[-1, -1]
+    if last.min() < min(_FILLED) or last.max() > max(_FILLED):
+        return
+    stream.seek(0)
+    data = stream.read()
+    whole_without_end(BytesIO(data[: data.find(_EOI, _first_scan(data))]), decode)
 
 
 def _first_scan(data: bytes) -> int:

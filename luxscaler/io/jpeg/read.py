@@ -10,10 +10,14 @@ from luxscaler.errors import PictureError
 from luxscaler.io.decoder import FileInfo, Samples
 from luxscaler.io.gain_map.gain_map import Codes, GainMap, unusable_notice
 from luxscaler.io.gain_map.in_jpeg import find
-from luxscaler.io.jpeg.markers import from_first_marker, scans_of, whole_without_end
+from luxscaler.io.jpeg.markers import check_last_rows, from_first_marker, scans_of, whole_without_end
+from luxscaler.io.jpeg.segments import segments, unusual_kind
 from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_samples
 from luxscaler.io.pillow_format import PillowFormat
+
+_MOST_MAP_SCANS = 100
+"""Of a gain map; encoders make about ten. Each takes as long as the whole of another JPEG."""
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
@@ -24,7 +28,14 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
 
 
 def _opened(stream: BinaryIO) -> _Jpeg:
-    return _Jpeg(from_first_marker(stream))
+    """Raises PictureError for kinds of JPEG that Pillow does not decode, by name."""
+    try:
+        return _Jpeg(from_first_marker(stream))
+    except SyntaxError as error:  # Pillow's word for a header that it does not take
+        kind = unusual_kind(list(segments(stream)))
+        if kind is None:
+            raise
+        raise PictureError(f"is {kind}, which is not supported") from error
 
 
 _PILLOW = PillowFormat("jpeg", _opened)
@@ -41,9 +52,12 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     """(height, width, channels) uint8; Adobe's inverted CMYK comes out with 255 = full ink."""
-    if scans_of(stream)[1]:
-        return _PILLOW.read_samples(stream, info)
-    return whole_without_end(stream, partial(_PILLOW.read_samples, info=info))
+    decode = partial(_PILLOW.read_samples, info=info)
+    if not scans_of(stream)[1]:
+        return whole_without_end(stream, decode)
+    samples = decode(stream)
+    check_last_rows(stream, samples, decode)
+    return samples
 
 
 def _gain_map(stream: BinaryIO, info: FileInfo) -> tuple[GainMap | None, tuple[str, ...]]:
@@ -54,9 +68,19 @@ def _gain_map(stream: BinaryIO, info: FileInfo) -> tuple[GainMap | None, tuple[s
 
 
 def _map_codes(orientation: int, stream: BinaryIO) -> tuple[Codes, int]:
-    """The gain map in a JPEG, which is turned as its base is."""
+    """The gain map in a JPEG, which is turned as its base is. Raises PictureError."""
+    scans, _ = scans_of(stream)
+    if scans > _MOST_MAP_SCANS:
+        raise PictureError(f"its JPEG has {scans:,} scans, the limit is {_MOST_MAP_SCANS}")
+    samples = _map_samples(stream)
+    check_last_rows(stream, samples, _map_samples)
+    return oriented(samples, orientation), 8
+
+
+def _map_samples(stream: BinaryIO) -> Codes:
+    stream.seek(0)
     image = _Jpeg(stream)
     if image.mode not in ("L", "RGB"):
         raise PictureError(f"it has the pixel layout {image.mode!r}")
     image.load()
-    return oriented(eight_bit_samples(image, image.mode), orientation), 8
+    return eight_bit_samples(image, image.mode)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from luxscaler.io.exif.ifd import Tiff, bytes_reader
+from luxscaler.words import counted
 
 APP1, APP2 = 0xE1, 0xE2
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_LS = 0xF7
 _MOST_SEGMENTS = 4096
 _MULTI_PICTURE = b"MPF\0"
 _ENTRIES = 0xB002
@@ -64,6 +66,21 @@ def frame_size(parts: list[Segment]) -> tuple[int, int] | None:
         if part.marker in _FRAMES and len(part.data) >= 5:
             height, width = struct.unpack_from(">HH", part.data, 1)
             return (width, height) if width and height else None
+    return None
+
+
+def unusual_kind(parts: list[Segment]) -> str | None:
+    """What kind of JPEG it is, for people, where that is one that few programs read (ITU-T T.81, T.87)."""
+    for part in parts:
+        if part.marker == _JPEG_LS:
+            return "a JPEG-LS"
+        if part.marker in _FRAMES and len(part.data) >= 5:
+            bits, height = part.data[0], int.from_bytes(part.data[1:3], "big")
+            if bits != 8:
+                return f"a JPEG of {counted(bits, 'bit')} a channel"
+            if height == 0:
+                return "a JPEG whose header has no height (it stands behind the pixels, in a DNL marker)"
+            return None
     return None
 
 

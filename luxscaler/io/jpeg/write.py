@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luxscaler.color import PQ_PEAK_CD_M2, apply_matrix
+from luxscaler.errors import ExportError
 from luxscaler.io.exif.describe import describe
 from luxscaler.io.exif.ifd import LONG, UNDEFINED, Entries, tiff_block
 from luxscaler.io.frame import Frame, in_bands
@@ -39,7 +40,10 @@ _INDEX_BYTES = 82  # of the multi-picture index from its TIFF header on: 8, dire
 
 
 def write_jpeg(path: Path, frame: Frame) -> None:
-    """Write in the profile's primaries, HDR clipped there at 0 and at 10,000 cd/m²; there is no alpha."""
+    """Write in the profile's primaries, HDR clipped there at 0 and at 10,000 cd/m²; there is no alpha.
+
+    Raises ExportError for EXIF, XMP or IPTC that does not go into a segment.
+    """
     base = encode_sdr(frame, np.dtype(np.uint8), frame.sdr)[..., :3]
     codes, low, high = _gain_map(frame, base)
     headroom = math.log2(np.clip(peak_in(frame.profile, frame.rgb), _MIN_PEAK, _LARGEST))
@@ -48,12 +52,11 @@ def write_jpeg(path: Path, frame: Frame) -> None:
     said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
     gain = _START + said + gain[2:]
 
-    exif = b"Exif\0\0" + describe(frame)
     picture = _jpeg(base, coded_profile(frame.profile))
-    head = _START + (_segment(0xE1, exif) if len(exif) <= _MAX_SEGMENT else b"")
-    head += _segment(0xE1, base_xmp(len(gain), descriptions_of(frame.inherited.xmp)))
+    head = _START + _segment(0xE1, b"Exif\0\0" + describe(frame), "EXIF")
+    head += _segment(0xE1, base_xmp(len(gain), descriptions_of(frame.inherited.xmp)), "XMP")
     if frame.inherited.iptc:
-        head += _segment(0xED, _photoshop(frame.inherited.iptc))
+        head += _segment(0xED, _photoshop(frame.inherited.iptc), "IPTC")
     head += _segment(0xE2, _ISO + bytes(4))  # versions alone: there is a gain map, and it says the rest
     size = len(head) + 4 + 4 + _INDEX_BYTES + len(picture) - 2
     index_at = len(head) + 4 + 4  # behind marker, length and "MPF"
@@ -122,7 +125,12 @@ def _index(first_size: int, second_size: int, second_at: int) -> bytes:
     return tiff_block(">", entries)
 
 
-def _segment(marker: int, data: bytes) -> bytes:
+def _segment(marker: int, data: bytes, holding: str = "data") -> bytes:
+    if len(data) > _MAX_SEGMENT:
+        raise ExportError(
+            f"a JPEG holds at most {_MAX_SEGMENT:,} bytes of {holding}, with what is added here it is "
+            f"{len(data):,}: shorten it, or choose another format"
+        )
     return struct.pack(">BBH", 0xFF, marker, 2 + len(data)) + data
 
 

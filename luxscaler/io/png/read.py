@@ -1,8 +1,9 @@
 """PNG: colour chunks by hand, pixels by libpng (imagecodecs), which keeps 16 bits and expands tRNS.
 
-Precedence of the colour chunks: cICP, iCCP, sRGB, gAMA with cHRM (PNG specification, third edition,
-section 4.3). CRCs are checked, here and by libpng; a chunk that says nothing of pixels may be wrong, with a
-notice.
+Precedence of the colour chunks: cICP, iCCP, sRGB, gAMA with cHRM (PNG specification, third edition, section
+4.3). A chunk that says nothing usable leaves the next one in force: a cICP whose code points are unspecified
+or unknown, a damaged profile, a gAMA of no picture. CRCs are checked, here and by libpng; a chunk that says
+nothing of pixels may be wrong, with a notice.
 """
 
 import os
@@ -24,12 +25,14 @@ from luxscaler.io.color_encoding import (
     from_chromaticities,
     from_cicp,
     keep_linear,
+    knows_cicp,
 )
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import Marks, Metadata, Resolution, from_exif, read_marks, resolution, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
-from luxscaler.io.png.texts import read_texts
+from luxscaler.io.png.texts import ReadTexts, read_texts
 from luxscaler.io.unpacking import UnpackError, inflated
+from luxscaler.words import counted
 
 _SIGNATURE_BYTES = 8
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -43,6 +46,10 @@ _ALPHA_TYPES = {4, 6}
 _PALETTE = 3
 # What encoders write for sRGB pictures (section 11.3.2.2): the sRGB curve is meant, not a power of 2.2.
 _SRGB_GAMA = 45455
+_LINEAR_GAMA = 100000
+_GAMA_LIMITS = (10_000, 1_000_000)
+"""Exponents from 10 to 1/10 of displays: beyond them nearly all of a picture is black, or white."""
+_OTHER_COLORS = (b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
@@ -58,7 +65,9 @@ def read_info(stream: BinaryIO) -> FileInfo:
         raise PictureError(f"has a damaged PNG header: {width} × {height}, {bits} bits, colour type {kind}")
     chunks, notices = _kept_chunks(stream)
     alpha = kind in _ALPHA_TYPES or b"tRNS" in chunks
-    marks = read_marks(chunks.get(b"eXIf"))
+    texts = read_texts(_chunks(stream), stream)
+    exif = chunks.get(b"eXIf") or texts.exif
+    marks = read_marks(exif)
     # libpng expands palettes and small samples to 8 bits.
     bits = 16 if bits == 16 else 8
     coding, more = _coding(chunks, marks, bits, _COLOR_CHANNELS[kind])
@@ -74,8 +83,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
         coding=coding,
         alpha=Alpha.STRAIGHT if alpha else Alpha.NONE,
         orientation=marks.orientation,
-        notices=notices,
-        metadata=_metadata(stream, chunks),
+        notices=notices + texts.notices,
+        metadata=_metadata(chunks.get(b"pHYs", b""), exif, texts),
     )
 
 
@@ -148,13 +157,9 @@ def _kept_chunks(stream: BinaryIO) -> tuple[dict[bytes, bytes], tuple[str, ...]]
 def _coding(
     chunks: dict[bytes, bytes], marks: Marks, bits: int, channels: int
 ) -> tuple[ColorCoding, tuple[str, ...]]:
-    notices: tuple[str, ...] = ()
-    cicp = chunks.get(b"cICP", b"")
-    if len(cicp) == 4:
-        primaries, transfer, matrix, full_range = cicp
-        if matrix == 0:
-            return from_cicp(primaries, transfer, narrow=not full_range, bits=bits)
-        notices = (f"the cICP chunk asks for matrix {matrix}, which PNG does not allow; it is ignored",)
+    coding, notices = _cicp_coding(chunks, bits)
+    if coding is not None:
+        return coding, notices
     if b"iCCP" in chunks:
         coding, more = profile_coding(_unpacked_profile(chunks[b"iCCP"]), channels)
         notices += more
@@ -164,19 +169,42 @@ def _coding(
         return ColorCoding("sRGB"), notices
     if b"gAMA" in chunks or b"cHRM" in chunks:
         coding, more = _gamma_coding(chunks)
-        return coding, notices + more
+        notices += more
+        if coding is not None:
+            return coding, notices
     return (ADOBE_RGB_EXIF if marks.adobe_rgb else SRGB_ASSUMED), notices
 
 
-def _metadata(stream: BinaryIO, chunks: dict[bytes, bytes]) -> Metadata:
-    """EXIF and resolution, and the shape of pixels where there is none; texts and XMP."""
-    shape, aspect = chunks.get(b"pHYs", b""), 1.0
+def _cicp_coding(chunks: dict[bytes, bytes], bits: int) -> tuple[ColorCoding | None, tuple[str, ...]]:
+    """The coding of the cICP chunk; None where the other colour chunks are to be asked."""
+    cicp = chunks.get(b"cICP")
+    if cicp is None:
+        return None, ()
+    if len(cicp) != 4:
+        return None, (f"the cICP chunk has {counted(len(cicp), 'byte')} instead of 4; it is ignored",)
+    primaries, transfer, matrix, full_range = cicp
+    if matrix != 0:
+        return None, (f"the cICP chunk asks for matrix {matrix}, which PNG does not allow; it is ignored",)
+    others = [name.decode() for name in _OTHER_COLORS if name in chunks]
+    if others and not knows_cicp(primaries, transfer):
+        return None, (
+            f"the cICP chunk has code points that are unspecified or unknown ({primaries}/{transfer}); "
+            f"the colours are those of {others[0]}",
+        )
+    return from_cicp(primaries, transfer, narrow=not full_range, bits=bits)
+
+
+def _metadata(shape: bytes, exif: bytes | None, read: ReadTexts) -> Metadata:
+    """EXIF and resolution, and the shape of pixels where there is none; texts, XMP and IPTC.
+
+    shape: the pHYs chunk.
+    """
+    aspect = 1.0
     if len(shape) == 9 and shape[8] == 0:
         x, y = struct.unpack(">II", shape[:8])
         aspect = y / x if x and y else 1.0
-    texts, xmp = read_texts(_chunks(stream), stream)
-    known = from_exif(chunks.get(b"eXIf"), _resolution(shape))
-    return with_more(known, xmp=xmp, texts=texts, pixel_aspect=aspect)
+    known = from_exif(exif, _resolution(shape))
+    return with_more(known, xmp=read.xmp, iptc=read.iptc, texts=read.texts, pixel_aspect=aspect)
 
 
 def _resolution(chunk: bytes) -> Resolution | None:
@@ -195,20 +223,33 @@ def _unpacked_profile(chunk: bytes) -> bytes:
         return b""
 
 
-def _gamma_coding(chunks: dict[bytes, bytes]) -> tuple[ColorCoding, tuple[str, ...]]:
-    gama, chrm = chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b"")
-    curve: Callable[[Floats], Floats] = decode_srgb
-    name = "sRGB curve"
-    exponent = int.from_bytes(gama, "big") if len(gama) == 4 else 0
-    if exponent == 100000:
-        curve, name = keep_linear, "linear"
-    elif exponent not in (0, _SRGB_GAMA):
-        curve, name = partial(decode_gamma, gamma=100000 / exponent), f"gamma {100000 / exponent:.4g}"
+def _gamma_coding(chunks: dict[bytes, bytes]) -> tuple[ColorCoding | None, tuple[str, ...]]:
+    """The coding of gAMA and cHRM, of which one may be missing; None where neither says anything usable."""
+    curve, name, notices = _gamma_curve(chunks.get(b"gAMA"))
+    chrm = chunks.get(b"cHRM", b"")
     if len(chrm) != 32:
-        return ColorCoding(f"PNG {name}, Rec.709", curve), ()
+        return (None if curve is None else ColorCoding(f"PNG {name}, Rec.709", curve)), notices
+    curve = curve or decode_srgb
     values = [value / 100000 for value in struct.unpack(">8I", chrm)]
     white, red, green, blue = zip(values[0::2], values[1::2], strict=True)
     primaries = Primaries(red, green, blue, white)
     if primaries == REC709:
-        return ColorCoding(f"PNG {name}, Rec.709", curve), ()
-    return from_chromaticities(f"PNG {name}, cHRM", curve, primaries)
+        return ColorCoding(f"PNG {name}, Rec.709", curve), notices
+    coding, more = from_chromaticities(f"PNG {name}, cHRM", curve, primaries)
+    return coding, notices + more
+
+
+def _gamma_curve(chunk: bytes | None) -> tuple[Callable[[Floats], Floats] | None, str, tuple[str, ...]]:
+    """The curve of gAMA, what to call it, and notices; None where there is no usable one."""
+    if chunk is None:
+        return None, "sRGB curve", ()
+    exponent = int.from_bytes(chunk, "big") if len(chunk) == 4 else 0
+    low, high = _GAMA_LIMITS
+    if not low <= exponent <= high:
+        said = f"the gAMA chunk says {exponent / 100000:g}, which no picture has; it is ignored"
+        return None, "sRGB curve", (said,)
+    if exponent == _LINEAR_GAMA:
+        return keep_linear, "linear", ()
+    if exponent == _SRGB_GAMA:
+        return decode_srgb, "sRGB curve", ()
+    return partial(decode_gamma, gamma=100000 / exponent), f"gamma {100000 / exponent:.4g}", ()

@@ -1,5 +1,6 @@
 """TIFF: the master in 32-bit float, for programs that read no EXR; the SDR rendering in 16 bits for print."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,17 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from luxscaler.io.exif.describe import baseline_tags
+from luxscaler.io.exif.describe import baseline_tags, tiff_directories
+from luxscaler.io.exif.ifd import EXIF_IFD, GPS_IFD, LONG, Entries, Tiff, directory_bytes, stream_reader
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.frame import THREADS, Frame
 from luxscaler.io.icc import coded_profile, linear_grey_profile, linear_profile, srgb_grey_profile
 from luxscaler.io.sdr import as_written, encode_sdr
 
-_XMP, _IPTC = 700, 33723
+_XMP, _IPTC, _DESCRIPTION = 700, 33723, 270
+_KEPT_AS_IT_IS = (316, *range(0x9C9B, 0x9CA0))
+"""Host, and Windows' title, comment, author, keywords and subject."""
+_LONG8 = 16
 CLASSIC_BYTES = 0xF000_0000
 """3.75 GiB of samples; beyond it 32-bit offsets could overflow."""
 
@@ -24,12 +29,9 @@ def write_tiff(path: Path, frame: Frame) -> None:
     Level 1 takes half the time of level 6 and 3.6 % more space on a noisy picture.
     """
     samples = without_axis_of_one(round_mantissa(frame.samples(), frame.options.mantissa_bits))
-    tifffile.imwrite(
-        path,
-        samples,
-        bigtiff=samples.nbytes > CLASSIC_BYTES,  # tifffile decides so for uncompressed files only
-        **settings(frame),
-    )
+    big = samples.nbytes > CLASSIC_BYTES  # tifffile decides so for uncompressed files only
+    tifffile.imwrite(path, samples, **settings(frame, big=big))
+    append_exif(path, frame)
 
 
 def without_axis_of_one(samples: NDArray[Any]) -> NDArray[Any]:
@@ -40,14 +42,51 @@ def without_axis_of_one(samples: NDArray[Any]) -> NDArray[Any]:
 def write_tiff16(path: Path, frame: Frame) -> None:
     """Strips of 16-bit codes of an ICC profile, ZIP with the horizontal predictor."""
     samples = without_axis_of_one(as_written(encode_sdr(frame, np.dtype(np.uint16)), frame))
-    tifffile.imwrite(path, samples, bigtiff=samples.nbytes > CLASSIC_BYTES, **settings(frame, is_float=False))
+    big = samples.nbytes > CLASSIC_BYTES
+    tifffile.imwrite(path, samples, **settings(frame, big=big, is_float=False))
+    append_exif(path, frame)
 
 
-def settings(frame: Frame, *, is_float: bool = True) -> dict[str, Any]:
-    """Return tifffile's arguments: the coding, and what the file says about itself."""
+def append_exif(path: Path, frame: Frame) -> None:
+    """Put the EXIF and GPS directories behind the file, and its one page's directory with their places.
+
+    tifffile does not write tags that point to directories.
+    """
+    directories = _directories(frame)
+    if not directories:
+        return
+    with path.open("r+b") as file:
+        tiff = Tiff.of(stream_reader(file))
+        place_code, places_at, kind = ("<Q", 8, _LONG8) if tiff.big else ("<I", 4, LONG)
+
+        def append(entries: Entries) -> bytes:
+            end = file.seek(0, 2)
+            place = end + end % 2
+            file.seek(place)
+            file.write(directory_bytes("<", entries, place, big=tiff.big))
+            return struct.pack(place_code, place)
+
+        page = tiff.fields(tiff.start)  # their values are short, or places that stay right
+        page |= {pointer: (kind, 1, append(entries)) for pointer, entries in directories.items()}
+        start = append(page)
+        file.seek(places_at)
+        file.write(start)
+
+
+def _directories(frame: Frame) -> dict[int, Entries]:
+    """By the tags that point to them, those that are not empty."""
+    _, exif, gps = tiff_directories(frame)
+    return {tag: entries for tag, entries in ((EXIF_IFD, exif), (GPS_IFD, gps)) if entries}
+
+
+def settings(frame: Frame, *, big: bool, is_float: bool = True) -> dict[str, Any]:
+    """Return tifffile's arguments: the coding, and what the file says about itself. big: BigTIFF."""
     inherited = frame.inherited
+    main, _, _ = tiff_directories(frame)
     alpha = "assocalpha" if frame.is_associated else "unassalpha"
     return {
+        "bigtiff": big,
+        "byteorder": "<",
         "photometric": "minisblack" if frame.has_one_channel else "rgb",
         "planarconfig": "contig" if frame.channels > 1 else None,
         "extrasamples": None if frame.alpha is None else [alpha],
@@ -56,12 +95,13 @@ def settings(frame: Frame, *, is_float: bool = True) -> dict[str, Any]:
         "predictor": 3 if is_float else 2,
         "iccprofile": _profile(frame, is_float=is_float),
         "software": frame.options.software,
-        "description": frame.notes(),
+        "description": main[_DESCRIPTION][2].rstrip(b"\0"),
         "resolution": frame.resolution_dpi
         or (None if frame.pixel_aspect == 1 else (1.0, frame.pixel_aspect)),
         "resolutionunit": "NONE" if frame.resolution_dpi is None else "INCH",
         "extratags": [
             *((tag, 2, None, text.encode() + b"\0", True) for tag, text in baseline_tags(frame).items()),
+            *((tag, *main[tag], True) for tag in _KEPT_AS_IT_IS if tag in main),
             *((tag, 1, len(data), data, True) for tag, data in ((_XMP, inherited.xmp),) if data),
             *((tag, 7, len(data), data, True) for tag, data in ((_IPTC, inherited.iptc),) if data),
         ],

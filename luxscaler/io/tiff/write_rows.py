@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from luxscaler.io.float_rounding import round_mantissa
 from luxscaler.io.frame import Frame
 from luxscaler.io.sdr import as_written, encode_sdr
-from luxscaler.io.tiff.write import CLASSIC_BYTES, settings, without_axis_of_one
+from luxscaler.io.tiff.write import CLASSIC_BYTES, append_exif, settings, without_axis_of_one
 from luxscaler.picture import FloatArray
 
 TILE = 256
@@ -41,15 +41,16 @@ def _write(path: Path, head: Frame, height: int, tiles: Iterator[NDArray[Any]], 
     width = head.rgb.shape[1]
     channels = head.channels
     count = -(-width // TILE) * -(-height // TILE)
+    big = count * TILE**2 * channels * (4 if is_float else 2) > CLASSIC_BYTES
     tifffile.imwrite(
         path,
         tiles,
         shape=(height, width, channels) if channels > 1 else (height, width),
         dtype=np.float32 if is_float else np.uint16,
         tile=(TILE, TILE),
-        bigtiff=count * TILE**2 * channels * (4 if is_float else 2) > CLASSIC_BYTES,
-        **settings(head, is_float=is_float),
+        **settings(head, big=big, is_float=is_float),
     )
+    append_exif(path, head)
 
 
 def _light(band: Frame) -> FloatArray:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from luxscaler.model import Model, load_model
     from luxscaler.options import DecodeLimits, UpscalerOptions
     from luxscaler.picture import Picture
+    from luxscaler.pipeline.final_size import FinalSize
     from luxscaler.pipeline.preview import Preview
     from luxscaler.pipeline.result import Progress, Result
 
@@ -31,6 +32,7 @@ __all__ = [
     "BackendOptions",
     "DecodeLimits",
     "ExportOptions",
+    "FinalSize",
     "Model",
     "Outcome",
     "Picture",
@@ -54,6 +56,7 @@ _HOMES = {
     "BackendOptions": "luxscaler.backends.choice",
     "DecodeLimits": "luxscaler.options",
     "ExportOptions": "luxscaler.io.options",
+    "FinalSize": "luxscaler.pipeline.final_size",
     "Model": "luxscaler.model",
     "Outcome": "luxscaler.masters.batch",
     "Picture": "luxscaler.picture",

@@ -8,14 +8,14 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from luxscaler import __version__
 from luxscaler.backends.base import Backend
-from luxscaler.backends.choice import BackendOptions, make_backend, own_scale
+from luxscaler.backends.choice import BackendOptions, check_backend, make_backend, own_scale
 from luxscaler.backends.local import LocalBackend
+from luxscaler.checks import path_of, path_text
 from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.linearize import has_equal_channels
@@ -26,6 +26,7 @@ from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.options import DEFAULT_MAX_PIXELS, DecodeLimits, LayerChoice, UpscalerOptions, check_boost
 from luxscaler.picture import Picture
+from luxscaler.pipeline.arguments import check_expanding, check_reading, check_writing
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.final_size import FinalSize
 from luxscaler.pipeline.output import check_path, format_of
@@ -79,29 +80,26 @@ def upscale(
 
     source: a path, the bytes of a file, or a Picture. scale: 1 to 8, or 16; None: the model's own, others are
     made by resampling it. model: "photo", "anime", "fast", the name of a fetched model, or the path of a
-    checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest
-    highlight reaches, 1.0 = SDR white. boost_mask: a grey picture of any size over the whole; black keeps
-    hdr_boost away, white lets all of it through. fractality: detail, 0 to 2, 1 is neutral. output_format:
-    by the suffix of `target` if not given. reference, tile_box: the master that `source` is one tile of,
-    and where it sits. self_reference: False lets a checkpoint of your own change colours. sdr: read the
-    SDR picture of a file whose gain map makes an HDR one of it. layer, part: which layer, and which part
-    from 1, of an EXR. wrap: "x", "y" or "xy", where opposite edges meet (textures, panoramas). size: how
-    large the result is to be, in pixels or on paper; it is reduced to that after the network. overscan:
-    "keep" reads the data window of an EXR, and the resulting EXR has both windows. tile, overlap: how a
-    large picture is cut, in source pixels. backend: a name, BackendOptions, or a backend. device,
-    precision: of a network that runs here ("auto", "cpu", "cuda", "mps"; "auto", "fp32", "bf16", "fp16").
-    report: where to write a page that compares before and after. fetch: bring the model's weights if they
-    are absent.
+    checkpoint. hdr_boost: 1 (none) to 49, the ceiling that the strongest highlight reaches, 1.0 = SDR white.
+    boost_mask: a grey picture of any size over the whole; black keeps hdr_boost away, white lets it through.
+    fractality: detail, 0 to 2, 1 is neutral. output_format: by the suffix of `target` if not given.
+    reference, tile_box: the master that `source` is one tile of, and where it sits. self_reference: False
+    lets a checkpoint of your own change colours. sdr: read the SDR picture of a file whose gain map makes an
+    HDR one of it. layer, part: which layer, and which part from 1, of an EXR. wrap: "x", "y" or "xy", where
+    opposite edges meet (textures, panoramas). size: how large the result is to be, in pixels or on paper; it
+    is reduced to that after the network. overscan: "keep" reads the data window of an EXR, and the resulting
+    EXR has both windows. tile, overlap: how a large picture is cut, in source pixels. backend: a name,
+    BackendOptions, or a backend. device, precision: of a network that runs here ("auto", "cpu", "cuda",
+    "mps"; "auto", "fp32", "bf16", "fp16"). report: where to write a page that compares before and after.
+    fetch: bring the model's weights if they are absent.
 
     progress: told of every tile that is done. Setting `stop` ends the work; what is done is kept beside the
     target and the same call goes on from there, unless `restart`.
-
     Raises InputError and its kin for what is asked, WeightsError, UpscaleError, BackendError, JobError,
-    ExportError, StoppedError; in each case no file appears. A long function of one thought: it is the list of
-    what can be asked.
+    ExportError, StoppedError; in each case no file appears.
     """
-    path = Path(target)
-    model = os.fspath(model)
+    path, model = path_of("target", target), path_text("model", model)
+    check_backend(backend)
     request = UpscaleRequest(
         source,
         reference=reference,
@@ -130,7 +128,7 @@ def upscale(
     options = RunOptions(
         jobs=jobs,
         attempts=attempts,
-        report=None if report is None else Path(report),
+        report=None if report is None else path_of("report", report),
         restart=restart,
         facts=facts,
     )
@@ -168,11 +166,11 @@ def read(
 
     sdr: of a file with a gain map the SDR picture, not the HDR one. layer, part: which layer, and which part
     from 1, of an EXR; the main one if not given.
-
     Decoded in a process of its own under `limits` (docs/formats.md). Raises PictureError for what is no
     whole, supported picture and PictureTooLargeError above `max_pixels`.
     """
     choice = LayerChoice(layer, part)
+    check_reading(source, max_pixels, limits)
     return read_picture_isolated(
         source, max_pixels=max_pixels, limits=limits or DecodeLimits(), sdr=sdr, choice=choice
     )
@@ -189,9 +187,10 @@ def write(
 
     EXIF and resolution of `picture.source` go along. Raises ExportError, and then no file appears.
     """
-    path = Path(target)
+    path = path_of("target", target)
     check_path(path)
     name = output_format or format_of(path)
+    check_writing(picture, export_options)
     picture = picture.as_light()
     source, _ = carried(picture.source, name)
     export(
@@ -252,6 +251,7 @@ def expand(
     is below the knee stays bit for bit. boost_mask: as in `upscale`. Raises InputError for a boost out of
     range and for a picture that is no mask.
     """
+    check_expanding(picture, like)
     check_boost(boost)
     mask = None if boost_mask is None else mask_of(boost_mask)
     tones = torch.from_numpy(visible(sample((picture if like is None else like).as_light())).rgb)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from luxscaler.checks import check_fields, check_type
 from luxscaler.errors import InputError
 
 MIN_SCALE, MAX_SCALE = 1.0, 8.0
@@ -16,6 +17,7 @@ def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
 
     Raises InputError when scale is not a number from 1 to 8, or 16.
     """
+    check_type("scale", scale, float)
     if not MIN_SCALE <= scale <= MAX_SCALE and scale != LARGEST_NATIVE_SCALE:  # also catches NaN
         limits = f"from {MIN_SCALE:g} to {MAX_SCALE:g}, or {LARGEST_NATIVE_SCALE:g}"
         raise InputError(f"scale is {scale}; it must be {limits}")
@@ -39,6 +41,7 @@ class TileBox:
     height: float
 
     def __post_init__(self) -> None:
+        check_fields(self)
         values = (self.x, self.y, self.width, self.height)
         inside = all(math.isfinite(value) for value in values) and (
             min(self.x, self.y) >= 0.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from luxscaler.checks import path_text
 from luxscaler.geometry import TileBox
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture
@@ -80,7 +81,7 @@ def load_model(
     are absent (fetch=True brings those of the catalogue), damaged or of an unknown architecture.
     """
     if fetch:
-        fetch_known(os.fspath(name))
-    loaded = load_network(os.fspath(name))
+        fetch_known(path_text("name", name))
+    loaded = load_network(path_text("name", name))
     upscaler = Upscaler(loaded.module, UpscalerOptions(device=device, precision=precision))
     return Model(loaded.name, loaded.scale, upscaler.device, upscaler.dtype, upscaler)

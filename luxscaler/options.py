@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from luxscaler.checks import check_fields, check_type
 from luxscaler.errors import InputError
 
 MIN_FRACTALITY, MAX_FRACTALITY = 0.0, 2.0
@@ -21,12 +22,14 @@ DEFAULT_OVERLAP = 128
 
 def check_fractality(fractality: float) -> None:
     """Raise InputError unless `fractality` is a number from 0 to 2."""
+    check_type("fractality", fractality, float)
     if not MIN_FRACTALITY <= fractality <= MAX_FRACTALITY:  # also catches NaN
         raise InputError(f"fractality is {fractality}; it must be from {MIN_FRACTALITY} to {MAX_FRACTALITY}")
 
 
 def check_boost(boost: float) -> None:
     """Raise InputError unless `boost` is a number from 1 to 49."""
+    check_type("hdr_boost", boost, float)
     if not MIN_BOOST <= boost <= MAX_BOOST:  # also catches NaN
         raise InputError(f"hdr_boost is {boost}; it must be from {MIN_BOOST} to {MAX_BOOST} (10,000 cd/m²)")
 
@@ -42,6 +45,7 @@ class LayerChoice:
     """Number of the part, from 1; None: the first with the layer."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len(self.layer) > MAX_LAYER_NAME:
             raise InputError(
                 f"layer has {len(self.layer)} characters; EXR's names have at most {MAX_LAYER_NAME}"
@@ -74,6 +78,7 @@ class DecodeLimits:
     """Passes of a JPEG over its pixels; encoders make about ten."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         numbers = {
             "seconds": self.seconds,
             "memory_bytes": self.memory_bytes,
@@ -109,6 +114,7 @@ class UpscalerOptions:
             raise InputError(f"device is {self.device!r}; it must be one of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:
             raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
+        check_fields(self)
         if self.tile < 1:
             raise InputError(f"tile is {self.tile}; it must be at least 1")
         if not 0 <= self.shared <= self.tile // 2:

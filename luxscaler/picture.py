@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from luxscaler.checks import kind_of
 from luxscaler.errors import PictureError
 
 if TYPE_CHECKING:
@@ -143,7 +144,21 @@ class Picture:
     alpha: FloatArray | None = None
     source: PictureSource = PictureSource()
 
+    def __repr__(self) -> str:
+        """What it is, and not its samples: a notebook would show pages of numbers."""
+        alpha = ", alpha" if self.has_alpha else ""
+        return (
+            f"Picture({self.width} × {self.height}{alpha}, {self.source.format}, {self.source.color_space})"
+        )
+
     def __post_init__(self) -> None:
+        for name, samples in (("rgb", self.rgb), ("alpha", self.alpha)):
+            if not isinstance(samples, np.ndarray) and not (name == "alpha" and samples is None):
+                raise PictureError(
+                    f"{name} must be a NumPy array, got {kind_of(samples)}: Picture.from_array makes one"
+                )
+        if not isinstance(self.source, PictureSource):
+            raise PictureError(f"source must be a PictureSource, got {kind_of(self.source)}")
         if self.rgb.ndim != 3 or self.rgb.shape[2] != 3 or self.rgb.dtype != np.float32:
             raise PictureError(
                 f"rgb must be height × width × 3 float32, got {self.rgb.shape} {self.rgb.dtype}"
@@ -156,6 +171,9 @@ class Picture:
             raise PictureError(
                 f"alpha must be {self.rgb.shape[:2]} float32, got {self.alpha.shape} {self.alpha.dtype}"
             )
+        object.__setattr__(self, "rgb", _shareable(self.rgb))
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", _shareable(self.alpha))
 
     @property
     def width(self) -> int:
@@ -252,3 +270,8 @@ class Picture:
         """The SDR rendering as 8-bit sRGB, mode RGB or RGBA, as PNG files show it; highlights roll off."""
         image: Image.Image = import_module("luxscaler.io.pil").to_pil(self)
         return image
+
+
+def _shareable(samples: FloatArray) -> FloatArray:
+    """The array, copied if PyTorch could not share it: flipped views and read-only memory."""
+    return samples if samples.flags.writeable and min(samples.strides) >= 0 else samples.copy()

@@ -1,8 +1,11 @@
 """The Python API: the names are pinned, importing costs nothing, bad values are one clear line."""
 
+import io
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - the name that its documentation uses
@@ -15,12 +18,15 @@ from luxscaler import errors
 from tests.conftest import ROOT
 from tests.support.gain_map_files import iso, joined_jpeg, jpeg
 
+_PICTURE = luxscaler.Picture(np.zeros((3, 5, 3), np.float32))
+
 
 def test_the_public_names() -> None:
     assert sorted(luxscaler.__all__) == [
         "BackendOptions",
         "DecodeLimits",
         "ExportOptions",
+        "FinalSize",
         "Model",
         "Outcome",
         "Picture",
@@ -42,6 +48,129 @@ def test_the_public_names() -> None:
     assert dir(luxscaler) == sorted(luxscaler.__all__)
     assert all(getattr(luxscaler, name) is not None for name in luxscaler.__all__)
     assert (ROOT / "luxscaler" / "py.typed").is_file()
+
+
+_ARRAY = np.zeros((4, 4, 3))
+_NAN = luxscaler.Picture(np.full((3, 5, 3), np.nan, np.float32))
+_BAD: dict[str, tuple[Callable[[Any], object], str]] = {
+    "array": (lambda api: api.upscale(_ARRAY, "a.png"), "source is of the type numpy.ndarray.*from_array"),
+    "image": (lambda api: api.upscale(Image.new("RGB", (4, 4)), "a.png"), "PIL.Image.*Picture.from_pil"),
+    "tensor": (lambda api: api.preview(torch.zeros(3, 4, 4), 4), "torch.Tensor.*height × width × channels"),
+    "nothing": (
+        lambda api: api.upscale(None, "a.png"),
+        "NoneType; it must be a path, the bytes of a f",
+    ),
+    "file": (lambda api: api.read(io.BytesIO(b"")), r"_io.BytesIO; .*: give its bytes, file.read\(\)"),
+    "read": (lambda api: api.read(_PICTURE), "a Picture, which needs no reading"),
+    "pixels": (lambda api: api.read("a.png", max_pixels="9"), "max_pixels is '9'; it must be a whole number"),
+    "limits": (lambda api: api.read("a.png", limits=3), "limits is 3; it must be a DecodeLimits or None"),
+    "seconds": (lambda api: api.DecodeLimits(seconds=None), "seconds is None; it must be a number"),
+    "written": (
+        lambda api: api.write("a.png", _PICTURE.rgb),
+        "numpy.ndarray; it must be a Picture: give",
+    ),
+    "target": (lambda api: api.write(None, _PICTURE), "target is None; it must be text or a path"),
+    "bytes": (lambda api: api.upscale(_PICTURE, b"a.png"), "target is b'a.png'; it must be text or a path"),
+    "expand": (lambda api: api.expand("a.png", 4), r"str; it must be a Picture: give luxscaler.read\(file\)"),
+    "like": (lambda api: api.expand(_PICTURE, 4, like=_ARRAY), "like is of the type numpy.ndarray"),
+    "mask": (lambda api: api.expand(_PICTURE, 4, boost_mask="m.png"), "boost_mask is of the type str"),
+    "nan": (lambda api: api.preview(_NAN, 4), "source has NaN or infinite values"),
+    "nan expanded": (lambda api: api.expand(_NAN, 4), "picture has NaN or infinite values"),
+    "alpha": (
+        lambda api: api.upscale(api.Picture(_PICTURE.rgb, np.full((3, 5), 2, np.float32)), "a.png"),
+        "source has alpha from 2 to 2; it must be 0 to 1",
+    ),
+    "list": (lambda api: api.Picture([[[1.0]]]), "rgb must be a NumPy array, got list: Picture.from_array"),
+    "box": (
+        lambda api: api.preview(_PICTURE, 4, reference=_PICTURE, tile_box=(0, 0, 1, 1)),
+        r"tile_box is \(0, 0, 1, 1\); it must be a TileBox",
+    ),
+    "size": (
+        lambda api: api.upscale(_PICTURE, "a.png", size={"width": 9}),
+        "size is .*; it must be a Final",
+    ),
+    "width": (lambda api: api.FinalSize(width="9"), "width is '9'; it must be a whole number"),
+    "scale": (lambda api: api.upscale(_PICTURE, "a.png", scale="4"), "scale is '4'; it must be a number"),
+    "bool": (lambda api: api.upscale(_PICTURE, "a.png", scale=True), "scale is True; it must be a number"),
+    "boost": (lambda api: api.expand(_PICTURE, None), "hdr_boost is None; it must be a number"),
+    "tile": (
+        lambda api: api.upscale(_PICTURE, "a.png", tile=64.5),
+        "tile is 64.5; it must be a whole",
+    ),
+    "part": (lambda api: api.read("a.exr", part="1"), "part is '1'; it must be a whole number or None"),
+    "model": (lambda api: api.load_model(None), "name is None; it must be text or a path"),
+    "export": (
+        lambda api: api.write("a.png", _PICTURE, export_options={}),
+        "is {}; it must be an Export",
+    ),
+    "backend": (lambda api: api.upscale(_PICTURE, "a.png", backend=3), "backend is of the type int"),
+    "addresses": (lambda api: api.BackendOptions("cog", cog_urls="http://a"), "must be a tuple or a list"),
+    "attempts": (lambda api: api.upscale(_PICTURE, "a.png", model="fast", attempts="3"), "attempts is '3'"),
+    "stop": (
+        lambda api: api.upscale(_PICTURE, "a.png", model="fast", stop=True),
+        "stop is True; it must",
+    ),
+    "progress": (lambda api: api.upscale(_PICTURE, "a.png", model="fast", progress=None), "be a function"),
+    "many": (
+        lambda api: api.upscale_many([_PICTURE], "{stem}.png"),
+        "a source is Picture.*must be text",
+    ),
+    "ragged": (
+        lambda api: api.Picture.from_array([[1], [1, 2]]),
+        "of the type list, which NumPy cannot read",
+    ),
+    "bf16": (
+        lambda api: api.Picture.from_array(torch.zeros(4, 5, 3, dtype=torch.bfloat16)),
+        "of the type torch.Tensor, which NumPy cannot read: .*BFloat16",
+    ),
+    "no image": (lambda api: api.Picture.from_pil("a.png"), "type str; it must be a Pillow image"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), _BAD.values(), ids=_BAD.keys())
+def test_a_value_of_another_type_is_one_line_that_says_what_to_give(
+    call: Callable[[Any], object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.InputError, match=words) as caught:
+        call(luxscaler)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_of_a_file_of_another_type_are_an_export_error() -> None:
+    with pytest.raises(errors.ExportError, match="webp_quality is '9'; it must be a whole number"):
+        luxscaler.ExportOptions(webp_quality="9")  # type: ignore[arg-type]
+    with pytest.raises(errors.ExportError, match="NaN or infinite"):
+        _NAN.to_pil()
+
+
+def test_flipped_reversed_and_read_only_arrays_are_pictures_like_others() -> None:
+    rgb = np.random.default_rng(1).uniform(0, 2, (6, 9, 3)).astype(np.float32)
+    want = luxscaler.expand(luxscaler.Picture(rgb[::-1, ::-1].copy()), 4).rgb
+    assert np.array_equal(luxscaler.expand(luxscaler.Picture(rgb[::-1, ::-1]), 4).rgb, want)
+    apart = np.asfortranarray(rgb[::-1, ::-1])
+    apart.flags.writeable = False
+    assert np.array_equal(luxscaler.expand(luxscaler.Picture(apart), 4).rgb, want)
+    lists = rgb.tolist()
+    assert np.array_equal(luxscaler.Picture.from_array(np.array(lists)).rgb, rgb)
+    assert np.array_equal(luxscaler.Picture.from_array(lists).rgb, rgb)
+
+
+def test_one_name_is_one_picture_and_not_its_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("absent.png", Path("absent.png")):
+        outcomes = luxscaler.upscale_many(name, "{stem}_x{scale}.png", model="fast")
+        assert [str(outcome.error) for outcome in outcomes] == ["absent.png does not exist"]
+
+
+def test_a_misspelt_option_of_many_pictures_is_told_before_any_work() -> None:
+    with pytest.raises(TypeError, match=r"upscale_many\(\) got an unexpected keyword argument 'fractalty'"):
+        luxscaler.upscale_many("a.png", "{stem}.png", fractalty=1.2)
+
+
+def test_a_picture_is_shown_in_a_line() -> None:
+    assert repr(_PICTURE) == "Picture(5 × 3, array, linear Rec.709)"
 
 
 def test_an_unknown_name_is_the_usual_error() -> None:

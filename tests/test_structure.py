@@ -15,7 +15,7 @@ PACKAGE = ROOT / "luxscaler"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ENTRIES = [ROOT / "hdr_exporter.py", ROOT / "predict.py", ROOT / "train.py"]
 FLOORS = (
-    *("errors", "words", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
+    *("errors", "checks", "words", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
     *("geometry", "picture", "color"),
     *("color_torch", "web", "networks", "cog", "replicate", "inference", "weights", "upscaling"),
     *("hdr", "gateway", "io"),
@@ -24,7 +24,7 @@ FLOORS = (
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (
-    *("errors", "words", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
+    *("errors", "checks", "words", "clock", "threads", "spinning", "private_files", "sqlite_file", "options"),
     *("geometry", "picture", "color"),
     *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from luxscaler.checks import check_fields, check_type, kind_of
 from luxscaler.errors import InputError
 from luxscaler.options import UpscalerOptions
 from luxscaler.words import counted
@@ -47,6 +48,10 @@ class BackendOptions:
     """Ray: host:port of a cluster; empty: one of its own."""
     jobs: int | None = None
     """Replicate: predictions at once."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_type("cog_urls", self.cog_urls, tuple, list)
 
     @property
     def tile_facts(self) -> dict[str, str]:
@@ -117,6 +122,14 @@ def _ray(choice: BackendOptions, _progress: Callable[[int, float], None]) -> "Ba
     from luxscaler.backends.ray.backend import RayBackend  # noqa: PLC0415
 
     return RayBackend(choice.ray_address or None, upscaler=choice.upscaler)
+
+
+def check_backend(backend: object) -> None:
+    """InputError for what is no name of a backend, no BackendOptions and no backend."""
+    if not isinstance(backend, str | BackendOptions) and not hasattr(backend, "open"):
+        raise InputError(
+            f"backend is of the type {kind_of(backend)}; it must be a name, BackendOptions or a backend"
+        )
 
 
 def own_scale(model: str, backend: str) -> float:

@@ -41,7 +41,7 @@ def doctor(as_json: JsonOption = False) -> None:
         for title, section in facts.items():
             tell(title)
             for name, value in section.items():
-                tell(f"  {name:<16}{value}")
+                tell(f"  {name:<15} {value}")
         for finding in findings:
             tell(f"does not work: {finding}")
         if not findings:

@@ -4,6 +4,7 @@ Parses options, draws progress and sets the exit status: 0 done, 1 a LuxScaler e
 PyTorch is imported only by the commands that need it, so that `--help` answers at once.
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from luxscaler.cli.doctor import doctor
 from luxscaler.cli.publish import publish
 from luxscaler.cli.terminal import (
     JsonOption,
+    err,
     grouped,
     one_line_errors,
     out,
@@ -55,6 +57,9 @@ app.command(cls=Command, help="Train a network on the folder PICTURES and write 
 app.command(cls=Command, help="Publish FILE at the Hugging Face Hub, in S3-compatible storage, in a folder.")(
     publish
 )
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing to a stream meets, which has no file's name; errors of files are told by who wrote them."""
 
 
 @app.command(cls=Command)
@@ -103,6 +108,12 @@ def main() -> None:
         app(prog_name="luxscaler")
     except BrokenPipeError:  # whoever reads our words has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the way out would try again
+        tell(f"error: cannot write to standard output: {error.strerror}", err, style="red")
         sys.exit(1)
 
 

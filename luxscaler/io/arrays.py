@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from luxscaler.checks import kind_of
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding, keep_linear
 from luxscaler.io.decoder import FileInfo
@@ -42,7 +43,7 @@ def from_array(
     Raises PictureError for another shape or type, and for values that are not finite or no alpha.
     """
     samples = _checked("the array", array)
-    if coding not in _CODINGS:
+    if not isinstance(coding, str) or coding not in _CODINGS:
         raise PictureError(f"coding must be one of {', '.join(_CODINGS)}, got {coding!r}")
     if samples.ndim == 2:
         samples = samples[..., None]
@@ -58,7 +59,7 @@ def from_array(
         format="array",
         width=width,
         height=height,
-        bits=array.dtype.itemsize * 8 if array.dtype != np.float64 else 32,
+        bits=min(8 * np.asarray(array).dtype.itemsize, 32),
         channels=channels,
         coding=_CODINGS[coding][is_float],
         is_float=is_float,
@@ -82,9 +83,17 @@ def _alpha(alpha: NDArray[Any], size: tuple[int, int]) -> FloatArray:
 
 def _checked(what: str, array: NDArray[Any]) -> NDArray[Any]:
     """A copy in the machine's byte order, floats as finite float32."""
-    array = np.asarray(array)
+    given = array
+    try:
+        array = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor elsewhere, rows of unequal length
+        reason = str(error).splitlines()[0]
+        raise PictureError(
+            f"{what} is of the type {kind_of(given)}, which NumPy cannot read: {reason}"
+        ) from error
     if array.dtype.name not in _TYPES:
-        raise PictureError(f"{what} must be of {', '.join(_TYPES)}, got {array.dtype}")
+        found = array.dtype if array.dtype.kind in "biufc" else kind_of(given)
+        raise PictureError(f"{what} must be of {', '.join(_TYPES)}, got {found}")
     if array.dtype.kind == "u":
         return np.array(array, array.dtype.newbyteorder("="))
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite

@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from luxscaler.checks import check_fields
 from luxscaler.errors import ExportError
 from luxscaler.io.exr.overscan import Windows
 from luxscaler.io.profiles import PROFILES
@@ -53,6 +54,7 @@ class ExportOptions:
     """Name and version of the writing program, printable ASCII."""
 
     def __post_init__(self) -> None:
+        check_fields(self, ExportError)
         _check_range("webp_quality", self.webp_quality, 0, 100)
         _check_range("avif_quality", self.avif_quality, 0, 100)
         _check_choice("avif_bits", self.avif_bits, AVIF_BITS)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from luxscaler.errors import PictureError
+from luxscaler.checks import kind_of
+from luxscaler.errors import ExportError, PictureError
 from luxscaler.io.color_encoding import (
     ADOBE_RGB_EXIF,
     CMYK_ASSUMED,
@@ -46,6 +47,8 @@ def from_pil(image: Image.Image) -> Picture:
     Raises PictureError for other modes, an image without pixels, one that Pillow cannot load, and for F with
     values that are not finite.
     """
+    if not isinstance(image, Image.Image):
+        raise PictureError(f"the image is of the type {kind_of(image)}; it must be a Pillow image")
     if 0 in image.size:
         raise PictureError(f"a picture needs at least one pixel, got {image.width} × {image.height}")
     try:
@@ -75,8 +78,10 @@ def to_pil(picture: Picture, *, sdr_peak: float | None = None) -> Image.Image:
     """The SDR rendering of a picture as 8-bit sRGB, mode RGB, or RGBA where there is alpha.
 
     What PNG and WebP files show: values above SDR white are rolled off, up to `sdr_peak` (None: the picture's
-    own maximum). Raises ExportError for a peak that is not above 0 and finite.
+    own maximum). Raises ExportError for a peak that is not above 0 and finite, and for values that are not.
     """
+    if not np.isfinite(picture.rgb).all():
+        raise ExportError("the picture has NaN or infinite values; they have no colour")
     options = ExportOptions(sdr_peak=sdr_peak)
     peak = float(picture.rgb.max()) if sdr_peak is None else sdr_peak
     picture = picture.as_light()

@@ -36,7 +36,7 @@ def confine(task: DecodeTask) -> None:
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
         # The waiting process keeps the deadline; this is for the case that it cannot.
         (resource.RLIMIT_CPU, int(task.limits.seconds) + 2),
-        (resource.RLIMIT_FSIZE, _most_written(task)),
+        (resource.RLIMIT_FSIZE, most_written(task)),
     ):
         _, hard = resource.getrlimit(kind)
         lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -45,7 +45,7 @@ def confine(task: DecodeTask) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _most_written(task: DecodeTask) -> int:
+def most_written(task: DecodeTask) -> int:
     """Bytes of the largest result that is allowed."""
     if task.wanted == "bands":
         return linear_bytes(task.max_pixels, 1, True) + _MAX_DESCRIPTION

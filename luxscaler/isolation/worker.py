@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, Literal
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import preload
-from luxscaler.isolation.confinement import BYTES, MemoryLimit, confine, is_lack_of_memory
+from luxscaler.isolation.confinement import BYTES, MemoryLimit, confine, is_lack_of_memory, most_written
 from luxscaler.isolation.decoding import decode_bands, decode_header, decode_picture, not_stored
 from luxscaler.isolation.messages import GRANTED, MAX_PACKET, DecodeTask
 from luxscaler.isolation.result import write_description, write_error, write_picture
@@ -130,8 +131,7 @@ def _decode(task: DecodeTask, files: list[int], memory: MemoryLimit) -> int:
         write_error(result, _out_of_memory(memory))
     except OSError as error:  # there is no room for the result, which is on disk or in memory
         memory.lift()
-        is_on_disk = task.wanted == "bands"
-        write_error(result, _described(not_stored(task, error)) if is_on_disk else _out_of_memory(memory))
+        write_error(result, _no_room(task, error) or _out_of_memory(memory))
     return 0
 
 
@@ -146,6 +146,18 @@ def _write_result(task: DecodeTask, stream: BinaryIO, result: int, memory: Memor
 
 def _described(error: PictureError) -> dict[str, Any]:
     return {"error": type(error).__name__, "text": str(error)}
+
+
+def _no_room(task: DecodeTask, error: OSError) -> dict[str, Any] | None:
+    """Why the result could not be written, if that was not a lack of memory."""
+    if task.wanted == "bands":
+        return _described(not_stored(task, error))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most >= most_written(task):
+        return None
+    return _described(
+        PictureError(f"{task.name} cannot be read: files may have {most:,} bytes at most here (ulimit -f)")
+    )
 
 
 def _out_of_memory(memory: MemoryLimit) -> dict[str, Any]:

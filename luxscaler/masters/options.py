@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from luxscaler.checks import check_fields
 from luxscaler.errors import InputError
 
 MAX_ATTEMPTS = 20
@@ -26,6 +27,7 @@ class RunOptions:
     """What else the tiles depend on, e.g. the precision: a job is only continued with the same."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.jobs is not None and self.jobs < 1:
             raise InputError(f"jobs is {self.jobs}; it must be 1 or more")
         if not 1 <= self.attempts <= MAX_ATTEMPTS:

@@ -18,6 +18,7 @@ import torch
 
 from luxscaler.backends.base import Backend
 from luxscaler.backends.local import LocalBackend
+from luxscaler.checks import check_callable, check_type
 from luxscaler.errors import InputError, JobError, StoppedError
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.write import STREAM_FORMATS, check_picture
@@ -68,6 +69,8 @@ def upscale_picture(
     its subclasses for a bad request, JobError, BackendError and what the backend raises, ExportError; in each
     case no file appears, and tiles that are done stay in the job folder.
     """
+    check_type("stop", stop, threading.Event, type(None))
+    check_callable("progress", progress)
     stop = stop or threading.Event()
     _check_self_reference(request, backend)
     if request.reference is not None:

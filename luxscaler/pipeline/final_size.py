@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from luxscaler.checks import check_fields, check_type
 from luxscaler.errors import InputError
 from luxscaler.geometry import MAX_SCALE
 
@@ -33,6 +34,7 @@ class PrintSize:
     @staticmethod
     def parse(text: str) -> "PrintSize":
         """The sheet written as "60x40cm@300": size, unit (cm, mm, in), dots per inch. Raises InputError."""
+        check_type("print", text, str)
         found = _PRINT.fullmatch(text.replace(" ", ""))
         if found is None:
             raise InputError(
@@ -60,6 +62,7 @@ class FinalSize:
     """The picture fits on the sheet, which is turned to the picture's orientation; nothing is cut off."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         given = {name: value for name, value in vars(self).items() if value is not None}
         if len(given) != 1:
             names = " and ".join(given) or "none"

@@ -10,6 +10,7 @@ from luxscaler.io.read import read_picture
 from luxscaler.isolation.pool import read_picture_isolated
 from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import Picture
+from luxscaler.pipeline.arguments import check_given
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 
 _GREY = 4 / 255
@@ -56,6 +57,7 @@ def read_mask(request: UpscaleRequest) -> Tensor | None:
 
 def mask_of(picture: Picture) -> Tensor:
     """The mask of a picture, as in `read_mask`; the same errors."""
+    check_given("boost_mask", picture, or_file=False)
     if picture.alpha is not None and bool((picture.alpha < 1.0).any()):
         raise InputError("boost_mask has transparent pixels; it must be an opaque grey picture")
     values = picture.rgb if picture.source.is_float else encode_srgb(picture.rgb)

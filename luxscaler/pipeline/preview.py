@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from luxscaler.checks import path_of
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.read import read_header
@@ -54,7 +55,7 @@ class Preview:
 
     def write(self, target: str | os.PathLike[str]) -> None:
         """Write the sheet as .png, .jpg or .webp. Raises InputError and ExportError; then no file appears."""
-        write_sheet(Path(target), self.sheet())
+        write_sheet(path_of("target", target), self.sheet())
 
     def __str__(self) -> str:
         """The figures in words."""

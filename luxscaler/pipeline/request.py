@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from luxscaler.checks import check_fields, check_type
 from luxscaler.errors import InputError
 from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
 from luxscaler.io.options import ExportOptions
@@ -18,6 +19,7 @@ from luxscaler.options import (
     check_fractality,
 )
 from luxscaler.picture import Picture
+from luxscaler.pipeline.arguments import check_given
 from luxscaler.pipeline.final_size import FinalSize, scale_for, size_notices
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class UpscaleRequest:
     """Which layer of an EXR `source` is."""
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.choice and isinstance(self.source, Picture):
             raise InputError("layer and part are of an EXR file, and the source is a Picture")
         if self.output_format not in FORMATS:
@@ -140,6 +143,17 @@ class UpscaleRequest:
         scale = scale_for(final, width, height, self.scale)
         notices = size_notices(self.size, final, width, height, self.scale, scale)
         return replace(self, scale=scale, final=final, size_notices=notices)
+
+    def _check_types(self) -> None:
+        """InputError for what a type checker would have found, and for a Picture of bad numbers."""
+        check_given("source", self.source)
+        for name, picture in (("reference", self.reference), ("boost_mask", self.boost_mask)):
+            if picture is not None:
+                check_given(name, picture)
+        if self.box is not None:
+            check_type("tile_box", self.box, TileBox)
+        check_type("export_options", self.export, ExportOptions)
+        check_fields(self)
 
     @property
     def files(self) -> tuple[object, ...]:

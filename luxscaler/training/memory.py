@@ -1,5 +1,7 @@
 """What is given up, one thing after the other, when memory runs out: time first, then the size of a crop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -21,6 +23,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)
+
+
+@contextmanager
+def advised() -> Iterator[None]:
+    """A lack of memory becomes a TrainingError with advice, where nothing can be made smaller."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(ADVICE) from error
 
 
 def smaller(

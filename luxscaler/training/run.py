@@ -63,7 +63,7 @@ class Run:
         self._best: StateDict = {}
         if job.state is not None:
             self._go_to(job.state)
-        self._validator = Validator(job)
+        self._validator = Validator(job, events.say, self._learner.forget_gradients)
         self._record = Record(job.folder, self._position.step, board=settings.tensorboard)
 
     def to_end(self) -> Trained:
@@ -109,8 +109,8 @@ class Run:
         overflow = math.isfinite(loss) and not math.isfinite(norm) and position.scale.can_fall
         steps, careful = self._job.settings.steps, 0.5 if position.rolled_back else 1.0
         rate = careful * learning_rate(position.step, steps, self._rate)
-        if is_finite:
-            self._learner.update(rate, memory_decay(position.updates, steps), adversary=careful)
+        if is_finite and not self._updated(rate, memory_decay(position.updates, steps), careful):
+            return
         self._position = replace(
             position,
             step=position.step + 1,
@@ -156,6 +156,23 @@ class Run:
                 raise
             self._shrink(error)
             return None
+
+    def _updated(self, rate: float, decay: float, careful: float) -> bool:
+        """Whether the step was taken; if memory ran out in it, half of the network may have changed, and the
+        training goes on from the last saved state with a smaller step."""
+        try:
+            self._learner.update(rate, decay, adversary=careful)
+        except Exception as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            self._shrink(error)
+            means, crop = self._position.means, self._position.crop
+            self._go_to(load(self._job.folder / STATE))
+            self._position = replace(self._position, means=means, crop=crop)
+            self._save()
+            self._events.say(f"back to step {self._position.step}, which was saved")
+            return False
+        return True
 
     def _probe(self) -> None:
         """A step that changes nothing, so that a lack of memory shows before any work."""

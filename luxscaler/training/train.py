@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luxscaler.errors import TrainingError
+from luxscaler.training import memory
 from luxscaler.training.folder import CARD, REPORT, adapter_path, write_synced
 from luxscaler.training.page import page
 from luxscaler.training.prepare import Events, Prepared, prepared
@@ -37,7 +38,8 @@ def train(
     network of the training was better than the base on the held-out pictures; then no model is written.
     """
     with prepared(settings, pictures, target, events, resume=resume) as job:
-        trained = Run(job, events).to_end()
+        with memory.advised():  # such as that of a network that does not fit at all
+            trained = Run(job, events).to_end()
         write_synced(job.folder / REPORT, page(job, trained).encode())
         if trained.best_scores is None:
             raise TrainingError(_not_better(job, trained))

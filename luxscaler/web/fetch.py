@@ -56,6 +56,10 @@ def _go_on() -> None:
     pass
 
 
+def _begin(_start: int, _content_type: str) -> None:
+    pass
+
+
 def fetch(
     url: str,
     write: Callable[[bytes], Any],
@@ -63,12 +67,18 @@ def fetch(
     limits: FetchLimits = FetchLimits(),
     reach: Reach = PUBLIC,
     check: Callable[[], None] = _go_on,
+    start: int = 0,
+    begin: Callable[[int, str], None] = _begin,
 ) -> Fetched:
-    """Hand the body to `write` piece by piece. Raises FetchError, and what `write` and `check` raise."""
+    """Hand the body to `write` piece by piece. Raises FetchError, and what the functions given raise.
+
+    start: bytes that are here from an earlier time. begin: called before the first piece with the place where
+    it belongs, `start` or, of a server that gives only all of it, 0; and with the type.
+    """
     deadline = time.monotonic() + limits.seconds
     hop = Url.parse(url)
     for _ in range(limits.redirects + 1):
-        target = _Hop(hop, limits, reach, check, deadline).run(write)
+        target = _Hop(hop, limits, reach, check, deadline, start, begin).run(write)
         if isinstance(target, Fetched):
             return target
         if hop.scheme == "https" and target.scheme != "https":
@@ -81,17 +91,25 @@ class _Hop:
     """One request and its answer."""
 
     def __init__(
-        self, url: Url, limits: FetchLimits, reach: Reach, check: Callable[[], None], deadline: float
+        self,
+        url: Url,
+        limits: FetchLimits,
+        reach: Reach,
+        check: Callable[[], None],
+        deadline: float,
+        start: int,
+        begin: Callable[[int, str], None],
     ) -> None:
         self._url, self._limits, self._reach = url, limits, reach
         self._check, self._deadline = check, deadline
+        self._start, self._begin = start, begin
 
     def run(self, write: Callable[[bytes], Any]) -> Fetched | Url:
         """The body is written, or where a redirect leads."""
         deadline = min(self._deadline, time.monotonic() + self._limits.connect_seconds)
         connection = connected(self._url, self._reach, deadline, self._check)
         try:
-            connection.sendall(_request(self._url))
+            connection.sendall(_request(self._url, self._start))
             stream = _Stream(connection, self._limits, self._check, self._deadline, self._url.shown)
             answer = http.client.HTTPResponse(_AsSocket(stream), method="GET")  # type: ignore[arg-type]
             answer.begin()
@@ -110,8 +128,9 @@ class _Hop:
             raise FetchError(f"{self._url.shown} redirects elsewhere: {error}") from error
 
     def _body(self, answer: http.client.HTTPResponse, write: Callable[[bytes], Any]) -> Fetched:
-        shown, most = self._url.shown, self._limits.bytes
-        if answer.status != http.HTTPStatus.OK:
+        start = self._place(answer)
+        shown, most = self._url.shown, self._limits.bytes - start
+        if start == 0 and answer.status != http.HTTPStatus.OK:
             reason = one_line(answer.reason)[:40]
             raise FetchError(f"{shown}: HTTP {answer.status} {reason}".rstrip(), answer.status)
         coding = one_line(answer.getheader("content-encoding", "identity"))[:40]
@@ -120,6 +139,8 @@ class _Hop:
         whole = answer.length
         if whole is not None and whole > most:
             raise FetchError(f"{shown}: it has {whole:,} bytes, the limit is {most:,}")
+        content_type = answer.getheader("content-type", "")
+        self._begin(start, content_type)
         size = 0
         while size != whole and (piece := answer.read1(_CHUNK)):
             size += len(piece)
@@ -127,8 +148,17 @@ class _Hop:
                 raise FetchError(f"{shown}: it has more than {most:,} bytes, which is the limit")
             write(piece)
         if whole is not None and size < whole:
-            raise FetchError(f"{shown}: it ended after {size:,} of {whole:,} bytes")
-        return Fetched(size, answer.getheader("content-type", ""))
+            raise FetchError(f"{shown}: it ended after {start + size:,} of {start + whole:,} bytes")
+        return Fetched(start + size, content_type)
+
+    def _place(self, answer: http.client.HTTPResponse) -> int:
+        """Where in the file the body begins: the server may give only the rest, or all of it once more."""
+        if not self._start or answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+            return 0
+        if not answer.getheader("content-range", "").startswith(f"bytes {self._start}-"):
+            reason = "it goes on at another place than was asked for"
+            raise FetchError(f"{self._url.shown}: {reason}", http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+        return self._start
 
 
 class _Stream(io.RawIOBase):
@@ -188,7 +218,7 @@ class _AsSocket:
         return io.BufferedReader(self._stream, _CHUNK)
 
 
-def _request(url: Url) -> bytes:
+def _request(url: Url, start: int) -> bytes:
     lines = [
         f"GET {url.target} HTTP/1.1",
         f"Host: {url.host_header}",
@@ -197,6 +227,8 @@ def _request(url: Url) -> bytes:
         "Accept-Encoding: identity",
         "Connection: close",
     ]
+    if start:
+        lines.append(f"Range: bytes={start}-")
     if url.authorization:
         lines.append(f"Authorization: {url.authorization}")
     return "\r\n".join((*lines, "", "")).encode("ascii")

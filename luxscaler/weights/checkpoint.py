@@ -4,9 +4,7 @@ A state dict is wrapped in several ways, as `.pth`, `.pt`, `.ckpt` and as `.safe
 is in namings.py. The bytes may come from anywhere, so nothing in them is ever executed.
 """
 
-import io
 import json
-import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,13 +19,21 @@ from luxscaler.networks.build import Network, NetworkConfig, build_network
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.weights.namings import StateDict, normalise_names
 from luxscaler.weights.ncnn import Array
+from luxscaler.weights.pickled import ZIP_HEAD, Inert, check_is_weights, read_pickle
 from luxscaler.words import counted
 
 WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
 """Top-level keys under which training code puts the state dict, the best one first."""
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+_GENERATORS = (
+    *("g_ema", "net_g_ema", "generator_ema", "ema", "ema_model", "model_ema"),
+    *("netg", "net_g", "generator", "gen", "g"),
+)
+"""Of several networks beside one another the one that enlarges; capitals and `_state_dict` do not count."""
 _DEPTH = 4
 """Wrappers inside wrappers, at most."""
+MAX_PARAMETERS = 2**30
+"""Numbers that all tensors of a file have together, at most: 4 GiB as float32."""
 
 
 def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDict:
@@ -59,8 +65,7 @@ def read_tensors(data: bytes, suffix: str, key: str | None = None) -> StateDict:
     """
     if suffix.lower() not in SUFFIXES:
         raise WeightsError(f"a checkpoint must be {', '.join(SUFFIXES)}; got {suffix or 'no suffix'!r}")
-    content = _read_safetensors(data) if suffix.lower() == ".safetensors" else read_pickle(data)
-    return _unwrap(content, key)
+    return _unwrap(_read_safetensors(data) if _is_safetensors(data, suffix) else read_pickle(data), key)
 
 
 def tensors_of(data: bytes) -> StateDict:
@@ -68,24 +73,19 @@ def tensors_of(data: bytes) -> StateDict:
     return _unwrap(_read_safetensors(data), None)
 
 
+def _is_safetensors(data: bytes, suffix: str) -> bool:
+    """By the content, and where that could be either, by the suffix: many files have the other one's."""
+    if data.startswith(ZIP_HEAD):
+        return False
+    return suffix.lower() == ".safetensors" or data[8:9] == b"{"
+
+
 def _read_safetensors(data: bytes) -> Any:
+    check_is_weights(data)
     try:
         return safetensors.torch.load(data)
     except Exception as error:  # damaged bytes raise anything, as in read_pickle
         raise WeightsError(f"not a readable safetensors file: {_first_line(error)}") from error
-
-
-def read_pickle(data: bytes) -> Any:
-    """What a .pth file holds; nothing in it is executed. Raises `WeightsError`."""
-    try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # Not torch's own message, which suggests loading the file unsafely.
-        raise WeightsError(
-            "not a checkpoint of tensors only: it is damaged, or asks to run code, which is never done"
-        ) from error
-    except Exception as error:  # damaged bytes raise anything: struct.error, KeyError, RuntimeError, …
-        raise WeightsError(f"not a readable PyTorch checkpoint: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:
@@ -108,27 +108,33 @@ def _unwrap(content: Any, key: str | None) -> StateDict:
     found: StateDict = {}
     for name, value in content.items():
         if has_tensors and isinstance(name, str) and isinstance(value, _NUMBERS):
-            continue  # a step, an epoch, a version
+            continue  # a step, an epoch, a version, settings
         if not isinstance(name, str) or not _is_plain(value):
             raise WeightsError(f"checkpoint entry {name!r} is not a plain tensor of floating point numbers")
         found[name] = value
+    # A tensor may be a small one, repeated: a file of 1 kB can hold more than memory.
+    if (count := sum(value.numel() for value in found.values())) > MAX_PARAMETERS:
+        raise WeightsError(f"checkpoint has {count:,} numbers, more than {MAX_PARAMETERS:,}")
     return found
 
 
-_NUMBERS = (bool, int, float, str, type(None))
+_NUMBERS = (bool, int, float, str, type(None), Inert)
 
 
 def _wrapper(content: Any) -> Any:
     """The key under which the state dict lies; None if `content` is one, or nobody can tell."""
     if not isinstance(content, Mapping):
         return None
-    inner = {key: value for key, value in content.items() if isinstance(value, Mapping)}
+    inner = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
     known = next((key for key in WRAPPERS if key in inner), None)
     if known is not None:
         return known
+    plain = {str(key).lower().removesuffix("_state_dict"): key for key in inner}
+    if (generator := next((plain[name] for name in _GENERATORS if name in plain), None)) is not None:
+        return generator
     likely = [key for key, value in inner.items() if any(isinstance(one, Tensor) for one in value.values())]
-    if len(content) == 1 and inner:
-        return next(iter(inner))
+    if len(content) == 1 and isinstance(next(iter(content.values())), Mapping):
+        return next(iter(content))
     return likely[0] if len(likely) == 1 else None
 
 

@@ -75,7 +75,7 @@ def download(
         raise WeightsError(f"only http and https addresses are fetched, got {url!r}")
     target = folder / file.name
     try:
-        with _claimed_part(target) as part:
+        with claimed_part(target) as part:
             _receive_all(url, part, file, progress or _ignore, limits)
             _check(part, file, url)
             part.replace(target)
@@ -89,7 +89,7 @@ def _ignore(_done: int, _total: int) -> None:
 
 
 @contextmanager
-def _claimed_part(target: Path) -> Iterator[Path]:
+def claimed_part(target: Path) -> Iterator[Path]:
     """A `.part` file that no other process writes to, holding what an earlier download left.
 
     Renaming is atomic: of two processes one takes the left bytes, the other starts from nothing.

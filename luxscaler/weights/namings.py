@@ -5,7 +5,7 @@ any number of upsampling steps; Compact's under one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isqrt
 
 from torch import Tensor
@@ -20,10 +20,20 @@ StateDict = dict[str, Tensor]
 
 PREFIXES = ("module.", "_orig_mod.", "netG.", "net_g.", "generator.", "net.", "network.")
 """What data-parallel training, torch.compile and training frameworks put before every name."""
-_GENERATORS = ("netG.", "net_g.", "generator.")
-"""What they put before the names of one network among several."""
+_GENERATORS = (
+    *("net_g_ema.", "generator_ema.", "g_ema.", "ema_model.", "ema."),
+    *("netG.", "net_g.", "generator.", "gen.", "G."),
+)
+"""What they put before the names of one network among several: of the averaged one before the other."""
 _MODEL = "model."
 """A prefix too, but for the first ESRGAN, whose names are `model.0.…`."""
+
+_COMPANION = re.compile(
+    r".*(loss|lpips|vgg|percep|discriminator|metric|criterion|psnr|ssim)|(net_?)?d$|disc$|cri_", re.IGNORECASE
+)
+"""Names of networks that a training keeps beside the one that enlarges."""
+_DEPTH = 4
+"""Unknown prefixes behind one another, at most."""
 
 _LAYER = r"\.(?=weight$|bias$)"
 _RENAMES = tuple(
@@ -61,6 +71,39 @@ def plain_names(state: Mapping[str, Tensor]) -> StateDict:
             break
         found = {n[len(prefix) :]: value for n, value in found.items() if n.startswith(prefix)}
     return found
+
+
+def readings(state: Mapping[str, Tensor]) -> Iterator[StateDict]:
+    """The state dicts that one may stand for, the likeliest first: without counters, and then without
+    prefixes, those that all names share whatever they are, and without the networks of a loss.
+    """
+    plain = {name: value for name, value in state.items() if "." in name or not _is_counter(value)}
+    yield plain
+    for _ in range(_DEPTH):
+        plain, before = plain_names(plain), plain
+        if plain.keys() != before.keys():
+            yield plain
+        parts = _by_first_word(plain)
+        kept = {word: part for word, part in parts.items() if not _COMPANION.match(word)}
+        if len(kept) != 1:
+            break
+        (plain,) = kept.values()
+        yield plain
+
+
+def _is_counter(value: Tensor) -> bool:
+    """Whether it is a number that training counts or keeps beside the parameters."""
+    return value.ndim == 0 or (value.numel() == 1 and not value.is_floating_point())
+
+
+def _by_first_word(state: Mapping[str, Tensor]) -> dict[str, StateDict]:
+    """The names that have a dot, by what is before the first one, without it."""
+    parts: dict[str, StateDict] = {}
+    for name, value in state.items():
+        word, dot, rest = name.partition(".")
+        if dot:
+            parts.setdefault(word, {})[rest] = value
+    return parts
 
 
 def normalise_names(state: Mapping[str, Tensor]) -> StateDict:

@@ -6,6 +6,7 @@ torchvision has no compiled operators, so while spandrel is imported small stand
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from luxscaler.errors import WeightsError, one_line
 from luxscaler.networks.foreign import ForeignConfig, ForeignNetwork
-from luxscaler.weights.namings import StateDict, plain_names
+from luxscaler.weights.namings import StateDict, plain_names, readings
 from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
 INSTALL = "pip install 'luxscaler[models]'"
@@ -31,6 +32,8 @@ REFUSED = {
 }
 """Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
 _IN_PATCHES = "IPT"
+_ITS_CALLS = r"spandrel\.|torch\.functional$|torch\.nn\.(init|modules\..*)$"
+"""Modules in whose names PyTorch warns of its callers."""
 _importing = threading.Lock()
 
 
@@ -73,7 +76,7 @@ def foreign_architectures() -> dict[str, str]:
 
 def _detected(spandrel: Any, state: StateDict) -> tuple[Any, StateDict] | None:
     """The architecture of a state dict, with its names as that wants them."""
-    for candidate in (state, plain_names(state)):
+    for candidate in readings(state):
         for support in spandrel.MAIN_REGISTRY.architectures("detection"):
             if support.detect(candidate):
                 return support, candidate
@@ -112,6 +115,8 @@ def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
 
 def _spandrel() -> Any:
     with _importing:
+        # What its architectures could call otherwise (meshgrid, empty tensors) is nothing to a user.
+        warnings.filterwarnings("ignore", category=UserWarning, module=_ITS_CALLS)
         if "spandrel" in sys.modules:
             return sys.modules["spandrel"]
         try:

@@ -29,7 +29,7 @@ from luxscaler.weights.checkpoint import (
 )
 from luxscaler.weights.community import fetched_model
 from luxscaler.weights.download import sha256_of, write_atomically
-from luxscaler.weights.namings import StateDict, infer_config, is_compact, is_esrgan
+from luxscaler.weights.namings import StateDict, infer_config, is_compact, is_esrgan, readings
 from luxscaler.weights.spandrel_loader import load_foreign
 from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
@@ -182,12 +182,14 @@ def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
 
 def network_of(tensors: StateDict, name: str) -> AnyNetwork:
     """By our own networks where they fit, else by spandrel. name: of the file, without its suffix."""
-    state = own_state(tensors)
-    if is_esrgan(state) or is_compact(state):
-        if other := unsupported_name(state):
-            raise unsupported_error(other)
-        config = infer_config(state, step_factor=3 if _SCALE_3.match(name) else 2)
-        return build_loaded(config, state)
+    own_state(tensors)  # says what is wrong with names and numbers
+    for reading in readings(tensors):
+        state = own_state(reading) if reading else {}
+        if is_esrgan(state) or is_compact(state):
+            if other := unsupported_name(state):
+                raise unsupported_error(other)
+            config = infer_config(state, step_factor=3 if _SCALE_3.match(name) else 2)
+            return build_loaded(config, state)
     return load_foreign(tensors)
 
 

@@ -62,6 +62,7 @@ def test_what_does_not_work_is_a_finding_and_the_rest_answers(
     assert facts["codecs"]["exr"] == "written and read"
     assert not any(isinstance(value, Finding) for section in facts.values() for value in section.values())
     result = CliRunner().invoke(app, ["doctor"])
+    assert f"LUXSCALER_WEIGHTS {no_weights}" in result.stdout
     assert result.exit_code == 1
     assert "does not work: codecs, jxl: ExportError: no encoder" in result.stdout
 

@@ -112,3 +112,35 @@ def test_the_end_of_the_command_prints_nothing_of_libraries() -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("luxscaler ")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [("info", "good.png", "--json"), ("--version",)])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "good.png").write_bytes(png(noise()))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "luxscaler.cli.entry", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+def test_a_limit_of_files_is_told_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(png(noise()))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'ulimit -f 1; exec "{sys.executable}" -m luxscaler.cli.entry info "{path}"'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: picture.png cannot be read: files may have ")
+    assert "bytes at most here (ulimit -f)" in done.stderr

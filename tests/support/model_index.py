@@ -19,6 +19,11 @@ class IndexServer:
     files: dict[str, bytes] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
+    """The Range of each request that had one."""
+    most: int | None = None
+    """Bytes of a body after which the connection is cut."""
+    gives_parts: bool = True
     base: str = ""
     entries: dict[str, Any] = field(default_factory=dict)
 
@@ -66,12 +71,20 @@ def index_server() -> Iterator[IndexServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             served.asked.append(self.path)
-            data = served.files.get(self.path)
-            self.send_response(404 if data is None else 200)
+            data, status = served.files.get(self.path), 200
+            if (asked := self.headers.get("Range")) and data is not None:
+                served.ranges.append(asked)
+                if served.gives_parts:
+                    start = int(asked.removeprefix("bytes=").rstrip("-"))
+                    status = 206 if start < len(data) else 416
+                    data, whole = data[start:], len(data)
+            self.send_response(404 if data is None else status)
+            if status == 206:
+                self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
             self.send_header("Content-Type", served.types.get(self.path, "application/octet-stream"))
             self.send_header("Content-Length", str(len(data or b"")))
             self.end_headers()
-            self.wfile.write(data or b"")
+            self.wfile.write((data or b"")[: served.most])
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
             """Tests need no log."""

@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 
 from luxscaler.errors import InputError, StoppedError, TrainingError, WeightsError
+from luxscaler.training import validator
 from luxscaler.training.learner import Learner, Means, learning_rate
 from luxscaler.training.prepare import prepared
 from luxscaler.training.record import lines_of
 from luxscaler.training.run import Run
 from luxscaler.training.train import train
+from luxscaler.training.validation import scores_of
 from luxscaler.weights.namings import StateDict
 from luxscaler.weights.store import load_network
 from tests.support.training_files import Listener, picture, tiny_settings
@@ -208,6 +210,63 @@ def test_out_of_memory_in_the_first_step(
     _Faulty(monkeypatch, {2}, torch.OutOfMemoryError("CUDA out of memory"))  # after the probe
     made = train(pictures, tmp_path / "o.safetensors", tiny_settings(base), Listener().events)
     assert (made.trained.position.step, made.trained.position.means) == (6, Means(checkpointing=True))
+
+
+class _FaultyCalls:
+    """Calls a function, but raises `fault` in the calls of these numbers, from 1."""
+
+    def __init__(self, true: Any, calls: set[int], fault: Exception) -> None:
+        self._true, self._calls, self._fault, self.count = true, calls, fault, 0
+
+    def __call__(self, *values: Any, **more: Any) -> Any:
+        self.count += 1
+        if self.count in self._calls:
+            raise self._fault
+        return self._true(*values, **more)
+
+
+def test_out_of_memory_in_an_update_goes_back_to_the_last_saved_state(
+    pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = torch.optim.AdamW.step
+    count = 0
+
+    def step(optimiser: torch.optim.AdamW) -> None:
+        nonlocal count
+        count += 1
+        if count == 5:  # in the middle of it
+            with torch.no_grad():
+                optimiser.param_groups[0]["params"][0].fill_(math.nan)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        true(optimiser)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    listener = Listener()
+    made = train(pictures, tmp_path / "o.safetensors", tiny_settings(base), listener.events)
+    assert "back to step 3, which was saved" in listener.said
+    assert (made.trained.position.step, made.trained.position.updates) == (6, 6)
+    assert made.trained.position.means == Means(checkpointing=True)
+    assert all(math.isfinite(line["loss"]) for line in lines_of(made.folder) if "loss" in line)
+
+
+@pytest.mark.parametrize("call", [1, 2])  # the base's own, and that of a step
+def test_out_of_memory_in_a_validation_makes_it_on_the_processor(
+    call: int, pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = _FaultyCalls(scores_of, {call}, torch.OutOfMemoryError("CUDA out of memory"))
+    monkeypatch.setattr(validator, "scores_of", scores)
+    listener = Listener()
+    made = train(pictures, tmp_path / "o.safetensors", tiny_settings(base), listener.events)
+    assert listener.said.count("memory ran out in a validation: the processor makes it from now on") == 1
+    assert made.trained.position.step == 6
+
+
+def test_out_of_memory_in_every_validation_is_one_line(
+    pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validator, "scores_of", _FaultyCalls(None, {1, 2}, MemoryError()))
+    with pytest.raises(TrainingError, match="give a smaller network"):
+        train(pictures, tmp_path / "o.safetensors", tiny_settings(base), Listener().events)
 
 
 def test_a_network_that_makes_no_numbers_is_not_better(

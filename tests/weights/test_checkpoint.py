@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import re
+from argparse import Namespace
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +154,11 @@ def test_wrapped_and_bare_checkpoints(wrapper: str | None, suffix: str) -> None:
         lambda state: {"state_dict": {f"model.{name}": value for name, value in state.items()}},
         lambda state: {f"net_g.{n}": v for n, v in state.items()} | {"net_d.conv.weight": torch.ones(1)},
         lambda state: {**state, "step": 7, "version": "1.2", "best": None},
+        lambda state: {"params": state, "params_ema": {}},
+        lambda state: {"gen": state, "disc": {"conv.weight": torch.ones(1)}, "step": 3},
+        lambda state: {"netD_state_dict": {"a": torch.ones(1)}, "netG_state_dict": state},
+        lambda state: {"state_dict": state, "args": Namespace(scale=4, out=Path("x")), "best": np.float64(3)},
+        lambda state: {"state_dict": state, "log": defaultdict(list, {"psnr": [1.0]})},
         lambda state: {
             **state,
             "num_batches_tracked": torch.tensor(5),

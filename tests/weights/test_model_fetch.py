@@ -111,6 +111,41 @@ def test_another_file_than_the_indexs_is_refused_and_leaves_nothing(
     assert left(tmp_path) == set()
 
 
+@pytest.mark.parametrize("gives_parts", [True, False])
+def test_a_download_that_is_cut_goes_on_where_it_was(
+    server: IndexServer, checkpoint: bytes, tmp_path: Path, gives_parts: bool
+) -> None:
+    server.add("2x-A", checkpoint)
+    share = server.most = len(checkpoint) // 8
+    server.gives_parts = gives_parts
+    with pytest.raises(WeightsError, match=f"it ended after .* of {len(checkpoint):,} bytes"):
+        get(server, "2x-A", tmp_path)
+    (part,) = left(tmp_path)
+    done = (tmp_path / "community" / part).stat().st_size
+    assert done == (5 * share if gives_parts else share)
+    server.most = None
+    assert get(server, "2x-A", tmp_path).path.read_bytes() == checkpoint
+    assert server.ranges[-1] == f"bytes={done}-"
+    assert left(tmp_path) == {"2x-A.pth", "2x-A.json"}
+
+
+def test_what_is_left_of_another_file_is_thrown_away(
+    server: IndexServer, checkpoint: bytes, tmp_path: Path
+) -> None:
+    server.add("2x-A", checkpoint)
+    server.most = 1000
+    server.gives_parts = False
+    with pytest.raises(WeightsError, match="it ended after"):
+        get(server, "2x-A", tmp_path)
+    server.gives_parts, server.most = True, None
+    server.files["/2x-A.pth"] = b"shorter"
+    with pytest.raises(WeightsError, match="SHA-256 of what came is"):
+        get(server, "2x-A", tmp_path)
+    assert left(tmp_path) == set()
+    server.files["/2x-A.pth"] = checkpoint
+    assert get(server, "2x-A", tmp_path).path.read_bytes() == checkpoint
+
+
 def test_the_next_address_is_tried(server: IndexServer, checkpoint: bytes, tmp_path: Path) -> None:
     urls = ["https://mega.nz/x", f"{server.base}/gone.pth", f"{server.base}/2x-A.pth"]
     server.add("2x-A", checkpoint, resource={"urls": urls})

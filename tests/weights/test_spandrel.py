@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from luxscaler.upscaling.model_cache import Models
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights import spandrel_loader
 from luxscaler.weights.spandrel_loader import foreign_architectures, load_foreign
-from luxscaler.weights.store import convert_checkpoint, load_network, scale_of
+from luxscaler.weights.store import convert_checkpoint, load_network, network_of, scale_of
 from tests.conftest import ROOT
 from tests.support.architectures import SAMPLES, Sample
 
@@ -126,6 +128,45 @@ def test_every_architecture_loads_or_is_refused_by_its_name(sample: Sample) -> N
         assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+SURROUNDED: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
+    "counters": lambda state: {**state, "n_averaged": torch.tensor(5), "step": torch.tensor([3])},
+    "averaged": lambda state: {
+        **{f"module.{name}": value for name, value in state.items()},
+        "n_averaged": torch.tensor(5),
+    },
+    "ema": lambda state: {
+        **{f"online_model.{name}": torch.zeros_like(value) for name, value in state.items()},
+        **{f"ema_model.{name}": value for name, value in state.items()},
+        "initted": torch.tensor(True),
+    },
+    "unknown prefixes": lambda state: {f"upscaler.module.x.{name}": value for name, value in state.items()},
+    "a loss": lambda state: {
+        **{f"model.{name}": value for name, value in state.items()},
+        "loss_fn.vgg.0.weight": torch.ones(3),
+    },
+}
+
+
+@pytest.mark.parametrize("change", SURROUNDED.values(), ids=SURROUNDED)
+@pytest.mark.parametrize(
+    "sample", [Sample("ESRGAN", "RRDB", "RRDBNet", _SMALL), QUICK[0]], ids=["ours", "SPAN"]
+)
+def test_what_training_adds_to_the_names_is_taken_off(
+    sample: Sample, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+) -> None:
+    state = sample.state()
+    found, expected = network_of(change(state), "model"), network_of(state, "model")
+    assert found.config == expected.config
+    for name, value in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[name], value)
+
+
+def test_a_network_beside_an_unknown_one_is_not_taken_for_the_whole() -> None:
+    state = {f"denoise.{name}": value for name, value in QUICK[0].state().items()}
+    with pytest.raises(WeightsError, match="unknown architecture"):
+        network_of({**state, "enlarge.weight": torch.ones(3, 3)}, "model")
+
+
 def test_there_is_a_sample_of_every_architecture() -> None:
     assert {sample.architecture for sample in SAMPLES} == set(foreign_architectures())
 
@@ -176,6 +217,16 @@ def test_without_spandrel_the_message_says_what_to_install(
     monkeypatch.setattr(spandrel_loader, "import_module", absent)
     with pytest.raises(WeightsError, match=r"others need spandrel: pip install 'luxscaler\[models\]'"):
         load_network(path)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_user_hears_no_warnings_of_its_code() -> None:
+    state = next(sample for sample in SAMPLES if sample.architecture == "DAT").state()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        load_foreign(state)
+        warnings.warn("another", UserWarning, stacklevel=1)
+    assert [str(one.message) for one in heard] == ["another"]
 
 
 def test_only_ours_are_converted(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ import torch
 from benchmarks.machine import describe
 from luxscaler.clock import Clock, iso
 from luxscaler.console.database import FILE_NAME, Database
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.replicate.signing import new_id, webhook_headers
 from tests.conftest import ROOT
 from tests.support.console_server import console_process

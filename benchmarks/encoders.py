@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from luxscaler.api import load_model, read
+from luxscaler.api import read
 from luxscaler.io.frame import Frame
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.pq import encode_pq
 from luxscaler.io.sdr import encode_sdr
+from luxscaler.model import load_model
 from luxscaler.picture import FloatArray
 from luxscaler.training.similarity import ssim
 

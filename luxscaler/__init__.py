@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from luxscaler import errors
 
 if TYPE_CHECKING:
-    from luxscaler.api import Model, expand, load_model, preview, read, upscale, write
+    from luxscaler.api import expand, preview, read, upscale, write
     from luxscaler.backends.choice import BackendOptions
     from luxscaler.geometry import TileBox
     from luxscaler.io.options import ExportOptions
     from luxscaler.many import upscale_many
     from luxscaler.masters.batch import Outcome
+    from luxscaler.model import Model, load_model
     from luxscaler.options import DecodeLimits, UpscalerOptions
     from luxscaler.picture import Picture
     from luxscaler.pipeline.final_size import FinalSize
@@ -56,7 +57,7 @@ _HOMES = {
     "DecodeLimits": "luxscaler.options",
     "ExportOptions": "luxscaler.io.options",
     "FinalSize": "luxscaler.pipeline.final_size",
-    "Model": "luxscaler.api",
+    "Model": "luxscaler.model",
     "Outcome": "luxscaler.masters.batch",
     "Picture": "luxscaler.picture",
     "Preview": "luxscaler.pipeline.preview",
@@ -65,7 +66,7 @@ _HOMES = {
     "TileBox": "luxscaler.geometry",
     "UpscalerOptions": "luxscaler.options",
     "expand": "luxscaler.api",
-    "load_model": "luxscaler.api",
+    "load_model": "luxscaler.model",
     "preview": "luxscaler.api",
     "read": "luxscaler.api",
     "upscale": "luxscaler.api",

@@ -1,7 +1,7 @@
 """The sRGB curve (IEC 61966-2-1) on tensors of any shape, float type and device; 1.0 = white.
 
-`luxscaler.color` has it, and every other transfer function, for NumPy arrays. Light and codes above 1 follow
-the power segment on; negative ones follow the straight segment.
+`luxscaler.color` has the same curve, and every other transfer function, for NumPy arrays. Above 1 the power
+segment is extended, below 0 the straight one (color.py mirrors the whole curve there).
 """
 
 import torch
@@ -22,7 +22,7 @@ def encode_srgb(linear: Tensor) -> Tensor:
 
 
 def encode_power_(linear: Tensor) -> Tensor:
-    """`encode_srgb` in place, by the power segment alone: for light from LINEAR_END, at least 0."""
+    """`encode_srgb` in place, by the power segment alone: for light of at least LINEAR_END; returned."""
     return linear.pow_(1 / POWER).mul_(SCALE).sub_(OFFSET)
 
 
@@ -33,7 +33,7 @@ def decode_srgb(code: Tensor) -> Tensor:
 
 
 def decode_number(code: float) -> float:
-    """`decode_srgb` of one number, in Python's floats."""
+    """`decode_srgb` of one number, computed in float64."""
     if code <= CODE_END:
         return code / STRAIGHT_SLOPE
     return float(((code + OFFSET) / SCALE) ** POWER)

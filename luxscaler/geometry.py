@@ -28,10 +28,15 @@ def output_size(width: int, height: int, scale: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class TileBox:
-    """Where a tile sits in the master, in fractions of the master's width and height."""
+    """Where a tile sits in the master, in fractions of the master's width and height.
+
+    Raises InputError for a box that is empty, not finite, or not inside the master.
+    """
 
     x: float
+    """Left edge, from 0."""
     y: float
+    """Upper edge, from 0."""
     width: float
     height: float
 
@@ -54,7 +59,7 @@ class TileBox:
 
     @staticmethod
     def parse(text: str) -> "TileBox":
-        """The box written as "x,y,width,height"; InputError when it is not four such numbers."""
+        """The box written as "x,y,width,height". Raises InputError for anything else."""
         try:
             x, y, width, height = (float(part) for part in text.split(","))
         except ValueError as error:
@@ -70,7 +75,7 @@ WHOLE = TileBox(0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Wrap:
-    """The axes along which a picture goes on at its other side: tileable textures, 360° panoramas."""
+    """The axes along which opposite edges of a picture meet: tileable textures, 360° panoramas."""
 
     x: bool = False
     """Whether the right edge meets the left one."""
@@ -85,7 +90,7 @@ class Wrap:
 
     @staticmethod
     def parse(text: str) -> "Wrap":
-        """The axes written as "x", "y", "xy", or nothing; InputError for anything else."""
+        """The axes written as "x", "y", "xy" or "" (none). Raises InputError for anything else."""
         if text not in ("", "x", "y", "xy"):
             raise InputError(f"wrap is {text!r}; it must be x (left meets right), y (top meets bottom) or xy")
         return Wrap("x" in text, "y" in text)
@@ -103,9 +108,10 @@ class Span:
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
-    """Cut `length` into the fewest spans of at most `tile`, neighbours sharing at least `overlap`.
+    """Cut `length` pixels into the fewest spans of at most `tile`, neighbours sharing at least `overlap`.
 
-    All spans are equally long (give or take a pixel), so that no sliver is left at the end.
+    0 ≤ overlap < tile. The spans are in order, and equally long to within a pixel, so that no sliver is left
+    at the end.
     """
     if length <= tile:
         return [Span(0, length)]

@@ -13,17 +13,10 @@ from luxscaler.backends.choice import BackendOptions, check_backend
 from luxscaler.checks import check_callable, check_type, path_text
 from luxscaler.errors import InputError
 from luxscaler.masters.batch import Outcome, run_batch
+from luxscaler.masters.finding import find_pictures
 from luxscaler.masters.job import spent_in
-from luxscaler.masters.pairs import (
-    Naming,
-    Pair,
-    find_pictures,
-    in_folder,
-    is_pattern,
-    make_folders,
-    pair_up,
-    refuse_existing,
-)
+from luxscaler.masters.naming import Naming, in_folder, is_pattern
+from luxscaler.masters.pairs import Pair, make_folders, pair_up, refuse_existing
 from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline.result import Result
 

@@ -13,7 +13,7 @@ DEFAULT_MAX_PIXELS = 150_000_000
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 _DECODED_PIXELS_PER_SECOND = 2e6
-"""Pixels for which a decoder gets a second more; measured: 9 to 14 million."""
+"""A decoder gets a second more for so many pixels; decoders were measured at 9 to 14 million a second."""
 MAX_LAYER_NAME = 255
 """Characters of a layer's name: what OpenEXR lets a name have."""
 DEFAULT_OVERLAP = 128
@@ -21,14 +21,14 @@ DEFAULT_OVERLAP = 128
 
 
 def check_fractality(fractality: float) -> None:
-    """InputError unless `fractality` is a number from 0 to 2."""
+    """Raise InputError unless `fractality` is a number from 0 to 2."""
     check_type("fractality", fractality, float)
     if not MIN_FRACTALITY <= fractality <= MAX_FRACTALITY:  # also catches NaN
         raise InputError(f"fractality is {fractality}; it must be from {MIN_FRACTALITY} to {MAX_FRACTALITY}")
 
 
 def check_boost(boost: float) -> None:
-    """InputError unless `boost` is a number from 1 to 49."""
+    """Raise InputError unless `boost` is a number from 1 to 49."""
     check_type("hdr_boost", boost, float)
     if not MIN_BOOST <= boost <= MAX_BOOST:  # also catches NaN
         raise InputError(f"hdr_boost is {boost}; it must be from {MIN_BOOST} to {MAX_BOOST} (10,000 cd/m²)")
@@ -62,7 +62,7 @@ MAIN_LAYER = LayerChoice()
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What decoding one picture may take."""
+    """What decoding one picture may take. Raises InputError for a limit that is not above 0 and finite."""
 
     seconds: float = 60.0
     """Wall-clock time."""
@@ -91,13 +91,13 @@ class DecodeLimits:
                 raise InputError(f"decode limits must be above 0 and finite, got {name} {value}")
 
     def for_pixels(self, pixels: int) -> "DecodeLimits":
-        """The limits with more time, for a picture of hundreds of megapixels that is laid on disk."""
+        """The limits with more seconds, in proportion to the pixels of a large picture."""
         return replace(self, seconds=self.seconds + pixels / _DECODED_PIXELS_PER_SECOND)
 
 
 @dataclass(frozen=True)
 class UpscalerOptions:
-    """Where and how the network runs."""
+    """Where and how the network runs. Raises InputError for a value that is unknown or out of range."""
 
     device: str = "auto"
     """"auto" takes CUDA, then Apple's MPS, then the CPU."""
@@ -124,5 +124,5 @@ class UpscalerOptions:
 
     @property
     def shared(self) -> int:
-        """The overlap in force, in source pixels."""
+        """The overlap that is used, in source pixels."""
         return min(DEFAULT_OVERLAP, self.tile // 2) if self.overlap is None else self.overlap

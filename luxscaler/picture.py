@@ -34,7 +34,7 @@ class Inherited:
     """What a result takes over from its file beside EXIF and resolution, as far as its format can hold it."""
 
     xmp: bytes | None = None
-    """A packet without what is false of another picture (io/xmp.py)."""
+    """An XMP packet, without the properties that are false of an edited picture (io/xmp.py)."""
     iptc: bytes | None = None
     """IPTC-IIM records."""
     texts: tuple[tuple[str, str], ...] = ()
@@ -53,7 +53,7 @@ class Inherited:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Inherited":
-        """What `to_json` was called on. Raises KeyError, TypeError or ValueError for anything else."""
+        """The value that `to_json` described. Raises KeyError, TypeError or ValueError for anything else."""
         blocks = (values["xmp"], values["iptc"])
         xmp, iptc = (None if block is None else base64.b64decode(block) for block in blocks)
         texts = tuple((str(key), str(text)) for key, text in values["texts"])
@@ -65,7 +65,11 @@ NOTHING_INHERITED = Inherited()
 
 @dataclass(frozen=True)
 class PictureSource:
-    """What the file said about itself; later stages compute with the last three fields alone."""
+    """What the file said about itself.
+
+    Most of it is for reports and for the metadata of results. Pixels depend on `is_float` and `bits`,
+    `is_grey`, `has_light_apart` and `is_associated`.
+    """
 
     format: str = "array"
     """Name of the file format: "jpeg", "png", "webp", "tiff", "exr", "hdr", "avif", "heic", "jxl", "raw",
@@ -83,7 +87,7 @@ class PictureSource:
     """What a result may inherit: camera, place, dates, author and copyright; nothing about size, colour or
     orientation. A TIFF structure ("II*\\0" or "MM\\0*"; JPEG puts "Exif\\0\\0" before it), at most 64 KiB."""
     estimated_range: bool = False
-    """Whether light above SDR white was estimated by hdr_boost rather than stored in the file."""
+    """Whether light above SDR white was estimated by hdr_boost, rather than stored in the file."""
     resolution_dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch of the upright picture."""
     inherited: Inherited = NOTHING_INHERITED
@@ -113,7 +117,7 @@ class PictureSource:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "PictureSource":
-        """What `to_json` was called on. Raises KeyError, TypeError or ValueError for anything else."""
+        """The value that `to_json` described. Raises KeyError, TypeError or ValueError for anything else."""
         exif, dpi = values["exif"], values["resolution_dpi"]
         restored = {
             "notices": tuple(values["notices"]),
@@ -200,8 +204,9 @@ class Picture:
         return Picture(self.rgb[part], None if self.alpha is None else self.alpha[part], self.source)
 
     def as_light(self) -> "Picture":
-        """With light that alpha does not cover: premultiplied, so that rgb is all of the light; every other
-        picture comes back itself.
+        """The picture premultiplied, if it has light that alpha does not cover: rgb is then all of the light.
+
+        The stages compute with this form. Any other picture is returned as it is.
         """
         if self.alpha is None or self.source.is_associated or not self.source.has_light_apart:
             return self
@@ -211,7 +216,7 @@ class Picture:
         return Picture(rgb, self.alpha, replace(self.source, is_associated=True))
 
     def as_read(self) -> "Picture":
-        """What `as_light` was called on, but for rounding."""
+        """The inverse of `as_light`, to within rounding: straight colour again."""
         if self.alpha is None or not self.source.is_associated:
             return self
         alpha = self.alpha[..., None]
@@ -221,17 +226,17 @@ class Picture:
         return Picture(rgb, self.alpha, replace(self.source, is_associated=False))
 
     def over_black(self) -> "Picture":
-        """What is seen of light that alpha does not cover, opaque; every other picture comes back itself."""
+        """The picture over black, opaque, if it has light that alpha does not cover; else as it is."""
         if self.alpha is None or not self.source.has_light_apart:
             return self
         source = replace(self.source, has_light_apart=False, is_associated=False)
         return Picture(self.as_light().rgb, None, source)
 
     def whole(self) -> "Picture":
-        """The picture itself: LinearFile, which is read by the same methods, reads it from disk."""
+        """This picture; LinearFile has the same method, which reads the picture from disk."""
         return self
 
-    # Conversions. They live above, in io/; asked for by name, so that importing a picture imports no codec.
+    # Conversions. Their code is in io/, which imports this module; it is imported when one is called.
 
     @classmethod
     def from_array(
@@ -241,11 +246,12 @@ class Picture:
         alpha: NDArray[Any] | None = None,
         coding: Literal["auto", "srgb", "linear"] = "auto",
     ) -> "Picture":
-        """A picture of its own memory from an array of samples.
+        """A new picture from an array of samples, which is copied.
 
         array: (height, width), or with 1, 3 or 4 channels (grey, RGB, RGB and straight alpha); uint8, uint16,
         float16, float32 or float64. Integers are sRGB code values, floats linear light with 1.0 at SDR white,
-        unless `coding` says otherwise. alpha: (height, width), straight. Raises PictureError.
+        unless `coding` says otherwise. alpha: (height, width), straight. Raises PictureError for other shapes
+        and types, and for values that are not finite.
         """
         made: Picture = import_module("luxscaler.io.arrays").from_array(array, alpha=alpha, coding=coding)
         return made
@@ -254,13 +260,14 @@ class Picture:
     def from_pil(cls, image: "Image.Image") -> "Picture":
         """A picture from a Pillow image of any usual mode; an ICC profile is applied, EXIF handed on.
 
-        It is not turned by its EXIF orientation, as `image.size` is not. Raises PictureError.
+        It is not turned by its EXIF orientation, as `image.size` is not. Raises PictureError for a mode that
+        is not supported and for an image that Pillow cannot load.
         """
         made: Picture = import_module("luxscaler.io.pil").from_pil(image)
         return made
 
     def to_pil(self) -> "Image.Image":
-        """The SDR picture that a PNG of it shows, 8-bit RGB or RGBA; brighter light is rolled off."""
+        """The SDR rendering as 8-bit sRGB, mode RGB or RGBA, as PNG files show it; highlights roll off."""
         image: Image.Image = import_module("luxscaler.io.pil").to_pil(self)
         return image
 

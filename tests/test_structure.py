@@ -20,7 +20,7 @@ FLOORS = (
     *("color_torch", "web", "networks", "cog", "replicate", "inference", "weights", "upscaling"),
     *("hdr", "gateway", "io"),
     *("tiling", "report", "isolation", "pipeline", "backends", "masters", "training"),
-    *("publishing", "api", "many", "console", "cli"),
+    *("publishing", "model", "api", "many", "console", "cli"),
 )
 """The rooms of luxscaler, lowest first: each may import only itself and what is before it."""
 WITHOUT_TORCH = (

@@ -3,8 +3,8 @@
     with backend.open(context) as session:      # the network is loaded, the containers are ready
         output = session.run(tile)              # blocks until the upscaled tile is here
 
-The caller runs as many tiles at once as `session.workers` says, each in a thread of its own. What a backend
-must remember across a crash (an intent to pay) it writes into the Ledger.
+The caller runs as many tiles at once as `session.workers` says, each in a thread of its own. What must
+survive a crash (an intent to pay) a backend writes into the Ledger.
 """
 
 import threading
@@ -35,7 +35,7 @@ class Tile:
     picture: Picture
     """The tile with its context, under the pixel contract."""
     box: TileBox | None
-    """Where it sits in the reference; None when there is no reference."""
+    """Where the tile sits in the reference; None without a reference."""
     output_size: tuple[int, int]
     """(height, width) that the result must have."""
 
@@ -56,8 +56,8 @@ class TileOutput:
     """What it cost; 0 where nothing is paid."""
     notices: tuple[str, ...] = ()
     trusted: bool = False
-    """Whether a network that this program loaded made it of this very tile: then it is what it is, even if
-    a checkpoint of one's own makes another picture of it."""
+    """Whether a network in this process made it, so that it is not compared with its source: a checkpoint of
+    one's own may change the picture."""
 
     @property
     def size(self) -> int:
@@ -65,13 +65,13 @@ class TileOutput:
         return self.rgb.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
 
     def on_host(self) -> "TileOutput":
-        """Itself."""
+        """This output, which is in the host's memory already."""
         return self
 
 
 @dataclass(frozen=True)
 class DeviceOutput:
-    """An upscaled tile of a network of this program, complete, and still on the device that made it.
+    """An upscaled tile of a network in this process, complete, and still on the device that made it.
 
     rgb: (height, width, 3) float32, linear Rec.709, 1.0 = SDR white. alpha: (height, width) float32 in [0, 1]
     or None.
@@ -88,7 +88,7 @@ class DeviceOutput:
         return self.rgb.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
 
     def on_host(self) -> TileOutput:
-        """The same in the host's memory."""
+        """A copy in the host's memory."""
         from luxscaler.upscaling.pinned_copy import to_host  # noqa: PLC0415 - others need no PyTorch here
         from luxscaler.upscaling.side_stream import SideStream  # noqa: PLC0415
 
@@ -102,32 +102,32 @@ Output = TileOutput | DeviceOutput
 
 @dataclass(frozen=True)
 class Intent:
-    """One paid call as the ledger knows it: announced, and perhaps made."""
+    """A paid call in the ledger: announced, and perhaps made."""
 
     number: int
     tile: int
     marker: str
-    """What identifies the call at the other side, e.g. the address of the uploaded tile."""
+    """What identifies the call to the service, e.g. the address of the uploaded tile."""
     prediction: str | None
-    """Its id, once the other side has said it."""
+    """The id of the prediction, once the service has returned it."""
     announced_at: float
     """Seconds since 1970."""
 
 
 class Ledger(Protocol):
-    """What must survive a crash. Every call returns once its values are on disk."""
+    """Paid calls and notes that must survive a crash. Every method returns once its values are on disk."""
 
     def announce(self, tile: int, marker: str) -> int:
-        """Before a paid call: its number."""
+        """Note a paid call before it is made, and return its number."""
 
     def created(self, number: int, prediction: str) -> None:
-        """The other side has accepted the call, under this id."""
+        """Note that the service accepted the call, under this id."""
 
     def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
-        """How it ended ("succeeded", "failed", "canceled", "not created", ...), and what it cost."""
+        """Note how the call ended ("succeeded", "failed", "canceled", "not created", …), and what it cost."""
 
     def open_intents(self, tile: int | None = None) -> Sequence[Intent]:
-        """Calls that were announced and not settled, of one tile or of all."""
+        """Calls that were announced and not settled, of one tile, or of all (None)."""
 
     def spent(self) -> float:
         """Dollars of all calls that were settled."""
@@ -136,7 +136,7 @@ class Ledger(Protocol):
         """Keep a short text, e.g. the address of an upload."""
 
     def recall(self, key: str) -> str | None:
-        """The text kept under `key`."""
+        """The text kept under `key`; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -145,17 +145,17 @@ class MasterContext:
 
     settings: TileSettings
     reference: Picture | None
-    """The whole master, small, whose colours the tiles get; None: the network's own are wanted."""
+    """The whole master, reduced, whose low band the tiles get; None: they keep the network's colours."""
     tiles: int
     """How many tiles the master has."""
     ledger: Ledger
     is_hdr: bool = False
     """Whether the master holds light above SDR white."""
     stop: threading.Event = field(default_factory=threading.Event)
-    """Set when the user wants to stop: a backend then cancels what it has under way and raises."""
+    """Set when the user wants to stop: a backend then cancels what is under way and raises StoppedError."""
 
     def raise_if_stopped(self) -> None:
-        """StoppedError when the user wants to stop."""
+        """Raise StoppedError when the user wants to stop."""
         if self.stop.is_set():
             raise StoppedError("stopped")
 
@@ -165,7 +165,7 @@ class Session(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many tiles it can have under way at once."""
+        """How many tiles may be under way at once."""
 
     def run(self, tile: Tile) -> Output:
         """Upscale one tile; called from several threads at once.
@@ -180,12 +180,11 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """For messages and reports."""
+        """The backend's name, for messages and reports."""
 
     @property
     def device(self) -> str:
-        """Where its tiles lie, and rows are made of them, in PyTorch's words: the CPU, or a card of this
-        program's own."""
+        """PyTorch's name of the device that holds its tiles and makes the rows: "cpu", or a local card."""
 
     def open(self, context: MasterContext) -> AbstractContextManager[Session]:
         """Make ready for one master: load the network, check the containers, upload the reference.

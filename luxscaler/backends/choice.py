@@ -1,4 +1,4 @@
-"""Which backend is asked for, by name and options. A backend is imported only once it is asked for."""
+"""Makes a backend from its name and options. Only the backend that is chosen is imported."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BACKENDS = ("local", "cog", "replicate", "ray")
 _CONTAINERS = ("cog", "replicate")
 _CONTAINER_SCALE = 4.0
-"""Of the models that containers have, the one that a training made included."""
+"""The scale of all models in a container, including one that a training made."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class BackendOptions:
 
     @property
     def tile_facts(self) -> dict[str, str]:
-        """What its tiles depend on besides the request: a job is only continued with the same."""
+        """What tiles depend on besides the request: a job is only continued with equal facts."""
         return {"precision": self.upscaler.precision} if self.name == "local" else {}
 
     def __repr__(self) -> str:
-        """Without the token, which must get into no log."""
+        """The options without the token, which must not get into logs."""
         return f"BackendOptions({self.name!r})"
 
 
@@ -68,9 +68,9 @@ def _ignore(_number: int, _share: float) -> None:
 
 
 def make_backend(choice: BackendOptions, progress: Callable[[int, float], None] = _ignore) -> "Backend":
-    """The backend. progress: told a tile's number and its share done, where the backend can tell.
+    """The backend of that name. progress: called with a tile's number and the share of it that is done.
 
-    Raises InputError for an unknown name and for options that the backend needs and that are absent.
+    Raises InputError for an unknown name, and where an option is missing that the backend needs.
     """
     if choice.name not in BACKENDS:
         raise InputError(f"backend is {choice.name!r}; it must be one of {', '.join(BACKENDS)}")
@@ -133,9 +133,9 @@ def check_backend(backend: object) -> None:
 
 
 def own_scale(model: str, backend: str) -> float:
-    """The scale of a model's own, which is taken where none is asked for.
+    """The model's native scale, which is used where none is asked for.
 
-    Raises WeightsError where that takes a checkpoint that is not here.
+    Raises WeightsError for a checkpoint that is absent or cannot be read.
     """
     from luxscaler.weights.store import scale_of  # noqa: PLC0415
 
@@ -143,7 +143,7 @@ def own_scale(model: str, backend: str) -> float:
 
 
 def estimate_of(choice: BackendOptions, cuts: "Plan") -> str | None:
-    """What the work may cost, in words, where it is paid for."""
+    """A line about what the work may cost; None for a backend that costs nothing."""
     if choice.name != "replicate":
         return None
     megapixels = cuts.width * cuts.height * cuts.extra / len(cuts) / 1e6

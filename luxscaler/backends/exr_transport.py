@@ -36,11 +36,11 @@ ExrFile = bytes | os.PathLike[str]
 
 
 def encode(picture: Picture, *, is_hdr: bool = False) -> bytes:
-    """The picture as a file. An opaque one comes out of `decode` bit by bit as it is; with alpha, straight
-    colour is stored premultiplied: rounded where it is translucent, and lost where alpha is 0.
+    """The picture as the bytes of an EXR file.
 
-    is_hdr: as in MasterContext. A container sees a tile only, which may lie in the shadows: the light of an
-    HDR master is kept in all its tiles, as measured light is.
+    `decode` returns opaque pictures bit for bit; with alpha, straight colour is stored premultiplied, so that
+    it is rounded where it is translucent, and lost where alpha is 0. is_hdr: as in MasterContext. A container
+    sees one tile, which may lie in the shadows: so it is told that the light of all tiles is to be kept.
     """
     picture = picture.as_light()
     source = picture.source
@@ -66,8 +66,8 @@ def decode(
     *,
     is_associated: bool = False,
 ) -> tuple[FloatArray, FloatArray | None]:
-    """(rgb, alpha) as in TileOutput. size: (height, width) that it must have. box: where the tile sits.
-    is_associated: whether rgb is to be premultiplied, as that of the master.
+    """(rgb, alpha) as in TileOutput. size: (height, width) that it must have. box: where the tile must sit.
+    is_associated: whether rgb is to be premultiplied, like that of the master.
 
     Raises TileError for anything but the EXR that was asked for: a picture that cannot be read, of another
     size, with values that are not finite, or of another tile.
@@ -99,7 +99,7 @@ def _as_master(picture: Picture, *, is_associated: bool) -> FloatArray:
 def tile_inputs(
     settings: TileSettings, tile: str, reference: str | None, box: TileBox | None
 ) -> dict[str, object]:
-    """What a container is asked. tile, reference: addresses or data URLs of their EXR files."""
+    """The inputs of a container's prediction. tile, reference: addresses or data URLs of their EXR files."""
     inputs: dict[str, object] = {
         "tile_input": tile,
         "output_format": "exr",
@@ -115,12 +115,12 @@ def tile_inputs(
 
 
 def most_bytes(size: tuple[int, int]) -> int:
-    """More than the largest file of (height, width) pixels: RGBA of float32, unpacked, with its header."""
+    """Most bytes of a file of (height, width) pixels: uncompressed RGBA in float32, and a header."""
     return size[0] * size[1] * 4 * 4 * 11 // 10 + 2**20
 
 
 def box_text(box: TileBox) -> str:
-    """The box for `tile_box`, with every digit: its own text has six, which is a pixel of a large master."""
+    """The box as text for `tile_box`, with all digits: `str(box)` has six, too few for large masters."""
     return ",".join(repr(float(value)) for value in (box.x, box.y, box.width, box.height))
 
 
@@ -129,7 +129,7 @@ def _source(file: ExrFile) -> ExrFile:
 
 
 def _check_box(file: ExrFile, box: TileBox | None) -> None:
-    """Containers of ours write where the tile sits; from others there is nothing to compare."""
+    """Raise TileError if the file says that it is another tile; containers that write no box pass."""
     if box is None:
         return
     found = _tile_box(_head(file))
@@ -147,7 +147,7 @@ def _head(file: ExrFile) -> bytes:
 def _tile_box(head: bytes) -> tuple[float, ...] | None:
     """The tile_box in an EXR header: attributes of name, type (both ended by 0), length and value.
 
-    Read byte by byte, because no library is to see a stranger's file in this process.
+    Read by hand, because no library may parse an untrusted file in this process.
     """
     if not head.startswith(_MAGIC):
         return None

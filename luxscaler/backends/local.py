@@ -21,7 +21,7 @@ from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 _WORKERS = 2
 NETWORK_SHARE = 0.9
-"""Of a tile's progress; detail and colours are the rest, which is told when the tile is done."""
+"""The network's share of a tile's progress; the rest, detail and colours, is reported with the tile."""
 
 
 class TileRenderer:
@@ -39,7 +39,7 @@ class TileRenderer:
             self._reference = torch.from_numpy(visible(reference).rgb).to(upscaler.device)
 
     def __call__(self, tile: Tile, progress: PixelProgress | None = None) -> DeviceOutput:
-        """The tile upscaled, complete. Raises InputError and UpscaleError."""
+        """The upscaled tile, complete on the device. Raises InputError and UpscaleError."""
         clock = Stopwatch(self._upscaler.device)
         result = render(
             visible(tile.picture),
@@ -84,12 +84,12 @@ class LocalSession:
 
 
 def stays_on(device: torch.device) -> bool:
-    """Whether tiles stay there until rows are made of them."""
+    """Whether tiles stay on the device until rows are made of them."""
     return device.type == "cuda"
 
 
 class LocalBackend:
-    """This process. `upscaler_for` gives the upscaler of a model's name."""
+    """This process. upscaler_for: gives the upscaler of a model's name."""
 
     name = "local"
 
@@ -99,7 +99,7 @@ class LocalBackend:
         progress: Callable[[int, float], None] | None = None,
         device: str = CPU,
     ) -> None:
-        """progress: told a tile's number and what share of it is done, 0 to 1. device: of the upscalers."""
+        """progress: called with a tile's number and its share done, 0 to 1. device: of the upscalers."""
         self.upscaler_for = upscaler_for
         self.device = device if stays_on(torch.device(device)) else CPU
         self._progress = progress

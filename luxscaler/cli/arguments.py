@@ -14,7 +14,8 @@ from luxscaler.errors import InputError
 
 if TYPE_CHECKING:
     from luxscaler.geometry import TileBox
-    from luxscaler.masters.pairs import Naming, Pair
+    from luxscaler.masters.naming import Naming
+    from luxscaler.masters.pairs import Pair
     from luxscaler.masters.shot import Frame
 
 _RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif", ".jxl", ".jpg", ".jpeg"))
@@ -94,7 +95,9 @@ def pairs_of(
     recursive: bool,
 ) -> "list[Pair]":
     """The pictures, and the files that become of them. Raises InputError and ExportError."""
-    from luxscaler.masters.pairs import Naming, Pair, find_pictures, pair_up  # noqa: PLC0415
+    from luxscaler.masters.finding import find_pictures  # noqa: PLC0415
+    from luxscaler.masters.naming import Naming  # noqa: PLC0415
+    from luxscaler.masters.pairs import Pair, pair_up  # noqa: PLC0415
 
     if out is None:
         found = find_pictures(sources)
@@ -107,7 +110,8 @@ def pairs_of(
 
 def shot_pairs(sources: Sequence[str], shot: "Sequence[Frame]", report: str | None) -> "list[Pair]":
     """The frames of an image sequence. Raises InputError for what is said of more than one sequence."""
-    from luxscaler.masters.pairs import Found, Pair  # noqa: PLC0415
+    from luxscaler.masters.finding import Found  # noqa: PLC0415
+    from luxscaler.masters.pairs import Pair  # noqa: PLC0415
 
     if len(sources) > 1:
         raise InputError(f"IN is {len(sources)} names, and the first is a sequence: give it alone")
@@ -120,7 +124,7 @@ def _naming(
     sources: Sequence[str], out: str, output_format: str, values: Mapping[str, object]
 ) -> "Naming | None":
     """How results are called; None where OUT is one file. Raises InputError for what cannot be filled in."""
-    from luxscaler.masters.pairs import Naming, in_folder  # noqa: PLC0415
+    from luxscaler.masters.naming import Naming, in_folder  # noqa: PLC0415
 
     if out == "-":
         return None

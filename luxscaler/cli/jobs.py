@@ -14,7 +14,8 @@ from luxscaler.errors import InputError
 from luxscaler.words import counted, printable
 
 if TYPE_CHECKING:
-    from luxscaler.console.jobs import Job, Jobs
+    from luxscaler.console.job import Job
+    from luxscaler.console.jobs import Jobs
 
 app = typer.Typer(cls=Group, help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
 ID_LENGTH = 26

@@ -31,14 +31,14 @@ _NOT_NOW = (httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE)
 
 @dataclass(frozen=True)
 class NotTaken:
-    """The container surely did not start it: another, or the same later, may."""
+    """The container surely did not start the run: another may, or the same one later."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Lost:
-    """It may have run, wholly or in part, and there is no result."""
+    """The run may have been done, wholly or in part, and its result is lost."""
 
     reason: str
 
@@ -47,7 +47,7 @@ Outcome = NotTaken | Lost | Reply
 
 
 class AsyncCogClient:
-    """One container."""
+    """One container, for one event loop."""
 
     def __init__(
         self, url: str, http: httpx.AsyncClient, seconds: float, kind: RunKind = "predictions"
@@ -60,7 +60,7 @@ class AsyncCogClient:
         self._timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
 
     async def health(self) -> Health:
-        """What its health check says; UNREACHABLE when no Cog server answers."""
+        """The state in its health check; UNREACHABLE when no Cog server answers."""
         try:
             answer = await self._http.get(f"{self._url}/health-check", timeout=SHORT_SECONDS)
         except httpx.HTTPError:
@@ -73,12 +73,12 @@ class AsyncCogClient:
         return found if found and "components" in found else None
 
     async def cog_version(self) -> str:
-        """E.g. 0.23.1; empty if there is no answer."""
+        """Cog's version, e.g. "0.23.1"; empty if there is no answer."""
         found = await self._json("")
         return str((found or {}).get("cog_version", ""))
 
     async def cancel(self, name: str) -> bool:
-        """Whether the container knew the run; its waiting reply then says `canceled`."""
+        """Cancel a run, whose reply then says `canceled`; whether the container knew it."""
         try:
             url = f"{run_url(self._url, name, self.kind)}/cancel"
             answer = await self._http.post(url, timeout=SHORT_SECONDS)
@@ -87,7 +87,7 @@ class AsyncCogClient:
         return answer.is_success
 
     async def run(self, name: str, inputs: Json, progress: str, outputs: Path) -> Outcome:
-        """Have it run to its end. Raises OSError when a file cannot be written.
+        """Run a prediction or training to its end. Raises OSError when a file cannot be written.
 
         progress: address that the container tells of its start and its logs. outputs: a folder for files.
         """

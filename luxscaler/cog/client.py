@@ -47,7 +47,7 @@ class CogClient:
         self._http = http
 
     def health(self) -> Health:
-        """What its health check says; LostError when no Cog server answers."""
+        """The state in its health check. Raises LostError when no Cog server answers."""
         try:
             answer = self._http.get(f"{self._url}/health-check", timeout=SHORT_SECONDS)
         except httpx.HTTPError as error:

@@ -38,7 +38,7 @@ def file_as_data_url(content_type: str, path: Path) -> str:
 
 
 def decode_data_url(url: str) -> bytes:
-    """The bytes of a data URL. Raises ValueError: no base64, or damaged base64."""
+    """The bytes of a data URL. Raises ValueError where it is not base64, or damaged."""
     head, _, data = url.partition(",")
     if not head.startswith("data:") or not head.endswith(";base64"):
         raise ValueError("a data URL without base64")
@@ -61,14 +61,14 @@ class Base64Decoder:
         self._padded = False
 
     def feed(self, text: bytes) -> bytes:
-        """The next characters; the bytes that are complete."""
+        """Take the next characters, and return the bytes that are complete."""
         text = self._pending + text
         whole = len(text) // 4 * 4
         self._pending = text[whole:]
         return self._decoded(text[:whole])
 
     def end(self) -> bytes:
-        """Nothing follows."""
+        """Check that the text is complete."""
         return self._decoded(self._pending)
 
     def _decoded(self, text: bytes) -> bytes:
@@ -84,7 +84,7 @@ class Base64Decoder:
 
 
 def map_strings(value: Any, change: Callable[[str], Any]) -> Any:
-    """A copy of JSON in which every string that is no key is changed."""
+    """A copy of JSON in which `change` replaces every string that is not a key."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 RunKind = Literal["predictions", "trainings"]
 """As the addresses of Cog and Replicate name them."""
 MAX_BODY = 100 * 2**20
-"""Bytes that a Cog server takes at most; more is a 413."""
+"""Most bytes that a Cog server takes; more is a 413."""
 CONNECT_SECONDS = 5.0
 SHORT_SECONDS = 5.0
 """For everything but predictions: Cog answers at once."""
@@ -30,7 +30,7 @@ def run_url(base: str, name: str, kind: RunKind = "predictions") -> str:
 
 
 def body_of(inputs: Mapping[str, Any]) -> bytes:
-    """The request's body. BackendError if a Cog server would not take it."""
+    """The body of a request for a run. Raises BackendError if it is larger than a Cog server takes."""
     body = json.dumps({"input": dict(inputs)}).encode()
     if len(body) > MAX_BODY:
         raise BackendError(

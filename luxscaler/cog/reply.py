@@ -74,7 +74,7 @@ class ReplyReader:
         self._file: _OutputFile | None = None
 
     def __enter__(self) -> "ReplyReader":
-        """Nothing to be done."""
+        """Return itself; a reader is a context so that an unfinished file is removed."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +83,7 @@ class ReplyReader:
             self._file.discard()
 
     def feed(self, piece: bytes) -> None:
-        """The next bytes."""
+        """Take the next bytes of the reply."""
         while piece:
             piece = self._feed_text(piece) if self._file is None else self._feed_file(self._file, piece)
 
@@ -109,7 +109,7 @@ class ReplyReader:
         )
 
     def _feed_text(self, piece: bytes) -> bytes:
-        """Keep text up to the beginning of a data URL; what follows it."""
+        """Keep the text before a data URL, and return what follows it."""
         searched = max(0, len(self._text) - _LONGEST_OPENING)
         self._text += piece
         found = _OPENING.search(self._text, searched)
@@ -124,7 +124,7 @@ class ReplyReader:
         return rest
 
     def _feed_file(self, file: "_OutputFile", piece: bytes) -> bytes:
-        """Write up to the quote that ends a data URL; what follows it."""
+        """Write what precedes the quote that ends a data URL, and return what follows it."""
         body, quote, rest = piece.partition(b'"')
         try:
             self._written += file.feed(body, last=bool(quote))
@@ -151,7 +151,7 @@ class _OutputFile:
         self._head = b""
 
     def feed(self, text: bytes, *, last: bool) -> int:
-        """Decode and write; how many bytes. Raises ValueError for damaged base64."""
+        """Decode and write; returns the number of bytes. Raises ValueError for damaged base64."""
         data = self._decoder.feed(text)
         if last:
             data += self._decoder.end()
@@ -160,7 +160,7 @@ class _OutputFile:
         return self._file.write(data)
 
     def finish(self) -> str:
-        """Close the file and name it by what it holds; the name."""
+        """Close the file, name it by what it holds, and return the name."""
         self._file.close()
         name = self._stem + suffix_for(self._content_type, self._head)
         self._path.replace(self._path.with_name(name))

@@ -70,7 +70,7 @@ def _admit(request: Request) -> None:
 
 
 def _public_name(console: Console, path: str) -> str:
-    """Webhooks come by the public address's name."""
+    """The host name of the public address, which webhooks use; empty for other paths."""
     if path != WEBHOOK_PATH:
         return ""
     url = console.provider_settings.get().webhook_url
@@ -83,7 +83,7 @@ def _on_problem(_request: Request, error: Exception) -> Response:
 
 
 def _on_invalid(_request: Request, error: Exception) -> Response:
-    """What pydantic says, as one line that names the first wrong field."""
+    """The answer to input that pydantic refuses: one line that names the first wrong field."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
@@ -96,12 +96,12 @@ def _on_http_error(_request: Request, error: Exception) -> Response:
 
 
 def _on_console_error(_request: Request, error: Exception) -> Response:
-    """A file of the console's own cannot be read or written."""
+    """The answer where a file of the console cannot be read or written."""
     return Problem(500, str(error)).response()
 
 
 def _on_database_error(request: Request, error: Exception) -> Response:
-    """The disk is full, or the file is damaged; nothing was done."""
+    """The answer to an error of the database (full disk, damage); nothing was done."""
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     return Problem(507, f"The console's database cannot be used: {error}").response()
 

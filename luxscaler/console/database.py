@@ -94,31 +94,34 @@ class Database:
                     self.run(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
-        """Nothing may be asked afterwards."""
+        """Close the database; no other method may be called afterwards."""
         with self._lock, self._reading:
             self._reader.close()
             self._connection.close()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """What a query finds: inside a transaction with its changes, else as of the last commit."""
+        """The rows of a query: within a transaction with its changes, else as of the last commit."""
         if self._writer == threading.get_ident():
             return self._connection.execute(sql, values).fetchall()
         with self._reading:
             return self._reader.execute(sql, values).fetchall()
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Change something; the number of rows that changed."""
+        """Run a statement that changes rows; returns their number."""
         with self._lock:
             return self._connection.execute(sql, values).rowcount
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """The same change for many rows; inside a transaction."""
+        """Run a statement for many rows of values, within a transaction."""
         with self._lock:
             self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block or nothing; no other thread or process writes meanwhile. Blocks may be nested."""
+        """Keep all that the block changes, or nothing; no other thread or process writes meanwhile.
+
+        Blocks may be nested.
+        """
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -132,7 +135,7 @@ class Database:
             self._leave(keep=True)
 
     def _leave(self, *, keep: bool) -> None:
-        """One block; the outermost one ends the transaction. A commit that fails keeps nothing."""
+        """Leave a block; the outermost one ends the transaction. A commit that fails keeps nothing."""
         self._depth -= 1
         if self._depth:
             return

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from luxscaler.clock import Clock
-from luxscaler.console.jobs import Job, Jobs
+from luxscaler.console.job import Job
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.sending import is_of
 from luxscaler.console.transitions import Transitions
 from luxscaler.gateway.problems import Problem
@@ -17,15 +18,15 @@ from luxscaler.replicate.runs import RemoteRun
 
 KEPT_DELIVERIES = 100_000
 KEPT_BODIES = 1000
-"""Of the newest deliveries, for a replay."""
+"""Number of the newest deliveries whose bodies are kept for a replay."""
 KEPT_BODY = 256 * 1024
-"""Bytes of a body that are kept; of a larger one, nothing."""
+"""Largest body that is kept, in bytes."""
 _MOST_ID = 200
 """Characters of a webhook's id."""
 _SEEN_SECONDS = 86400.0
 """Replicate repeats a webhook for a minute, and its time has to be right."""
 _TRIMMED_EVERY = 200
-"""Deliveries: old ones are removed so seldom."""
+"""Deliveries after which old ones are removed."""
 ASKED = "asked"
 
 
@@ -34,13 +35,13 @@ class Delivery:
     """A webhook whose signature is right, or which needs none."""
 
     webhook_id: str
-    """Empty: it has none, and counts whenever it comes."""
+    """Empty where it has none; then every arrival counts."""
     body: bytes = field(repr=False)
     run: RemoteRun = field(repr=False)
     nonce: str = ""
-    """Of the address that it was sent to."""
+    """From the address that it was sent to."""
     is_trusted: bool = True
-    """It is signed. If not, it changes nothing, and Replicate is asked about its run."""
+    """Whether it is signed. If not, it changes nothing, and Replicate is asked about its run."""
 
 
 class Deliveries:
@@ -49,13 +50,13 @@ class Deliveries:
     def __init__(
         self, jobs: Jobs, transitions: Transitions, clock: Clock, wake: Callable[[list[str]], None]
     ) -> None:
-        """wake: told the jobs with which something is to be done now."""
+        """wake: called with the jobs that need attention now."""
         self._jobs, self._transitions, self._clock, self._wake = jobs, transitions, clock, wake
         self._database = jobs.database
         self._untrimmed, self._bodies_after = 0, 0
 
     def write(self, batch: Sequence[Delivery]) -> list[str]:
-        """Apply and note them; their verdicts. Raises sqlite3.Error: then nothing of them is kept."""
+        """Apply and note deliveries; returns their verdicts. Raises sqlite3.Error, and then keeps nothing."""
         with self._database.transaction():
             work = _Batch(self._jobs, self._transitions, batch)
             seen, verdicts = self._seen(batch), []
@@ -81,13 +82,13 @@ class Deliveries:
         return verdicts
 
     def note(self, webhook_id: str, verdict: str, status: int) -> None:
-        """One that was refused: its body is not kept."""
+        """Note a webhook that was refused; its body is not kept."""
         row = (webhook_id[:_MOST_ID], self._clock.now(), verdict, status, "", b"")
         with self._database.transaction():
             self._insert([row])
 
     def listed(self, limit: int, before: int | None = None) -> tuple[list[dict[str, Any]], int]:
-        """The newest first, or those before a number; and how many there are in all."""
+        """A page of deliveries, newest first, before a number if one is given; and how many there are."""
         rows = self._database.rows(
             "SELECT id, webhook_id, received_at, verdict, status, job, length(body) AS kept_bytes "
             "FROM deliveries WHERE id < ? ORDER BY id DESC LIMIT ?",
@@ -98,7 +99,7 @@ class Deliveries:
         return [dict(row) for row in rows], int(total)
 
     def body(self, number: int) -> bytes:
-        """What a delivery said. Raises Problem: 404; 409 if it was refused, or is not kept."""
+        """The body of a delivery. Raises Problem: 404; 409 if it was refused or its body is not kept."""
         rows = self._database.rows("SELECT status, body FROM deliveries WHERE id = ?", [number])
         if not rows:
             raise Problem(404, f"There is no delivery {number}")
@@ -112,7 +113,7 @@ class Deliveries:
         return bytes(body)
 
     def replay(self, run: RemoteRun) -> str:
-        """Apply what a delivery said once more; the verdict."""
+        """Apply the run of a delivery once more; returns the verdict."""
         job = self._jobs.by_remote(run.id)
         if job is None:
             return "unknown job"
@@ -122,14 +123,14 @@ class Deliveries:
         return "applied"
 
     def has(self, webhook_id: str) -> bool:
-        """Whether it arrived lately, taken or refused."""
+        """Whether a webhook of that id arrived lately, taken or refused."""
         sql = (
             "SELECT 1 FROM (SELECT webhook_id FROM deliveries ORDER BY id DESC LIMIT ?) WHERE webhook_id = ?"
         )
         return bool(self._database.rows(sql, [KEPT_BODIES, webhook_id]))
 
     def _seen(self, batch: Sequence[Delivery]) -> set[str]:
-        """Ids of some that were applied before."""
+        """The ids in the batch that were applied before."""
         names = [each.webhook_id for each in batch if each.is_trusted and each.webhook_id]
         marks = ", ".join("?" for _ in names)
         sql = f"SELECT webhook_id FROM seen WHERE webhook_id IN ({marks})"  # noqa: S608 - marks only
@@ -147,7 +148,7 @@ class Deliveries:
             self._trim()
 
     def _trim(self) -> None:
-        """Remove what is too old to be of use."""
+        """Remove old deliveries, bodies and ids."""
         newest = int(self._database.rows("SELECT max(id) FROM deliveries")[0][0])
         self._database.run("DELETE FROM deliveries WHERE id <= ?", [newest - KEPT_DELIVERIES])
         emptied = "UPDATE deliveries SET body = x'' WHERE id > ? AND id <= ? AND body != x''"
@@ -157,7 +158,7 @@ class Deliveries:
 
 
 class _Batch:
-    """What some deliveries change, put together job by job; inside one transaction."""
+    """The changes of several deliveries, put together job by job, within one transaction."""
 
     def __init__(self, jobs: Jobs, transitions: Transitions, batch: Sequence[Delivery]) -> None:
         self._jobs, self._transitions = jobs, transitions
@@ -167,7 +168,7 @@ class _Batch:
         """Jobs with which something is to be done now."""
 
     def apply(self, delivery: Delivery) -> tuple[str, str]:
-        """(verdict, job) of one."""
+        """Take one delivery: (verdict, id of the job)."""
         job = self._job(delivery)
         if not delivery.is_trusted:
             if job is not None:
@@ -189,7 +190,7 @@ class _Batch:
         self._jobs.change_many(self._changes)
 
     def _job(self, delivery: Delivery) -> Job | None:
-        """By the run's id; or by nonce, if the answer to its start has not been entered yet."""
+        """The delivery's job, by the run's id, or by nonce if the answer to its start is not entered yet."""
         found = self._by_remote.get(delivery.run.id)
         if found is not None or not delivery.nonce:
             return found

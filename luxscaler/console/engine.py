@@ -1,7 +1,7 @@
-"""Brings jobs forward: one thread looks who is due, a few others upload, ask, cancel and download.
+"""Brings jobs forward: one thread finds the jobs that are due, others upload, ask, cancel and download.
 
-Whatever is on disk says what to do next, so a restart goes on where the last run ended. A job that outlives
-its deadline is canceled, and one of which nothing is heard even then fails: nothing runs for ever.
+The database says what to do next, so a restart continues where the last run ended. A job that outlives its
+deadline is canceled, and one that does not end even then fails, so that nothing runs for ever.
 """
 
 import logging
@@ -10,7 +10,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.runner import LocalRunner
 from luxscaler.console.models import Models
 from luxscaler.console.provider import Provider
@@ -46,7 +47,7 @@ class Engine:
         pace: Pace,
         alarm: Alarm,
     ) -> None:
-        """alarm: rung by whoever wants it to look again at once."""
+        """alarm: is rung when jobs have to be looked at at once."""
         self._settings, self._provider, self._jobs = settings, provider, jobs
         self._transitions, self._sender, self._results = transitions, sender, results
         self._models, self._local, self._publications, self._pace = models, local, publications, pace
@@ -59,11 +60,11 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="console-engine")
 
     def start(self) -> None:
-        """Begin; `stop` has to follow."""
+        """Start the threads; `stop` has to follow."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is under way is found again by the next start."""
+        """End the threads; the next start takes up what is under way."""
         self._pace.stop.set()
         self._alarm.ring()
         self._thread.join()
@@ -72,11 +73,11 @@ class Engine:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it works."""
+        """Whether the engine's thread runs."""
         return self._thread.is_alive()
 
     def wake(self, *jobs: str) -> None:
-        """Look at once at some jobs, or at all that are due."""
+        """Look at these jobs at once, or, without any, at all that are due."""
         if jobs:
             self._alarm.ring_for(jobs)
         else:
@@ -106,7 +107,7 @@ class Engine:
         return [*self._schedule.due(self._jobs.to_do(), now), *self._publications.due()]
 
     def _hand_out(self, name: str, *, again: bool = False) -> None:
-        """Have a job brought forward, unless somebody is at it; `again`: then once more afterwards."""
+        """Have a thread bring a job forward, unless one does; again: in that case once more afterwards."""
         with self._lock:
             if name in self._busy:
                 if again:
@@ -146,7 +147,7 @@ class Engine:
             self._ask(job)
 
     def _fetch(self, job: Job) -> None:
-        """What came out; of a training the network too, so that it can be used at once."""
+        """Download the results of a job, and unpack the network of a training."""
         if not self._results.download(job):
             return
         self._alarm.ring_for([job.id])  # to deliver them
@@ -157,7 +158,7 @@ class Engine:
                 _log.info("job %s: %s", job.id, problem)
 
     def _ask(self, job: Job) -> None:
-        """What a run is at, after passing on a wish to cancel it."""
+        """Pass on a wish to cancel, and ask Replicate about the run."""
         assert job.remote_id is not None  # noqa: S101 - _advance has seen it
         try:
             api = self._provider.api()
@@ -178,7 +179,7 @@ class Engine:
             self._transitions.fail(now, "Replicate does not know the run any more", cost=now.reserved)
 
     def _reap(self, job: Job) -> None:
-        """Cancel what is overdue; give up what does not even end then."""
+        """Cancel a job that is overdue; fail one that does not end even then."""
         waits_for_this_machine = job.place == "here" and job.state is not JobState.RUNNING
         over = self._pace.now() - job.deadline
         if job.state.is_over or waits_for_this_machine or over <= 0:

@@ -1,4 +1,4 @@
-"""What a job may take and cost, before it is submitted.
+"""Estimates time and cost of a job before it is submitted.
 
 From jobs of the same kind on the same hardware that have ended, if there are any (of a master: with pictures
 of about that size, and the same model); else, for a master at Replicate, by a formula; for anything else
@@ -28,7 +28,7 @@ _LOW, _HIGH = 0.5, 3.0
 
 @dataclass(frozen=True)
 class Guess:
-    """Seconds of computing."""
+    """An estimate of seconds of computing."""
 
     seconds: float | None
     low: float | None
@@ -37,7 +37,7 @@ class Guess:
 
 
 def estimate(request: SubmitRequest, size: int, settings: ProviderSettings, jobs: Jobs) -> dict[str, Any]:
-    """As the API shows it. size: bytes of the upload. Raises Problem (422) for unknown hardware."""
+    """The estimate for the API. size: bytes of the upload. Raises Problem (422) for unknown hardware."""
     hardware, price = priced(request, settings)
     most = 60 * (request.max_minutes or settings.max_minutes)
     megapixels = _megapixels(request.source) if request.kind == "master" else None
@@ -60,7 +60,7 @@ def estimate(request: SubmitRequest, size: int, settings: ProviderSettings, jobs
 
 
 def _history(request: SubmitRequest, hardware: str, jobs: Jobs, megapixels: float | None) -> Guess | None:
-    """Of a training from seconds a step; of a master from pictures of about its size, made by its model."""
+    """An estimate from earlier jobs: of a training by seconds a step, of a master by similar pictures."""
     rows = jobs.database.rows(
         "SELECT predict_time, steps, source, call FROM jobs WHERE kind = ? AND hardware = ? AND state = "
         "'completed' AND predict_time > 0 ORDER BY sequence DESC LIMIT ?",
@@ -113,6 +113,6 @@ def _formula(request: SubmitRequest, hardware: str, megapixels: float | None) ->
 
 
 def _megapixels(source: str) -> float | None:
-    """Of a picture on this machine; None if its header cannot be read."""
+    """Megapixels of a picture on this machine; None if its header cannot be read."""
     size = picture_size(source)
     return None if size is None else size[0] * size[1] / 1e6

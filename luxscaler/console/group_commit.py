@@ -1,8 +1,8 @@
-"""Many small changes, one wait for the disk: what comes at the same time is worked on together.
+"""Writes small changes that come at the same time in one transaction, with one wait for the disk.
 
-One thread takes all that wait, hands them to a function that writes them in one transaction, and tells each
-its answer when that is on disk. If the function fails for several, each is tried alone: one that cannot be
-written takes nothing of the others with it.
+One thread takes all changes that wait, passes them to a function that writes them in one transaction, and
+returns the answers once they are on disk. If the function fails for several changes, each is tried alone, so
+that one that cannot be written does not affect the others.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 Change = TypeVar("Change")
 Answer = TypeVar("Answer")
 _MOST = 500
-"""In one transaction: others want to write too."""
+"""Most changes in one transaction, so that other writers get their turn."""
 _GATHER_SECONDS = 0.01
 
 
@@ -32,7 +32,7 @@ class GroupCommit(Generic[Change, Answer]):
     """The thread that writes, between `start` and `stop`."""
 
     def __init__(self, write: Callable[[Sequence[Change]], Sequence[Answer]]) -> None:
-        """write: keeps all of some changes or none; their answers, in order. Called by one thread."""
+        """write: stores all given changes or none; returns their answers in order. Called by one thread."""
         self._write = write
         self._news = threading.Condition()
         self._waiting: list[_Entry[Change, Answer]] = []
@@ -40,18 +40,18 @@ class GroupCommit(Generic[Change, Answer]):
         self._thread = threading.Thread(target=self._run, name="console-commit")
 
     def start(self) -> None:
-        """Begin; `stop` has to follow."""
+        """Start the thread; `stop` has to follow."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, and end."""
+        """Write what waits, and end the thread."""
         with self._news:
             self._stopped = True
             self._news.notify()
         self._thread.join()
 
     async def run(self, change: Change) -> Answer:
-        """The answer to a change, once it is on disk. Raises what `write` raises: then it is not kept."""
+        """Wait until a change is on disk, and return its answer. Raises what `write` raises."""
         loop = asyncio.get_running_loop()
         entry: _Entry[Change, Answer] = _Entry(change, loop.create_future(), loop)
         with self._news:
@@ -72,14 +72,14 @@ class GroupCommit(Generic[Change, Answer]):
             _tell(taken, answers)
 
     def _taken(self) -> list[_Entry[Change, Answer]]:
-        """Those that are written next; none: the end."""
+        """Wait for the entries to write next; none at the end."""
         with self._news:
             self._news.wait_for(lambda: self._waiting or self._stopped)
             taken, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
         return taken
 
     def _soon(self, most: int) -> list[_Entry[Change, Answer]]:
-        """Those that come in a moment."""
+        """Further entries that arrive within a moment."""
         time.sleep(_GATHER_SECONDS)
         with self._news:
             taken, self._waiting = self._waiting[:most], self._waiting[most:]
@@ -93,7 +93,7 @@ class GroupCommit(Generic[Change, Answer]):
 
 
 def _tell(entries: Sequence[_Entry[Change, Answer]], answers: Sequence[Answer | Exception]) -> None:
-    """Each its answer; a loop is woken once for all of its own."""
+    """Give each entry its answer; an event loop is woken once for all of its entries."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | Exception]]] = {}
     for entry, answer in zip(entries, answers, strict=True):
         by_loop.setdefault(entry.loop, []).append((entry.answer, answer))

@@ -1,7 +1,7 @@
-"""What every request has to pass, and what every answer says: an ASGI layer around the application.
+"""An ASGI layer that checks the Host and Origin of every request and sets the headers of every answer.
 
-A page elsewhere may make a visitor's browser call 127.0.0.1. Its requests are known by their Host (a name of
-the attacker's that leads here: DNS rebinding) or by their Origin, and are refused.
+A hostile page may make a visitor's browser call 127.0.0.1. Its requests are recognised by their Host (a name
+of the attacker's that leads here: DNS rebinding) or by their Origin, and are refused.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ class GuardMiddleware:
 
 
 def _place(origin: str) -> str:
-    """Host and port of an Origin header; empty if it has none, and never a Host header."""
+    """Host and port of an Origin header; empty if it has none."""
     try:
         return urlsplit(origin).netloc
     except ValueError:
@@ -91,7 +91,7 @@ def _place(origin: str) -> str:
 
 
 def _name(host: str) -> str:
-    """Of a Host header, without the port; empty if it is none."""
+    """The name in a Host header, without the port; empty if there is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -14,7 +14,7 @@ DEFAULT_HARDWARE = "gpu-l40s"
 
 @dataclass(frozen=True)
 class Hardware:
-    """One kind."""
+    """One kind of hardware."""
 
     sku: str
     """Replicate's name."""

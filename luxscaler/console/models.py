@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from luxscaler.console.jobs import Job, Jobs
+from luxscaler.console.job import Job
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.results import Results
 from luxscaler.errors import ExportError, InputError
 from luxscaler.gateway.problems import Problem
@@ -34,15 +35,15 @@ class Models:
         self._jobs, self._results = jobs, results
 
     def listed(self) -> list[dict[str, Any]]:
-        """Of all trainings whose network is here, the newest first; as the API shows them."""
+        """All unpacked networks of trainings, newest first, as the API shows them."""
         return self._shown("ORDER BY results.at DESC LIMIT ?", [_MOST_LISTED])
 
     def shown(self, job: Job) -> dict[str, Any] | None:
-        """One; None if it is not unpacked yet, or has no weights."""
+        """The network of one training; None if it is not unpacked, or has no weights."""
         return next(iter(self._shown("AND results.job = ?", [job.id])), None)
 
     def _shown(self, rest: str, values: list[Any]) -> list[dict[str, Any]]:
-        """Those that a query's end leaves, and whose files are there."""
+        """The networks that a query finds and whose files exist. rest: the end of the query."""
         rows = self._jobs.database.rows(
             "SELECT jobs.id, jobs.name, results.size, results.sha256, jobs.trained_version "  # noqa: S608 - from above
             f"FROM results JOIN jobs ON jobs.id = results.job WHERE results.name = ? {rest}",
@@ -64,7 +65,7 @@ class Models:
         ]
 
     def make(self, job: Job) -> dict[str, Any]:
-        """Unpack it, unless it is. Raises Problem: 409 if the weights are not here, or are none."""
+        """Unpack the network of a training, unless it is. Raises Problem (409) without usable weights."""
         if (found := self.shown(job)) is not None:
             return found
         bundle = self._bundle(job)
@@ -78,7 +79,7 @@ class Models:
         return shown
 
     def path(self, job: str) -> Path:
-        """The network that a training has made. Raises Problem: 409, 422."""
+        """The file of a training's network. Raises Problem (409, 422)."""
         found = self._jobs.get(job)
         if found is None or found.kind != "training":
             raise Problem(422, f"trained_by: there is no training {job[:40]!r}", field="trained_by")
@@ -109,7 +110,7 @@ def _network(bundle: Path, folder: Path) -> Path:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its head: a length, and that much JSON."""
+    """Whether the file begins as safetensors do: with a length, and that much JSON."""
     with path.open("rb") as file:
         head = file.read(_LENGTH.size)
         length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0

@@ -1,4 +1,4 @@
-"""What a job is made from, packed for the upload: one picture as it is, or a folder as a zip.
+"""Packs what a job is made from for the upload: one picture as it is, or a folder as a zip.
 
 Only what cannot leak goes in: no hidden files, no links, nothing but pictures and texts that describe them.
 Anything else is an error that names it, so that nothing is left out silently. Pictures are compressed
@@ -26,7 +26,7 @@ _MOST_FILES = 20_000
 _SHOWN = 5
 _LOCAL_HEADER, _CENTRAL_HEADER, _END = 30, 46, 22
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""Every entry's time: what is packed twice is the same to the byte."""
+"""The time of every entry, so that packing the same files twice gives the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Source:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is packed."""
+        """Whether it is a folder, which is packed."""
         return self.files[0][0] != ""
 
 
@@ -69,7 +69,7 @@ def checked_source(text: str, folders: tuple[Path, ...], limit: int) -> Source:
 
 
 def _looked_at(text: str, folders: tuple[Path, ...]) -> Source:
-    """Of any size. Raises Problem, OSError, and RuntimeError for the home of a user who is unknown."""
+    """The source, of any size. Raises Problem, OSError, and RuntimeError for `~` of an unknown user."""
     given = Path(text).expanduser()
     path = Path(os.path.realpath(given))
     if not any(path.is_relative_to(os.path.realpath(folder)) for folder in folders):
@@ -127,7 +127,7 @@ def _folder(root: Path) -> Source:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Everything below but folders; links are told, not followed."""
+    """Yield everything below a folder but folders; links are yielded, not followed."""
     for folder, names, files in os.walk(root, onerror=_raised):
         here = Path(folder)
         for name in [*names]:
@@ -160,6 +160,6 @@ def _refusal(path: Path, name: str) -> str:
 
 
 def _zip_size(files: list[tuple[str, Path, int]]) -> int:
-    """Exactly what `pack` will write; no entry is compressed."""
+    """The exact size of the zip that `pack` writes; no entry is compressed."""
     headers = sum(_LOCAL_HEADER + _CENTRAL_HEADER + 2 * len(name.encode()) for name, _, _ in files)
     return headers + sum(size for _, _, size in files) + _END

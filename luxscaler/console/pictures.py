@@ -43,7 +43,7 @@ _SUFFIXES = {
 
 @dataclass(frozen=True)
 class KeptPicture:
-    """One picture that is here."""
+    """An uploaded picture."""
 
     id: str
     path: Path
@@ -53,7 +53,7 @@ class KeptPicture:
     without a choice."""
 
     def shown(self) -> dict[str, Any]:
-        """As the API tells it; `source` is what a job is made from."""
+        """The picture as the API shows it; `source` is what a job is made from."""
         return {"id": self.id, "source": str(self.path), **self.about}
 
 
@@ -81,7 +81,10 @@ class Pictures:
         return folder
 
     def finish(self, upload: Path, name: str) -> KeptPicture:
-        """A whole upload, looked at. upload: a file in the folder from `begin`. Raises Problem (422)."""
+        """Read the header of a whole upload, and keep it. upload: a file in the folder from `begin`.
+
+        Raises Problem (422) for what is no picture.
+        """
         about = self._about(upload, name)
         path = upload.with_name(_STEM + _SUFFIXES[about["format"]])
         upload.replace(path)
@@ -89,29 +92,29 @@ class Pictures:
         return KeptPicture(path.parent.name, path, about)
 
     def abandon(self, folder: Path) -> None:
-        """An upload that broke or is no picture."""
+        """Remove an upload that broke off or is no picture."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def get(self, name: str) -> KeptPicture:
-        """By id. Raises Problem (404)."""
+        """The picture of that id. Raises Problem (404)."""
         found = self._read(self._folder / name) if _ID.fullmatch(name) else None
         if found is None:
             raise Problem(404, f"There is no picture {name[:40]!r}: it may have been removed by its age")
         return found
 
     def listed(self) -> list[KeptPicture]:
-        """All, the newest first."""
+        """All pictures, newest first."""
         return sorted(self._all(), key=lambda each: (each.about["added_at"], each.id), reverse=True)
 
     def remove(self, name: str) -> None:
-        """One that no job is under way with. Raises Problem: 404, 409."""
+        """Remove a picture. Raises Problem: 404, and 409 while a job uses it."""
         picture = self.get(name)
         if str(picture.path) in self._in_use():
             raise Problem(409, f"A job is under way with {picture.about['name']!r}: cancel it first")
         self.abandon(picture.path.parent)
 
     def remove_old(self) -> None:
-        """Those that are older than the settings say, unless a job is under way with them."""
+        """Remove pictures that are older than the settings allow, unless a job uses them."""
         oldest, in_use = self._clock.now() - self._settings.picture_seconds, self._in_use()
         for folder in self._folder.iterdir():
             is_old = folder.stat().st_mtime < oldest
@@ -127,7 +130,7 @@ class Pictures:
                 yield found
 
     def _read(self, folder: Path) -> KeptPicture | None:
-        """None for an upload that is not whole yet, or was broken off."""
+        """The picture in a folder; None for an upload that is not complete."""
         try:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             path = folder / (_STEM + _SUFFIXES[about["format"]])

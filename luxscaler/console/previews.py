@@ -26,9 +26,9 @@ from luxscaler.private_files import private_folder
 _log = logging.getLogger(__name__)
 IDLE_SECONDS = 120.0
 WAIT_SECONDS = 60.0
-"""For the requests before this one."""
+"""Longest wait for the requests before this one."""
 ANSWER_SECONDS = 240.0
-"""The first may fetch and load a network."""
+"""Longest wait for an answer; the first request may fetch and load a network."""
 _CHUNK = 1 << 20
 _MOST_BYTES = 256 * 1024 * 1024
 _END_SECONDS = 5.0
@@ -46,7 +46,10 @@ class PreviewRoom:
         self._idle: threading.Timer | None = None
 
     def ask(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """An answer of the process. Raises Problem: 422 what it says, 503 busy, 500 it ended or hung."""
+        """Have the process answer a task: (JSON, bytes).
+
+        Raises Problem: 422 with the process's reason, 503 if it is busy, 500 if it ended or hung.
+        """
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             raise Problem(503, "Another preview is being made: try again")
         try:
@@ -106,7 +109,7 @@ class PreviewRoom:
         return told, bytes(data)
 
     def _rest(self) -> None:
-        """Begin to wait for the next request."""
+        """Start the timer that ends the process if no request follows."""
         if self._process is not None:
             self._idle = threading.Timer(IDLE_SECONDS, self._end_if_idle)
             self._idle.daemon = True
@@ -144,7 +147,7 @@ def _command(folder: Path) -> list[str]:
 
 
 def _read(process: "subprocess.Popen[bytes]", deadline: float) -> bytes:
-    """What comes next. Raises OSError at its end and at the deadline."""
+    """The next bytes of the process's output. Raises OSError at its end and at the deadline."""
     assert process.stdout is not None  # noqa: S101 - a pipe
     ready, _, _ = select.select([process.stdout], [], [], max(deadline - time.monotonic(), 0.0))
     if not ready:

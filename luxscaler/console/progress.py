@@ -1,4 +1,4 @@
-"""What a run's logs say about how far it is: stage, step and the time that is left.
+"""Reads from a run's logs how far it is: stage, step and the time that is left.
 
 Trainers print `NN%|bar| step/steps [elapsed<left, …]`, as tqdm does, or, as ours, `[…, 12 s left]`; the
 newest such line counts.
@@ -14,12 +14,12 @@ _LINE = re.compile(
 )
 _STAGE = re.compile(r"^\s*(?:stage|phase)\s*[:=]\s*(.{1,80})$", re.MULTILINE | re.IGNORECASE)
 _TAIL = 20_000
-"""Characters of the logs' end that are looked at."""
+"""Characters at the end of the logs that are searched."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is; None: its logs do not say."""
+    """How far a run is; None where its logs do not say."""
 
     stage: str = ""
     step: int | None = None
@@ -28,7 +28,7 @@ class Progress:
 
 
 def read_progress(logs: str) -> Progress:
-    """From the logs so far. Carriage returns, by which a bar is drawn over itself, end lines too."""
+    """The progress in the logs so far. Carriage returns, with which bars redraw themselves, end lines too."""
     tail = logs[-_TAIL:].replace("\r", "\n")
     stages = _STAGE.findall(tail)
     stage = stages[-1].strip() if stages else ""
@@ -42,7 +42,7 @@ def read_progress(logs: str) -> Progress:
 
 
 def _seconds(text: str) -> float | None:
-    """Of 90, 1:30 or 1:01:30."""
+    """The seconds in "90", "1:30" or "1:01:30"."""
     total = 0
     for part in text.split(":"):
         if not part.isdigit():

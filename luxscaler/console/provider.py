@@ -51,7 +51,7 @@ class Provider:
             self._made.clear()
 
     def api(self) -> AccountApi:
-        """With the token in force; 503 if there is none."""
+        """The API with the current token. Raises Problem (503) if there is none."""
         found = self.tokens.find()
         if found is None:
             raise Problem(503, NOT_SET)
@@ -63,7 +63,7 @@ class Provider:
             return self._made[key]
 
     def validate(self) -> dict[str, Any]:
-        """Whether Replicate accepts the token, and whose it is. 502: Replicate cannot be asked."""
+        """Whether Replicate accepts the token, and whose it is. Raises Problem (502) without an answer."""
         found = self.tokens.find()
         if found is None:
             return {"valid": False, "user_info": None, "error": NOT_SET}
@@ -73,16 +73,16 @@ class Provider:
         return {"valid": True, "user_info": _user(account, found), "error": None}
 
     def accept(self, token: str) -> None:
-        """401 unless Replicate accepts the token, which is well formed; 502 if it cannot be asked."""
+        """Raise Problem: 401 unless Replicate accepts a well-formed token, 502 if it cannot be asked."""
         if self._account(token) is None:
             raise Problem(401, INVALID, field="api_token")
 
     def known_webhook_secret(self) -> str:
-        """What signs webhooks, as it was last used; empty: not since the start."""
+        """The secret of webhooks as it was last used; empty if it was not since the start."""
         return self._secret
 
     def webhook_secret(self, *, renewed: bool = False) -> str:
-        """What signs webhooks: as it is known; `renewed`: asked for again, but not often. 502, 503."""
+        """The secret of webhooks. renewed: fetched again, though not often. Raises Problem (502, 503)."""
         with self._lock:
             now = self._pace.now()
             self._secret = self._secret or self.tokens.webhook_secret()
@@ -102,18 +102,18 @@ class Provider:
         return secret
 
     def forget_webhook_secret(self) -> None:
-        """It is another account's from now on."""
+        """Forget the secret of webhooks, because the account has changed."""
         with self._lock:
             self._secret, self._secret_fetched_at = "", float("-inf")
 
     def plain_client(self) -> httpx.Client:
-        """Without the token, for the status page and the test of the public address."""
+        """A client without the token, for the status page and the test of the public address."""
         settings = self.provider_settings.get()
         timeout = httpx.Timeout(min(settings.http_timeout, _SHORT_PATIENCE))
         return httpx.Client(transport=_transport(settings), timeout=timeout)
 
     def _account(self, token: str) -> dict[str, Any] | None:
-        """None: the token is refused."""
+        """The account of a token; None if the token is refused."""
         api = self._new_api(token, self.provider_settings.get())
         try:
             return asked(api.account)
@@ -131,7 +131,10 @@ class Provider:
 
 
 def asked(call: Callable[[], T]) -> T:
-    """What a call to Replicate gives. Raises Problem: 502 no answer, or refused; 503 too many calls."""
+    """The result of a call to Replicate.
+
+    Raises Problem: 502 for no answer or a refusal, 503 for too many calls.
+    """
     try:
         return call()
     except BusyError as error:

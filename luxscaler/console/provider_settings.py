@@ -19,7 +19,7 @@ _KEY = "replicate"
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """Replicate, as the console uses it."""
+    """How the console uses Replicate."""
 
     model: str = "josfer/luxscaler-v32"
     """owner/name of what masters run on."""
@@ -59,18 +59,18 @@ class ProviderSettings:
     deliver_s3_endpoint: str = ""
     """Address of storage that is not AWS's."""
     proxy_url: str = ""
-    """Of this network, for all that the console asks of others."""
+    """The proxy for all calls of the console; empty: none."""
     ssl_ca_bundle: str = ""
     """A PEM file of certificates, instead of the usual ones."""
     http_timeout: float = 30.0
-    """Seconds for an answer."""
+    """Longest wait for an answer, in seconds."""
 
     def shown(self) -> dict[str, Any]:
-        """As JSON, without the proxy's password."""
+        """The settings as JSON, without the proxy's password."""
         return {**asdict(self), "proxy_url": without_password(self.proxy_url)}
 
     def merged(self, changes: Mapping[str, Any]) -> "ProviderSettings":
-        """With some settings changed. Raises Problem (400) that names the wrong one."""
+        """The settings with some changed. Raises Problem (400) that names the wrong one."""
         values: dict[str, Any] = {}
         for name, value in changes.items():
             check = CHECKS.get(name)
@@ -92,7 +92,7 @@ class ProviderSettingsStore:
         self._now = self._read()
 
     def get(self) -> ProviderSettings:
-        """In force."""
+        """The current settings."""
         return self._now
 
     def _read(self) -> ProviderSettings:
@@ -109,7 +109,7 @@ class ProviderSettingsStore:
         return ProviderSettings(**values)
 
     def change(self, changes: Mapping[str, Any]) -> ProviderSettings:
-        """Merge and keep. Raises Problem (400)."""
+        """Change some settings and store them. Raises Problem (400)."""
         with self._changes:  # one after the other in memory too, or an earlier one would come into force last
             with self._database.transaction():
                 merged = self._read().merged(changes)
@@ -123,5 +123,5 @@ class ProviderSettingsStore:
 
 
 def networks(texts: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Of checked settings."""
+    """The networks in texts that were checked."""
     return [ipaddress.ip_network(text) for text in texts]

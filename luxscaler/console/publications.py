@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from luxscaler.clock import Clock
-from luxscaler.console.jobs import Job, Jobs
+from luxscaler.console.job import Job
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
 from luxscaler.console.results import Results
@@ -52,18 +53,18 @@ class Publications:
         self._provider_settings, self._environment = provider_settings, environment
 
     def plan(self, job: Job, settings: ProviderSettings) -> None:
-        """Note where a job's results shall go; that belongs into the transaction that adds it."""
+        """Note where a job's results are to go; to be called in the transaction that adds the job."""
         for target, place in _places(job, settings):
             sql = "INSERT OR IGNORE INTO publications VALUES (?, ?, ?, 'waiting', '', '', 0, 0)"
             self._jobs.database.run(sql, [job.id, target, place])
 
     def check(self, job: Job) -> None:
-        """Whether files can be written where they shall go. Raises Problem (502)."""
+        """Raise Problem (502) unless files can be written where the job's results are to go."""
         for plan in self._plans(job.id, "state = 'waiting'"):
             self.check_place(plan.target, plan.place)
 
     def check_place(self, target: str, place: str) -> None:
-        """The same for one place, before a job asks for it. Raises Problem (422, 502)."""
+        """Raise Problem (422, 502) unless files can be written to that place."""
         destination = self._destination(target, place)
         try:
             check(destination, self._network())
@@ -71,7 +72,7 @@ class Publications:
             raise Problem(502, f"delivery: {error}") from error
 
     def due(self) -> list[str]:
-        """Ids of jobs whose results are here and not yet everywhere."""
+        """Ids of jobs whose results are here and still to be delivered."""
         rows = self._jobs.database.rows(
             "SELECT DISTINCT jobs.id FROM publications JOIN jobs ON publications.job = jobs.id "
             "WHERE publications.state = 'waiting' AND next_at <= ? AND jobs.results = 'here'",
@@ -80,7 +81,7 @@ class Publications:
         return [row[0] for row in rows]
 
     def deliver(self, job: Job) -> None:
-        """Send what is due."""
+        """Send the results of a job to where they are due."""
         for plan in self._plans(job.id, "state = 'waiting' AND next_at <= ?", self._clock.now()):
             self._deliver(job, plan)
 
@@ -93,7 +94,7 @@ class Publications:
             self._change(job, plan, state="done", url=where, error="")
 
     def again(self, job: Job) -> None:
-        """Send everything that is not there yet, also to places that were set since. Raises Problem (409)."""
+        """Send what is not delivered yet, also to places that were set since. Raises Problem (409)."""
         settings = self._provider_settings.get()
         database = self._jobs.database
         with database.transaction():
@@ -130,7 +131,7 @@ class Publications:
         return publish(Package(_name(job), paths, facts), destination, network)
 
     def _postpone(self, job: Job, plan: _Plan, error: str) -> None:
-        """Try again later, or give it up."""
+        """Have a delivery tried again later, or give it up."""
         if plan.tries >= len(_PAUSES):
             self._change(job, plan, state="failed", error=error)
             return
@@ -167,6 +168,6 @@ def _places(job: Job, settings: ProviderSettings) -> list[tuple[str, str]]:
 
 
 def _name(job: Job) -> str:
-    """Of the folder in storage: legible, and this job's alone."""
+    """The name of a job's folder in storage: legible and unique."""
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", job.name).strip("-._")[:_MOST_NAME]
     return f"{words or job.kind}-{job.id[:8]}"

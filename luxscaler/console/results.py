@@ -1,4 +1,4 @@
-"""What came out of jobs: fetched as soon as a job is over, since Replicate keeps it for an hour.
+"""The results of jobs, downloaded as soon as a job is over, since Replicate keeps them for an hour.
 
     data/results/JOB/NAME            whole files only; their sizes and hashes are in the database
     data/results/JOB/.NAME.partial   one that broke; the next try goes on behind it
@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from luxscaler.clock import Clock
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.provider import Provider
 from luxscaler.console.settings import Settings
 from luxscaler.errors import BackendError, ExportError, TileError
@@ -34,7 +35,7 @@ _OVER = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 
 @dataclass(frozen=True)
 class Result:
-    """A file that is here."""
+    """A file of a result on this machine."""
 
     name: str
     size: int
@@ -53,7 +54,7 @@ class Results:
         private_folder(folder)
 
     def download(self, job: Job) -> bool:
-        """Fetch all files of a job; whether that is settled. False: another try may do."""
+        """Download all files of a job; False if another try is needed."""
         done = {result.name for result in self.of(job.id)}
         try:
             for name, address in _named(job.outputs).items():
@@ -69,19 +70,19 @@ class Results:
         return True
 
     def of(self, job: str) -> list[Result]:
-        """By name."""
+        """The files of a job, ordered by name."""
         sql = "SELECT name, size, sha256 FROM results WHERE job = ? ORDER BY name"
         return [Result(*row) for row in self._jobs.database.rows(sql, [job])]
 
     def path(self, job: str, name: str) -> Path | None:
-        """A file, if it is here."""
+        """The path of a job's file; None if it is not here."""
         if not _JOB.fullmatch(job) or name not in {result.name for result in self.of(job)}:
             return None
         path = self._folder / job / name
         return path if path.is_file() else None
 
     def place(self, job: str, name: str) -> Path:
-        """Where a file of a job lies, once it is here."""
+        """The path that a job's file has once it is here."""
         return self._folder / job / name
 
     def add(self, job: str, path: Path, name: str) -> None:
@@ -98,7 +99,7 @@ class Results:
         self._enter(job, path, name, digest)
 
     def remove(self, job: str) -> None:
-        """All files of a job."""
+        """Remove all files of a job."""
         if _JOB.fullmatch(job):
             shutil.rmtree(self._folder / job, ignore_errors=True)
 
@@ -138,7 +139,7 @@ def _named(outputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _file_name(key: str, address: str) -> str:
-    """Of what Replicate calls an output: weights.tar, output-1.exr."""
+    """A file name for one of Replicate's outputs: weights.tar, output-1.exr."""
     stem = re.sub(r"[^A-Za-z0-9_-]", "_", key)[:60].lstrip("_-") or "output"
     suffix = _SUFFIX.search(urlsplit(address).path.lower() if not address.startswith("data:") else "")
     name = stem + (suffix[0] if suffix else ".bin")

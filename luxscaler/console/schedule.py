@@ -1,4 +1,4 @@
-"""When something is to be done with which job: at once, or when it is a run's turn to be asked about.
+"""Decides which jobs need attention: at once, or when it is a run's turn to be asked about.
 
 Replicate is asked about each run every few seconds, but about no more runs a second than it allows: those
 first that were not asked about for the longest time. Webhooks tell of the others sooner.
@@ -7,7 +7,7 @@ first that were not asked about for the longest time. Webhooks tell of the other
 import threading
 from collections.abc import Iterable, Sequence
 
-from luxscaler.console.jobs import OVER, JobState, ToDo
+from luxscaler.console.job import OVER, JobState, ToDo
 
 RUNS_A_SECOND = 20.0
 """Of the 50 calls that Replicate allows; the others are for jobs that begin and end."""
@@ -23,19 +23,19 @@ class Alarm:
         self._named: set[str] = set()
 
     def ring(self) -> None:
-        """Look at all."""
+        """Have all jobs looked at."""
         with self._news:
             self._all = True
             self._news.notify()
 
     def ring_for(self, jobs: Iterable[str]) -> None:
-        """Look at some, whenever they were looked at last."""
+        """Have some jobs looked at, whenever that was done last."""
         with self._news:
             self._named.update(jobs)
             self._news.notify()
 
     def wait(self, seconds: float) -> tuple[bool, set[str]]:
-        """Until it rings, or for so long: whether to look at all, and the jobs that were named meanwhile."""
+        """Wait until it rings, for so long at most: (whether to look at all, the jobs that were named)."""
         with self._news:
             rang = self._news.wait_for(lambda: self._all or self._named, max(seconds, 0.0))
             found = (self._all or not rang, self._named)
@@ -54,7 +54,7 @@ class Schedule:
         self._asked_at: dict[str, float] = {}
 
     def due(self, jobs: Sequence[ToDo], now: float) -> list[str]:
-        """Of all jobs, those with which something is to be done now. now: seconds, monotonic."""
+        """The ids of those jobs that need attention now. now: by time.monotonic()."""
         self._left = min(self._left + RUNS_A_SECOND * (now - self._counted_at), self._most)
         self._counted_at = now
         runs = [job for job in jobs if _is_run(job)]
@@ -71,7 +71,7 @@ class Schedule:
                 self._asked_at[name] = now
 
     def _due_runs(self, runs: Sequence[ToDo], now: float) -> list[str]:
-        """First those that somebody wants to end, then those whose last look is the oldest."""
+        """Runs to ask about: first those to be canceled, then those not asked about for longest."""
         waiting = [job for job in runs if now - self._asked_at[job.id] >= self._poll_seconds]
         waiting.sort(key=lambda job: (not job.is_unwanted, self._asked_at[job.id]))
         return [job.id for job in waiting[: int(self._left)]]

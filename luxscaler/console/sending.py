@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from luxscaler.clock import backoff
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.packing import checked_source, pack
 from luxscaler.console.provider import Provider
 from luxscaler.console.publications import Publications
@@ -33,7 +34,7 @@ WEBHOOK_PATH = "/api/webhooks/replicate"
 _NOTE_SECONDS = 0.25
 """Between two notes of an upload's progress, and two looks at the wish to cancel."""
 _MOST_CALLS = 5
-"""Paid calls for a job that surely came to nothing, one after another."""
+"""Most paid calls for a job, each made only after the last surely did not start a run."""
 _FIRST_LOOK, _LONGEST_LOOK = 1.0, 10.0
 _CLOCK_SLACK = 300.0
 """Seconds by which this machine's clock and Replicate's may differ."""
@@ -54,7 +55,7 @@ class Sender:
     publications: Publications
     pace: Pace
     folder: Path
-    """For archives, while they are uploaded."""
+    """Folder for archives while they are uploaded."""
 
     def send(self, name: str) -> None:
         """Take a job as far as it goes: to a run at Replicate, or to its end."""
@@ -102,7 +103,7 @@ class Sender:
         raise BackendError(f"Replicate took none of {_MOST_CALLS} calls")
 
     def _started(self, api: AccountApi, job: Job, call: RunCall) -> bool:
-        """Pay once; whether there is a run now."""
+        """Make the paid call once; whether there is a run now."""
         api.wait_for_turn()
         self._raise_if_canceled(job.id)
         if not self.jobs.change(job.id, [JobState.UPLOADING], intent_at=self.pace.now()):
@@ -125,7 +126,7 @@ class Sender:
         return True
 
     def _adopted(self, api: AccountApi, job: Job) -> bool:
-        """Find the run of an intent and enter it; False if there is surely none. Raises NoAnswerError."""
+        """Find the run of an intent and note it; False if there is surely none. Raises NoAnswerError."""
         intent_at = job.intent_at or self.pace.now()
         settled_at = intent_at + api.options.answer + self.settings.settling_seconds
         pauses = backoff(_FIRST_LOOK, _LONGEST_LOOK)
@@ -169,7 +170,7 @@ class Sender:
         return path, {**body, "destination": job.call["destination"]}
 
     def _upload(self, api: AccountApi, job: Job) -> str:
-        """The address that the run reads from; it is this job's alone, so the run is known by it."""
+        """Upload the source, and return the address, by which the run can be recognised."""
         if is_address(job.source):
             address = f"{job.source}#luxscaler={job.nonce}"
         else:
@@ -186,7 +187,7 @@ class Sender:
 
     @contextmanager
     def _packed(self, job: Job) -> Iterator[tuple[str, Path]]:
-        """(name, file) to upload; an archive goes when the block ends, however it ends."""
+        """Yield (name, file) to upload; an archive is removed at the end of the block."""
         source = checked_source(job.source, self.settings.sources, self.settings.max_upload_bytes)
         self.jobs.change(job.id, upload_total=source.size, upload_bytes=0)
         if not source.is_folder:
@@ -239,13 +240,13 @@ class _Watched:
         return piece
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """For another try, and to find out the size."""
+        """Move to a place: for another try, and to find out the size."""
         return self._file.seek(place, whence)
 
     def tell(self) -> int:
-        """The place."""
+        """The current place."""
         return self._file.tell()
 
     def fileno(self) -> int:
-        """For its size."""
+        """The file's descriptor, from which httpx takes the size."""
         return self._file.fileno()

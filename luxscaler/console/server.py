@@ -15,14 +15,14 @@ from luxscaler.gateway.connections import patient_config
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """A server that calls `ready` once it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def main_loop(self) -> None:
-        """uvicorn's, once it listens."""
+        """Run uvicorn's loop; uvicorn calls it once it listens."""
         self._ready()
         await super().main_loop()
 
@@ -41,7 +41,7 @@ def make_config(settings: Settings, console: Console, **options: Any) -> uvicorn
 
 
 def serve(settings: Settings, ready: Callable[[], None]) -> None:
-    """Until Ctrl-C or SIGTERM; `ready` is called when it listens. Raises ConsoleError if it cannot work."""
+    """Serve until Ctrl-C or SIGTERM. ready: called once it listens. Raises ConsoleError if it cannot work."""
     with running_console(settings, Clock()) as console:
         try:
             _Server(make_config(settings, console), ready).run()

@@ -38,7 +38,7 @@ def without_password(url: str) -> str:
 
 
 def refuse(name: str, reason: str) -> NoReturn:
-    """Raises Problem (400) that names the setting."""
+    """Raise Problem (400) that names the setting."""
     raise Problem(400, f"{name}: {reason}", field=name)
 
 
@@ -123,7 +123,7 @@ def _prices(name: str, value: Any) -> dict[str, float]:
 
 
 def _public_url(name: str, value: Any) -> str:
-    """An address without a path: the console appends its own."""
+    """Check an address without a path, to which the console appends its own."""
     text = _text(name, value).rstrip("/")
     if not text:
         return ""
@@ -182,7 +182,7 @@ def _address(name: str, text: str, schemes: tuple[str, ...]) -> Any:
 
 
 def _networks(name: str, value: Any) -> tuple[str, ...]:
-    """A list, or one text with commas between them; an empty text is none."""
+    """Check networks: a list, or one text with commas; an empty text is none."""
     entries = value
     if isinstance(value, str):
         entries = value.split(",") if value.strip() else []

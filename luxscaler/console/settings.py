@@ -40,30 +40,30 @@ class Settings:
     status_url: str = "https://www.replicatestatus.com/api/v1/summary"
     """The provider's status page, as JSON."""
     poll_seconds: float = 5.0
-    """Between two looks at a job that is under way; webhooks are faster."""
+    """Between two questions about a job that is under way; webhooks are faster."""
     settling_seconds: float = 20.0
     """A run that is not listed so long after its start was never started."""
     overtime_seconds: float = 600.0
     """After its deadline a job is canceled; after so long more it is taken for lost."""
     download_seconds: float = 1800.0
-    """For one file of a result."""
+    """Longest time for one file of a result."""
     session_seconds: float = 14 * 86400.0
     max_upload_bytes: int = MAX_FILE
     max_result_bytes: int = 8 * 1024 * MIB
     max_webhook_bytes: int = 32 * MIB
-    """Bodies of webhooks carry all logs."""
+    """Largest body of a webhook, which carries all logs."""
     max_picture_bytes: int = 1024 * MIB
-    """Of one picture that is uploaded to the console."""
+    """Largest picture that is uploaded to the console."""
     max_pictures_bytes: int = 16 * 1024 * MIB
-    """No further picture is taken once they have so much together."""
+    """Most bytes of all uploaded pictures together."""
     picture_seconds: float = 7 * 86400.0
     """After so long an uploaded picture is removed."""
     max_body_bytes: int = MIB
-    """Of every other request."""
+    """Largest body of every other request."""
     head_seconds: float = 10.0
     """Longest time for a request's head, and between two pieces of its body."""
     max_connections: int = 512
-    """At once; fewer where the system allows fewer files."""
+    """Most connections at once; fewer where the system allows fewer files."""
     workers: int = 8
     """Jobs that are uploaded, asked for or downloaded at once."""
 
@@ -95,6 +95,6 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
+        """The address for a browser on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound here
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"

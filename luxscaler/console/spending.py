@@ -1,9 +1,9 @@
 """What jobs have cost and may still cost, and whether another fits under the limit.
 
 One figure is shown and enforced: the cost of jobs that ended in the period, and for each job under way the
-most that it can cost. `admit` belongs into the transaction that adds the job: then a hundred submits at once
-against room for seven are seven. Sums and comparisons are of whole billionths of a dollar, so that three
-jobs of ten cents are thirty.
+most that it can cost. `admit` is called in the transaction that adds the job, so that of a hundred submits at
+once only as many are admitted as the limit allows. Sums and comparisons are of whole billionths of a dollar,
+so that three jobs of ten cents are thirty.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
-from luxscaler.console.jobs import IN_FLIGHT
+from luxscaler.console.job import IN_FLIGHT
 from luxscaler.console.provider_settings import ProviderSettings
 from luxscaler.gateway.problems import Problem
 
@@ -27,7 +27,7 @@ _BUCKET = 900
 
 @dataclass(frozen=True)
 class Spent:
-    """What counts in the period that is now."""
+    """What counts in the current period."""
 
     finished_nanos: int
     """Billionths of a dollar."""
@@ -63,7 +63,7 @@ class Spending:
         self._database, self._clock = database, clock
 
     def spent(self, settings: ProviderSettings) -> Spent:
-        """In the period that is now."""
+        """What counts in the current period."""
         since = period_start(self._clock.now(), settings.cost_limit_period, settings.cost_limit_time_zone)
         finished = f"SELECT total(round(cost * {_NANOS})) FROM costs WHERE finished_at >= ?"  # noqa: S608
         most = f"total(round(max_seconds * price * {_NANOS}))"
@@ -72,7 +72,7 @@ class Spending:
         return Spent(int(row[0]), int(row[1]), since)
 
     def admit(self, settings: ProviderSettings, most: float) -> str:
-        """A warning, or nothing, if a job that may cost `most` dollars may begin. Raises Problem (402)."""
+        """A warning, or "", for a job that may cost `most` dollars. Raises Problem (402) over the limit."""
         if not settings.cost_limit_enabled:
             return ""
         spent, limit = self.spent(settings), settings.cost_limit_amount
@@ -95,7 +95,7 @@ class Spending:
         return ""
 
     def status(self, settings: ProviderSettings) -> dict[str, Any]:
-        """As the API shows it."""
+        """The limit and what is used of it, as the API shows it."""
         spent, limit = self.spent(settings), settings.cost_limit_amount
         percent = 100 * spent.total / limit if limit else (100.0 if spent.total else 0.0)
         enabled = settings.cost_limit_enabled

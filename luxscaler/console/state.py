@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from luxscaler.clock import Clock
@@ -36,7 +38,7 @@ from luxscaler.replicate.pace import Pace
 
 @dataclass(frozen=True)
 class Console:
-    """What the routes work with."""
+    """The parts of a console that the routes use."""
 
     settings: Settings
     clock: Clock
@@ -58,14 +60,14 @@ class Console:
 
 @contextmanager
 def running_console(settings: Settings, clock: Clock) -> Iterator[Console]:
-    """A console at work, for the time of the block. Raises ConsoleError, also if another is in the folder."""
+    """A running console, which ends with the block. Raises ConsoleError, also if another has the folder."""
     with _only_console(settings.data), _parts(settings, clock) as console:
         yield console
 
 
 @contextmanager
 def _only_console(folder: Path) -> Iterator[None]:
-    """Two consoles would pay for the same jobs."""
+    """Keep other consoles out of the folder: two would pay for the same jobs. Raises ConsoleError."""
     try:
         own_folder(folder, [FILE_NAME], ["secrets", "lock"])
         with locked(folder / "lock"):
@@ -147,3 +149,7 @@ def console_of(request: Request) -> Console:
     found = request.app.state.console
     assert isinstance(found, Console)  # noqa: S101 - app.py put it there
     return found
+
+
+Here = Annotated[Console, Depends(console_of)]
+"""The console as a parameter of a route."""

@@ -1,4 +1,4 @@
-"""From a request to a job: checked, admitted under the limit and written down in one transaction.
+"""From a request to a job: checked, admitted under the limit and stored in one transaction.
 
 Nothing is asked of Replicate here, so a submit is answered at once. A key makes it repeatable: the same key
 with the same request gives the same job, with another request an error.
@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.clock import Clock
 from luxscaler.console.hardware import prices
-from luxscaler.console.jobs import Job, JobKind, Jobs, Place
+from luxscaler.console.job import Job, JobKind, Place
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
 from luxscaler.console.master_inputs import check_master_inputs, check_master_result
 from luxscaler.console.models import Models
@@ -64,7 +65,7 @@ class SubmitRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Submitted:
-    """What became of a request."""
+    """The job of a request."""
 
     job: Job
     warning: str = ""
@@ -73,7 +74,7 @@ class Submitted:
 
 
 class Submissions:
-    """The way in of all jobs."""
+    """Takes the requests for jobs."""
 
     def __init__(
         self,
@@ -91,7 +92,10 @@ class Submissions:
         self._lock = threading.Lock()
 
     def submit(self, request: SubmitRequest, key: str) -> Submitted:
-        """Raises Problem: 402 over the limit, 409 another request had the key, 413, 422."""
+        """Check a request and store its job.
+
+        Raises Problem: 402 over the limit, 409 for a key of another request, 413, 422.
+        """
         body = request.model_dump(exclude={"idempotency_key", *_unset(request)})
         fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         if key and (before := self._before(key, fingerprint)):
@@ -156,7 +160,7 @@ class Submissions:
         )
 
     def _call(self, request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
-        """What will be asked, but for what is known only then: the upload and the version."""
+        """The call to Replicate, without what is known only later: the upload and the version."""
         if request.trained_by and request.kind != "master":
             raise Problem(422, "trained_by: is for masters", field="trained_by")
         if request.kind == "master":
@@ -175,7 +179,7 @@ class Submissions:
         return {"input": request.inputs, "trained_by": request.trained_by}
 
     def _master_call(self, request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
-        """With a model of the container's; or with a trained one, on the version that was built with it."""
+        """The call of a master; with a trained model it goes to the version that was built with that."""
         call = {"field": "tile_input", "input": request.inputs, "model": provider.model}
         if request.trained_by:
             model, _, version = self._trained_version(request.trained_by).partition(":")
@@ -236,7 +240,7 @@ def is_address(source: str) -> bool:
 
 
 def check_kind(kind: JobKind, source: Source) -> None:
-    """422 for a folder where one picture is meant, or the other way round."""
+    """Raise Problem (422) for a folder where one picture is meant, or the other way round."""
     if kind == "master" and source.is_folder:
         raise Problem(422, "source: a master is made from one picture, and this is a folder", field="source")
     if kind == "training" and not source.is_folder:
@@ -266,7 +270,7 @@ def _check_result(request: SubmitRequest) -> None:
 
 
 def _unset(request: SubmitRequest) -> set[str]:
-    """Fields that came later and have their defaults: keys of requests from before stay valid."""
+    """Fields that later versions added and that have their defaults, so that old keys stay valid."""
     return {
         name
         for name, default in (("place", "replicate"), ("trained_by", ""))

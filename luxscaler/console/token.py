@@ -41,41 +41,41 @@ class TokenRoom:
             raise ConsoleError(f"cannot use the folder {str(folder)!r}: {error.strerror}") from error
 
     def find(self) -> FoundToken | None:
-        """The token in force. Raises ConsoleError if its file cannot be read."""
+        """The current token; None if there is none. Raises ConsoleError if its file cannot be read."""
         if self._environment:
             return FoundToken(self._environment, "environment")
         kept = self._read(_TOKEN_FILE)
         return FoundToken(kept, "file") if kept else None
 
     def refuse_if_the_environment_rules(self) -> None:
-        """409: what is kept here would have no effect."""
+        """Raise Problem (409) if the environment has a token: one that is kept here would have no effect."""
         if self._environment:
             raise Problem(
                 409, "REPLICATE_API_TOKEN is set in the environment and always wins: change or unset it there"
             )
 
     def keep(self, token: str) -> Path:
-        """Write it down, and forget the webhooks' secret, which may be another account's.
+        """Store a token, and forget the webhooks' secret, which may be another account's.
 
-        Raises ConsoleError: then the one before is still there.
+        Raises ConsoleError, and then the token before is still there.
         """
         self._write(_TOKEN_FILE, token)
         (self._folder / _SECRET_FILE).unlink(missing_ok=True)
         return self.path
 
     def forget(self) -> bool:
-        """Remove it and what belongs to its account; whether there was one."""
+        """Remove the token and what belongs to its account; whether there was one."""
         was_there = self.path.exists()
         self.path.unlink(missing_ok=True)
         (self._folder / _SECRET_FILE).unlink(missing_ok=True)
         return was_there
 
     def webhook_secret(self) -> str:
-        """As it was fetched last; empty: never."""
+        """The secret of webhooks as it was last fetched; empty if it never was."""
         return self._read(_SECRET_FILE)
 
     def keep_webhook_secret(self, secret: str) -> None:
-        """For the next start. Raises ConsoleError."""
+        """Store the secret of webhooks for the next start. Raises ConsoleError."""
         self._write(_SECRET_FILE, secret)
 
     def _read(self, name: str) -> str:
@@ -95,7 +95,7 @@ class TokenRoom:
 
 
 def well_formed(text: str) -> str:
-    """Without blanks and line breaks around it; 422 if Replicate gives out no such tokens."""
+    """The token without surrounding white space. Raises Problem (422) if Replicate has no such tokens."""
     try:
         token = checked_token(text)
     except InputError as error:

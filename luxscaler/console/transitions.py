@@ -1,6 +1,6 @@
-"""The one place where what Replicate says changes a job: polls, webhooks and replays all come here.
+"""Applies what Replicate says about a run to its job, whether it came by poll, webhook or replay.
 
-A run may be told in any order and any number of times: states only go forward, logs only grow, and what is
+Reports may come in any order and any number of times: states only go forward, logs only grow, and what is
 over stays as it is.
 """
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from luxscaler.clock import Clock
 from luxscaler.cog.status import Status
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.progress import read_progress
 from luxscaler.replicate.runs import RemoteRun
 
@@ -42,7 +43,7 @@ class Transitions:
             return bool(values) and self._jobs.change(name, **values)
 
     def changes(self, job: Job, run: RemoteRun) -> dict[str, Any]:
-        """What a run changes of a job: columns and values, none if it is news of nothing."""
+        """The columns of a job that a run changes, with their values; empty if there is nothing new."""
         if job.state not in _BEFORE[JobState.RUNNING]:
             return {}
         state = _STATES[run.status]
@@ -54,19 +55,19 @@ class Transitions:
         return values
 
     def fail(self, job: Job, reason: str, *, cost: float) -> None:
-        """End it because of something on this side."""
+        """Fail a job because of something on this side."""
         now = self._clock.now()
         self._jobs.change(job.id, state=JobState.FAILED, error=reason, finished_at=now, cost=cost)
 
     def cancel(self, job: Job, *, cost: float = 0.0) -> None:
-        """End it because somebody wanted that, and nothing is under way any more."""
+        """Cancel a job of which nothing is under way any more."""
         now = self._clock.now()
         self._jobs.change(
             job.id, state=JobState.CANCELED, finished_at=now, cost=cost, error=job.cancel_reason
         )
 
     def complete_here(self, job: Job) -> None:
-        """A job of this machine is done, and its files are entered."""
+        """Complete a job of this machine whose files are entered."""
         now = self._clock.now()
         seconds = None if job.started_at is None else max(now - job.started_at, 0.0)
         self._jobs.change(
@@ -106,7 +107,7 @@ class Transitions:
 
 
 def _news(job: Job, run: RemoteRun) -> dict[str, Any]:
-    """What is to be changed beside the state."""
+    """The columns to change besides the state."""
     values: dict[str, Any] = {}
     if len(run.logs) > len(job.logs):
         progress = read_progress(run.logs)

@@ -1,9 +1,9 @@
-"""Webhooks as they arrive: let in as far as there is room, checked, and handed on to be applied once.
+"""Takes webhooks as far as there is room, checks them, and has each applied once.
 
     room → address → signature → JSON → deliveries.py: seen before? → known job → transitions.py
 
-A webhook is answered when it is on disk. What is more than can be written soon is answered 503 at once, and
-sent again by Replicate; polling covers whatever is lost on the way.
+A webhook is answered when it is on disk. Those that cannot be written soon are answered 503 at once, and sent
+again by Replicate; polling covers what is lost.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ from luxscaler.replicate.signing import webhook_refusal
 
 _REFUSALS_PER_MINUTE = 120
 _QUICK_BODY = 64 * 1024
-"""Bytes of a body that is checked at once; a larger one is checked by another thread, and others go on."""
+"""Largest body that is checked at once; larger ones are checked in another thread."""
 _MIB = 1024 * 1024
 _MOST_WAITING = 1000
 _MOST_WAITING_BYTES = 128 * _MIB
@@ -34,7 +34,7 @@ _RETRY_SECONDS = 2
 
 @dataclass(frozen=True)
 class Arrived:
-    """A webhook as it came."""
+    """A webhook as it arrived."""
 
     peer: str
     """The connection's address."""
@@ -42,7 +42,7 @@ class Arrived:
     """Names in lower case."""
     body: bytes = field(repr=False)
     nonce: str = ""
-    """Of the address that it was sent to."""
+    """From the address that it was sent to."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Room:
     most: int = _MOST_WAITING
     most_bytes: int = _MOST_WAITING_BYTES
     waiting: int = 0
-    """Whole ones that are not answered yet."""
+    """Complete webhooks that are not answered yet."""
     bytes: int = 0
 
     def check(self) -> None:
@@ -75,11 +75,11 @@ class Receiver:
         self._refusals = RateLimit(_REFUSALS_PER_MINUTE)
 
     def start(self) -> None:
-        """Begin; `stop` has to follow."""
+        """Start the thread that writes; `stop` has to follow."""
         self._commits.start()
 
     def stop(self) -> None:
-        """Write what has come, and end."""
+        """Write what has come, and end the thread."""
         self._commits.stop()
 
     async def receive(self, arrived: Arrived) -> str:
@@ -104,7 +104,7 @@ class Receiver:
         return self.deliveries.replay(_read(self.deliveries.body(number)))
 
     def _quickly(self, arrived: Arrived, settings: ProviderSettings) -> Delivery | None:
-        """Checked without waiting for anything; None: that is not possible. Raises Problem."""
+        """Check a webhook without waiting for anything; None if that is not possible. Raises Problem."""
         if len(arrived.body) > _QUICK_BODY:
             return None
         if settings.webhook_require_signature:
@@ -115,7 +115,7 @@ class Receiver:
         return _delivery(arrived, settings)
 
     def _checked(self, arrived: Arrived, settings: ProviderSettings) -> Delivery:
-        """The secret may have to be fetched. Raises Problem."""
+        """Check a webhook; the secret may have to be fetched. Raises Problem."""
         self._check_address(arrived, settings)
         self._check_signature(arrived, settings)
         return _delivery(arrived, settings)
@@ -142,7 +142,7 @@ class Receiver:
         return webhook_refusal(secret, arrived.headers, arrived.body, self._clock.now())
 
     def _refuse(self, arrived: Arrived, problem: Problem) -> None:
-        """Note it; a flood of refused ones is not worth the disk. Raises Problem (429)."""
+        """Note a refused webhook, unless there are too many of them. Raises Problem (429)."""
         if not self._refusals.ask(self._clock.now()).allowed:
             raise Problem(429, "Too many webhooks were refused in the last minute") from problem
         self.deliveries.note(arrived.headers.get("webhook-id", ""), str(problem), problem.status)
@@ -168,7 +168,7 @@ def _inside(address: str, texts: tuple[str, ...]) -> bool:
 
 
 def _delivery(arrived: Arrived, settings: ProviderSettings) -> Delivery:
-    """Raises Problem (400)."""
+    """The delivery in a webhook. Raises Problem (400)."""
     is_trusted = settings.webhook_require_signature
     name = arrived.headers.get("webhook-id", "")
     return Delivery(name, arrived.body, _read(arrived.body), arrived.nonce, is_trusted)

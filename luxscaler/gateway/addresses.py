@@ -26,11 +26,11 @@ class Addresses:
         self._key = key
 
     def api(self, path: str, **query: str) -> str:
-        """Of a resource, e.g. api("predictions/x")."""
+        """The address of a resource of the API, e.g. api("predictions/x")."""
         return f"{self._settings.base_url}/v1/{path}{'?' + urlencode(query) if query else ''}"
 
     def output(self, prediction: str, name: str, expires: float) -> str:
-        """Of a result's file, until then."""
+        """The signed address of a result's file. expires: seconds since 1970."""
         until = str(math.ceil(expires))
         signature = address_signature(self._key, "output", prediction, name, until)
         query = urlencode({"expiry": until, "signature": signature})
@@ -42,7 +42,7 @@ class Addresses:
         self._check(signature, right, expiry, now)
 
     def download(self, name: str, expires: float) -> str:
-        """Of an upload's bytes, as a container reaches them, until then."""
+        """The signed address of an upload's bytes, for containers. expires: seconds since 1970."""
         until = str(math.ceil(expires))
         signature = address_signature(self._key, "file", OWNER, name, until)
         query = urlencode({"expiry": until, "owner": OWNER, "signature": signature})
@@ -54,12 +54,12 @@ class Addresses:
         self._check(signature, right, expiry, now)
 
     def progress(self, prediction: str) -> str:
-        """Where a container says how far it is."""
+        """The signed address at which a container reports the progress of a prediction."""
         signature = address_signature(self._key, "progress", prediction)
         return f"{self._settings.address_for_cog}/internal/cog/{prediction}/{signature}"
 
     def check_progress(self, prediction: str, signature: str) -> None:
-        """Raises Problem: another's signature."""
+        """Raise Problem for a signature that is not that of the prediction."""
         if not same(signature, address_signature(self._key, "progress", prediction)):
             raise Problem(403, "The signature is wrong")
 

@@ -72,7 +72,7 @@ def _on_problem(_request: Request, error: Exception) -> Response:
 
 
 def _on_http_error(_request: Request, error: Exception) -> Response:
-    """The framework's own: no such address, or no such method there."""
+    """An error of the framework's: no such address, or no such method there."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     if error.status_code == 404:
         return not_found().response()

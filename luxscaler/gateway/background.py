@@ -1,4 +1,7 @@
-"""Background work with an owner: a task that nobody holds may vanish, one that nobody ends lives too long."""
+"""Background tasks with an owner.
+
+asyncio may collect a task to which nothing refers, and one that nobody ends outlives its server.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,13 +15,13 @@ class TaskSet:
         self._running: set[asyncio.Task[Any]] = set()
 
     def add(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Start one."""
+        """Start a task."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def stop(self) -> None:
-        """End all, and wait until they have."""
+        """Cancel all tasks, and wait until they have ended."""
         tasks = list(self._running)
         for task in tasks:
             task.cancel()

@@ -1,7 +1,7 @@
-"""How uvicorn serves many and slow clients without becoming deaf, for the gateway and the console.
+"""Keeps uvicorn responsive with many and slow clients, for the gateway and the console.
 
-Who sends no whole request in time loses the connection; so does the one that has waited longest when there is
-no room for another. What a flood of clients makes the server say is logged a few times, not a million times.
+A client that sends no whole request in time loses its connection; so does the one that has waited longest
+when there is no room for another. What a flood of clients makes the server say is logged a few times only.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 STOP_SECONDS = 2
 """Requests that wait, and streams of events, are ended after so long."""
 _OTHER_FILES = 128
-"""Open files that are no client's connection: the database, containers, webhooks."""
+"""Open files that are kept for other things than clients: the database, containers, webhooks."""
 _LOG_LINES, _LOG_SECONDS = 20, 10.0
-"""Of one place in the code, so many lines in such a time are logged."""
+"""So many lines are logged in such a time, from each place in the code."""
 
 
 def patient_config(
@@ -119,7 +119,7 @@ class FewLines(logging.Filter):
         self._seen: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is logged; the last of a flood says so."""
+        """Whether a record is logged; the last one before a pause says that more follow."""
         place, now = (record.pathname, record.lineno), time.monotonic()
         since, count = self._seen.get(place, (now, 0))
         if now - since > _LOG_SECONDS:
@@ -131,7 +131,7 @@ class FewLines(logging.Filter):
 
 
 def _connections() -> int:
-    """How many the system allows, after as many files as it grants were asked for."""
+    """How many connections the system allows, once its limit of open files is raised as far as it may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or hard > soft):
         wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

@@ -1,4 +1,4 @@
-"""What a client asks for when it creates a prediction or training: the body and the headers, checked."""
+"""Checks the request with which a client creates a prediction or training: body and headers."""
 
 import re
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s?)?")
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """What a client asks for."""
+    """A checked request for a prediction or training."""
 
     input: Json
     webhook: str
     events: tuple[Event, ...]
     wait_seconds: float
-    """How long its request stays open for the result; 0: not at all."""
+    """How long the request stays open for the result; 0: not at all."""
     deadline_seconds: float | None
 
 
 def read_create_request(body: Json, headers: Mapping[str, str], reach: Reach = PUBLIC) -> CreateRequest:
-    """Everything but the version. reach: where webhooks may go. Raises Problem."""
+    """The request for a prediction, but for its version. reach: where webhooks may go. Raises Problem."""
     inputs = body.get("input")
     if not isinstance(inputs, dict):
         raise invalid_input("input", "an object is required", "required")
@@ -47,7 +47,10 @@ def read_create_request(body: Json, headers: Mapping[str, str], reach: Reach = P
 
 
 def check_version(asked: Any, settings: Settings) -> None:
-    """A bare hash, owner/model:hash or owner/model, with or without r8.im/. Raises Problem."""
+    """Raise Problem unless `asked` names the version that is offered.
+
+    It may be a bare hash, owner/model:hash or owner/model, with or without r8.im/.
+    """
     if not isinstance(asked, str):
         raise invalid_input("version", "version is required", "required")
     offered = {settings.version_id, settings.model, f"{settings.model}:{settings.version_id}"}
@@ -56,12 +59,15 @@ def check_version(asked: Any, settings: Settings) -> None:
 
 
 def read_training_request(body: Json, reach: Reach = PUBLIC) -> CreateRequest:
-    """Everything but version and destination; trainings know neither `Prefer` nor `Cancel-After`."""
+    """The request for a training, but for version and destination. Raises Problem.
+
+    Trainings have neither `Prefer` nor `Cancel-After`.
+    """
     return read_create_request(body, {}, reach)
 
 
 def destination_in(body: Json) -> str:
-    """owner/name that a training is for. Raises Problem."""
+    """The model that a training is for, owner/name. Raises Problem."""
     found = body.get("destination")
     if not isinstance(found, str) or not found:
         raise invalid_input("destination", "destination is required", "required")
@@ -71,7 +77,7 @@ def destination_in(body: Json) -> str:
 
 
 def _webhook(url: Any, reach: Reach) -> str:
-    """Where a name leads is found out when it is connected to; what is plain to see is said at once."""
+    """The URL of a webhook, checked as far as its text shows; where a name leads is checked on connecting."""
     if url is None or url == "":
         return ""
     if not isinstance(url, str) or len(url) > _MAX_URL_CHARACTERS:
@@ -94,7 +100,7 @@ def _events(names: Any) -> tuple[Event, ...]:
 
 
 def _wait(prefer: str) -> float:
-    """Prefer: wait, or wait=n; other preferences may be ignored, says RFC 7240."""
+    """Seconds of `Prefer: wait` or `wait=n`, else 0; RFC 7240 allows to ignore other preferences."""
     for preference in prefer.split(","):
         found = _WAIT.fullmatch(preference.partition(";")[0].strip())
         if found:

@@ -1,4 +1,4 @@
-"""What happens by the clock alone: deadlines, retention, uploads that expire."""
+"""Work that is due by the clock: deadlines, retention of data, expiry of uploads."""
 
 import logging
 

@@ -24,7 +24,7 @@ _OUTPUT = re.compile(r"output(-\d+)?\.[a-z0-9]{1,5}")
 
 @dataclass(frozen=True)
 class Written:
-    """What was received."""
+    """Size and hashes of an upload that was received."""
 
     size: int
     sha256: str
@@ -41,7 +41,7 @@ class FileStore:
             private_folder(folder)
 
     def file(self, name: str) -> Path | None:
-        """An upload's bytes, if they are here."""
+        """The file of an upload's bytes, if it exists."""
         path = self._files / name
         return path if _ID.fullmatch(name) and path.is_file() else None
 
@@ -52,14 +52,14 @@ class FileStore:
         return self._outputs / prediction
 
     def output(self, prediction: str, name: str) -> Path | None:
-        """A result's file, if it is here."""
+        """A result's file, if it exists."""
         if not _ID.fullmatch(prediction) or not _OUTPUT.fullmatch(name):
             return None
         path = self._outputs / prediction / name
         return path if path.is_file() else None
 
     async def receive(self, name: str, chunks: AsyncIterator[bytes], limit: int) -> Written:
-        """Keep an upload as it comes; nothing stays of one that is too large or breaks off."""
+        """Store an upload as it arrives; nothing is left of one that is too large or breaks off."""
         size, sha256, md5 = 0, hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         partial = self.work / name
         try:
@@ -77,11 +77,11 @@ class FileStore:
         return Written(size, sha256.hexdigest(), md5.hexdigest())
 
     def remove_file(self, name: str) -> None:
-        """Forget an upload's bytes."""
+        """Delete an upload's bytes."""
         path = self.file(name)
         if path is not None:
             path.unlink(missing_ok=True)
 
     def remove_outputs(self, prediction: str) -> None:
-        """Forget a prediction's results."""
+        """Delete a prediction's results."""
         shutil.rmtree(self.outputs(prediction), ignore_errors=True)

@@ -13,9 +13,9 @@ from luxscaler.cog.messages import Json
 from luxscaler.gateway.problems import Problem
 
 _MOST_SHOWN = 20
-"""Wrong fields in one reply: to tell of a hundred thousand takes seconds and megabytes."""
+"""Most wrong fields in one reply: to list a hundred thousand takes seconds and megabytes."""
 _MOST_NAME = 200
-"""Characters of a name in it."""
+"""Most characters of a name in a reply."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -27,7 +27,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def check_input(inputs: Json, schema: Json, model_name: str = "Input") -> None:
-    """Raises Problem: 422 with the fields that are wrong. model_name: Input, or TrainingInput."""
+    """Raise Problem (422) with the fields that are wrong. model_name: Input, or TrainingInput."""
     found = [*islice(_faults(inputs, schema, model_name), _MOST_SHOWN + 1)]
     wrong = found[:_MOST_SHOWN]
     more = f"- more than {_MOST_SHOWN} fields are wrong\n" if len(found) > _MOST_SHOWN else ""
@@ -44,7 +44,7 @@ def check_input(inputs: Json, schema: Json, model_name: str = "Input") -> None:
 
 
 def _faults(inputs: Json, schema: Json, model_name: str) -> Iterator[tuple[str, str, str]]:
-    """(kind, field, what is wrong), one after another."""
+    """Yield (kind, field, what is wrong) for each fault."""
     schemas = schema.get("components", {}).get("schemas", {})
     model = schemas.get(model_name, {})
     for name in model.get("required", ()):
@@ -72,7 +72,7 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _resolved(field: Json, schemas: Json) -> Json:
-    """A field with what its references say: Cog puts choices into schemas of their own."""
+    """A field with its references replaced: Cog puts choices into schemas of their own."""
     references = [part.get("$ref", "") for part in (*field.get("allOf", ()), field)]
     merged: Json = {}
     for reference in references:
@@ -81,7 +81,7 @@ def _resolved(field: Json, schemas: Json) -> Json:
 
 
 def _wrong(value: Any, field: Json) -> str:
-    """What is wrong, or nothing."""
+    """What is wrong with the value, in words; empty if nothing is."""
     kinds = _TYPES.get(str(field.get("type")), (object,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds not in ((bool,), (object,))):
         return f"Invalid type. Expected: {field['type']}, given: {type(value).__name__}"

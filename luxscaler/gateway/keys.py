@@ -28,7 +28,7 @@ MIN_TOKEN_CHARACTERS = 8
 
 @dataclass(frozen=True)
 class Keys:
-    """What a gateway keeps to itself and its clients."""
+    """The secrets of one gateway."""
 
     token: str = field(repr=False)
     """What clients send as `Authorization: Bearer ...`."""
@@ -39,7 +39,10 @@ class Keys:
 
 
 def load_keys(folder: Path, token: str = "") -> Keys:
-    """The folder's keys, made where there are none; a token that is given is not written down."""
+    """The keys in a folder, which are made where there are none. Raises GatewayError.
+
+    token: used instead of the stored one, and not stored.
+    """
     _own_folder(folder)
     if token:
         _check_token(token, "the token")
@@ -60,7 +63,7 @@ def load_keys(folder: Path, token: str = "") -> Keys:
 
 
 def _check_token(token: str, name: str) -> None:
-    """Raises GatewayError: too short to be hard to guess, or nothing that a header can hold."""
+    """Raise GatewayError for a token that is too short, or that a header cannot hold."""
     if len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
         raise GatewayError(
             f"{name} must be at least {MIN_TOKEN_CHARACTERS} printable ASCII characters without a space"
@@ -79,13 +82,13 @@ def _odd(path: Path, right: str) -> GatewayError:
 
 
 def private_folder(folder: Path) -> None:
-    """Make the folder, or find it usable; it is its owner's alone. Raises GatewayError."""
+    """Create the folder, or check it: only its owner may enter it. Raises GatewayError."""
     with _translated(folder):
         private_files.private_folder(folder)
 
 
 def _own_folder(folder: Path) -> None:
-    """The same for the data folder, which may hold nobody else's files."""
+    """`private_folder` for the data folder, in which nobody else may own files. Raises GatewayError."""
     with _translated(folder):
         marks = (_WEBHOOK_FILE, _ADDRESS_FILE, DATABASE)
         private_files.own_folder(folder, marks, (TOKEN_FILE, _LOCK_FILE))
@@ -100,7 +103,7 @@ def _translated(folder: Path) -> Iterator[None]:
 
 
 def read_token_file(path: Path) -> str:
-    """A token that the user keeps in a file."""
+    """The token in a file of the user's. Raises GatewayError."""
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -112,7 +115,7 @@ def read_token_file(path: Path) -> str:
 
 
 def _kept(path: Path, fresh: str) -> str:
-    """What the file holds; the fresh value, written whole before anyone can read it, if there is nothing."""
+    """The value in a file; if there is none, the fresh value, which is written whole or not at all."""
     try:
         if not path.exists() or not path.read_text(encoding="utf-8", errors="replace").strip():
             private_files.write_private(path, fresh + "\n")

@@ -1,4 +1,4 @@
-"""All changes of predictions and trainings: each is stored, and webhooks and waiting requests hear of it.
+"""All changes of predictions and trainings: each is stored and told to webhooks and waiting requests.
 
     created ─ starting ─ processing ─┬─ succeeded | failed
                  │            └──────┴─ canceled     by the client, or its deadline
@@ -33,14 +33,14 @@ class Lifecycle:
         """Set when there is something new to run; the runner clears it."""
 
     def create(self, run: Run) -> Run:
-        """A new one, to be run."""
+        """Store a new run, which waits for a container."""
         kept = self._store.add(run)
         _log.info("%s %s: created", kept.noun, kept.id)
         self.created.set()
         return kept
 
     def begun(self, name: str) -> None:
-        """A container works on it."""
+        """Note that a container has begun with a run."""
         if self._store.change(
             name, f"status = '{Status.STARTING}'", status=Status.PROCESSING, started_at=self._clock.now()
         ):
@@ -48,26 +48,26 @@ class Lifecycle:
             self._tell(name, "start")
 
     def put_back(self, name: str) -> None:
-        """The container did not take it: it waits again."""
+        """Have a run wait again, because its container did not take it."""
         self._store.change(name, status=Status.STARTING, started_at=None, container="")
         self.created.set()
 
     def logs(self, name: str, logs: str) -> None:
-        """All that it has printed so far."""
+        """Note all that a run has printed so far."""
         found = self._store.brief(name)
         # Reports overtake one another: a shorter one is an older one.
         if found and len(logs) > len(found.logs) and self._store.change(name, logs=logs):
             self._tell(name, "logs")
 
     def output(self, name: str, output: Any) -> None:
-        """What it made, before it is over."""
+        """Note output of a run that is not over."""
         if output is not None and self._store.change(name, output=output):
             self._tell(name, "output")
 
     def finish(
         self, name: str, status: Status, error: str | None = None, metrics: Json | None = None
     ) -> bool:
-        """It is over; False if it already was."""
+        """End a run; False if it was over already."""
         now = self._clock.now()
         values: Json = {"status": status, "error": error, "completed_at": now}
         if metrics:
@@ -85,7 +85,7 @@ class Lifecycle:
         return True
 
     async def wait(self, name: str, seconds: float) -> None:
-        """Until it is over, or the time is."""
+        """Wait until a run is over, for so long at most."""
         event = asyncio.Event()
         self._waiting[name].add(event)
         found = self._store.brief(name)

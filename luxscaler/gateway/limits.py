@@ -14,7 +14,7 @@ from luxscaler.gateway.problems import Problem, too_large
 WINDOW_SECONDS = 60.0
 _MAX_CLIENTS = 10_000
 MULTIPART_BYTES = 1024 * 1024
-"""What a multipart body may hold beside the file itself."""
+"""Most bytes of a multipart body besides the file itself."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,7 +30,7 @@ class Verdict:
     allowed: bool
     remaining: int
     reset_seconds: int
-    """Until the oldest call that counts no longer does."""
+    """Until the oldest call that counts no longer counts."""
 
     def headers(self) -> dict[str, str]:
         """The reply's headers."""
@@ -89,7 +89,7 @@ class LimitMiddleware:
         self._app, self._limit_for = app, limit_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count while the app reads."""
+        """Pass a request on, counting the bytes that the app reads."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

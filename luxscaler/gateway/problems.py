@@ -37,7 +37,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
 
 
 def unauthenticated() -> Problem:
-    """No token, or another one."""
+    """401: no token, or a wrong one."""
     return Problem(
         401,
         "You did not pass a valid authentication token",
@@ -47,12 +47,12 @@ def unauthenticated() -> Problem:
 
 
 def not_found() -> Problem:
-    """Nothing has this id, or nothing is at this address."""
+    """404: no such id, or no such address."""
     return Problem(404, "The requested resource could not be found.", "Not found")
 
 
 def invalid_version() -> Problem:
-    """The version is not offered here."""
+    """422: this gateway does not offer the version."""
     return Problem(
         422,
         "The specified version does not exist (or perhaps you don't have permission to use it?)",
@@ -61,7 +61,7 @@ def invalid_version() -> Problem:
 
 
 def invalid_input(field: str, description: str, kind: str = "invalid") -> Problem:
-    """A member of the request's body is wrong."""
+    """422: a member of the request's body is wrong."""
     return Problem(
         422,
         f"- {field}: {description}\n",
@@ -71,12 +71,12 @@ def invalid_input(field: str, description: str, kind: str = "invalid") -> Proble
 
 
 def disk_full() -> Problem:
-    """Nothing was kept; once there is room, the same call works."""
+    """507: nothing was stored; once there is room, the same call works."""
     return Problem(
         507, "The gateway's disk is full: nothing of this request was kept. Free some space and try again"
     )
 
 
 def too_large(limit: int) -> Problem:
-    """More bytes than are taken."""
+    """413: the request has more bytes than the limit."""
     return Problem(413, f"The request body is larger than {limit} bytes")

@@ -1,4 +1,4 @@
-"""A prediction or training as the gateway keeps it; store.py keeps, runner.py runs, serialize.py shows it."""
+"""A prediction or training as a value; store.py stores it, runner.py runs it, serialize.py shows it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -43,10 +43,10 @@ class Run:
 
     @property
     def noun(self) -> str:
-        """prediction or training, for messages."""
+        """The word "prediction" or "training", for messages."""
         return self.kind.removesuffix("s")
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing about it will change any more."""
+        """Whether its status is final."""
         return self.status.is_over

@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class MissingUploadError(Exception):
-    """An input names an upload that is not here any more."""
+    """An input names an upload that does not exist any more."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a runner works with."""
+    """The parts of a gateway that a runner uses."""
 
     settings: Settings
     clock: Clock
@@ -55,7 +55,7 @@ class Runner:
         self._lost: set[str] = set()
 
     def start(self) -> None:
-        """Clear up after a former run, then work."""
+        """Deal with runs that a former process left, then start the workers."""
         for found in self._parts.store.with_container():
             self._lost.add(found.id)
             self._tasks.add(self._recover(found))
@@ -63,16 +63,16 @@ class Runner:
             self._tasks.add(self._work(cog))
 
     async def stop(self) -> None:
-        """Let go of everything; what a container works on has failed then, what may be reported still may."""
+        """Stop the workers. Runs on containers have failed then, unless they may still be reported."""
         await self._tasks.stop()
         self.give_up("The gateway stopped")
 
     def is_lost(self, name: str) -> bool:
-        """Whether a report of the container is what would end this run."""
+        """Whether the run waits for a report of its container, because the connection is lost."""
         return name in self._lost
 
     def report(self, name: str, reply: Reply) -> None:
-        """What a container says of a run whose reply was lost when the gateway was killed."""
+        """End a lost run with the reply that its container has reported."""
         if name not in self._lost:
             self._parts.files.remove_outputs(name)
             return
@@ -83,7 +83,7 @@ class Runner:
             self._parts.files.remove_outputs(name)
 
     async def _recover(self, found: Run) -> None:
-        """Wait for a report, asking the container meanwhile whether it knows the run still."""
+        """Wait for the report of a lost run, and ask the container meanwhile whether it still knows it."""
         settings, name = self._parts.settings, found.id
         cog = next((cog for cog in self._cogs if cog.url == found.container), None)
         end = asyncio.get_running_loop().time() + settings.lost_seconds
@@ -106,15 +106,15 @@ class Runner:
         self._parts.lifecycle.finish(name, Status.FAILED, error)
 
     def give_up(self, reason: str) -> None:
-        """Runs that a container had, and whose reply nobody waits for any more, have no result."""
+        """Fail the runs that a container had and whose replies nobody waits for any more."""
         for found in self._parts.store.with_container():
             if found.id not in self._running and found.id not in self._lost:
                 self._give_up(found.id, f"{reason} while {found.container} worked on this {found.noun}")
 
     def cancel(self, name: str, *, overdue: bool = False) -> None:
-        """End it now; a container that works on it is asked to stop, and given a moment to do so.
+        """End a run now; the container that works on it is asked to stop, and given a moment to do so.
 
-        overdue: its deadline did it; one that had not begun is `aborted` then.
+        overdue: whether its deadline has come; a run that had not begun is `aborted` then.
         """
         found = self._parts.store.brief(name)
         if found is None or found.is_over:
@@ -129,7 +129,7 @@ class Runner:
             self._tasks.add(self._end(name, *self._running[name]))
 
     async def _end(self, name: str, cog: AsyncCogClient, task: asyncio.Task[Outcome]) -> None:
-        """Have the container stop; if it does not, cut the connection, which cancels too."""
+        """Ask the container to stop; if it does not, close the connection, which cancels the run too."""
         settings = self._parts.settings
         end = asyncio.get_running_loop().time() + settings.cancel_seconds
         while not task.done() and asyncio.get_running_loop().time() < end:
@@ -140,7 +140,7 @@ class Runner:
         task.cancel()
 
     async def _work(self, cog: AsyncCogClient) -> None:
-        """One container's worker; no error of one run ends it."""
+        """The loop of one container's worker, which survives errors of single runs."""
         while True:
             try:
                 await self._parts.clock.sleep_async(await self._step(cog))
@@ -149,7 +149,7 @@ class Runner:
                 await self._parts.clock.sleep_async(self._parts.settings.health_seconds)
 
     async def _step(self, cog: AsyncCogClient) -> float:
-        """Run the next one, or wait a while for one; seconds to pause."""
+        """Run the next waiting run, if there is one; returns how many seconds to pause."""
         settings = self._parts.settings
         health = await cog.health()
         if health is Health.BUSY:
@@ -166,7 +166,7 @@ class Runner:
         return 0.0
 
     async def _run(self, cog: AsyncCogClient, run: Run) -> bool:
-        """See one run to its end; False if the container did not take it."""
+        """Bring one run to its end; False if the container did not take it."""
         name, files = run.id, self._parts.files
         try:
             inputs = self._inputs(run)
@@ -190,7 +190,7 @@ class Runner:
             del self._running[name]
 
     def _conclude(self, cog: AsyncCogClient, name: str, outcome: Outcome) -> bool:
-        """Keep what came out; False if it has to be tried elsewhere."""
+        """Store the outcome of a run; False if it has to be tried elsewhere."""
         if isinstance(outcome, NotTaken):
             _log.info("run %s: %s did not take it: %s", name, cog.url, outcome.reason)
             self._parts.lifecycle.put_back(name)
@@ -208,7 +208,7 @@ class Runner:
         return True
 
     def _keep(self, name: str, reply: Reply) -> bool:
-        """A container's last word; whether the result's files are of use."""
+        """Store a container's final reply; whether the result's files are to be kept."""
         lifecycle = self._parts.lifecycle
         lifecycle.begun(name)
         lifecycle.logs(name, reply.logs)
@@ -220,13 +220,13 @@ class Runner:
         return False
 
     def _inputs(self, run: Run) -> Json:
-        """The input as the container can use it."""
+        """The input with our own addresses replaced by what the container can use."""
         replaced = map_strings(run.input, lambda text: self._parts.addresses.for_cog(text, self._upload))
         assert isinstance(replaced, dict)  # noqa: S101 - a copy of a dict
         return replaced
 
     def _upload(self, name: str) -> str:
-        """What stands for an upload: an address, or its bytes."""
+        """What a container gets for an upload: a signed address, or a data URL. Raises MissingUploadError."""
         parts = self._parts
         file, path = parts.store.file(name), parts.files.file(name)
         if file is None or path is None or file.expires_at <= parts.clock.now():
@@ -237,7 +237,7 @@ class Runner:
 
 
 def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
-    """What came of it; a full disk is an outcome too."""
+    """The outcome of a finished task; a full disk is one too."""
     try:
         return task.result()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The model's OpenAPI document and Cog's version, as the first container that answers tells them."""
+"""The model's OpenAPI document and Cog's version, from the first container that answers."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from luxscaler.cog.async_client import AsyncCogClient
 from luxscaler.cog.messages import Json
 
 FRESH_SECONDS = 10.0
-"""For so long an answer is used, also a missing one: creates should not wait for containers each time."""
+"""How long an answer is reused, also a missing one, so that not every create waits for containers."""
 UNKNOWN: Json = {
     "openapi": "3.0.2",
     "info": {"title": "Cog", "version": "0.1.0"},
@@ -18,7 +18,7 @@ UNKNOWN: Json = {
 
 
 class Schemas:
-    """What the containers say about the model."""
+    """Asks containers about their model, and remembers the answer for a while."""
 
     def __init__(self, cogs: Sequence[AsyncCogClient], clock: Clock) -> None:
         self._cogs, self._clock = cogs, clock
@@ -33,7 +33,7 @@ class Schemas:
         return self._found
 
     async def cog_version(self) -> str:
-        """E.g. 0.23.1."""
+        """Cog's version, e.g. "0.23.1"; empty while no container answers."""
         for cog in self._cogs:
             found = await cog.cog_version()
             if found:

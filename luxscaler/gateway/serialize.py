@@ -1,4 +1,4 @@
-"""What clients see: predictions, trainings and uploads as the API's JSON.
+"""Predictions, trainings and uploads as the API's JSON.
 
 The body of a webhook is what a GET of the same moment gives; files in it are addresses (Settings.outputs).
 """
@@ -20,7 +20,7 @@ from luxscaler.gateway.store import StoredFile
 
 
 class Serializer:
-    """Shows what one gateway keeps."""
+    """Makes the JSON of one gateway."""
 
     def __init__(self, settings: Settings, addresses: Addresses, files: FileStore) -> None:
         self._settings, self._addresses, self._files = settings, addresses, files
@@ -119,14 +119,16 @@ class Serializer:
 
 
 def content_type(name: str) -> str:
-    """By the suffix of a file's name."""
+    """The content type for a file's name, by its suffix."""
     known = CONTENT_TYPES.get(name[name.rfind(".") :].lower())
     return known or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _of_training(run: Run, output: Any) -> Any:
-    """With the version that Replicate would build of the weights, which the Python client reads; it is a name
-    only, for nothing is built here."""
+    """The output of a training, with the name of the version that Replicate would build of the weights.
+
+    The Python client reads that name; nothing is built here.
+    """
     if output is None:
         return None
     version = f"{run.destination}:{sha256(run.id.encode()).hexdigest()}"

@@ -29,7 +29,7 @@ def make_config(settings: Settings, app: Any) -> uvicorn.Config:
 
 
 def check_bind(settings: Settings, *, own_token: bool) -> None:
-    """Raises GatewayError: others could connect, and nobody has said with which token."""
+    """Raise GatewayError where other machines can connect and no token was chosen."""
     if not settings.is_loopback and not own_token:
         raise GatewayError(
             f"--host {settings.host} lets other machines connect: give a token of your own, by --token-file "
@@ -38,8 +38,10 @@ def check_bind(settings: Settings, *, own_token: bool) -> None:
 
 
 def serve(settings: Settings, keys: Keys) -> None:
-    """Until Ctrl-C or SIGTERM. Raises GatewayError if it cannot listen, its folder cannot be used, or another
-    one has it."""
+    """Serve until Ctrl-C or SIGTERM.
+
+    Raises GatewayError if it cannot listen, or its folder cannot be used or is another gateway's.
+    """
     with only_gateway(settings.data):
         check_data(settings)
         server = make_server(settings, keys)

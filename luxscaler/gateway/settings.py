@@ -1,4 +1,4 @@
-"""Everything about a gateway that can be chosen, in one frozen value; the numbers are Replicate's own.
+"""All settings of a gateway in one frozen value; the default numbers are Replicate's.
 
 The environment and files are not read here: luxscaler/cli/gateway.py and keys.py do that.
 """
@@ -60,7 +60,7 @@ class Settings:
     retention_seconds: float = HOUR
     """After its end a prediction loses input, output, logs and files."""
     expiry_seconds: float = 0.5
-    """Between two looks at deadlines, old predictions and old uploads."""
+    """Between two checks for overdue or old predictions and old uploads."""
     file_seconds: float = 24 * HOUR
     """An upload is removed after so long."""
     max_file_bytes: int = 100 * MIB
@@ -68,7 +68,7 @@ class Settings:
     """Of every request that is no upload."""
     page_size: int = 100
     health_seconds: float = 2.0
-    """Between two looks at an idle container."""
+    """Between two health checks of an idle container."""
     accepted_seconds: float = 1.0
     """A container that has neither refused nor reported for so long has begun: its report was lost."""
     refused_seconds: float = 0.2
@@ -88,7 +88,7 @@ class Settings:
     head_seconds: float = 10.0
     """Longest time for a request's head, and between two pieces of its body."""
     max_connections: int = 512
-    """At once; fewer where the system allows fewer files."""
+    """Most connections at once; fewer where the system allows fewer files."""
     wrong_tokens_per_minute: int = 30
     """From one address; more get 429."""
     lost_seconds: float = 30.0
@@ -134,17 +134,17 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        """What every address in a reply begins with."""
+        """The beginning of every address in a reply."""
         return self.public_url.rstrip("/") or self._own_url
 
     @property
     def address_for_cog(self) -> str:
-        """What every address that a container is given begins with."""
+        """The beginning of every address that a container is given."""
         return self.cog_facing_url.rstrip("/") or self._own_url
 
     @property
     def _own_url(self) -> str:
-        """Where this machine reaches it; one that listens everywhere listens here too."""
+        """The address at which this machine reaches the gateway, also one that listens on all interfaces."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound here
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -165,7 +165,7 @@ def _check_url(url: str) -> None:
 
 
 def _ends(url: str) -> Iterator[tuple[str, int]]:
-    """The addresses and the port that a container's URL names by itself; not where a name leads."""
+    """Yield (address, port) of a container's URL as far as its text shows them; names are not looked up."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     host = parts.hostname or ""

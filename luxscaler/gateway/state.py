@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated
 
 import httpx
+from fastapi import Depends
 from starlette.requests import Request
 
 from luxscaler.clock import Clock
@@ -28,7 +30,7 @@ from luxscaler.web.reach import Reach
 
 @dataclass(frozen=True)
 class Gateway:
-    """What the routes work with."""
+    """The parts of a gateway that the routes use."""
 
     parts: Parts
     keys: Keys
@@ -36,7 +38,7 @@ class Gateway:
     runner: Runner
     schemas: Schemas
     training_schemas: Schemas
-    """What the containers for trainings say."""
+    """The schema of the containers for trainings."""
     creates: RateLimit
     calls: RateLimit
     wrong_tokens: Throttle
@@ -45,23 +47,23 @@ class Gateway:
 
     @property
     def settings(self) -> Settings:
-        """How it behaves."""
+        """The gateway's settings."""
         return self.parts.settings
 
     def now(self) -> float:
-        """The time."""
+        """Seconds since 1970."""
         return self.parts.clock.now()
 
 
 def check_data(settings: Settings) -> None:
-    """Raises GatewayError if the folder or the database cannot be used: uvicorn would not say why."""
+    """Raise GatewayError if the folder or the database cannot be used; uvicorn would hide the reason."""
     FileStore(settings.data)
     Store(settings.data / DATABASE).close()
 
 
 @asynccontextmanager
 async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> AsyncIterator[Gateway]:
-    """A gateway at work, for the time of the block."""
+    """A running gateway; its tasks and connections end with the block."""
     files = FileStore(settings.data)
     store = Store(settings.data / DATABASE)
     # No keep-alive: a connection that a container has closed since would look like a lost container.
@@ -103,10 +105,10 @@ async def running_gateway(settings: Settings, keys: Keys, clock: Clock) -> Async
 
 
 class _NoCookies(httpx.Cookies):
-    """Keeps none."""
+    """A cookie jar that stays empty."""
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them where they are."""
+        """Keep no cookie of an answer."""
 
 
 async def gateway_of(request: Request) -> Gateway:
@@ -114,3 +116,7 @@ async def gateway_of(request: Request) -> Gateway:
     found = request.app.state.gateway
     assert isinstance(found, Gateway)  # noqa: S101 - app.py put it there
     return found
+
+
+Here = Annotated[Gateway, Depends(gateway_of)]
+"""The gateway as a parameter of a route."""

@@ -1,4 +1,4 @@
-"""Predictions, trainings and uploads in SQLite: what a restart has to find again.
+"""Predictions, trainings and uploads in SQLite, so that a restart finds them again.
 
     predictions   one row a run of either kind, JSON in text columns; `sequence` is the order of
                   creation and of pages
@@ -56,7 +56,7 @@ LONG_TEXT = 1024
 _JSON_COLUMNS = ("input", "output", "metrics", "events", "metadata")
 _OVER = ", ".join(f"'{status}'" for status in Status if status.is_over)
 _UNDER_WAY = ", ".join(f"'{status}'" for status in Status if not status.is_over)
-"""Named one by one, so that the index on them is used: those that are over are kept for ever."""
+"""The states under way, listed so that SQLite uses the index: runs that are over are kept for ever."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A terminal webhook on its way."""
+    """A terminal webhook that was not delivered yet."""
 
     prediction: str
     message_id: str
@@ -96,13 +96,13 @@ class Store:
             raise GatewayError(f"cannot use the database {str(path)!r}: {error}") from error
 
     def close(self) -> None:
-        """Nothing may be asked afterwards."""
+        """Close the database; no other method may be called afterwards."""
         self._connection.close()
 
     # Predictions and trainings
 
     def add(self, run: Run) -> Run:
-        """Keep a new one; the answer has its sequence number."""
+        """Store a new run, and return it with its sequence number."""
         values = {**vars(run)}
         del values["sequence"]
         brief = map_strings(run.input, _shortened)
@@ -115,7 +115,7 @@ class Store:
         return self.run(run.id) or run
 
     def run(self, name: str) -> Run | None:
-        """By id, its input as it came."""
+        """The run of that id with its whole input; None if there is none."""
         found = self.brief(name)
         row = (
             found
@@ -124,11 +124,11 @@ class Store:
         return replace(found, input=json.loads(row["input"])) if found and row else found
 
     def brief(self, name: str) -> Run | None:
-        """By id, long texts of its input shortened, as in lists: these are not read."""
+        """The run of that id, long texts of its input shortened and not read; None if there is none."""
         return next(self._runs("WHERE id = ?", (name,)), None)
 
     def change(self, name: str, only: str = "1", **values: Any) -> bool:
-        """Set columns of one that is not over, if the condition `only` holds; whether it did."""
+        """Set columns of a run that is not over, if the SQL condition `only` holds; whether it did."""
         columns = ", ".join(f"{column} = ?" for column in values)
         cursor = self._connection.execute(
             f"UPDATE predictions SET {columns} WHERE id = ? AND status NOT IN ({_OVER}) AND ({only})",  # noqa: S608 - names from this package
@@ -137,7 +137,7 @@ class Store:
         return cursor.rowcount == 1
 
     def claim(self, container: str, kind: RunKind) -> Run | None:
-        """Give the oldest of that kind that waits to a container."""
+        """Give the oldest waiting run of that kind to a container; None if none waits."""
         with self.transaction():
             waiting = (
                 "INDEXED BY predictions_status "  # not by kind: nearly all of a kind are over
@@ -149,31 +149,31 @@ class Store:
         return found and self.run(found.id)
 
     def with_container(self) -> list[Run]:
-        """Those that are not over and were given to a container, oldest first."""
+        """Runs that are not over and were given to a container, oldest first."""
         return list(self._runs(f"WHERE status IN ({_UNDER_WAY}) AND container != '' ORDER BY sequence"))
 
     def overdue(self, now: float) -> list[Run]:
-        """Those whose deadline has come."""
+        """Runs that are not over and whose deadline has come."""
         return list(self._runs(f"WHERE status IN ({_UNDER_WAY}) AND deadline <= ?", (now,)))
 
     def to_forget(self, completed_before: float) -> list[Run]:
-        """Those that ended before then and still have their data."""
+        """Runs that ended before that time and still have their data."""
         return list(self._runs("WHERE data_removed = 0 AND completed_at <= ?", (completed_before,)))
 
     def forget(self, name: str) -> None:
-        """Remove input, output and logs."""
+        """Remove input, output and logs of a run."""
         with self.transaction():
             self._connection.execute("DELETE FROM inputs WHERE prediction = ?", (name,))
             emptied = "input = '{}', output = 'null', logs = '', data_removed = 1"
             self._connection.execute(f"UPDATE predictions SET {emptied} WHERE id = ?", (name,))  # noqa: S608
 
     def runs_before(self, kind: RunKind, sequence: int, count: int) -> list[Run]:
-        """A page of those that are older, newest first."""
+        """At most `count` runs before that place in the order of creation, newest first."""
         older = "WHERE kind = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
         return list(self._runs(older, (kind, sequence, count)))
 
     def runs_after(self, kind: RunKind, sequence: int, count: int) -> list[Run]:
-        """A page of those that are just newer, newest first."""
+        """The `count` runs next after that place in the order of creation, newest first."""
         newer = "WHERE kind = ? AND sequence > ? ORDER BY sequence LIMIT ?"
         page = self._runs(newer, (kind, sequence, count))
         return list(page)[::-1]
@@ -181,60 +181,60 @@ class Store:
     # Models
 
     def add_model(self, name: str, about: Json) -> bool:
-        """Keep owner/name; False if there is one already."""
+        """Store the model owner/name; False if there is one already."""
         sql = "INSERT OR IGNORE INTO models VALUES (?, ?)"
         return self._connection.execute(sql, (name, json.dumps(about))).rowcount == 1
 
     def model(self, name: str) -> Json | None:
-        """What was said of owner/name when it was created."""
+        """What was stored about owner/name; None if there is no such model."""
         row = self._connection.execute("SELECT about FROM models WHERE name = ?", (name,)).fetchone()
         return dict(json.loads(row["about"])) if row else None
 
     def models(self) -> list[tuple[str, Json]]:
-        """All, by name: owner/name, and what was said of it."""
+        """All models in order of their names: (owner/name, what was stored about it)."""
         rows = self._connection.execute("SELECT name, about FROM models ORDER BY name")
         return [(row["name"], json.loads(row["about"])) for row in rows]
 
     # Uploads
 
     def add_file(self, file: StoredFile) -> None:
-        """Keep a new one."""
+        """Store a new upload."""
         values = {**vars(file)}
         del values["sequence"]
         self._insert("files", values)
 
     def file(self, name: str) -> StoredFile | None:
-        """By id."""
+        """The upload of that id; None if there is none."""
         return next(self._files("WHERE id = ?", (name,)), None)
 
     def files_before(self, sequence: int, count: int) -> list[StoredFile]:
-        """A page of those that are older, newest first."""
+        """At most `count` uploads before that place in the order of creation, newest first."""
         return list(self._files("WHERE sequence < ? ORDER BY sequence DESC LIMIT ?", (sequence, count)))
 
     def files_after(self, sequence: int, count: int) -> list[StoredFile]:
-        """A page of those that are just newer, newest first."""
+        """The `count` uploads next after that place in the order of creation, newest first."""
         return list(self._files("WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, count)))[::-1]
 
     def expired_files(self, now: float) -> list[StoredFile]:
-        """Those whose time is over."""
+        """Uploads whose time is over."""
         return list(self._files("WHERE expires_at <= ?", (now,)))
 
     def remove_file(self, name: str) -> None:
-        """Forget an upload."""
+        """Remove the entry of an upload."""
         self._connection.execute("DELETE FROM files WHERE id = ?", (name,))
 
     # Terminal webhooks
 
     def add_delivery(self, delivery: Delivery) -> None:
-        """Remember a webhook that has to be sent."""
+        """Store a webhook that has to be sent."""
         self._insert("deliveries", vars(delivery))
 
     def deliveries(self) -> list[Delivery]:
-        """Those that nobody has taken yet."""
+        """The webhooks that were not delivered yet."""
         return [Delivery(**dict(row)) for row in self._connection.execute("SELECT * FROM deliveries")]
 
     def remove_delivery(self, prediction: str) -> None:
-        """It was taken, or given up."""
+        """Remove a webhook that was delivered or given up."""
         self._connection.execute("DELETE FROM deliveries WHERE prediction = ?", (prediction,))
 
     # Below: SQL
@@ -265,7 +265,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that the block changes, or nothing; blocks may lie in one another."""
+        """Keep all that the block changes, or nothing; blocks may be nested."""
         if self._is_within():
             yield
             return
@@ -280,7 +280,7 @@ class Store:
 
 
 class _Encoded(str):
-    """JSON as text already."""
+    """Text that is JSON already."""
 
 
 def _encoded(values: Json) -> Json:

@@ -15,7 +15,7 @@ from luxscaler.gateway.problems import Problem, invalid_input
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
-"""Values, of all objects and lists together."""
+"""Most values, of all objects and lists together."""
 _STRUCTURE = b'"[]{},'
 _ALL_ELSE = bytes(set(range(256)) - set(_STRUCTURE))
 _TEXT = re.compile(rb'"[^"]*"')
@@ -28,7 +28,7 @@ def _no_constant(name: str) -> None:
 
 
 def _number(text: str) -> float:
-    """Of a number with a point or an exponent; 1e999 would become Infinity, which no reply can hold."""
+    """A number with a point or an exponent; 1e999 is refused: it is infinite, which JSON cannot hold."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:40]} is too large")
@@ -45,7 +45,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_number, pa
 
 
 def read_json(raw: bytes) -> Json:
-    """A request's body: an object. Raises Problem."""
+    """The object in a request's body. Raises Problem."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -63,7 +63,7 @@ def read_json(raw: bytes) -> Json:
 
 
 def _check_shape(raw: bytes) -> None:
-    """Depth and number of values, by the characters between texts."""
+    """Raise Problem for too many levels or values, counted by the characters between texts."""
     plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in raw else raw
     shape = plain.translate(None, _ALL_ELSE)
     if shape.count(b'"') > 4 * MAX_VALUES:  # a key and a text are four
@@ -86,7 +86,7 @@ def _too_many() -> Problem:
 
 
 def _check_text(value: Any, place: str) -> None:
-    """422 for a text that holds half of a surrogate pair."""
+    """Raise Problem (422) for a text that holds half of a surrogate pair."""
     if isinstance(value, str):
         if _SURROGATE.search(value):
             raise invalid_input(place or "body", "holds half of a surrogate pair, which is no text")

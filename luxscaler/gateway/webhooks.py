@@ -44,12 +44,12 @@ class Notifier:
         self._delayed: set[str] = set()
 
     def resume(self) -> None:
-        """Send what a former run of the gateway did not get rid of."""
+        """Send the terminal webhooks that a former process of the gateway did not deliver."""
         for delivery in self._store.deliveries():
             self._tasks.add(self._deliver(delivery))
 
     def to_deliver(self, run: Run | None) -> Delivery | None:
-        """Write down that a run's last webhook has to be sent, if the client asked for it."""
+        """Store that the terminal webhook of a run has to be sent, if the client asked for it."""
         if run is None or not run.webhook or "completed" not in run.events:
             return None
         delivery = Delivery(run.id, new_message_id(), self._clock.now())
@@ -57,13 +57,13 @@ class Notifier:
         return delivery
 
     def completed(self, name: str, delivery: Delivery | None) -> None:
-        """Send the last webhook, which was written down."""
+        """Send the terminal webhook that `to_deliver` has stored."""
         self._last.pop(name, None)
         if delivery is not None:
             self._tasks.add(self._deliver(delivery))
 
     def notify(self, run: Run, event: Event) -> None:
-        """Send its state, now or soon, if the client asked for it."""
+        """Send a run's state, now or soon, if the client asked for that event."""
         if event == "completed":
             self.completed(run.id, self.to_deliver(run))
             return
@@ -75,11 +75,11 @@ class Notifier:
             self._throttled(run)
 
     async def stop(self) -> None:
-        """Drop what is under way; terminal webhooks are found again by resume()."""
+        """End all sending; `resume` of the next process finds terminal webhooks again."""
         await self._tasks.stop()
 
     def _throttled(self, run: Run) -> None:
-        """At once if the last one is long ago; else one later, with the state of then."""
+        """Send a webhook at once if the last one is long ago; else one later, with the state of that time."""
         now, name = self._clock.now(), run.id
         interval = self._settings.webhook_interval_seconds
         wait = min(self._last.get(name, float("-inf")) + interval - now, interval)  # the clock may go back
@@ -99,7 +99,7 @@ class Notifier:
             await self._send(name, found.webhook, self._body(found))
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """Send a terminal webhook until it is taken, for about a minute."""
+        """Send a terminal webhook until it is accepted, for about a minute."""
         pauses = backoff(self._settings.webhook_first_retry_seconds)
         found = self._store.run(delivery.prediction)
         while found is not None:
@@ -113,7 +113,7 @@ class Notifier:
         self._store.remove_delivery(delivery.prediction)
 
     async def _send(self, name: str, url: str, body: bytes, message_id: str = "") -> bool:
-        """One try, after those before it of the same run; whether it was taken."""
+        """Try once, after earlier webhooks of the same run; whether it was accepted."""
         async with self._order.setdefault(name, asyncio.Lock()):
             seconds = int(self._clock.now())
             headers = webhook_headers(
@@ -130,5 +130,5 @@ class Notifier:
 
 
 def new_message_id() -> str:
-    """A webhook's id."""
+    """A new id of a webhook."""
     return "msg_" + new_id()

@@ -1,1 +1,1 @@
-"""hdr_boost: how an SDR picture was rendered, and the light above white that it stood for."""
+"""hdr_boost: estimates the light above SDR white that an SDR rendering took away, and gives it back."""

@@ -49,7 +49,7 @@ REC709_WEIGHTS = (0.2126, 0.7152, 0.0722)
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is seen of one picture; float32 on the CPU, finite for every picture."""
+    """What the network is given of one picture; float32 on the CPU, finite for every picture."""
 
     cells: Tensor
     """(MAP_PLANES, CELLS, CELLS): mean codes of R, G, B, shares at and near white, four times the
@@ -61,8 +61,9 @@ class Analysis:
 def analyse(rgb: Tensor, white: float, wrap: Wrap = NO_WRAP) -> Analysis:
     """Analyse a whole picture.
 
-    rgb: (H, W, 3) float, linear light, any device. white: the linear value that is its code 1, above 0; light
-    outside [0, white] counts as the ends. wrap: where neighbours lie across an edge.
+    rgb: (H, W, 3) float, linear light, any size and device; NaN counts as black. white: the linear value that
+    becomes code 1, above 0; light outside [0, white] is clipped. wrap: the axes along which opposite edges
+    are neighbours.
     """
     codes = _codes(_reduced(rgb), white)
     luma = _luma(codes)
@@ -81,7 +82,10 @@ def _reduced(rgb: Tensor) -> Tensor:
 
 
 def _block_means(plane: Tensor, block: int, dim: int) -> Tensor:
-    """Strided sums: an eighth of the time of torch's pooling, which walks (H, W, 3) channel by channel."""
+    """Means of blocks along one dimension; the last block may be smaller.
+
+    Strided sums take an eighth of the time of torch's pooling, which walks (H, W, 3) channel by channel.
+    """
     if block == 1:
         return plane
     whole = plane.shape[dim] // block * block

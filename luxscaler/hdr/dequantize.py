@@ -16,7 +16,7 @@ STEP = 1.0 / 255
 
 
 def dequantized(codes: Tensor) -> Tensor:
-    """Likely values of (H, W) codes, 1 = white, at most 0.57 STEP from the given ones; any size.
+    """(H, W) codes, 1 = white → a new tensor of their likely values before rounding, at most 0.57 STEP away.
 
     With d the distance to the mean of the window, a code moves by d / (1 + (d / STEP)⁴): all the way where
     the mean is near, not at all where it is far, which is at an edge.
@@ -27,7 +27,7 @@ def dequantized(codes: Tensor) -> Tensor:
 
 
 def _mean(plane: Tensor) -> Tensor:
-    """Of the window around each pixel; along one axis, then the other."""
+    """The mean of the window around each pixel of (H, W): along one axis, then the other."""
     rows = _window_sums(_padded(plane, 0), 0)
     return _window_sums(_padded(rows, 1), 1).div_((2 * RADIUS + 1) ** 2)
 

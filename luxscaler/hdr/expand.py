@@ -1,4 +1,4 @@
-"""hdr_boost: gives back light that the SDR rendering of a picture took away, and leaves what is dark alone.
+"""hdr_boost: multiplies the bright parts of an SDR picture by the gain that a network estimates for them.
 
 A network looks at the whole picture once, small (analysis.py, network.py), and estimates for each of its
 regions how far a pixel of some brightness was darkened. At full size every pixel is multiplied by what
@@ -31,18 +31,18 @@ takes more: each band costs it some dozens of launches, however small it is."""
 
 @dataclass(frozen=True)
 class ToneStatistics:
-    """What the expansion needs to know of the whole picture; the same for all of its tiles."""
+    """What the expansion needs to know about the whole picture; the same for all of its tiles."""
 
     peak: float
     """The linear value that counts as the picture's white, 1.0 = SDR white; 0: the picture is black."""
     analysis: Analysis | None = None
-    """None: nothing was looked at but the peak, and the range cannot be expanded."""
+    """None where only the peak was measured: such statistics cannot expand the range."""
     wrap: Wrap = NO_WRAP
     """The axes along which the picture goes on at its other side. Boxes are then of three pictures side by
     side along each such axis, so that what lies across an edge has a place too."""
     shares: Tensor | None = None
-    """(knots, REGIONS, REGIONS): shares of one boost that were decided, for a picture or a whole shot
-    (shot.py); None: those that the network gives for `analysis`."""
+    """(knots, REGIONS, REGIONS): the shares of one boost, if they were computed before, of a picture or of a
+    shot (shot.py); None: the network computes them from `analysis`."""
 
     @staticmethod
     def of(rgb: Tensor, wrap: Wrap = NO_WRAP) -> "ToneStatistics":
@@ -51,13 +51,13 @@ class ToneStatistics:
         return ToneStatistics(white, analyse(rgb, white, wrap) if white > 0.0 else None, wrap)
 
     def decided(self, boost: float) -> "ToneStatistics":
-        """The same with the shares of that boost, so that the network need not be asked for every part."""
+        """These statistics with the shares of that boost, so that the network runs once for all parts."""
         if boost == 1.0 or self.analysis is None or self.shares is not None:
             return self
         return replace(self, shares=gain_network().shares_of(self.analysis, boost, self.wrap))
 
     def gain_map(self, boost: float, network: GainNetwork) -> GainMap:
-        """The shares of `boost`, above 1. Raises ValueError without an analysis."""
+        """The map of gains for a boost above 1. Raises ValueError without an analysis."""
         shares = self.shares
         if shares is None:
             if self.analysis is None:
@@ -68,9 +68,9 @@ class ToneStatistics:
 
 
 def white_of(rgb: Tensor) -> float:
-    """The linear value that counts as the white of (H, W, 3) float32 linear light; 0 if nothing is above 0.
+    """The linear value that counts as the white of a picture, (H, W, 3) float32 linear light.
 
-    1 for SDR pictures, dim ones too; the peak of pictures that hold HDR.
+    1 for SDR pictures, dim ones too; the peak for pictures that hold HDR; 0 for black ones.
     """
     peak = float(rgb.max())
     return 0.0 if peak <= 0.0 else 1.0 if peak < SDR_PEAK else peak
@@ -91,9 +91,9 @@ def expand(
     rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white. What is below the knee (a code of 64 of 255 of
     the guide, gain_map.py) stays bit for bit; nothing rises above boost × its own light. box: where `rgb`
     sits in the picture that the statistics are of; None: unknown, and then the mean of all places counts.
-    in_place: the result replaces `rgb`, which saves a picture's memory. network: another than the fitted
-    one. Returns a new tensor, or `rgb` itself when boost is 1. Raises InputError for a boost outside [1,
-    49], ValueError for statistics without an analysis.
+    in_place: the result replaces `rgb`, which saves a picture's memory. network: another than the fitted one.
+    Returns (H, W, 3) float32, a new tensor, or `rgb` itself when boost is 1 or the picture is black. Raises
+    InputError for a boost outside [1, 49], ValueError for statistics without an analysis.
     """
     check_boost(boost)
     if boost == 1.0 or statistics.peak <= 0.0:

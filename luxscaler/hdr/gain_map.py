@@ -25,9 +25,10 @@ LEVELS = 64
 
 
 def guide_of(rgb: Tensor, white: float, brightest_part: float) -> Tensor:
-    """The guide of (H, W, 3) linear light: (H, W) codes, 1 = white.
+    """The guide of (H, W, 3) float32 linear light: (H, W) codes, 1 where the light is `white`.
 
-    brightest_part: how much the strongest channel counts, 0 to 1, beside luminance.
+    white: linear, above 0. brightest_part: the weight of the strongest channel, 0 to 1; the rest is
+    luminance's.
     """
     red, green, blue = REC709_WEIGHTS
     luminance = rgb[..., 0] * red
@@ -37,41 +38,41 @@ def guide_of(rgb: Tensor, white: float, brightest_part: float) -> Tensor:
 
 
 def strongest_of(rgb: Tensor) -> Tensor:
-    """The largest channel of (H, W, 3): (H, W). 1.7 times as fast as amax over a dimension of 3."""
+    """The largest channel of (H, W, 3): (H, W), new. 1.7 times as fast as amax over a dimension of 3."""
     most = torch.maximum(rgb[..., 0], rgb[..., 1])
     return torch.maximum(most, rgb[..., 2], out=most)
 
 
 @dataclass(frozen=True)
 class GainMap:
-    """Shares of the log boost by brightness and place."""
+    """Which share of the log boost a pixel gets, by its brightness and place: its gain is boost^share."""
 
     levels: Tensor
     """(LEVELS, h, w) in [0, 1]: 0 at the first, not falling along the first dimension."""
 
     @staticmethod
     def of(shares: Tensor) -> "GainMap":
-        """From shares at the knots, (knots, h, w)."""
+        """The map of shares at the knots, (knots, h, w) in [0, 1], not falling along the first dimension."""
         at = torch.linspace(KNEE, 1.0, LEVELS, dtype=torch.float64)
         return GainMap(_monotone_cubic(shares.double(), at).to(shares.dtype))
 
     def to(self, like: Tensor) -> "GainMap":
-        """On the device and in the type of `like`."""
+        """The map on the device and in the dtype of `like`."""
         return GainMap(self.levels.to(like))
 
     def without_place(self) -> "GainMap":
-        """For a tile whose place in the picture is not known: the mean of all regions."""
+        """The mean of all regions, for a tile whose place in the picture is not known."""
         return GainMap(self.levels.mean((1, 2), keepdim=True))
 
     def side_by_side(self, wrap: Wrap) -> "GainMap":
-        """The map three times along each axis that wraps."""
+        """The map repeated three times along each axis that wraps (ToneStatistics.wrap)."""
         return GainMap(self.levels.repeat(1, 3 if wrap.y else 1, 3 if wrap.x else 1))
 
     def shares_at(self, guide: Tensor, box: TileBox, rows: tuple[int, int], height: int) -> Tensor:
-        """Shares for the guide of some rows of a tile.
+        """(n, width) shares in [0, 1] for n rows of a tile.
 
-        guide: (rows, width) codes. box: where the tile sits in the picture. rows: first and last + 1 of the
-        tile's `height` rows.
+        guide: (n, width) codes of those rows. box: where the tile sits in the picture. rows: the first of the
+        rows, and the one after the last; the tile has `height` of them.
         """
         count, width = guide.shape
         y = (torch.arange(*rows, device=guide.device, dtype=guide.dtype) + 0.5) / height * box.height + box.y

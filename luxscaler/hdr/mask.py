@@ -12,9 +12,9 @@ from luxscaler.geometry import TileBox
 
 
 def reduced_mask(mask: Tensor, height: int, width: int) -> Tensor:
-    """A mask of at most height × width: means where it is larger than the picture that it covers.
+    """A mask of at most height × width pixels, averaged where it is larger.
 
-    mask: (h, w) float32 in [0, 1]; it comes back itself where it is small enough.
+    mask: (h, w) float32 in [0, 1]; returned as it is where it is small enough.
     """
     size = min(mask.shape[0], height), min(mask.shape[1], width)
     if size == tuple(mask.shape):
@@ -23,7 +23,7 @@ def reduced_mask(mask: Tensor, height: int, width: int) -> Tensor:
 
 
 def mask_at(mask: Tensor, box: TileBox, height: int, width: int) -> Tensor:
-    """(h, w) in [0, 1] → (height, width) of the part at `box`, bilinear; borders are continued."""
+    """(h, w) in [0, 1] → (height, width) float32 of the part at `box`, bilinear; edges are continued."""
     above, below, down = _between(box.y, box.height, height, mask.shape[0])
     left, right, across = _between(box.x, box.width, width, mask.shape[1])
     rows = _mixed(mask[above], mask[below], down[:, None])
@@ -44,7 +44,10 @@ def masked(rgb: Tensor, expanded: Tensor, mask: Tensor) -> Tensor:
 
 
 def _between(start: float, extent: float, count: int, cells: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The cells around each of `count` pixels, and how far on it is; start, extent: fractions of an axis."""
+    """The two cells around each of `count` pixels, and the weight of the second.
+
+    start, extent: where the pixels lie, as fractions of the axis, which has `cells`.
+    """
     middles = (torch.arange(count, dtype=torch.float64) + 0.5) / count * extent + start
     places = (middles * cells - 0.5).clamp_(0.0, cells - 1.0)
     first = places.floor()
@@ -53,5 +56,5 @@ def _between(start: float, extent: float, count: int, cells: int) -> tuple[Tenso
 
 
 def _mixed(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-    """Exactly the value itself between equal ones."""
+    """Linear interpolation that gives exactly the common value between equal ones."""
     return first + (second - first) * share

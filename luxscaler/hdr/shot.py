@@ -31,11 +31,12 @@ def shot_statistics(
     wrap: Wrap = NO_WRAP,
     network: GainNetwork | None = None,
 ) -> ToneStatistics:
-    """What the expansion of every frame goes by.
+    """The statistics with which every frame of the shot is expanded.
 
-    tones_of: (H, W, 3) float32 linear light of a frame, the whole of it at any size; it is called once for
-    each frame, and again for those that are less bright than the brightest, where the shot holds HDR. boost:
-    above 1, or 1 where only the white is needed. Black frames do not count.
+    tones_of: gives the (H, W, 3) float32 linear light of a frame, the whole of it at any size; it is called
+    once for each frame, and again for those less bright than the brightest, where the shot holds HDR. boost:
+    1 to 49; at 1 only the white is measured. wrap: as in `analyse`. network: another than the fitted one.
+    Black frames do not count.
     """
     network = network or gain_network()
     seen: dict[int, tuple[float, Tensor | None]] = {}

@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
+from PIL import BmpImagePlugin
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import SRGB_ASSUMED
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
-from luxscaler.io.jpeg.read import PillowDecoder
+from luxscaler.io.pillow_format import PillowFormat
 
 _BIT_FIELDS = (3, 6)
 _FILE_HEADER, _SHORT_HEADER, _LONG_HEADER = 14, 40, 124
 _EMBEDDED = b"DEBM"
 """PROFILE_EMBEDDED, little-endian."""
-_PILLOW = PillowDecoder("bmp")
+_PILLOW = PillowFormat("bmp", BmpImagePlugin.BmpImageFile)
 
 
 @dataclass(frozen=True)

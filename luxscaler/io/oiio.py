@@ -1,4 +1,4 @@
-"""Files through OpenImageIO, by a reader that is named: what it takes for another format is refused.
+"""Files opened with OpenImageIO: `opened` by a reader that is named, `image_input` by any.
 
 OpenImageIO opens names, so the stream is given one: on Linux that of an open file of the process, in memory
 if need be; elsewhere that of a temporary copy. It is imported late: only the decoding process needs it.
@@ -66,8 +66,28 @@ def opened(stream: BinaryIO, reader: str, *, subimage: int = 0) -> Iterator[Open
 
     Raises PictureError where OpenImageIO does not accept the file as that.
     """
-    import OpenImageIO as oiio  # noqa: N813, PLC0415 - for the decoding process alone
+    with image_input(stream) as (file, reason):
+        if file is None:
+            raise PictureError(f"cannot be read, it may be damaged: {reason or 'its header'}")
+        if file.format_name() != reader:
+            raise PictureError(f"cannot be read, it may be damaged: it is no {reader} for OpenImageIO")
+        error = one_line(file.geterror())
+        if error or (subimage and not file.seek_subimage(subimage, 0)):
+            raise PictureError(f"is damaged: {error or f'it has no part {subimage + 1}'}")
+        yield OpenedFile(file, file.spec(), subimage)
 
+
+@contextmanager
+def image_input(stream: BinaryIO) -> Iterator[tuple[Any, str]]:
+    """Yield an OpenImageIO.ImageInput, colours and alpha as stored; or None, and why there is none.
+
+    Whichever of its readers takes the file reads it.
+    """
+    try:
+        import OpenImageIO as oiio  # noqa: N813, PLC0415 - for the decoding process alone
+    except ImportError as error:
+        yield None, one_line(str(error))
+        return
     oiio.attribute("threads", 1)
     config = oiio.ImageSpec()
     config["oiio:UnassociatedAlpha"] = 1
@@ -75,16 +95,10 @@ def opened(stream: BinaryIO, reader: str, *, subimage: int = 0) -> Iterator[Open
     with named(stream) as name:
         file = oiio.ImageInput.open(name, config)
         if file is None:
-            raise PictureError(
-                f"cannot be read, it may be damaged: {one_line(oiio.geterror()) or 'its header'}"
-            )
+            yield None, one_line(oiio.geterror())
+            return
         try:
-            if file.format_name() != reader:
-                raise PictureError(f"cannot be read, it may be damaged: it is no {reader} for OpenImageIO")
-            error = one_line(file.geterror())
-            if error or (subimage and not file.seek_subimage(subimage, 0)):
-                raise PictureError(f"is damaged: {error or f'it has no part {subimage + 1}'}")
-            yield OpenedFile(file, file.spec(), subimage)
+            yield file, ""
         finally:
             file.close()
 

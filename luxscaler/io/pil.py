@@ -1,6 +1,6 @@
 """Pillow images: what their modes mean, to a Picture, and back as the SDR picture that PNG files show.
 
-JPEG, BMP and GIF files are read through the same functions (jpeg/read.py).
+The decoders of files that Pillow reads (pillow_format.py) use the same functions.
 """
 
 from dataclasses import replace

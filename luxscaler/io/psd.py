@@ -18,7 +18,7 @@ from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE
 from luxscaler.io.decoder import FileInfo, Samples
 from luxscaler.io.exif.read import Metadata, from_exif, resolution, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding
-from luxscaler.io.other import OiioFormat
+from luxscaler.io.oiio_format import OiioFormat
 from luxscaler.words import counted
 
 _HEAD = struct.Struct(">4sH6xHIIHH")

@@ -19,13 +19,13 @@ from typing import BinaryIO
 import imagecodecs
 
 from luxscaler.errors import PictureError
-from luxscaler.io import bmp, heic, netpbm, other, psd, radiance, raw, webp
+from luxscaler.io import bmp, gif, heic, netpbm, other, psd, radiance, raw, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr.read import ExrDecoder
 from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decode, unusable_notice
 from luxscaler.io.icc import is_srgb, matrix_model
-from luxscaler.io.jpeg.read import PillowDecoder
+from luxscaler.io.jpeg import read as jpeg
 from luxscaler.io.jxl import read as jxl
 from luxscaler.io.limits import check_limits, pixels_of
 from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, oriented, upright_size
@@ -41,7 +41,7 @@ Source = str | os.PathLike[str] | bytes
 
 _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
     {
-        "jpeg": PillowDecoder("jpeg"),
+        "jpeg": jpeg,
         "png": png,
         "webp": webp,
         "tiff": tiff,
@@ -52,7 +52,7 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "jxl": jxl,
         "raw": raw,
         "bmp": bmp,
-        "gif": PillowDecoder("gif"),
+        "gif": gif,
         "pnm": netpbm,
         "psd": psd,
         **{each.name: each for each in other.FORMATS},

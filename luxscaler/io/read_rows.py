@@ -15,7 +15,7 @@ import numpy as np
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo, Samples
 from luxscaler.io.limits import pixels_of
-from luxscaler.io.oiio import named, one_line
+from luxscaler.io.oiio import image_input, one_line
 from luxscaler.io.tiff.read import check_deflate
 from luxscaler.words import counted
 
@@ -109,24 +109,12 @@ def _check_shape(samples: Samples, info: FileInfo) -> None:
 
 @contextmanager
 def _streamed(stream: BinaryIO, info: FileInfo) -> Iterator[Iterator[tuple[int, Samples]] | None]:
-    """Bands by OpenImageIO; None where it is not installed or sees another layout than the decoder."""
-    try:
-        import OpenImageIO as oiio  # noqa: N813, PLC0415 - for the decoding process alone
-    except ImportError:
-        yield None
-        return
-    oiio.attribute("threads", 1)
-    config = oiio.ImageSpec()
-    config["oiio:UnassociatedAlpha"] = 1
-    config["oiio:RawColor"] = 1
-    with named(stream) as name:
-        file = oiio.ImageInput.open(name, config)
-        if file is None:
-            oiio.geterror()
-            yield None
+    """Bands by OpenImageIO; None where it is not installed, or sees another layout than the decoder did."""
+    with image_input(stream) as (file, _):
         # With an error, the file may be whole and slightly irregular: the decoder decides.
-        elif (
-            file.geterror()
+        if (
+            file is None
+            or file.geterror()
             or (info.subimage and not file.seek_subimage(info.subimage, 0))
             or not _is_same_layout(file.spec(), info)
         ):

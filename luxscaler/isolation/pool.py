@@ -13,11 +13,8 @@ the program.
 """
 
 import atexit
-import json
-import mmap
 import os
 import secrets
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -25,21 +22,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
-from luxscaler.errors import PictureError, PictureTooLargeError
-from luxscaler.io.read import PictureHeader, Source, header_of_stream, opened, read_stream
-from luxscaler.isolation.linear_file import LinearFile, write_linear_file
+from luxscaler.errors import PictureError
+from luxscaler.io.read import PictureHeader, Source, opened
+from luxscaler.isolation.decoding import decode_bands, decode_header, decode_picture, not_stored
+from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.isolation.memory import Budget, default_total
+from luxscaler.isolation.messages import DecodeTask
 from luxscaler.isolation.process import DecodingProcess, NoAnswerError
-from luxscaler.isolation.worker import LENGTH, DecodeTask
+from luxscaler.isolation.result import mapped_picture, read_description
 from luxscaler.options import DEFAULT_MAX_PIXELS, MAIN_LAYER, DecodeLimits, LayerChoice
 from luxscaler.picture import Picture, PictureSource
 
 IS_AVAILABLE = sys.platform == "linux"
 _MAX_IDLE = 2
 """Decoding processes kept for later, about 50 MB each; more exist only while more threads read."""
-_FLOAT = 4
 
 
 def read_picture_isolated(
@@ -117,23 +113,24 @@ class DecoderPool:
     ) -> Picture:
         """Decode into memory. Raises PictureError."""
         with opened(source) as (name, stream):
+            task = DecodeTask(name, max_pixels, limits, sdr=sdr, choice=choice)
             if not IS_AVAILABLE:
-                return read_stream(stream, name, max_pixels=max_pixels, limits=limits, sdr=sdr, choice=choice)
+                return decode_picture(task, stream)
             with _memory_file("luxscaler-pixels") as result:
-                task = DecodeTask(name, max_pixels, limits, sdr=sdr, choice=choice)
-                return _mapped(result, self._description(task, source, stream, result))
+                return mapped_picture(result, self._description(task, source, stream, result))
 
     def read_header(
         self, source: Source, limits: DecodeLimits, choice: LayerChoice = MAIN_LAYER
     ) -> PictureHeader:
         """Read the header. Raises PictureError."""
         with opened(source) as (name, stream):
+            task = DecodeTask(name, 0, limits, "header", choice=choice)
             if not IS_AVAILABLE:
-                return header_of_stream(stream, name, choice)
-            with _memory_file("luxscaler-header") as result:
-                task = DecodeTask(name, 0, limits, "header", choice=choice)
-                header = self._description(task, source, stream, result)["header"]
-                return PictureHeader(**{**header, "notices": tuple(header["notices"])})
+                header = decode_header(task, stream)
+            else:
+                with _memory_file("luxscaler-header") as result:
+                    header = self._description(task, source, stream, result)["header"]
+            return PictureHeader(**{**header, "notices": tuple(header["notices"])})
 
     def decode_to_file(
         self,
@@ -148,9 +145,12 @@ class DecoderPool:
         """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             task = DecodeTask(name, max_pixels, limits, "bands", sdr, choice)
-            if not IS_AVAILABLE:
-                return _decode_here(stream, task, result)
-            return self._description(task, source, stream, result)
+            if IS_AVAILABLE:
+                return self._description(task, source, stream, result)
+            try:
+                return decode_bands(task, stream, result.fileno())
+            except OSError as error:
+                raise not_stored(task, error) from error
 
     def warm_up(self) -> None:
         """Start a process if none is idle."""
@@ -183,7 +183,7 @@ class DecoderPool:
                 [file.fileno(), result.fileno()],
                 lambda needed: share.grow(needed, total, limits.seconds, task.name),
             )
-        return _outcome(task, answer, result)
+        return read_description(task, answer, result)
 
     def _ask(self, task: DecodeTask, files: list[int], grant: Callable[[int], None]) -> dict[str, Any]:
         for last_try in (False, True):
@@ -243,24 +243,6 @@ def _new_file(path: Path) -> BinaryIO:
         raise PictureError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 
 
-def _decode_here(stream: BinaryIO, task: DecodeTask, result: BinaryIO) -> dict[str, Any]:
-    """Without isolation."""
-    try:
-        width, height, alpha, source = write_linear_file(
-            stream,
-            task.name,
-            result.fileno(),
-            max_pixels=task.max_pixels,
-            limits=task.limits,
-            on_header=lambda _: None,
-            sdr=task.sdr,
-            choice=task.choice,
-        )
-    except OSError as error:
-        raise PictureError(f"{task.name} cannot be stored on disk: {error.strerror}") from error
-    return {"width": width, "height": height, "alpha": alpha, "source": source.to_json()}
-
-
 def _memory_file(name: str) -> BinaryIO:
     return os.fdopen(os.memfd_create(name), "r+b", buffering=0)
 
@@ -274,49 +256,6 @@ def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
     while rest:
         rest = rest[os.write(file.fileno(), rest) :]
     return file
-
-
-def _outcome(task: DecodeTask, answer: dict[str, Any], result: BinaryIO) -> dict[str, Any]:
-    """The description of the picture, or the error, that the decoder left."""
-    if answer["timed_out"] or answer["exit"] == -signal.SIGXCPU:
-        raise PictureError(
-            f"{task.name} cannot be read: decoding it took longer than {task.limits.seconds:g} s"
-        )
-    if answer["exit"] == -signal.SIGKILL:
-        raise PictureError(
-            f"{task.name} cannot be read: its decoder was killed (signal 9), as happens when memory runs out"
-        )
-    if answer["exit"] < 0:
-        raise PictureError(f"{task.name} cannot be read: its decoder crashed (signal {-answer['exit']})")
-    if answer["exit"] > 0:
-        raise PictureError(f"{task.name} cannot be read: its decoder ended with status {answer['exit']}")
-    size = os.fstat(result.fileno()).st_size
-    (length,) = LENGTH.unpack(os.pread(result.fileno(), LENGTH.size, size - LENGTH.size))
-    description: dict[str, Any] = json.loads(os.pread(result.fileno(), length, size - LENGTH.size - length))
-    if "error" in description:
-        raise _error(task, description)
-    return description
-
-
-def _error(task: DecodeTask, description: dict[str, Any]) -> PictureError:
-    if description["error"] == "memory":
-        return PictureError(
-            f"{task.name} cannot be read: decoding it needed more than {description['allowed'] / 1e6:,.0f} MB"
-        )
-    kind = PictureTooLargeError if description["error"] == PictureTooLargeError.__name__ else PictureError
-    return kind(description["text"])
-
-
-def _mapped(result: BinaryIO, description: dict[str, Any]) -> Picture:
-    """The picture in its memory file, which lives as long as its arrays do."""
-    height, width = description["height"], description["width"]
-    pixels = np.frombuffer(mmap.mmap(result.fileno(), 0), np.uint8)
-    count = height * width * _FLOAT
-    rgb = pixels[: 3 * count].view(np.float32).reshape(height, width, 3)
-    alpha = None
-    if description["alpha"]:
-        alpha = pixels[3 * count : 4 * count].view(np.float32).reshape(height, width)
-    return Picture(rgb, alpha, PictureSource.from_json(description["source"]))
 
 
 _pool = DecoderPool()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from luxscaler.isolation.worker import GRANTED, MAX_PACKET, DecodeTask
+from luxscaler.isolation.messages import GRANTED, MAX_PACKET, DecodeTask
 
 _GRACE_SECONDS = 30.0
 """How much longer than the deadline to wait for the decoding process, which keeps the deadline itself."""

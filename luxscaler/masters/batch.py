@@ -33,11 +33,11 @@ def run_batch(
     begun: Callable[[int, Pair], None] = lambda _number, _pair: None,
     ended: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> list[Outcome]:
-    """Call `work` for each pair, and keep what it returns or raises.
+    """Call `work` for each pair in order, and return what came of each.
 
-    skip_existing: leave out those whose result is there when their turn comes. begun: told the number, from
-    1, and the pair, unless it is skipped. ended: told of each. Raises StoppedError, and WeightsError, which
-    every picture would meet.
+    skip_existing: leave out pairs whose result exists when their turn comes. begun: called with the number,
+    from 1, and the pair before each call of `work`. ended: called with every outcome. An error of `work`
+    becomes the picture's outcome, but StoppedError and WeightsError are raised: they concern all pictures.
     """
     outcomes: list[Outcome] = []
     for number, pair in enumerate(pairs, 1):

@@ -1,7 +1,7 @@
-"""Is what came back the tile that was asked for? Size, numbers, and whether it shows the same picture.
+"""Checks that what a backend returned is the tile that was asked for: size, finite values, same picture.
 
-A place far away can give back a black picture, half of one, or another one. What passes here goes into the
-master.
+A remote machine can return a black picture, half of one, or that of another tile. What passes here goes into
+the master.
 """
 
 import math
@@ -26,7 +26,7 @@ TOLERANCE_OF_CONTRAST = 0.5
 
 
 def check_tile(tile: Tile, output: Output) -> None:
-    """TileError when `output` cannot be the upscaled `tile`."""
+    """Raise TileError when `output` cannot be the upscaled `tile`."""
     what = f"tile {tile.index}"
     if not _is_float32(output.rgb) or output.rgb.ndim != 3 or output.rgb.shape[2] != 3:
         raise TileError(
@@ -97,7 +97,7 @@ def _check_resemblance(what: str, tile: Tile, output: TileOutput) -> None:
 
 
 def _compared(wanted: torch.Tensor, got: torch.Tensor) -> tuple[float, float]:
-    """(C, h, w) of averages: by how much they differ, and by how much they may."""
+    """Of two (C, h, w) planes of averages the largest difference, and the largest that is allowed."""
     contrast = float((wanted - wanted.mean((0, 1), keepdim=True)).square().mean().sqrt())
     difference = float((got - wanted).square().mean().sqrt())
     return difference, max(TOLERANCE, TOLERANCE_OF_CONTRAST * contrast)

@@ -1,9 +1,9 @@
 """Tiles held until their rows are done, up to a limit: on the card that made them, or in memory.
 
-A card makes a tile of 200 MB in a tenth of a second, less than a disk takes to keep it. Such a tile goes from
-where it lies into the rows; a killed run makes it again. What a processor, a paid container or a node has
-worked for longer is written to the job folder, and so is what finds no room here while no rows are being
-written that would make some.
+A card makes a tile of 200 MB in a tenth of a second, less than a disk takes to store it. Such a tile is held,
+and a run that goes on after a kill makes it again. Tiles that took longer (a processor, a node) or were paid
+for are written to the job folder, and so are those for which no room is left, unless rows are being written
+that will free some.
 """
 
 import threading
@@ -16,10 +16,10 @@ from luxscaler.tiling.strips import DeviceTile, HostTile, UpscaledTile
 from luxscaler.upscaling.device_memory import has_room
 
 DISK_BYTES_PER_SECOND = 500e6
-"""What a usual disk writes, and so what a tile must have cost to be worth writing."""
+"""What a usual disk writes: a tile that took less time than that is made again rather than written."""
 MOST_BYTES = 2 * 2**30
 _SHARE = 1 / 6
-"""Of what decoding may take, which leaves an eighth of the machine's memory."""
+"""Of what decoding may take together: an eighth of the machine's memory."""
 
 
 def usual_budget() -> int:
@@ -28,10 +28,10 @@ def usual_budget() -> int:
 
 
 class HeldTiles:
-    """Called from the threads that make tiles and the one that writes rows."""
+    """Upscaled tiles by number; used by the threads that make tiles and the one that writes rows."""
 
     def __init__(self, budget: int) -> None:
-        """budget: bytes of tiles in the host's memory at most; 0 holds none, on a card neither."""
+        """budget: most bytes of tiles in the host's memory; 0: no tile is held, not on a card either."""
         self._budget = budget
         self._lock = threading.Lock()
         self._released = threading.Condition(self._lock)
@@ -39,7 +39,7 @@ class HeldTiles:
         """The tile, its bytes, and whether they are a device's."""
 
     def take(self, number: int, output: Output) -> bool:
-        """Hold the tile, if there is room, and it is cheap or on a card; else it must be kept elsewhere."""
+        """Hold the tile if there is room and it is cheap or on a card; False: it must be stored instead."""
         on_device = isinstance(output, DeviceOutput)
         if not (self._budget and (on_device or is_cheap(output))):
             return False
@@ -62,7 +62,7 @@ class HeldTiles:
             return self._tiles[number][0] if number in self._tiles else None
 
     def release(self, is_over: Callable[[int], bool]) -> None:
-        """Let go of tiles whose rows are done."""
+        """Drop the tiles for which `is_over` is true: their rows are done."""
         with self._lock:
             over = [number for number in self._tiles if is_over(number)]
             for number in over:
@@ -71,12 +71,12 @@ class HeldTiles:
                 self._released.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Until tiles are let go of, but not longer."""
+        """Wait until tiles are dropped, for so long at most."""
         with self._released:
             self._released.wait(seconds)
 
 
 def is_cheap(output: Output) -> bool:
-    """Whether this program made the tile, unpaid, in less time than a disk takes for its bytes."""
+    """Whether this process made the tile, without pay, in less time than a disk takes to write it."""
     is_own = isinstance(output, DeviceOutput) or (output.trusted and output.dollars == 0.0)
     return is_own and 0.0 < output.seconds < output.size / DISK_BYTES_PER_SECOND

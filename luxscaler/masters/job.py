@@ -1,7 +1,7 @@
 """The job folder of a master: what is done, on disk, so that a killed run goes on where it was.
 
     OUT.job/
-      job.sqlite3      what the job is of, its tiles, and the ledger of paid calls
+      job.sqlite3      what the job is of, its tiles, and the ledger of paid calls (ledger.py)
       source.spool     the picture as linear light (linear_file.py)
       tiles/000012     upscaled tiles, in the same layout
 
@@ -13,41 +13,25 @@ import fcntl
 import hashlib
 import os
 import shutil
-import sqlite3
-import threading
-import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
-from luxscaler.backends.base import Intent, TileOutput
+from luxscaler.backends.base import TileOutput
 from luxscaler.errors import JobError
 from luxscaler.io.atomic import LONGEST_NAME
 from luxscaler.isolation.linear_file import LinearFile
+from luxscaler.masters.ledger import StoredLedger, paid_in
 from luxscaler.picture import FloatArray, PictureSource
-from luxscaler.threads import Worker
 
 SUFFIX = ".job"
 _VERSION = 1
-_BUSY_SECONDS = 30.0
 _UNWRITTEN = {"wrap": "", "layer": "", "part": "None"}
-"""What facts were that jobs from before they were always written have not: nothing had been chosen."""
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS tiles (
-    number INTEGER PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL, alpha INTEGER NOT NULL,
-    crc INTEGER NOT NULL, attempts INTEGER NOT NULL, seconds REAL NOT NULL, dollars REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS calls (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, tile INTEGER NOT NULL, marker TEXT NOT NULL,
-    announced REAL NOT NULL, prediction TEXT, outcome TEXT,
-    seconds REAL NOT NULL DEFAULT 0, dollars REAL NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+"""Facts that older versions wrote only where something was chosen, with the values that absence means."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +50,7 @@ class TileRecord:
 
 
 def folder_of(target: Path) -> Path:
-    """Where the job of that result is kept; a name that would be too long is replaced by its SHA-256."""
+    """The job folder of that result; a name that would be too long is replaced by its SHA-256."""
     name = target.name + SUFFIX
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(target.name)).hexdigest() + SUFFIX
@@ -74,71 +58,52 @@ def folder_of(target: Path) -> Path:
 
 
 def spent_in(target: Path) -> float:
-    """Dollars that the unfinished job of that result has paid for; 0 where there is none."""
-    path = folder_of(target) / "job.sqlite3"
-    if not path.is_file():
-        return 0.0
-    try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as database:
-            ((total,),) = database.execute("SELECT COALESCE(SUM(dollars), 0) FROM calls")
-        return float(total)
-    except sqlite3.Error as error:
-        raise JobError(f"{str(path.parent)!r} cannot be read: {error}") from error
+    """Dollars that the unfinished job of that result has paid for; 0 where there is none. Raises JobError."""
+    return paid_in(folder_of(target))
 
 
-class Job:
-    """An open job folder. It is also the Ledger of the backends; every call may come from any thread."""
+class Job(StoredLedger):
+    """An open job folder, and the backends' Ledger in it. Every method may be called from any thread."""
 
     def __init__(self, folder: Path, facts: Mapping[str, str]) -> None:
-        """Open the folder, or make it. `facts`: what the tiles depend on.
+        """Open the folder, or create it. facts: what the tiles depend on.
 
         Raises JobError when the folder is in use, damaged, or was made for other facts.
         """
-        self.folder = folder
         self.lasts = folder.name.endswith(SUFFIX)
         """Whether it is kept for a later run."""
-        self._lock = threading.RLock()
-        self._settling: Worker | None = None
         try:
             (folder / "tiles").mkdir(parents=True, exist_ok=True)
             self._held = _hold(folder)
         except OSError as error:
             raise JobError(f"cannot use the job folder {str(folder)!r}: {error.strerror}") from error
         try:
-            self._database = sqlite3.connect(
-                folder / "job.sqlite3", timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
-            )
-        except sqlite3.Error as error:
+            super().__init__(folder)
+        except JobError:
             self._held.close()
-            raise self._error(error) from error
+            raise
         try:
-            # FULL: a call is announced on disk, not in a cache, before it is made.
-            self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
             self._agree({"version": str(_VERSION), **facts})
-        except sqlite3.Error as error:
-            self.close()
-            raise self._error(error) from error
         except JobError:
             self.close()
             raise
 
     def _agree(self, facts: Mapping[str, str]) -> None:
-        """Write the facts into a new folder, compare them in an old one.
+        """Write the facts into a new folder; compare them with those of an old one. Raises JobError.
 
-        Only facts that both know: a job that was begun on one backend may go on on another, which need not
-        know the precision of the first. What an older program wrote only where it was chosen counts as known.
-        A folder in which nothing was done or paid for is a new one.
+        Only facts that both have are compared: a job that was begun on one backend may go on on another,
+        which need not know the precision of the first. A folder in which nothing was done or paid for counts
+        as new.
         """
-        written = dict(self._database.execute("SELECT key, value FROM facts"))
+        written = dict(self._rows("SELECT key, value FROM facts"))
         known = {**_UNWRITTEN, **written}
         if not written or self.is_empty():
-            with self._lock, self._database:
-                self._database.execute("BEGIN IMMEDIATE")
-                if any(known.get(key, value) != value for key, value in facts.items()):
-                    self._database.execute("DELETE FROM facts")
-                    self._database.execute("DELETE FROM notes")
-                self._database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
-                self._database.execute("COMMIT")
+            differ = any(known.get(key, value) != value for key, value in facts.items())
+            with self._transaction() as database:
+                if differ:
+                    database.execute("DELETE FROM facts")
+                    database.execute("DELETE FROM notes")
+                database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
             return
         for key, value in facts.items():
             if key in known and known[key] != value:
@@ -151,16 +116,13 @@ class Job:
 
     @property
     def linear_path(self) -> Path:
-        """Where the picture is laid."""
+        """The file that holds the picture as linear light."""
         return self.folder / "source.spool"
 
     def close(self) -> None:
-        """Let go of the folder; what is done stays in it."""
-        if self._settling is not None:
-            self._settling.wait()
-        with self._lock:
-            self._database.close()
-            self._held.close()
+        """Release the folder for other processes; what is done stays in it."""
+        super().close()
+        self._held.close()
 
     def is_empty(self) -> bool:
         """Whether no tile is done and no call was announced: nothing would be lost with the folder."""
@@ -168,11 +130,9 @@ class Job:
         return not tiles and not calls
 
     def remove(self) -> None:
-        """Close it, and remove the folder: the master is written, or nothing of it was done."""
+        """Close and remove the folder: the master is written, or nothing of it was done."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    # Tiles
 
     def records(self) -> dict[int, TileRecord]:
         """Tiles that are done, by number; their files are not looked at."""
@@ -190,7 +150,7 @@ class Job:
         return good
 
     def store(self, number: int, output: TileOutput, attempts: int) -> None:
-        """Keep an upscaled tile. Raises JobError when the disk is full."""
+        """Store an upscaled tile. Raises JobError when it cannot be written, as on a full disk."""
         height, width = output.rgb.shape[:2]
         path = self._tile_path(number)
         temporary = path.with_suffix(".partial")
@@ -213,83 +173,12 @@ class Job:
         )
 
     def tile(self, number: int) -> LinearFile:
-        """A tile that is done, to be read in parts."""
+        """A stored tile, to be read in parts."""
         (row,) = self._rows("SELECT width, height, alpha FROM tiles WHERE number = ?", (number,))
         return LinearFile(self._tile_path(number), row[0], row[1], bool(row[2]), PictureSource())
 
     def _tile_path(self, number: int) -> Path:
         return self.folder / "tiles" / f"{number:06d}"
-
-    # Ledger
-
-    def announce(self, tile: int, marker: str) -> int:
-        """Note a paid call before it is made; its number."""
-        sql = "INSERT INTO calls (tile, marker, announced) VALUES (?, ?, ?)"
-        return self._execute(sql, (tile, marker, time.time()))
-
-    def created(self, number: int, prediction: str) -> None:
-        """Note the id under which the other side has the call."""
-        self._execute("UPDATE calls SET prediction = ? WHERE number = ?", (prediction, number))
-
-    def settle(self, number: int, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
-        """Note how a call ended, and what it cost."""
-        sql = "UPDATE calls SET outcome = ?, seconds = ?, dollars = ? WHERE number = ?"
-        self._execute(sql, (outcome, seconds, dollars, number))
-
-    def open_intents(self, tile: int | None = None) -> Sequence[Intent]:
-        """Calls that were announced and not settled, of one tile or of all."""
-        sql = "SELECT number, tile, marker, prediction, announced FROM calls WHERE outcome IS NULL"
-        rows = self._rows(sql + " ORDER BY number")
-        return [Intent(*row) for row in rows if tile is None or row[1] == tile]
-
-    def spent(self) -> float:
-        """Dollars of all settled calls."""
-        ((total,),) = self._rows("SELECT COALESCE(SUM(dollars), 0) FROM calls")
-        return float(total)
-
-    def remember(self, key: str, value: str) -> None:
-        """Keep a short text for a later run."""
-        self._execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
-
-    def remember_after(self, settle: Callable[[], None], key: str, value: str) -> None:
-        """Keep the text once `settle` has ended, beside the work; `close` waits for it. Once in a job.
-
-        Where it raises OSError nothing is kept, and a later run does that part again.
-        """
-
-        def work() -> None:
-            with suppress(OSError, JobError):
-                settle()
-                self.remember(key, value)
-
-        self._settling = Worker(work, "to disk")
-        self._settling.start()
-
-    def recall(self, key: str) -> str | None:
-        """The text kept under `key`; None if there is none."""
-        rows = self._rows("SELECT value FROM notes WHERE key = ?", (key,))
-        return str(rows[0][0]) if rows else None
-
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
-        try:
-            with self._lock:
-                return self._database.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _execute(self, sql: str, values: Sequence[object]) -> int:
-        try:
-            with self._lock, closing(self._database.execute(sql, values)) as cursor:
-                return cursor.lastrowid or 0
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error) -> JobError:
-        """Paid tiles may lie in the folder: only what cannot be mended is called damaged."""
-        folder = str(self.folder)
-        if isinstance(error, (sqlite3.OperationalError, sqlite3.ProgrammingError)):  # full, read-only, closed
-            return JobError(f"cannot use the job folder {folder!r}: {error}")
-        return JobError(f"the job folder {folder!r} is damaged ({error}): remove it")
 
 
 def restart(target: Path) -> None:

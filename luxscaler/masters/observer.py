@@ -19,7 +19,7 @@ _SEAM_CELL = 4
 
 
 class _Detail:
-    """One place of the result, as it is."""
+    """One place of the result, at full size."""
 
     def __init__(self, box: Box, height: int, width: int, *, has_alpha: bool) -> None:
         self.box = box
@@ -49,7 +49,7 @@ class Observer:
     """Watches the strips of one master."""
 
     def __init__(self, plan: Plan, *, has_alpha: bool, details: Sequence[Box] = ()) -> None:
-        """details: places of the result to be kept as they are, in fractions."""
+        """details: places of the result to be kept at full size, as fractions of its sides."""
         height, width = plan.output_height, plan.output_width
         self._plan = plan
         self._has_alpha = has_alpha
@@ -62,7 +62,7 @@ class Observer:
         """Those places, filled once all strips were seen."""
 
     def see(self, strip: Strip) -> None:
-        """To be called with every strip, in order."""
+        """Look at a strip; to be called with all of them, in order."""
         for detail in self.details:
             detail.see(strip)
         if strip.alpha is None or not self._has_alpha:
@@ -82,8 +82,11 @@ class Observer:
         return Picture(means[..., :3] / np.maximum(alpha, 1e-6)[..., None], alpha)
 
     def own_steps(self) -> float | None:
-        """By how much the picture itself changes beside its seams, across a seam's width: root mean square of
-        the steps, each averaged along a tile, in sRGB codes of 1. None where there are no seams."""
+        """How much the picture itself changes beside its seams, over the width of a seam.
+
+        Root mean square of the steps, each averaged along a tile, in sRGB code values of 1; None where there
+        are no seams.
+        """
         luma = self._luma.means()[..., 0]
         steps: list[float] = []
         plan, (above, beside) = self._plan, self._plan.source_border

@@ -1,4 +1,4 @@
-"""How a run goes about its work; what its pixels are is the UpscaleRequest's."""
+"""Options of a run that do not change its pixels; those that do are in pipeline/request.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ class RunOptions:
     """How the tiles of a picture are run. Raises InputError for a value out of its range."""
 
     jobs: int | None = None
-    """Tiles at once at most; None: as many as the backend can."""
+    """Most tiles at once; None: as many as the backend can."""
     attempts: int = 3
-    """Tries for a tile."""
+    """How often a tile is tried, 1 to MAX_ATTEMPTS."""
     report: Path | None = None
     """Where to write the compare page: .html or .htm."""
     restart: bool = False
@@ -35,6 +35,6 @@ class RunOptions:
 
 
 def check_report(path: Path | None) -> None:
-    """InputError for the name of a compare page that is not a web page's."""
+    """Raise InputError for a compare page whose name does not end in .html or .htm."""
     if path is not None and path.suffix.lower() not in _PAGES:
         raise InputError(f"report is {str(path)!r}; it must end in .html or .htm")

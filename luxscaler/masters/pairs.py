@@ -1,237 +1,43 @@
-"""Which pictures are asked for, and which file becomes of each: folders, globs and name patterns, spelt out.
+"""Each picture with the file of its result, checked before any work.
 
-    IN …, OUT ─→ pictures found ─→ (picture, result) ─→ checked: no two write one file, none writes a source
+    pictures (finding.py), name pattern (naming.py) ─→ pairs: no two write one file, none writes a source
 
-Nothing is read or made here but the lists of folders, so that everything wrong is said before any work. No
-PyTorch.
+No PyTorch.
 """
 
-import glob
 import os
-import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from luxscaler.errors import ExportError, InputError
-from luxscaler.io.write import FORMATS
-
-STREAM = "-"
-"""Stands for standard input or output."""
-PICTURE_SUFFIXES = frozenset(
-    (
-        *(
-            ".jpg",
-            ".jpeg",
-            ".jpe",
-            ".jfif",
-            ".png",
-            ".webp",
-            ".tif",
-            ".tiff",
-            ".exr",
-            ".hdr",
-            ".avif",
-            ".jxl",
-        ),
-        *(".bmp", ".gif", ".heic", ".heif", ".tga", ".psd", ".dds", ".jp2", ".j2k", ".pbm", ".pgm", ".ppm"),
-        *(".pnm", ".pam", ".pfm", ".qoi", ".ico", ".pcx", ".sgi", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
-        *(".orf", ".rw2", ".raf", ".pef", ".srw"),
-    )
-)
-"""Of a folder the files with these suffixes are taken; a file that is named is taken whatever its name."""
-FIELDS = ("stem", "name", "ext", "folder", "index", "scale", "model", "hdr_boost")
-"""What a name pattern may hold, in braces."""
-_TOP = PurePath()
-_JOB_SUFFIX = ".job"
-
-
-@dataclass(frozen=True)
-class Found:
-    """A picture that was asked for."""
-
-    path: Path | None
-    """None: standard input."""
-    folder: PurePath = _TOP
-    """Below the folder IN that it lies in."""
-    is_named: bool = True
-    """Whether it was named itself, and not found in a folder or by a glob."""
-
-    @property
-    def stem(self) -> str:
-        """Its name without the suffix."""
-        return "stdin" if self.path is None else self.path.stem
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return "standard input" if self.path is None else str(self.path)
+from luxscaler.masters.finding import STREAM, Found
+from luxscaler.masters.naming import Naming
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and the files that become of it."""
+    """A picture and the files that are made of it."""
 
     source: Found
     target: Path | None
     """None: standard output."""
     report: Path | None = None
+    """The compare page; None: no page."""
     makes_folders: bool = False
-    """Whether folders that are not there are made: of names by a pattern, not of a file that is named."""
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How results are called. Raises InputError for a pattern that cannot be filled in."""
-
-    pattern: str
-    """With fields of FIELDS in braces, or the name of one file."""
-    file_format: str = ""
-    """Empty: by the suffix."""
-    values: Mapping[str, object] | None = None
-    """Of the fields that are the same for all: scale, model, hdr_boost."""
-
-    def __post_init__(self) -> None:
-        for field in self.fields():
-            if field not in FIELDS:
-                known = ", ".join(f"{{{name}}}" for name in FIELDS)
-                raise InputError(f"{self.pattern!r} has a field {{{field}}}; known are {known}")
-        if self.file_format and self.file_format not in FORMATS:
-            raise InputError(f"output_format is {self.file_format!r}; it must be one of {', '.join(FORMATS)}")
-        if "ext" in self.fields() and not self.file_format:
-            raise InputError(f"{self.pattern!r} asks for {{ext}}: say --format, or a suffix in its place")
-
-    def fields(self) -> list[str]:
-        """The fields that the pattern holds."""
-        return [field for _, field, _, _ in self._parsed() if field is not None]
-
-    @property
-    def folder(self) -> Path:
-        """Where all results lie, in it or below."""
-        fixed = ""
-        for literal, field, _, _ in self._parsed():
-            fixed += literal
-            if field is not None:
-                break
-        return Path(fixed + "_").parent
-
-    def path_of(self, found: Found, index: int) -> Path:
-        """The file that becomes of a picture; index: its number, from 1."""
-        known = {
-            "stem": found.stem,
-            "name": "stdin" if found.path is None else found.path.name,
-            "ext": suffix_of(self.file_format) if self.file_format else "",
-            "folder": found.folder.as_posix() if found.folder.parts else ".",
-            "index": index,
-            **(self.values or {}),
-        }
-        text = ""
-        for literal, field, spec, _ in self._parsed():
-            text += literal
-            if field is not None:
-                try:
-                    text += format(known[field], spec or "")
-                except KeyError:
-                    raise InputError(f"{self.pattern!r}: {{{field}}} is not known here") from None
-                except (ValueError, TypeError) as error:
-                    raise InputError(
-                        f"{self.pattern!r}: {{{field}:{spec}}} cannot be written: {error}"
-                    ) from None
-        return Path(os.path.normpath(text))
-
-    def _parsed(self) -> list[tuple[str, str | None, str | None, str | None]]:
-        try:
-            return list(string.Formatter().parse(self.pattern))
-        except ValueError as error:
-            raise InputError(
-                f"{self.pattern!r} is no name pattern: {error}; braces are doubled: {{{{"
-            ) from None
-
-
-def is_pattern(text: str) -> bool:
-    """Whether a name holds fields to be filled in."""
-    return "{" in text or "}" in text
-
-
-def in_folder(folder: str) -> str:
-    """The pattern of results that keep the names of their pictures, in a folder."""
-    return f"{folder.replace('{', '{{').replace('}', '}}')}/{{folder}}/{{stem}}.{{ext}}"
-
-
-def suffix_of(file_format: str) -> str:
-    """The suffix of a format, without the dot: its own name, but for those that share one."""
-    return {"png-pq": "png", "tiff16": "tiff"}.get(file_format, file_format)
-
-
-def find_pictures(
-    sources: Sequence[str], *, recursive: bool = False, leave_out: Path | None = None
-) -> list[Found]:
-    """The pictures that are asked for: files as they are, folders and globs spelt out, each once.
-
-    recursive: folders within folders too. leave_out: a folder of results, which is not looked into.
-    Raises InputError where a folder or a glob holds no picture.
-    """
-    found: dict[str, Found] = {}
-    for text in sources:
-        for one in _spelt_out(text, recursive, leave_out):
-            key = STREAM if one.path is None else str(one.path.absolute())
-            found.setdefault(key, one)
-    return list(found.values())
-
-
-def _spelt_out(text: str, recursive: bool, leave_out: Path | None) -> Iterable[Found]:
-    path = Path(text)
-    if text == STREAM:
-        return [Found(None)]
-    try:
-        is_folder, is_there = path.is_dir(), os.path.lexists(path)
-    except (OSError, ValueError) as error:  # too long a name, or one with a zero
-        raise InputError(f"{text!r} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
-    if is_folder:
-        pictures = list(_in_folder(path, recursive, leave_out))
-        if not pictures:
-            hint = "" if recursive else "; --recursive looks into its folders too"
-            raise InputError(f"the folder {text!r} holds no picture, going by suffixes{hint}")
-        return pictures
-    if is_there or not glob.has_magic(text):
-        return [Found(path)]
-    matches = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - absolute too
-    pictures = [Found(match, is_named=False) for match in matches if match.is_file()]
-    if not pictures:
-        raise InputError(f"{text} does not exist, and no file matches it as a pattern")
-    return pictures
-
-
-def _in_folder(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Found]:
-    hidden = None if leave_out is None else os.path.realpath(leave_out)
-    top = os.path.realpath(folder)
-    for place, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if recursive
-            and not name.startswith(".")
-            and not name.endswith(_JOB_SUFFIX)
-            and (hidden == top or os.path.realpath(Path(place, name)) != hidden)
-        )
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                yield Found(Path(place, name), Path(place).relative_to(folder), is_named=False)
-
-
-def _refuse_folder(error: OSError) -> None:
-    """A folder that cannot be looked into may hold pictures: none is left out without a word."""
-    raise InputError(f"the folder {os.fspath(error.filename)!r} cannot be read: {error.strerror}") from error
+    """Whether missing folders are made: for names by a pattern, not for a file that is named."""
 
 
 def pair_up(
     found: Sequence[Found], target: str, naming: Naming | None, report: Naming | None = None
 ) -> list[Pair]:
-    """The result of each picture. naming: None where `target` is one file or standard output.
+    """Each picture with its result. naming: None where `target` is one file or standard output.
 
-    What was found in a folder or by a glob and is the result of another of them is no source: a second run
-    would enlarge the results of the first. Raises InputError or ExportError for several pictures and one
-    file, for two that would be written to one, and for a result that is one of the sources.
+    A picture that was found in a folder or by a glob, and is the result of another picture, is left out: a
+    second run would enlarge the results of the first. report: names of the compare pages.
+
+    Raises InputError or ExportError for several pictures and one file, for two that would be written to one,
+    and for a result that is one of the sources.
     """
     pairs = _paired(found, target, naming, report)
     if naming is not None:
@@ -265,7 +71,7 @@ def _paired(found: Sequence[Found], target: str, naming: Naming | None, report: 
 
 
 def _check(pairs: Sequence[Pair]) -> None:
-    """No file is written twice, and none that is read."""
+    """Raises InputError for a file that would be written twice, ExportError for one that is a source."""
     read = {_key(pair.source.path): pair.source for pair in pairs if pair.source.path is not None}
     written: dict[object, Pair] = {}
     for pair in pairs:
@@ -290,7 +96,7 @@ def _twice(path: Path, first: Pair, second: Pair) -> str:
 
 
 def _key(path: Path | None) -> object:
-    """What is the same for two names of one file, links and hard links included."""
+    """An identity of a file: equal for all its names, symbolic and hard links included."""
     if path is None:
         return None
     try:
@@ -301,7 +107,7 @@ def _key(path: Path | None) -> object:
 
 
 def existing(pairs: Iterable[Pair]) -> list[Pair]:
-    """Those whose result is there already."""
+    """The pairs whose result exists already."""
     return [pair for pair in pairs if pair.target is not None and _is_there(pair.target)]
 
 
@@ -313,7 +119,7 @@ def _is_there(path: Path) -> bool:
 
 
 def refuse_existing(pairs: Iterable[Pair]) -> None:
-    """Raises ExportError where a result or a report is there already: it may be somebody's work."""
+    """Raises ExportError if a result or a report exists already: it may be somebody's work."""
     pairs = list(pairs)
     there = existing(pairs)
     if there:
@@ -328,7 +134,7 @@ def refuse_existing(pairs: Iterable[Pair]) -> None:
 
 
 def make_folders(path: Path) -> None:
-    """The folder of a result, and those above it. Raises ExportError."""
+    """Make the folder of a result, and the folders above it. Raises ExportError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

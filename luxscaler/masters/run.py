@@ -1,4 +1,4 @@
-"""One run over one master: its tiles on a backend, its rows into a file, and what is said of both."""
+"""One run over one master: its tiles on a backend, its rows into a file, and the figures of both."""
 
 import threading
 import time
@@ -24,9 +24,10 @@ from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
 from luxscaler.pipeline.carried import carried
-from luxscaler.pipeline.output import Sink, open_sink, output_file, reduction_of, result_size
+from luxscaler.pipeline.output import output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
+from luxscaler.pipeline.sinks import Sink, open_sink
 from luxscaler.report.page import write_report
 from luxscaler.tiling.assembly import Assembler
 from luxscaler.tiling.expansion import Expansion
@@ -51,7 +52,7 @@ class Master:
     """As in tiling.expansion.Expansion."""
 
     def cut(self, number: int, attempt: int) -> Tile:
-        """The tile of that number, with its context."""
+        """The tile of that number with its context. attempt: which try, from 1."""
         cut = self.plan.cut(number)
         part = part_of(bordered(self.picture, self.plan), cut)
         box = None if self.reference is None else cut.box
@@ -63,7 +64,7 @@ _ROOM_SECONDS = 0.1
 
 
 def _is_shown(picture: LinearFile) -> bool:
-    """Whether reports show its alpha; light that alpha does not cover is shown over black."""
+    """Whether reports show the picture's alpha; light that alpha does not cover is shown over black."""
     return picture.has_alpha and not picture.source.has_light_apart
 
 
@@ -99,7 +100,7 @@ class Run:
         self._reduction: Reduction | None = None
 
     def to_file(self) -> Result:
-        """Everything that is left to do; nothing appears unless all of it succeeds."""
+        """Do everything that is left to do. The file appears only if all of it succeeds."""
         master, request = self._master, self._master.request
         observer = None
         if self._options.report is not None:
@@ -157,7 +158,7 @@ class Run:
         return assembler
 
     def _run_tiles(self, writer: Writer) -> None:
-        """All tiles that are not done; returns when all rows are written too."""
+        """Run the tiles that are not done; returns when all rows are written."""
         master, request = self._master, self._master.request
         waiting = [number for number in master.plan.order if number not in self._done]
         ledger: Ledger = self._job

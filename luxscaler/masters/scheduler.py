@@ -1,8 +1,8 @@
-"""Keeps every worker of a backend busy with tiles, and tries again what failed, within a budget.
+"""Keeps every worker of a backend busy with tiles, and tries failed tiles again, up to a limit.
 
-Tiles are begun in the order given (row by row, so that the result can be written meanwhile), one more as
-soon as one is done: nothing waits in memory. The first error that no retry mends ends the work; tiles that
-are under way are then finished and kept, since they may be paid.
+Tiles are begun in the order given (row by row, so that the result can be written meanwhile), a new one as
+soon as one is done, so that none waits in memory. The first error that no retry can mend ends the work; tiles
+that are under way are then finished and kept, since they may be paid for.
 """
 
 import heapq
@@ -18,21 +18,21 @@ from luxscaler.threads import Worker
 _POLL_SECONDS = 0.2
 """How often a waiting thread looks whether the user has stopped the work."""
 MAX_FREE_RETRIES = 1000
-"""Attempts at one tile that did not count (busy or lost containers); more is a fault of ours or theirs."""
+"""Most attempts at one tile that do not count (busy or lost containers), so that a fault ends some time."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What the scheduler calls. `cut` and `keep` run in the workers' threads."""
+    """The functions that the scheduler calls; `cut`, `check` and `keep` run in the workers' threads."""
 
     cut: Callable[[int, int], Tile]
-    """Tile number and attempt (from 1) → the tile."""
+    """Gives the tile of a number, for an attempt (from 1)."""
     check: Callable[[Tile, Output], None]
     """Raises TileError when the output cannot be right."""
     keep: Callable[[Tile, Output], None]
-    """The tile is done."""
+    """Called with every tile that is done and checked."""
     retried: Callable[[int, TileError], None] = lambda _number, _error: None
-    """An attempt failed and another follows."""
+    """Called with the number of a tile that failed and is tried again, and the error."""
 
 
 @dataclass
@@ -62,8 +62,9 @@ class Scheduler:
         attempts: int = 3,
         stop: threading.Event | None = None,
     ) -> None:
-        """name: the backend's, for messages. jobs: tiles at once, as many as the session has workers if not
-        given. attempts: tries for a tile."""
+        """name: the backend's, for messages. jobs: most tiles at once; None: as many as there are workers.
+        attempts: tries for a tile. stop: ends the work once it is set.
+        """
         self._session = session
         self._name = name
         self._work = work
@@ -74,7 +75,11 @@ class Scheduler:
         self._state = _State([])
 
     def run(self, tiles: Sequence[int]) -> None:
-        """Until all are done. Raises BackendError or what else ended the work, StoppedError on `stop`."""
+        """Run the tiles of those numbers, until all are done.
+
+        Raises the error that ended the work, a BackendError for a tile that failed too often, or StoppedError
+        once `stop` is set.
+        """
         self._state = _State(sorted(tiles))
         workers = [Worker(self._worker, f"tiles-{i}") for i in range(min(self._workers, len(tiles)))]
         try:
@@ -133,7 +138,7 @@ class Scheduler:
         return None
 
     def _put_back(self, number: int, failure: TileError) -> BackendError | None:
-        """Have the tile tried again, or say why not."""
+        """Have the tile tried again; or return the error, if it has failed too often."""
         with self._changed:
             counts = self._state.attempts if failure.counts else self._state.free
             counts[number] = counts.get(number, 0) + 1

@@ -18,11 +18,11 @@ from luxscaler.tiling.plan import Plan
 from luxscaler.upscaling import code_values
 
 _LINES = 64
-"""Lines of a shared area that are looked at, at most."""
+"""Most lines of a shared area that are compared."""
 
 
 def tile_steps(plan: Plan, tile_of: Callable[[int], Regions]) -> float:
-    """SeamFigure.step of a master whose tiles are all there."""
+    """`SeamFigure.step` of a master. tile_of: gives the upscaled tile of a number; all must be there."""
     steps = [step for pair in _shared(plan) for step in _difference(tile_of, *pair)]
     return math.sqrt(sum(step * step for step in steps) / max(len(steps), 1))
 

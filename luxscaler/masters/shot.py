@@ -40,12 +40,14 @@ class FramePattern:
     before: str
     after: str
     digits: int
-    """At least so many, with zeros before the number."""
+    """The least number of digits; shorter numbers begin with zeros."""
 
     @staticmethod
     def parse(path: Path) -> "FramePattern | None":
-        """The pattern that a path's name is; None for the name of a single file. A file of that very name is
-        one picture. Raises InputError for a name with two places."""
+        """The pattern of a path; None for one without a place for a number, or to a file of that very name.
+
+        Raises InputError for a name with two places.
+        """
         places = list(_PLACE.finditer(path.name))
         if not places or path.is_file():
             return None
@@ -60,7 +62,7 @@ class FramePattern:
         return self.folder / f"{self.before}{frame:0{self.digits}d}{self.after}"
 
     def found(self) -> tuple[int, ...]:
-        """The frames that are there, in order."""
+        """The numbers of the frames that exist, in order."""
         if not self.folder.is_dir():
             return ()
         name = re.compile(re.escape(self.before) + r"(\d+)" + re.escape(self.after))
@@ -70,7 +72,10 @@ class FramePattern:
 
 
 def parse_frames(text: str) -> tuple[int, ...]:
-    """Frames written as "1-100", "1-100x2" (every second), "7", or several of these with commas, in order."""
+    """The numbers written as "1-100", "1-100x2" (every second), "7", or several of these with commas, sorted.
+
+    Raises InputError for anything else.
+    """
     frames: set[int] = set()
     for part in text.split(","):
         found = _RANGE.fullmatch(part.strip())
@@ -93,7 +98,7 @@ class Frame:
 
 
 def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]:
-    """The frames that a request is about; nothing where `source` names one picture.
+    """The frames that a request asks for; empty where `source` names one picture.
 
     frames: as for `parse_frames`; empty: all that are there. Raises InputError for a target without a place
     for the number, for frames that are not there, and ExportError for a place where none may be written.
@@ -127,13 +132,13 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
 
 
 def described(shot: Sequence[Frame], frames: str = "") -> str:
-    """What a shot is, in a line. frames: as for `shot_of`; where empty, those that are absent are named."""
+    """A line about a shot. frames: as for `shot_of`; if empty, the line names frames that are missing."""
     gap = "" if frames else _gap(shot)
     return f"{counted(len(shot), 'frame')}, one curve{gap and '; '}{gap}"
 
 
 def _gap(shot: Sequence[Frame]) -> str:
-    """Which frames are absent between those that were found; every second or third has no gap."""
+    """The frames that are missing between those that were found; a regular step (every second) is no gap."""
     numbers = [frame.number for frame in shot]
     steps = [after - before for before, after in pairwise(numbers)]
     if not steps or max(steps) == (step := min(steps)):
@@ -148,9 +153,9 @@ def _gap(shot: Sequence[Frame]) -> str:
 def with_tones(
     request: UpscaleRequest, shot: tuple[Frame, ...], seen: Callable[[int], None]
 ) -> UpscaleRequest:
-    """The request with what the expansion of all frames goes by: every frame is read once, small.
+    """The request with the tone statistics of the whole shot; every frame is read once and reduced.
 
-    seen: told how many frames were looked at. Raises the reader's errors.
+    seen: called with the number of frames read so far. Raises the reader's errors.
     """
     if request.reference is not None or request.boost_mask is not None:
         raise InputError("a sequence takes no reference and no boost_mask: they are of one picture")
@@ -175,9 +180,9 @@ def upscale_shot(
     *,
     seen: Callable[[int], None] = lambda _count: None,
 ) -> list[Result]:
-    """Upscale all frames by one curve. upscale: one picture to one file.
+    """Upscale all frames with one curve. upscale: takes one picture to one file. seen: as in `with_tones`.
 
-    Raises InputError and what `upscale` raises, with the frame before it; frames that were written stay.
+    Raises InputError and what `upscale` raises, the frame's name before the message; written frames stay.
     """
     request = with_tones(request, shot, seen)
     return [_framed(frame, request, upscale) for frame in shot]

@@ -1,6 +1,6 @@
-"""The picture that a master is made of: laid on disk once, as linear light, and found there by a later run.
+"""The source of a master: decoded once, to a file of linear light, in which a later run finds it.
 
-Whether a file is the same as before is told by its SHA-256.
+A source that has changed is recognised by its SHA-256.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _NOTE = "spool"
 
 
 def digest_of(file: PictureFile | Picture) -> str:
-    """SHA-256 of a file's bytes, or of a picture's samples. Raises PictureError when it cannot be read."""
+    """SHA-256 (hexadecimal) of a file's bytes or a picture's samples. Raises PictureError if unreadable."""
     if isinstance(file, Picture):
         return _digest_of_samples(file)
     if isinstance(file, bytes):
@@ -43,7 +43,10 @@ def lay_out(
     sdr: bool = False,
     choice: LayerChoice = MAIN_LAYER,
 ) -> LinearFile:
-    """The picture in the job's folder; what an earlier run of the same job laid there is taken as it is."""
+    """The picture as a file of linear light in the job's folder, where an earlier run may have left it.
+
+    Arguments as in `isolation.pool.read_picture_isolated`. Raises PictureError, also for a full disk.
+    """
     path, note = job.linear_path, job.recall(_NOTE)
     if note is not None:
         known = _from_note(path, note)
@@ -67,7 +70,7 @@ def _digest_of_samples(picture: Picture) -> str:
 
 
 def _lay_samples(picture: Picture, path: Path) -> LinearFile:
-    """A picture that is in memory, on disk as a decoder would have laid it."""
+    """Write a picture that is in memory to disk, in the form that a decoder gives it."""
     try:
         with path.open("wb") as file:
             for samples in (picture.rgb, picture.alpha):
@@ -86,7 +89,7 @@ def _is_whole(laid: LinearFile) -> bool:
 
 
 def _to_disk(path: Path) -> None:
-    """Before the job says that it is there: what is lost with the power would be zeros, and no error.
+    """Wait until the file is on the disk. After a power cut it could otherwise hold zeros without an error.
 
     Tiles begin meanwhile: 200 MB take a fast disk 0.1 s, and a slow one a second.
     """

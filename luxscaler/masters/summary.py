@@ -1,4 +1,4 @@
-"""What the compare page says of a master: gathers pictures, tiles and figures for page.py."""
+"""Gathers what the compare page of a master shows: pictures, tiles and figures for report/page.py."""
 
 import math
 from pathlib import Path
@@ -22,7 +22,7 @@ from luxscaler.upscaling import code_values
 
 
 def places(picture: LinearFile, cuts: Plan) -> tuple[Box, ...]:
-    """Where the page shows the result at full size: where the picture has the most detail."""
+    """The places that the page shows at full size, as fractions: where the picture has the most detail."""
     return choose_details(_small(picture), (cuts.output_width, cuts.output_height))
 
 
@@ -40,7 +40,7 @@ def summary(
     observer: Observer,
     result: Result,
 ) -> Report:
-    """What write_report wants. Before `job` is removed."""
+    """The report for `write_report`; `job` must not have been removed yet."""
     return Report(
         title=f"{_name(request)} → {result.path.name}",
         before=_small(picture).over_black(),
@@ -116,7 +116,7 @@ def _tiles(cuts: Plan, job: Job) -> list[TileFigure]:
 
 
 def _place(cuts: Plan, number: int) -> Box:
-    """Where a tile lies in the picture, in fractions; what reaches around an edge is left out."""
+    """Where a tile lies in the picture, in fractions, without what lies beyond an edge that wraps."""
     cut = cuts.cut(number)
     (above, before), (height, width) = cuts.source_border, (cuts.height, cuts.width)
     top, bottom = max(cut.source_rows.start - above, 0), min(cut.source_rows.stop - above, height)

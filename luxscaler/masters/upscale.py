@@ -45,7 +45,7 @@ from luxscaler.words import counted
 
 _FLOAT = 4
 _CONTAINERS = ("cog", "replicate")
-"""Backends whose tiles the container upscales; a tile without a reference is its own reference there."""
+"""Backends that run the container, in which a tile without a reference is its own reference."""
 DEFAULT_RUN = RunOptions()
 
 
@@ -62,12 +62,12 @@ def upscale_picture(
 ) -> Result:
     """Upscale the picture and write it at `target`.
 
-    `planned` is told what will be done before anything is; what it raises ends the work. `stage` is told what
-    begins.
+    planned: called with the plan before any work; what it raises ends the call. progress: called as tiles are
+    done. stage: called with the name of each stage as it begins (pipeline/result.py).
 
     Setting `stop`, or Ctrl-C, ends the work cleanly: StoppedError says what is kept. Raises InputError and
-    its kin for what is asked, JobError, BackendError and what the backend raises, ExportError; in each case
-    no file appears, and tiles that are done stay in the job folder.
+    its subclasses for a bad request, JobError, BackendError and what the backend raises, ExportError; in each
+    case no file appears, and tiles that are done stay in the job folder.
     """
     check_type("stop", stop, threading.Event, type(None))
     check_callable("progress", progress)
@@ -107,7 +107,7 @@ def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:
 
 
 def _check_tile(backend: Backend, options: RunOptions) -> None:
-    """A tile of a master is one prediction, here."""
+    """Raise InputError for a tile of a reference that would run elsewhere, or should get a compare page."""
     if not isinstance(backend, LocalBackend):
         raise InputError("a reference and a tile_box are for one tile on this machine; a master has its own")
     if options.report is not None:
@@ -115,8 +115,10 @@ def _check_tile(backend: Backend, options: RunOptions) -> None:
 
 
 def plan_of(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[UpscaleRequest, Plan]:
-    """The request for the picture's size, and its plan: from the header alone, so that what cannot be is said
-    before any work. Raises InputError, PictureError, ExportError."""
+    """The request for the picture's size, and its plan, both from the header alone.
+
+    Raises InputError, PictureError or ExportError for what cannot be done, before any work.
+    """
     picture = request.source
     header = picture if isinstance(picture, Picture) else read_header_isolated(picture, choice=request.choice)
     request = request.for_picture(header.width, header.height)
@@ -138,7 +140,7 @@ def _short_way(
     stage: StageListener,
     stop: threading.Event,
 ) -> Result:
-    """One tile on this machine: nothing is laid on disk, since nothing would be left to go on from."""
+    """Upscale a picture of one tile in this process, without a job folder: there is nothing to resume."""
 
     def advance(done: int, total: int) -> None:
         if stop.is_set():
@@ -155,7 +157,7 @@ def _short_way(
 def _job(
     request: UpscaleRequest, target: Path, cuts: Plan, options: RunOptions, *, lasts: bool
 ) -> Iterator[Job]:
-    """The job of that target; in a folder that vanishes, where there would be nothing to go on from."""
+    """The job of that target. lasts: whether its folder stays after the call, so that a run can go on."""
     facts = {
         "picture": digest_of(request.source),
         "scale": repr(request.scale),
@@ -185,14 +187,14 @@ def _job(
 
 
 def _leave(job: Job) -> None:
-    """After an error: a folder in which nothing was done would only be in the way of the next attempt."""
+    """Close the job after an error; a folder in which nothing was done is removed."""
     with suppress(JobError):  # closed, or damaged: the error that ended the work is the one to tell
         if job.is_empty():
             job.remove()
 
 
 def _check_disk(request: UpscaleRequest, cuts: Plan, job: Job) -> None:
-    """Before the work: a disk that is too small for the tiles is no place to begin."""
+    """Raise JobError, before the work, where the disk has too little room for the tiles."""
     pixels = cuts.output_width * cuts.output_height
     needed = cuts.width * cuts.height * 4 * _FLOAT
     needed += int(pixels * cuts.extra) * 4 * _FLOAT

@@ -11,10 +11,10 @@ _POLL_SECONDS = 0.5
 
 
 class Writer:
-    """A context: on leaving it the thread has ended. An error of the assembler stops the work."""
+    """A context whose thread has ended when it is left. An error of the assembler sets `stop`."""
 
     def __init__(self, assembler: Assembler, done: Callable[[int], bool], stop: threading.Event) -> None:
-        """done: whether a tile is there. stop: set when rows cannot be written."""
+        """done: whether a tile is there. stop: is set when rows cannot be written."""
         self._assembler = assembler
         self._done = done
         self._stop = stop
@@ -25,15 +25,15 @@ class Writer:
 
     @property
     def is_behind(self) -> bool:
-        """Whether rows are being written, or are about to be, whose tiles are there."""
+        """Whether rows whose tiles are there are still being written, or wait to be."""
         return self._error is None and (self._is_writing or self._wake.is_set())
 
     def wake(self) -> None:
-        """A tile has come."""
+        """Tell the thread that a tile has come."""
         self._wake.set()
 
     def finish(self) -> None:
-        """All tiles are there: write what is left. Raises what the assembler raised."""
+        """End the thread and write the rows that are left; all tiles must be there. Raises its error."""
         self._end()
         if self._error is not None:
             raise self._error

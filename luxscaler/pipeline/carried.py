@@ -1,4 +1,4 @@
-"""What a file can hold of what its source says besides the pixels, and what is to be said of the rest."""
+"""Which metadata of the source a result's format can hold, and notices of what is lost."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ _MOST_SAID = 200
 
 
 def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
-    """The source without what a file of that format cannot hold, and notices of that."""
+    """The source without the metadata that a file of that format cannot hold, and notices of what is lost."""
     said: tuple[str, ...] = ()
     if source.has_light_apart and file_format not in ASSOCIATED_FORMATS:
         choose = " or ".join(ASSOCIATED_FORMATS)
@@ -38,7 +38,7 @@ def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tup
 
 
 def _carried(inherited: Inherited, file_format: str) -> tuple[Inherited, tuple[str, ...]]:
-    """What a file of that format can hold of it, and notices of the rest."""
+    """The part of `inherited` that a file of that format can hold, and notices of the rest."""
     said: tuple[str, ...] = ()
     if inherited.xmp is not None and file_format not in _WITH_XMP:
         inherited, said = replace(inherited, xmp=None), (f"XMP is left out: not written into {file_format}",)

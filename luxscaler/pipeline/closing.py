@@ -1,9 +1,9 @@
 """Whether the server in front of this process is shutting down.
 
 Cog's server handles SIGTERM itself: it stops listening and then waits for its predictions, for as long as
-they take, without telling the process that computes them. Who ends a container gives it ten seconds or so
-and then kills it. What can be seen from here is that the server's port, open before, takes no connections
-any more.
+they take, without telling the process that computes them. Whoever stops a container usually gives it ten
+seconds before killing it. The one sign that this process can see is that the server's port, open before,
+refuses connections.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 GLANCE_SECONDS = 0.5
-"""Between two looks."""
+"""Seconds between two tries to connect."""
 GRACE_SECONDS = 6.0
 """What is under way may take so long once the server shuts down: most tiles end in this time."""
 _CONNECT_SECONDS = 2.0
@@ -25,12 +25,12 @@ class Closing:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Closing":
-        """By PORT, as Cog's server reads it."""
+        """Watch the port that PORT names, as Cog's server reads it."""
         port = environment.get("PORT", "")
         return cls(int(port) if port.isdecimal() else 5000)
 
     async def expired(self) -> None:
-        """Returns GRACE_SECONDS after the server has stopped listening; never if it never listened."""
+        """Wait until GRACE_SECONDS after the server stopped listening; for ever if it never listened."""
         if not await self._listens():
             await asyncio.Event().wait()
         while await self._listens():
@@ -38,7 +38,7 @@ class Closing:
         await asyncio.sleep(GRACE_SECONDS)
 
     async def _listens(self) -> bool:
-        """Also when it is too busy to answer: only a refusal says that nobody listens."""
+        """Whether somebody listens; also true if no answer comes in time, since only a refusal says no."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -26,8 +26,10 @@ _INTEGERS = {8: torch.uint8, 16: torch.uint16}
 
 
 def is_coded(request: UpscaleRequest, pixels: int) -> bool:
-    """Whether a result of so many pixels can come as `coded` gives it; larger ones are written in rows, and
-    other colour spaces than the usual one are the writers' work."""
+    """Whether a result of so many pixels may be coded by `coded`.
+
+    Larger results are written row by row, and other colour spaces than the usual one are left to the writers.
+    """
     is_half = request.output_format == "exr" and request.export.exr_type == "half"
     if request.export.profile != ExportOptions().profile:
         return False
@@ -68,7 +70,7 @@ def tone_map(rgb: Tensor, peak: float) -> Tensor:
 
 
 def _integers(values: Tensor, bits: int) -> Tensor:
-    """[0, 1] → codes, rounded to nearest, ties to even as NumPy's rint."""
+    """[0, 1] → integer codes of so many bits, rounded to nearest, ties to even, as NumPy's rint does."""
     codes = values.mul_(2**bits - 1).round_()
     # uint16 lacks most of PyTorch's operators; through int32 every device converts.
     return codes.to(torch.uint8) if bits == 8 else codes.to(torch.int32).to(torch.uint16)

@@ -21,7 +21,7 @@ _DPI_LIMITS = (1.0, 10_000.0)
 
 @dataclass(frozen=True)
 class PrintSize:
-    """A sheet of paper that a picture is to fit on."""
+    """A sheet of paper on which a picture is to fit."""
 
     width: float
     """In inches."""
@@ -29,11 +29,11 @@ class PrintSize:
     dpi: float
     """Pixels per inch."""
     text: str
-    """As it was asked for."""
+    """The sheet as the user wrote it, for messages."""
 
     @staticmethod
     def parse(text: str) -> "PrintSize":
-        """The sheet written as "60x40cm@300"; mm and in do too. Raises InputError."""
+        """The sheet written as "60x40cm@300": size, unit (cm, mm, in), dots per inch. Raises InputError."""
         check_type("print", text, str)
         found = _PRINT.fullmatch(text.replace(" ", ""))
         if found is None:
@@ -50,7 +50,7 @@ class PrintSize:
 
 @dataclass(frozen=True)
 class FinalSize:
-    """How large a result is to be, said in one way. Raises InputError for none, several or a bad one."""
+    """How large a result is to be, by exactly one field. Raises InputError for none, several or a bad one."""
 
     width: int | None = None
     """Pixels."""
@@ -59,7 +59,7 @@ class FinalSize:
     megapixels: float | None = None
     """Millions of pixels."""
     print: PrintSize | None = None
-    """The picture fits on the sheet, which is turned as the picture is; nothing is cut off."""
+    """The picture fits on the sheet, which is turned to the picture's orientation; nothing is cut off."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -87,11 +87,11 @@ class FinalSize:
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """What the file says of its resolution; None: what its source says."""
+        """The resolution that the result's file states; None: that of its source."""
         return None if self.print is None else (self.print.dpi, self.print.dpi)
 
     def of_picture(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the result of a picture of that size. Raises InputError above MAX_SIDE."""
+        """(width, height) of the result for a picture of that size. Raises InputError above MAX_SIDE."""
         factor = self._factor(width, height)
         size = max(1, round(width * factor)), max(1, round(height * factor))
         if max(size) > MAX_SIDE:
@@ -117,7 +117,10 @@ class FinalSize:
 
 
 def scale_for(final: tuple[int, int], width: int, height: int, scale: float) -> float:
-    """At which scale the network runs: `scale`, or the whole number that is enough. Raises InputError."""
+    """The scale at which the network runs: `scale`, or the least whole number that reaches `final`.
+
+    final: (width, height) of the result. width, height: of the source. Raises InputError if 8 is too little.
+    """
     factor = max(final[0] / width, final[1] / height)
     # A side is rounded, so that it may be half a pixel more than the scale gives.
     if max(final[0] - width * scale, final[1] - height * scale) <= 0.5:
@@ -133,7 +136,7 @@ def scale_for(final: tuple[int, int], width: int, height: int, scale: float) -> 
 def size_notices(
     size: FinalSize, final: tuple[int, int], width: int, height: int, asked: float, scale: float
 ) -> tuple[str, ...]:
-    """What is to be said of a result of that size. asked, scale: of the request, and that of the work."""
+    """Notices about a result of that size. asked: the scale of the request; scale: the one that is used."""
     notices: tuple[str, ...] = ()
     if scale > asked:
         factor = max(final[0] / width, final[1] / height)

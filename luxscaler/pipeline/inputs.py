@@ -1,4 +1,4 @@
-"""Loose values from a server's client, as JSON has them, to a checked UpscaleRequest.
+"""Turns the untyped values of a server's client (JSON) into a checked UpscaleRequest.
 
 Types are checked here and ranges in UpscaleRequest, so that every bad input is one InputError that names the
 input. A container's pictures are URLs and data URLs: text of a client never becomes a path
@@ -18,17 +18,19 @@ from luxscaler.pipeline.remote import check_url
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 
 MAX_TEXT = 4096
-"""Longest text taken that is no URL, in characters. Error messages repeat it."""
+"""Longest text that is accepted where no URL is meant, in characters."""
 WRAPS = ("none", "x", "y", "xy")
 MAX_SHOWN = 80
-"""Longest value that a message shows, in characters."""
+"""Most characters of a value that a message shows."""
 
 
 def request_from_inputs(
     *, tile_input: object, global_reference: object = None, **options: object
 ) -> UpscaleRequest:
-    """The request that a container's inputs make, its pictures as URLs; InputError names the first that is
-    wrong. options: those of picture_request."""
+    """The request of a container's inputs, whose pictures are URLs. options: those of `picture_request`.
+
+    Raises InputError, which names the first input that is wrong.
+    """
     tile = _url("tile_input", tile_input)
     if tile is None:
         raise InputError("tile_input is missing; it must be a picture")
@@ -57,8 +59,10 @@ def picture_request(
     long_edge: object = 0,
     megapixels: object = 0.0,
 ) -> UpscaleRequest:
-    """The request for these pictures, with the container's other inputs; 0 and "" stand for inputs that are
-    not given. Raises InputError and ExportError."""
+    """The request for these pictures, with the container's other inputs; 0 and "" mean "not given".
+
+    Raises InputError, and ExportError for what the output format does not have.
+    """
     box = _text("tile_box", "" if tile_box is None else tile_box).strip()
     return UpscaleRequest(
         source=source,

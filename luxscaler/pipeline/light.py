@@ -31,17 +31,17 @@ REDUCED_ROWS = 256
 
 @dataclass(frozen=True)
 class Sources:
-    """What a request names, read and looked at."""
+    """What a request names, decoded, with what was computed from the whole of it."""
 
     request: UpscaleRequest
     picture: Picture
     cuts: Plan
     reference: Picture | None
-    """What gives the low band, as `visible` gives it; None: nothing does."""
+    """The picture that gives the low band, in the form of `visible`; None: none does."""
     place: Place
     """Where the picture sits in the reference."""
     statistics: ToneStatistics
-    """Of the reference; only the peak, where the range is not expanded."""
+    """Of the reference, or else the picture; only the peak, where the range is not expanded."""
     timings: dict[str, float] = field(default_factory=dict)
     mask: torch.Tensor | None = None
     """(h, w) float32 in [0, 1] over the whole of it: shares of the log gain of hdr_boost."""
@@ -61,14 +61,14 @@ class Light:
     """Largest value of rgb."""
     notices: tuple[str, ...]
     coded: Coded | None = None
-    """The picture as its file stores it, where the device made that; rgb has no rows then."""
+    """The picture as its file stores it, if the device coded it; rgb has no rows then."""
 
 
 _NO_ROWS = np.empty((0, 1, 3), np.float32)
 
 
 def codes_on(device: torch.device) -> bool:
-    """Whether coding there saves a copy: everywhere but in the host's own memory."""
+    """Whether coding on the device saves copying floats: on all but the CPU."""
     return device.type != "cpu"
 
 
@@ -138,13 +138,13 @@ def _in_one(
 
 
 def _is_plain(source: PictureSource) -> bool:
-    """Whether a result's file holds its colours, its alpha and the usual metadata alone."""
+    """Whether a result's file holds nothing but colours, alpha and the usual metadata."""
     apart = source.is_grey or source.has_light_apart or source.is_associated
     return not (apart or source.exr_attributes or source.inherited != NOTHING_INHERITED)
 
 
 def _reduced(light: Light, request: UpscaleRequest, cuts: Plan) -> Light:
-    """The light at the size that the request asks for."""
+    """The light reduced to the size that the request asks for."""
     size = result_size(request, cuts)
     rows = _rows(size, request, has_alpha=light.alpha is not None)
     reduction = reduction_of(request, cuts, rows.take)
@@ -168,7 +168,7 @@ def _rows(size: tuple[int, int], request: UpscaleRequest, *, has_alpha: bool) ->
 def _in_tiles(
     sources: Sources, upscaler: Upscaler, clock: Stopwatch, progress: PixelProgress | None
 ) -> Light:
-    """The picture cut and put together, in memory; tiles are let go as soon as their rows are done."""
+    """The picture in tiles, in memory; each tile is dropped as soon as its rows are done."""
     request, cuts = sources.request, sources.cuts
     reference = _on_device(sources.reference, upscaler)
     rows = _rows(result_size(request, cuts), request, has_alpha=sources.picture.has_alpha)
@@ -213,7 +213,7 @@ def _in_tiles(
 
 
 def _kept(rendered: Rendered, others: int) -> UpscaledTile:
-    """The tile on its device, where there is room beside about as many others; else in the host's memory."""
+    """The tile on its device, if it and `others` tiles of its size may stay there; else in host memory."""
     size = rendered.rgb.nbytes
     if has_room(rendered.rgb.device, others * size, size):
         return DeviceTile(rendered.rgb, rendered.alpha)

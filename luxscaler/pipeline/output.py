@@ -1,4 +1,4 @@
-"""The file that a request asks for: described once, checked before the work, written whole or row by row.
+"""The result's file, described once and checked before the work; sinks.py writes it.
 
 EXR, TIFF and 16-bit PNG that are larger than WHOLE_PIXELS are written as the rows come; the other formats are
 encoded as a whole, and so are small pictures. The rule is the same for every entry, so that all of them write
@@ -7,30 +7,20 @@ the same bytes.
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from luxscaler import __version__
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
-from luxscaler.io.frame import Coded
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import (
-    STREAM_FORMATS,
-    SUFFIXES,
-    check_pixels,
-    export,
-    export_coded,
-    open_stream,
-)
+from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.xmp import scaled_xmp
-from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited, PictureSource
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, Inherited, PictureSource
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
-from luxscaler.tiling.strips import Strip, WholeRows
+from luxscaler.tiling.strips import Strip
 
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
@@ -61,13 +51,15 @@ class OutputFile:
 
 
 def result_size(request: UpscaleRequest, cuts: Plan) -> tuple[int, int]:
-    """Width and height of the file."""
+    """(width, height) of the file in pixels."""
     return request.final or (cuts.output_width, cuts.output_height)
 
 
 def reduction_of(request: UpscaleRequest, cuts: Plan, take: Callable[[Strip], None]) -> Reduction | None:
-    """What reduces the plan's rows to the size that the request asks for, and hands them to `take`; None
-    where they have it."""
+    """The Reduction of the plan's rows to the size that the request asks for; None where they have it.
+
+    take: called with the strips of the smaller result.
+    """
     size = result_size(request, cuts)
     if size == (cuts.output_width, cuts.output_height):
         return None
@@ -89,7 +81,7 @@ def output_file(
     source: PictureSource,
     peak: float,
 ) -> OutputFile:
-    """The file that the request asks for. source: the picture's. peak: the linear value that is its white."""
+    """The file that the request asks for. source: the picture's. peak: the picture's white, linear."""
     metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
         "scale": float(request.scale),
@@ -148,10 +140,10 @@ def format_of(path: Path) -> str:
 
 
 def check_path(path: Path, *others: object) -> None:
-    """ExportError for a place where no file may appear: before the work, minutes of which would be lost.
+    """Raise ExportError for a path at which the result may not be written; call it before the work.
 
-    Nothing but a regular file is replaced, and none of `others`, by whatever link: what is read, and what is
-    written besides; those of them that are no paths do not count.
+    Only a regular file may be replaced, and none of `others`, whatever link leads to it: the files that are
+    read or written besides. Values of `others` that are no paths are ignored.
     """
     with translated(path):
         target_of(path)
@@ -165,125 +157,6 @@ def check_path(path: Path, *others: object) -> None:
 
 
 def check_output(output: OutputFile, *others: object) -> None:
-    """ExportError for what could not be written: to be known before the work. others: as for check_path."""
+    """Raise ExportError, before the work, for a file that cannot be written. others: as for `check_path`."""
     check_path(output.path, *others)
     check_pixels(output.file_format, output.width, output.height, DEFAULT_MAX_OUTPUT_PIXELS)
-
-
-class Sink(Protocol):
-    """Takes rows in order; the file appears with `finish`, or not at all."""
-
-    def write(self, strip: Strip) -> None:
-        """The next rows."""
-
-    def finish(self) -> None:
-        """All rows came: the file appears. Raises ExportError."""
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-
-
-def open_sink(output: OutputFile) -> Sink:
-    """The sink for that file."""
-    return StreamSink(output) if output.streams else WholeSink(output)
-
-
-def write_whole(
-    output: OutputFile, rgb: FloatArray, alpha: FloatArray | None, sdr: FloatArray | None
-) -> None:
-    """Write a whole result, (H, W, 3) linear light; sdr: the same before its range was expanded, for formats
-    that show both. Raises ExportError, and then no file appears."""
-    if output.streams:
-        sink = StreamSink(output)
-        try:
-            sink.write(Strip(0, rgb, rgb, alpha))
-        except BaseException:
-            sink.discard()
-            raise
-        sink.finish()
-        return
-    export(
-        output.path,
-        rgb,
-        alpha,
-        file_format=output.file_format,
-        options=output.options,
-        metadata=output.metadata,
-        resolution_dpi=output.resolution_dpi,
-        exif=output.exif,
-        sdr=sdr,
-        inherited=output.inherited,
-        is_grey=output.is_grey,
-        is_associated=output.is_associated,
-        exr_attributes=output.exr_attributes,
-    )
-
-
-def write_coded(output: OutputFile, coded: Coded) -> None:
-    """Write a whole result as the device coded it (device_coding.py). Raises ExportError, and then no file
-    appears."""
-    export_coded(
-        output.path,
-        coded,
-        file_format=output.file_format,
-        options=output.options,
-        metadata=output.metadata,
-        resolution_dpi=output.resolution_dpi,
-        exif=output.exif,
-    )
-
-
-class WholeSink:
-    """Collects the rows in memory and encodes them at the end."""
-
-    def __init__(self, output: OutputFile) -> None:
-        self._output = output
-        shows_both = output.file_format == "jpg"
-        self._rows = WholeRows(output.height, output.width, has_alpha=output.has_alpha, shows_both=shows_both)
-
-    def write(self, strip: Strip) -> None:
-        """Keep the rows."""
-        self._rows.take(strip)
-
-    def finish(self) -> None:
-        """Encode them."""
-        write_whole(self._output, self._rows.rgb, self._rows.alpha, self._rows.sdr)
-
-    def discard(self) -> None:
-        """Nothing was written."""
-
-
-class StreamSink:
-    """Encodes the rows as they come."""
-
-    def __init__(self, output: OutputFile) -> None:
-        self._stack = ExitStack()
-        self._writer = self._stack.enter_context(
-            open_stream(
-                output.path,
-                output.width,
-                output.height,
-                has_alpha=output.has_alpha,
-                file_format=output.file_format,
-                options=output.options,
-                metadata=output.metadata,
-                resolution_dpi=output.resolution_dpi,
-                exif=output.exif,
-                inherited=output.inherited,
-                is_grey=output.is_grey,
-                is_associated=output.is_associated,
-                exr_attributes=output.exr_attributes,
-            )
-        )
-
-    def write(self, strip: Strip) -> None:
-        """Hand the rows to the encoder; these formats show one rendering only."""
-        self._writer.write(strip.rgb, strip.alpha)
-
-    def finish(self) -> None:
-        """Let the encoder end; the file appears."""
-        self._stack.close()
-
-    def discard(self) -> None:
-        """Leave the encoder's block with an error, which is how it learns that the file is not complete."""
-        self._stack.__exit__(StopIteration, StopIteration(), None)

@@ -10,9 +10,9 @@ from luxscaler.pipeline.request import UpscaleRequest
 
 
 def with_overscan(request: UpscaleRequest) -> UpscaleRequest:
-    """The request itself, or, where overscan is to be kept, one for the data window; its file is in memory.
+    """The request as it is, or, for `overscan: keep`, the same for the data window, its file in memory.
 
-    Raises InputError for a source that has no windows, and for a scale at which they are no whole pixels.
+    Raises InputError for a source without windows, and for a scale at which they are not whole pixels.
     """
     source = request.source
     if request.overscan == "crop":

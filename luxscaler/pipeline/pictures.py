@@ -16,7 +16,7 @@ from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 _GREY = 4 / 255
 """Largest difference of the channels of a mask: what JPEG and colour profiles make of grey."""
 _CODES = 65535
-"""Values of a mask of integers are whole numbers of these, so that white is exactly 1."""
+"""Values of an integer mask are multiples of 1 / 65535, so that white is exactly 1."""
 
 
 def read_named(
@@ -27,9 +27,9 @@ def read_named(
     sdr: bool | None = None,
     choice: LayerChoice = MAIN_LAYER,
 ) -> Picture:
-    """The picture of a file. Raises the reader's errors; `name` is put before them unless it is empty.
+    """Decode a picture under the request's limits. Raises PictureError, `name` before its text if not empty.
 
-    sdr: whether a gain map in it is left out; None: as the request says. choice: which layer of an EXR.
+    sdr: whether a gain map is ignored; None: as the request says. choice: which layer of an EXR.
     """
     if isinstance(file, Picture):
         return file
@@ -47,8 +47,8 @@ def read_named(
 def read_mask(request: UpscaleRequest) -> Tensor | None:
     """The boost mask as (h, w) float32 in [0, 1]; None where there is none.
 
-    Of integers code values count, so that middle grey is half; of floats what they are. Raises InputError for
-    a picture that is no mask: coloured, transparent, or outside 0 to 1.
+    Integer pictures give their code values, so that middle grey is half; float pictures their values. Raises
+    InputError for a picture that is no mask: coloured, transparent, or outside 0 to 1.
     """
     if request.boost_mask is None:
         return None
@@ -56,7 +56,7 @@ def read_mask(request: UpscaleRequest) -> Tensor | None:
 
 
 def mask_of(picture: Picture) -> Tensor:
-    """The shares that a picture stands for, as `read_mask` gives them."""
+    """The mask of a picture, as in `read_mask`; the same errors."""
     check_given("boost_mask", picture, or_file=False)
     if picture.alpha is not None and bool((picture.alpha < 1.0).any()):
         raise InputError("boost_mask has transparent pixels; it must be an opaque grey picture")

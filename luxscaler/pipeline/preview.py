@@ -1,6 +1,6 @@
 """What hdr_boost does to a picture, shown on a small copy of it: no network runs, nothing is upscaled.
 
-The statistics are those of a run, of the whole picture; the copy is expanded as a result is.
+The statistics are those of the whole picture, as in a run, and the copy is expanded like a result.
 """
 
 import os
@@ -67,7 +67,10 @@ class Preview:
 
 
 def check_preview_path(path: Path, *others: object) -> None:
-    """InputError or ExportError for a place where no preview may be written. others: as for check_path."""
+    """Raise InputError or ExportError for a path where no preview may be written.
+
+    others: as for `check_path`.
+    """
     format_of_sheet(path)
     check_path(path, *others)
 
@@ -94,7 +97,7 @@ def preview_of(request: UpscaleRequest) -> Preview:
 def laid(
     file: PictureFile | Picture, request: UpscaleRequest, path: Path, choice: LayerChoice = MAIN_LAYER
 ) -> Regions:
-    """The picture in parts, so that one of any size may be previewed."""
+    """The picture as Regions, laid on disk at `path` if it is a file, so that it may have any size."""
     if isinstance(file, Picture):
         return file.as_light()
     limits = request.decode_limits

@@ -35,7 +35,7 @@ class FetchSettings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "FetchSettings":
-        """As the environment chooses. Raises InputError for a value that is none."""
+        """The settings that the environment chooses. Raises InputError for a value that is not valid."""
         limits = DEFAULT_LIMITS
         return cls(
             Reach.parse(environment.get("LUXSCALER_FETCH_ALLOW", ""), "LUXSCALER_FETCH_ALLOW"),
@@ -48,7 +48,7 @@ class FetchSettings:
 
 
 def check_url(text: str) -> None:
-    """Raises FetchError for what is neither an http, an https nor a data URL."""
+    """Raise FetchError for text that is no http, https or data URL."""
     if not _DATA.match(text):
         Url.parse(text)
 
@@ -56,9 +56,9 @@ def check_url(text: str) -> None:
 def fetch_file(
     text: str, path: Path, settings: FetchSettings, check: Callable[[], None] = lambda: None
 ) -> None:
-    """Write what the URL names at `path`.
+    """Fetch the URL into a file at `path`.
 
-    check: called often; what it raises ends the work. Raises FetchError, and InputError if there is no room.
+    check: called often; what it raises ends the work. Raises FetchError, and InputError if the disk is full.
     """
     try:
         with path.open("wb") as file:

@@ -46,7 +46,7 @@ class TileSettings:
 
 @dataclass(frozen=True)
 class UpscaleRequest:
-    """A picture, and what is to become of it. Raises InputError for a value out of its range."""
+    """A picture, and what its result is to be. Raises InputError for a value out of its range."""
 
     source: PictureFile | Picture
     """The picture, or a tile of `reference` (the container's tile_input)."""
@@ -86,13 +86,13 @@ class UpscaleRequest:
     overscan: str = "crop"
     """Of an EXR to an EXR: "crop" reads the display window, "keep" the data window, and writes both."""
     tones: "ToneStatistics | None" = None
-    """What the expansion goes by, where it was decided for a whole shot; None: the picture itself."""
+    """The statistics for the expansion, if a whole shot shares them; None: those of the picture."""
     size: FinalSize | None = None
     """How large the result is to be, other than `scale` times the picture; it is then reduced to that."""
     final: tuple[int, int] | None = None
     """Width and height that `size` means for the picture at hand; filled in by `for_picture`."""
     size_notices: tuple[str, ...] = ()
-    """What is to be said of them."""
+    """Notices about `final`, one line each."""
 
     choice: LayerChoice = MAIN_LAYER
     """Which layer of an EXR `source` is."""
@@ -133,7 +133,7 @@ class UpscaleRequest:
             )
 
     def for_picture(self, width: int, height: int) -> "UpscaleRequest":
-        """The request for a picture of that size: with the scale and the final size that `size` comes to.
+        """The request for a source of that size: with the scale and the final size that follow from `size`.
 
         Raises InputError for a size that no scale reaches.
         """
@@ -157,7 +157,7 @@ class UpscaleRequest:
 
     @property
     def files(self) -> tuple[object, ...]:
-        """What is read; those that are paths must not be written."""
+        """The pictures that are read; those that are paths must not be overwritten."""
         return (self.source, self.reference, self.boost_mask, self.model)
 
     @property
@@ -167,12 +167,12 @@ class UpscaleRequest:
 
     @property
     def boost(self) -> float:
-        """The multiplier in force: 1 for formats that show the SDR rendering."""
+        """The multiplier that is used: 1 for formats that show the SDR rendering."""
         return self.hdr_boost if self.expands else 1.0
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What of the request has no effect, or one that not every reader shows; one line each."""
+        """Notices of what in the request has no effect, or one that not every reader shows; one line each."""
         said: tuple[str, ...] = ()
         if self.output_format == "jpg" and not profile_named(self.export.profile).has_srgb_curve:
             said = (
@@ -189,5 +189,5 @@ class UpscaleRequest:
 
     @property
     def settings(self) -> TileSettings:
-        """What the tiles need to know."""
+        """The part of the request that the tiles need."""
         return TileSettings(self.scale, self.model, self.fractality)

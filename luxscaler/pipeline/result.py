@@ -1,4 +1,4 @@
-"""What comes out of a run, and how far it is."""
+"""Progress and result of a run, as values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ StageListener = Callable[[str], None]
 
 
 def unheard(_stage: str) -> None:
-    """A StageListener for nobody."""
+    """A StageListener that ignores what it is told."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class SeamFigure:
 
     @property
     def ratio(self) -> float:
-        """Below 1 a seam is less than the picture's own changes. 0 where there is nothing to compare."""
+        """step / own: below 1 a seam is less than the picture's own changes. 0 where `own` is 0."""
         return self.step / self.own if self.own > 0.0 else 0.0
 
 
@@ -48,7 +48,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate by the tiles of this run; None before the first."""
+        """Estimated seconds to the end, from the tiles of this run; None before the first is done."""
         finished = self.done - self.kept
         return None if finished < 1 else self.seconds / finished * (self.total - self.done)
 

@@ -6,10 +6,10 @@
 
 Each tile is fetched (remote.py) and walked through stages.py in a thread of its own: the server's event loop
 stays free. Encoders of one thread (WebP, PNG, JPEG) run beside one another, one a core; of those that use all
-cores two run, so that one computes while the other writes its file. Whoever finds no encoder free stays on
-the device, so that at most one finished picture waits in memory. On a CPU reading, computing and writing
-would only take the same cores from one another, and memory for two; there one tile is walked to its end
-before the next is read. Fetching waits for nobody.
+cores two run, so that one computes while the other writes its file. A tile that finds no encoder free keeps
+the device, so that at most one finished picture waits in memory. On a CPU, reading, computing and writing
+would only compete for the same cores and need memory for two tiles: there one tile is finished before the
+next is read. Fetching never waits.
 """
 
 import asyncio
@@ -42,19 +42,19 @@ ONLY_PUBLIC = FetchSettings()
 INPUT_NAMES = ("tile_input", "global_reference")
 """What messages call the pictures of a request: as the container's inputs."""
 _PICTURES = {"source": "tile_input", "reference": "global_reference", "boost_mask": "boost_mask"}
-"""All that a request may name, and what messages call them."""
+"""The pictures of a request by field, and what messages call them."""
 READ_SECONDS = 5.0
-"""After so long a file goes although no other prediction began: the server opens it within milliseconds."""
+"""A result is removed after so long even if no other prediction began: it is opened in milliseconds."""
 _ONE_THREAD = ("webp", "png", "png-pq", "jpg")
 """Formats whose encoders run on one thread."""
 _WIDE_ENCODERS = 2
 """Encoders at once of those that use all cores."""
 _GLANCE_SECONDS = 0.1
-"""How often who waits for its turn looks whether it is still wanted."""
+"""How often a tile that waits for its turn checks whether it is still wanted."""
 
 
 class TileServer:
-    """Walks tiles for callers that may be several at once."""
+    """Upscales tiles for several callers at once."""
 
     def __init__(
         self,
@@ -66,10 +66,11 @@ class TileServer:
         closing: Closing | None = None,
         cores: int | None = None,
     ) -> None:
-        """upscaler_for: as for process. overlap: whether a tile may be on the device while others are
-        read or written. slots: how many predictions the server lets be under way at once. fetching: where
-        pictures may come from. closing: tells when the server may wait for tiles no longer. cores: encoders
-        of one thread at once; None: as many as the machine has."""
+        """upscaler_for: as in `stages.process`. overlap: whether a tile may be on the device while others are
+        read or written. slots: how many predictions the server runs at once. fetching: where pictures may
+        come from. closing: tells that the server shuts down. cores: most encoders of one thread at once;
+        None: as many as the machine has cores.
+        """
         self._upscaler_for = upscaler_for
         self._slots = slots
         self._fetching = fetching
@@ -84,11 +85,11 @@ class TileServer:
         self._written: deque[tempfile.TemporaryDirectory[str]] = deque()
 
     async def process(self, request: UpscaleRequest) -> Result:
-        """The tile's file, in a folder of its own, which stays until the server has surely read it.
+        """Upscale a tile. Its file is in a folder of its own, which stays until the server has read it.
 
-        Text in the request is a URL, never a path. The timings have two stages more: `wait`, for other tiles,
-        and `fetch`. When the caller is cancelled, the tile ends as soon as it can; until then the device is
-        its own. Raises what process raises, and StoppedError when the server shuts down meanwhile.
+        Text in the request is a URL, never a path. The timings have two more stages: `wait`, for other tiles,
+        and `fetch`. When the caller is cancelled, the tile ends as soon as it can, and keeps the device until
+        then. Raises what `stages.process` raises, FetchError, and StoppedError when the server shuts down.
         """
         self._remove_what_was_read()
         stop, start = threading.Event(), time.monotonic()
@@ -106,7 +107,7 @@ class TileServer:
         return result
 
     async def _ended(self, tile: "asyncio.Future[_Tile]") -> _Tile:
-        """What the tile gives, if it comes before the server has to end. Raises what the tile raises."""
+        """The tile's result. Raises what the tile raises, and StoppedError if the server ends before."""
         if self._closing is None:
             return await tile
         expired = asyncio.ensure_future(self._closing.expired())
@@ -139,7 +140,10 @@ class TileServer:
     def _walk(
         self, request: UpscaleRequest, path: Path, check: Callable[..., None]
     ) -> tuple[Result, float, float]:
-        """process in turns; the result, and the seconds of fetching and of waiting for other tiles."""
+        """Take a tile through fetching and the three stages, each in its turn.
+
+        Returns the result, and the seconds of fetching and of waiting for other tiles.
+        """
         start = time.monotonic()
         local = self._fetched(request, path.parent, check)
         fetched = time.monotonic() - start
@@ -157,7 +161,7 @@ class TileServer:
             return write_finished(finished, path), fetched, for_others + for_device + for_writer
 
     def _fetched(self, request: UpscaleRequest, folder: Path, check: Callable[[], None]) -> UpscaleRequest:
-        """The request with files in the place of URLs."""
+        """The request with fetched files in the place of URLs."""
         local: dict[str, Any] = {}
         for field, name in _PICTURES.items():
             value = getattr(request, field)
@@ -175,7 +179,7 @@ class TileServer:
         return path
 
     def _remove_what_was_read(self) -> None:
-        """Files of predictions that are over.
+        """Remove the files of predictions that are over.
 
         The server reads a file after `process` has returned, and holds the prediction's slot until it has.
         A prediction begins in a free slot: at most the others can still hold files that are to be read, and
@@ -185,21 +189,21 @@ class TileServer:
             self._written.popleft().cleanup()
 
     def _remove_written(self, folder: tempfile.TemporaryDirectory[str]) -> None:
-        """One that nobody has followed."""
+        """Remove the folder of one prediction, if later ones have not removed it."""
         if folder in self._written:
             self._written.remove(folder)
             folder.cleanup()
 
 
 def _remove(pending: "Future[_Tile]") -> None:
-    """The folder of a result that nobody took."""
+    """Remove the folder of a result that nobody took."""
     if not pending.cancelled() and pending.exception() is None:
         pending.result()[1].cleanup()
 
 
 @contextmanager
 def _held(lock: "threading.Lock | threading.Semaphore", check: Callable[[], None]) -> Iterator[float]:
-    """Hold the lock; the seconds that it was waited for. `check` raises when nobody wants it any more."""
+    """Hold the lock, and yield the seconds of waiting. check: raises when it is not wanted any more."""
     start = time.monotonic()
     while not lock.acquire(timeout=_GLANCE_SECONDS):
         check()

@@ -1,4 +1,4 @@
-"""The way of a pixel in one process: a picture in, one file out.
+"""The whole way of a picture in one process: decoded, upscaled, expanded, written.
 
     bytes → io/read → upscaling/render → hdr/expand → io/write → file
     └─ read_sources ┘└──── render_sources ────────┘└ write_finished ┘
@@ -22,16 +22,11 @@ from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import (
-    check_path,
-    output_file,
-    result_size,
-    write_coded,
-    write_whole,
-)
+from luxscaler.pipeline.output import check_path, output_file, result_size
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
+from luxscaler.pipeline.sinks import write_coded, write_whole
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan, plan_or_uncut, uncut
 from luxscaler.tiling.wrap import bordered
@@ -42,7 +37,7 @@ from luxscaler.upscaling.upscaler import PixelProgress, Upscaler
 
 @dataclass(frozen=True)
 class Finished:
-    """A picture that only has to be written."""
+    """A picture that is upscaled and expanded, and has yet to be written."""
 
     request: UpscaleRequest
     cuts: Plan
@@ -61,12 +56,12 @@ def process(
     progress: PixelProgress | None = None,
     stage: StageListener = unheard,
 ) -> Result:
-    """Walk the whole way and write the file at `path`.
+    """Upscale the picture of a request and write the file at `path`.
 
-    `upscaler_for` gives the upscaler of a model's name. progress: told source pixels done, and in all.
-    stage: told what begins.
-    Raises InputError (and its kin) for what the request asks, WeightsError, UpscaleError or ExportError; in
-    each case no file appears.
+    upscaler_for: gives the upscaler of a model's name. progress: called with (source pixels done, in all).
+    stage: called with the name of each stage as it begins (result.py).
+    Raises InputError and its subclasses for a bad request or picture, WeightsError, UpscaleError or
+    ExportError; in each case no file appears.
     """
     check_path(Path(path), *request.files)
     stage("loading")
@@ -80,10 +75,10 @@ def process(
 
 
 def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "reference")) -> Sources:
-    """Decode what the request names, and look at it, on the CPU alone.
+    """Decode the pictures of a request, and compute reference, place and statistics; on the CPU alone.
 
-    names: what messages call the picture and its reference. Raises InputError, and ExportError for what the
-    request's format cannot hold.
+    names: what messages call the picture and its reference. Raises InputError and its subclasses, and
+    ExportError for a result that the format cannot hold.
     """
     clock = Stopwatch(torch.device("cpu"))
     with clock.stage("decode"):
@@ -101,7 +96,7 @@ def read_sources(request: UpscaleRequest, names: tuple[str, str] = ("", "referen
 def look_at(
     request: UpscaleRequest, picture: Picture, given: Picture | None, cuts: Plan, clock: Stopwatch
 ) -> Sources:
-    """The reference, place and statistics of a picture. given: the whole that it is a tile of, if any."""
+    """The picture with its reference, place and statistics. given: the whole that it is a tile of, if any."""
     whole = picture if given is None else given
     with clock.stage("expand"):
         sampled = sample(whole)
@@ -129,10 +124,9 @@ def render_sources(
     progress: PixelProgress | None = None,
     stage: StageListener = unheard,
 ) -> Finished:
-    """Everything that computes on the device; nothing of it is left there afterwards.
+    """Do everything that computes on the device, and leave nothing there.
 
-    stage: told when a picture of one tile is upscaled and its range is expanded.
-    Raises InputError and UpscaleError, and what `progress` raises.
+    progress, stage: as in `process`. Raises InputError and UpscaleError, and what `progress` raises.
     """
     clock = Stopwatch(upscaler.device, dict(sources.timings))
     light = light_of(sources, upscaler, clock, progress, stage)
@@ -184,7 +178,7 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
 
 
 def cuts_of(request: UpscaleRequest, width: int, height: int) -> Plan:
-    """How a source of width × height pixels is cut: a tile of a master stays one."""
+    """The plan for a source of width × height pixels; a tile of a reference stays one tile."""
     if request.reference is not None:
         return uncut(width, height, scale=request.scale)
     return plan_or_uncut(
@@ -199,7 +193,7 @@ def cuts_of(request: UpscaleRequest, width: int, height: int) -> Plan:
 
 
 def _check_size(request: UpscaleRequest, cuts: Plan, picture: Picture) -> None:
-    """Before the work: a result that memory or its format cannot hold is refused at once."""
+    """Raise PictureTooLargeError, or ExportError for what the format cannot hold, before the work."""
     width, height = cuts.output_width, cuts.output_height
     if width * height > request.max_output_pixels:
         raise PictureTooLargeError(

@@ -1,7 +1,7 @@
-"""Threads that are there from the start, for a server's work.
+"""A pool of threads that are started in advance, for a server's work.
 
-Not concurrent.futures' pool: that one starts its threads when work comes, in the middle of a prediction,
-where a cancel of Cog's may hit the start; and Python waits for its threads when the process is told to end.
+concurrent.futures' pool starts its threads when work comes, in the middle of a prediction, where a cancel of
+Cog's may interrupt the start; and Python waits for its threads when the process is to end.
 """
 
 import queue
@@ -17,10 +17,10 @@ _Waiting = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 class Workers:
-    """So many threads; they end with this object or with the process, whatever they do."""
+    """A fixed number of threads, which end with this object or with the process, whatever they do."""
 
     def __init__(self, count: int) -> None:
-        """Returns when all of them run."""
+        """Start `count` threads, and return when all of them run."""
         self._waiting: _Waiting = queue.SimpleQueue()
         for number in range(count):
             # A function, not a method: the threads must not keep this object.
@@ -28,7 +28,7 @@ class Workers:
         weakref.finalize(self, _end, self._waiting, count).atexit = False
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Have it done by the next thread that is free; one that is cancelled before is not begun."""
+        """Have `work` done by the next free thread; work whose future is cancelled before is not begun."""
         future: Future[Result] = Future()
         self._waiting.put((future, work))
         return future
@@ -50,6 +50,6 @@ def _work(waiting: _Waiting) -> None:
 
 
 def _end(waiting: _Waiting, count: int) -> None:
-    """The threads end once what waits is done."""
+    """Have the threads end once the waiting work is done."""
     for _ in range(count):
         waiting.put(None)

@@ -30,7 +30,7 @@ from luxscaler.replicate.responses import (
 
 DEFAULT_BASE_URL = "https://api.replicate.com"
 MAX_FILE = 100 * 2**20
-"""Bytes of an upload."""
+"""Most bytes of an upload."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 20.0
@@ -38,17 +38,17 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.5, 20.0
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """How fast and how patient; times in seconds."""
+    """Rates and time limits of calls; times in seconds."""
 
     creates_per_minute: float = 600.0
     others_per_minute: float = 3000.0
     connect: float = 10.0
     answer: float = 30.0
-    """For an answer."""
+    """Longest wait for an answer."""
     transfer: float = 60.0
-    """For the next bytes of an upload or download."""
+    """Longest wait for the next bytes of an upload or download."""
     patience: float = 300.0
-    """How long a call that may be repeated is."""
+    """For how long a call that may be repeated is tried again."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -60,7 +60,7 @@ class Token(httpx.Auth):
     """The only keeper of the token."""
 
     def __init__(self, token: str) -> None:
-        """Raises InputError, which does not show it, if there is none or it cannot be one."""
+        """Raises InputError, which does not show the token, if it is empty or cannot be one."""
         self.__token = checked_token(token)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -105,7 +105,10 @@ class ReplicateApi:
         self.plain.close()
 
     def upload(self, name: str, data: bytes, content_type: str) -> str:
-        """Upload a file, which lives for a day; its address. Too large: BackendError, before it is sent."""
+        """Upload a file, which is kept for a day, and return its address.
+
+        Raises BackendError, before anything is sent, for a file that is too large.
+        """
         if len(data) > MAX_FILE:
             raise BackendError(
                 f"{name} has {len(data) / 2**20:.0f} MiB, and Replicate takes {MAX_FILE // 2**20} MiB: "
@@ -114,7 +117,7 @@ class ReplicateApi:
         return self._upload((name, data, content_type))
 
     def _upload(self, content: tuple[str, bytes | BinaryIO, str]) -> str:
-        """(name, bytes or an open file, content type) as an upload; its address."""
+        """Upload (name, bytes or an open file, content type), and return the address."""
         files = {"content": content}
         reply = self._again("POST", "/v1/files", files=files, timeout=self.options.transfer)
         urls = reply.get("urls")
@@ -124,7 +127,7 @@ class ReplicateApi:
         return address
 
     def wait_for_turn(self) -> None:
-        """Before a create, so that it is sent at once when it is announced."""
+        """Wait until a create may be sent, so that it follows its announcement at once."""
         self._creates.wait(self.pace)
 
     def create(self, version: str, inputs: dict[str, Any], cancel_after: float) -> RemotePrediction:
@@ -165,12 +168,12 @@ class ReplicateApi:
         return _prediction(reply) if reply else None
 
     def cancel(self, prediction: str) -> None:
-        """Ask once for the end of a prediction; BusyError, NoAnswerError or BackendError if that fails."""
+        """Ask once for the end of a prediction. Raises BusyError, NoAnswerError or BackendError."""
         path = f"/v1/predictions/{checked_id(prediction)}/cancel"
         self._once("POST", path)
 
     def predictions(self) -> Iterator[RemotePrediction]:
-        """All of the account, the newest first."""
+        """All predictions of the account, newest first, page by page."""
         return map(_prediction, self._listed("/v1/predictions"))
 
     def _listed(self, path: str) -> Iterator[Any]:
@@ -187,7 +190,7 @@ class ReplicateApi:
     def _again(
         self, method: str, path: str, *, missing_is_none: bool = False, **values: Any
     ) -> dict[str, Any]:
-        """A call that may be repeated, until it is answered. NoAnswerError when patience ends."""
+        """Repeat a call until it is answered. Raises NoAnswerError after `patience`, and BackendError."""
         deadline = self.pace.now() + self.options.patience
         pauses = backoff(_FIRST_DELAY, _LONGEST_DELAY)
         while True:
@@ -211,7 +214,7 @@ class ReplicateApi:
         return self._reply(answer, self._others)
 
     def _reply(self, answer: httpx.Response, limiter: Limiter) -> dict[str, Any]:
-        """The JSON of an answer; what it says about limits is kept to."""
+        """The JSON of an answer; the limits that it states are obeyed from now on."""
         if answer.headers.get("ratelimit-remaining") == "0":
             limiter.hold(seconds_of(answer.headers.get("ratelimit-reset")) or 0.0)
         try:
@@ -222,7 +225,7 @@ class ReplicateApi:
 
 
 def checked_token(token: str) -> str:
-    """The token; InputError, which does not show it, if there is none or it cannot be one."""
+    """The token as it is. Raises InputError, which does not show it, if it is empty or cannot be one."""
     token = token.strip()
     if not token:
         raise InputError("no token for Replicate was given: set REPLICATE_API_TOKEN")
@@ -232,7 +235,10 @@ def checked_token(token: str) -> str:
 
 
 def checked_base_url(text: str) -> str:
-    """The address without /v1. A token goes over plain http to this machine only."""
+    """The address without /v1.
+
+    Raises InputError, also for plain http to another machine, which would show the token.
+    """
     base = text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
     try:
         url = httpx.URL(base)
@@ -246,7 +252,7 @@ def checked_base_url(text: str) -> str:
 
 
 def checked_id(prediction: str) -> str:
-    """The id, which can stand in a path; BackendError if it cannot."""
+    """The id as it is. Raises BackendError if it cannot stand in a path."""
     if not _ID.fullmatch(prediction):
         raise BackendError(f"{prediction!r} is no id of a prediction")
     return prediction

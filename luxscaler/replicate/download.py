@@ -3,8 +3,8 @@
 The address comes from a server's reply: only web addresses and data URLs are followed, and the client that
 fetches them holds no token.
 
-    fetch     into a new file; what breaks begins anew
-    resume    goes on behind what an earlier try left, if the server says that it is still the same file
+    fetch     into a new file
+    resume    continues the file of an earlier try, if the server says that it is still the same
 """
 
 import json
@@ -35,39 +35,40 @@ class FetchLimits:
 
     bytes: int
     seconds: float
-    """For one try."""
+    """Longest time of one try."""
 
 
 def fetch(client: httpx.Client, url: str, path: Path, limits: FetchLimits, now: Callable[[], float]) -> str:
-    """Write what is at `url` to `path`; its SHA-256.
+    """Download `url` to `path`, and return the SHA-256 of the file in hexadecimal.
 
-    Raises GoneError, TileError when another try may do, BackendError for an address that is none to follow.
+    now: gives seconds. Raises GoneError, TileError when another try may succeed, and BackendError for an
+    address that is not followed.
     """
     return _written(client, url, _Begun(path), limits, now)
 
 
 def resume(client: httpx.Client, url: str, path: Path, limits: FetchLimits, now: Callable[[], float]) -> str:
-    """As `fetch`; but what a try that broke has left at `path` stays, and the next goes on behind it.
+    """Like `fetch`, but a try that broke leaves its bytes at `path`, and the next continues there.
 
-    That needs an ETag or a date of the server's, noted beside `path`; without one, and if the file has become
-    another, the download begins anew. Leave `path` as it is after a TileError.
+    That needs an ETag or a date of the server's, which is noted beside `path`; without one, or if the file
+    has changed, the download starts again. Leave `path` as it is after a TileError.
     """
     return _written(client, url, _Begun.found(path), limits, now)
 
 
 def note_path(path: Path) -> Path:
-    """Where `resume` notes what it needs to go on."""
+    """The file beside `path` in which `resume` notes what it needs to continue."""
     return path.with_name(f"{path.name}.json")
 
 
 @dataclass(frozen=True)
 class _Begun:
-    """What is at `path` already, and how the server would know the rest of it."""
+    """What an earlier try left at `path`, and how the server identifies the file."""
 
     path: Path
     size: int = 0
     validator: str = ""
-    """A strong ETag, or a date of last modification; empty: begin anew."""
+    """A strong ETag, or a date of last modification; empty: start again."""
     total: int | None = None
     keeps: bool = False
 
@@ -88,7 +89,7 @@ class _Begun:
         return headers
 
     def anew(self) -> "_Begun":
-        """With nothing at `path`."""
+        """The state after removing what is at `path`."""
         note_path(self.path).unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         return _Begun(self.path, keeps=self.keeps)
@@ -127,7 +128,7 @@ def _fetched(
 
 
 def _confirmed(answer: httpx.Response, begun: _Begun) -> _Begun:
-    """What the answer's bytes come behind: all that is there, or nothing. Raises TileError."""
+    """What the bytes of the answer are appended to: the file as it is, or an empty one. Raises TileError."""
     if answer.status_code == httpx.codes.OK:
         return begun.anew()
     if not begun.size or answer.status_code not in (206, 416):
@@ -163,7 +164,7 @@ def _received(
 
 
 def _digest(begun: _Begun) -> Any:
-    """SHA-256 of what is there already."""
+    """The SHA-256 of what is at `path` already, to be updated."""
     digest = sha256()
     if begun.size:
         with begun.path.open("rb") as file:
@@ -173,7 +174,7 @@ def _digest(begun: _Begun) -> Any:
 
 
 def _validator(answer: httpx.Response) -> str:
-    """By which the server knows the very same bytes again; empty: it tells nothing that is sure."""
+    """The header that identifies exactly these bytes; empty where the server sends none that does."""
     tag = str(answer.headers.get("etag", ""))
     if tag and not tag.startswith("W/"):
         return tag
@@ -181,7 +182,7 @@ def _validator(answer: httpx.Response) -> str:
 
 
 def _write_note(path: Path, answer: httpx.Response) -> None:
-    """For the next try; not if it could not go on."""
+    """Write the note for the next try, if one could continue."""
     length, encoding = answer.headers.get("content-length", ""), answer.headers.get("content-encoding", "")
     validator = _validator(answer)
     if validator and length.isdigit() and encoding in ("", "identity"):
@@ -189,7 +190,7 @@ def _write_note(path: Path, answer: httpx.Response) -> None:
 
 
 def _read_note(path: Path) -> dict[str, Any]:
-    """Empty if there is none, or it is damaged: then the download begins anew."""
+    """The note; empty if there is none or it is damaged, so that the download starts again."""
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

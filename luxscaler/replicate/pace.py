@@ -25,7 +25,7 @@ class Pace:
         return self.clock.now()
 
     def pause(self, seconds: float) -> None:
-        """Let time pass; StoppedError when the user wants to stop."""
+        """Wait so long. Raises StoppedError when the user wants to stop."""
         if self.clock.wait(self.stop, max(seconds, 0.0)):
             raise StoppedError("stopped")
 
@@ -42,7 +42,7 @@ class Limiter:
         """The clock's time as it was read last."""
 
     def wait(self, pace: Pace) -> None:
-        """Until this caller's turn; StoppedError when the user wants to stop."""
+        """Wait for this caller's turn. Raises StoppedError when the user wants to stop."""
         with self._lock:
             now = self._now()
             turn = max(now, self._next)
@@ -51,7 +51,7 @@ class Limiter:
             pace.pause(turn - now)
 
     def hold(self, seconds: float) -> None:
-        """The server wants no more calls for so long."""
+        """Let no call through for so long, because the server asks for it."""
         with self._lock:
             until = self._now() + min(max(seconds, 0.0), LONGEST_HOLD)
             self._next = max(self._next, until)

@@ -1,6 +1,6 @@
-"""What a console needs of one account: who it is, versions, uploads of any size, predictions and trainings.
+"""The part of Replicate's API that the console needs: account, versions, large uploads, runs of both kinds.
 
-A prediction and a training are told in the same JSON, so both are a `RemoteRun` here. `start`, which costs
+Predictions and trainings have the same JSON, so both are a `RemoteRun` here. `start`, which costs
 money, is sent once, as `ReplicateApi.create` is.
 """
 
@@ -22,7 +22,7 @@ _FILE_SCHEMES = ("https://", "http://", "data:")
 
 @dataclass(frozen=True)
 class RunCall:
-    """A paid call."""
+    """A call that costs money."""
 
     path: str
     """Below /v1, e.g. predictions or models/OWNER/NAME/versions/ID/trainings."""
@@ -38,9 +38,9 @@ class RemoteRun:
     id: str
     status: Status
     marks: frozenset[str]
-    """The texts among its inputs, and its webhook's address: what a caller recognises its own by."""
+    """The texts among its inputs, and its webhook's address, by which a caller recognises its own run."""
     outputs: tuple[tuple[str, str], ...]
-    """(name, address) of each file that came out."""
+    """(name, address) of each file of the output."""
     logs: str
     error: str
     data_removed: bool
@@ -48,54 +48,57 @@ class RemoteRun:
     """Seconds since 1970."""
     started_at: float | None
     trained_version: str
-    """owner/name:version, which a training that succeeded has made; else empty."""
+    """owner/name:version that a successful training made; else empty."""
     predict_time: float | None
     """Seconds that it computed, so far as is known."""
 
 
 class AccountApi(ReplicateApi):
-    """One account, with what predictions of tiles do not need."""
+    """One account. Its methods may be called from several threads."""
 
     def account(self) -> dict[str, Any]:
-        """Whose token it is. One call: raises BusyError, NoAnswerError, RefusedError."""
+        """The account that the token belongs to. One call; raises BusyError, NoAnswerError, RefusedError."""
         return self._once("GET", "/v1/account")
 
     def webhook_secret(self) -> str:
-        """whsec_…: what signs this account's webhooks. One call, as `account`."""
+        """The secret that signs this account's webhooks, "whsec_…". One call; errors as in `account`."""
         key = self._once("GET", "/v1/webhooks/default/secret").get("key")
         if not isinstance(key, str) or not key:
             raise NoAnswerError("the reply has no key of the webhooks' signatures")
         return key
 
     def versions(self, model: str) -> list[dict[str, Any]]:
-        """All versions of OWNER/NAME, the newest first."""
+        """All versions of OWNER/NAME, newest first."""
         return [entry for entry in self._listed(f"/v1/models/{model}/versions") if isinstance(entry, dict)]
 
     def upload_file(self, name: str, file: BinaryIO, content_type: str) -> str:
-        """Upload an open file, which is read from its start for each try; its address."""
+        """Upload an open file, from its start for each try, and return the address."""
         return self._upload((name, file, content_type))
 
     def start(self, call: RunCall) -> RemoteRun:
-        """Raises BusyError (surely not started), NoAnswerError (perhaps), BackendError (never will be)."""
+        """Start a run, sent once.
+
+        Raises BusyError (surely not started), NoAnswerError (perhaps started), BackendError (never will be).
+        """
         headers = {} if call.cancel_after is None else {"Cancel-After": f"{call.cancel_after}s"}
         return _run(self._paid(f"/v1/{call.path}", call.body, headers))
 
     def run(self, kind: RunKind, name: str) -> RemoteRun | None:
-        """As it is now; None if Replicate does not know it. One call, as `account`."""
+        """A run as it is now; None if Replicate does not know it. One call; errors as in `account`."""
         reply = self._once("GET", f"/v1/{kind}/{checked_id(name)}", missing_is_none=True)
         return _run(reply) if reply else None
 
     def cancel_run(self, kind: RunKind, name: str) -> bool:
-        """Ask for its end; False if Replicate does not know it. One call, as `account`."""
+        """Ask for a run's end; False if Replicate does not know it. One call; errors as in `account`."""
         return bool(self._once("POST", f"/v1/{kind}/{checked_id(name)}/cancel", missing_is_none=True))
 
     def runs(self, kind: RunKind) -> Iterator[RemoteRun]:
-        """All of the account, the newest first."""
+        """All runs of that kind, newest first, page by page."""
         return map(_run, self._listed(f"/v1/{kind}"))
 
 
 def run_in(reply: Any) -> RemoteRun:
-    """From the JSON of a reply or a webhook; ValueError if that is neither prediction nor training."""
+    """The run in the JSON of a reply or a webhook. Raises ValueError if it is none."""
     known = prediction_in(reply)
     inputs, webhook = reply.get("input"), reply.get("webhook")
     texts = inputs.values() if isinstance(inputs, dict) else ()
@@ -130,7 +133,10 @@ def _trained_version(output: Any) -> str:
 
 
 def _outputs(output: Any) -> Iterator[tuple[str, str]]:
-    """A prediction's is an address or several; a training's an object, of which some members are files."""
+    """Yield (name, address) of each file.
+
+    A prediction's output is an address or several; a training's an object, of which some members are files.
+    """
     if isinstance(output, list):
         output = {f"output-{number}": value for number, value in enumerate(output, 1)}
     elif not isinstance(output, dict):

@@ -1,6 +1,6 @@
 """Tiles to rows: blends what overlaps, expands the dynamic range, and hands the rows on, top to bottom.
 
-    tiles → blended strip → expanded strip → host → whoever takes the rows
+    tiles → blended strip → expanded strip → host memory → `take`
 
 A strip is a few rows over the whole width; it is made as soon as all tiles are there that it needs, so that
 writing goes on beside the work, in memory that does not grow with the picture. It is blended and expanded
@@ -38,10 +38,11 @@ class Assembler:
         shows_both: bool = False,
         device: torch.device = CPU,
     ) -> None:
-        """tile_of: the upscaled tile of a number. take: gets every strip, in order. border: rows of the other
-        side that are handed on before the first row and after the last, where the edges meet. shows_both:
-        whether the light before the expansion is wanted too. device: where rows are made; tiles that lie
-        elsewhere are copied to it."""
+        """tile_of: the upscaled tile of a number. take: called with every strip, in order. has_alpha: whether
+        tiles have alpha. border: rows of the opposite side that are passed on before the first row and after
+        the last, where the edges meet. shows_both: whether strips have the light before the expansion too.
+        device: where rows are made; tiles that lie elsewhere are copied to it.
+        """
         self._plan = plan
         self._expansion = expansion.laid_out(plan.wrap).for_size(plan.output_height, plan.output_width)
         self._take = take
@@ -54,11 +55,11 @@ class Assembler:
 
     @property
     def rows_done(self) -> int:
-        """Rows of the result that were handed on; below 0 while those of a border are."""
+        """Rows of the result that were passed on; below 0 while those of the border are."""
         return self._next
 
     def needs(self, number: int) -> bool:
-        """Whether rows that were not handed on yet need that tile."""
+        """Whether rows that were not passed on yet need that tile."""
         span = self._plan.cut(number).rows
         if self._next == self._end:
             return False
@@ -67,7 +68,7 @@ class Assembler:
         return any(line.start < span.stop and span.start < line.stop for line in lines)
 
     def advance(self, done: Callable[[int], bool], halted: Callable[[], bool] = lambda: False) -> None:
-        """Hand on all rows that need only tiles for which `done` is true, or fewer once `halted` says so."""
+        """Pass on all rows that need only tiles for which `done` is true; stop early if `halted` is true."""
         absent = self._absent(done)
         step = strip_rows(self._plan.output_width)
         # Strips lie on a fixed grid, whenever tiles come: where a strip begins shows in the last bits.
@@ -78,7 +79,7 @@ class Assembler:
             self._next = bottom
 
     def _absent(self, done: Callable[[int], bool]) -> list[Span]:
-        """The rows of tiles of which one is not there."""
+        """Which rows of the result, in spans, have a tile that is not done."""
         columns = len(self._plan.columns)
         return [
             span
@@ -87,14 +88,14 @@ class Assembler:
         ]
 
     def _is_ready(self, bottom: int, absent: list[Span]) -> bool:
-        """Whether rows up to `bottom` need none of those."""
+        """Whether the rows from the next to `bottom` need nothing of `absent`."""
         seen = [lines for lines, _ in self._blender.fold.lines(*self._rows_seen(self._next, bottom))]
         return not any(
             lines.start < span.stop and span.start < lines.stop for span in absent for lines in seen
         )
 
     def _rows_seen(self, top: int, bottom: int) -> tuple[int, int]:
-        """Rows that the expansion of rows [top, bottom) looks at; beyond the edges where they meet."""
+        """The rows that the expansion of [top, bottom) reads; they go beyond edges that meet."""
         if self._plan.wrap.y:
             return top - MARGIN, bottom + MARGIN
         return max(top - MARGIN, 0), min(bottom + MARGIN, self._plan.output_height)

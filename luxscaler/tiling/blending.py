@@ -29,14 +29,14 @@ class Blender:
     def __init__(
         self, plan: Plan, tile_of: Callable[[int], UpscaledTile], device: torch.device, *, has_alpha: bool
     ) -> None:
-        """tile_of: the upscaled tile of a number. device: where to blend."""
+        """tile_of: the upscaled tile of a number. device: where to blend. has_alpha: of the tiles."""
         self._plan = plan
         self._tile_of = tile_of
         self._device = device
         self._has_alpha = has_alpha
         rows, columns = plan.border
         self.fold = Fold(plan.output_height, rows)
-        """Of the rows."""
+        """How the rows of a border lie over those of the opposite side."""
         self._fold_columns = Fold(plan.output_width, columns)
         self._down = [_weights(i, plan.rows, self.fold) for i in range(len(plan.rows))]
         across = [_weights(i, plan.columns, self._fold_columns) for i in range(len(plan.columns))]
@@ -48,11 +48,11 @@ class Blender:
 
     @property
     def owns(self) -> bool:
-        """Whether rows are in memory that may be changed: those of a single tile are the tile's own."""
+        """Whether the caller may change what `rows` returns; the rows of a single tile are the tile's own."""
         return len(self._plan) > 1 or bool(self._plan.wrap)
 
     def rows(self, top: int, bottom: int) -> Lines:
-        """Rows [top, bottom) of the result, until the next call."""
+        """Rows [top, bottom) of the result, on the device. The next call overwrites them."""
         if not self.owns:
             return self._on_device(self._tile_of(0).lines(top, bottom))
         width = self._plan.output_width
@@ -127,12 +127,12 @@ class Coverage:
 
     @classmethod
     def nothing(cls, height: int, width: int, device: torch.device) -> "Coverage":
-        """No tile has been added."""
+        """The coverage before any tile is added."""
         total = torch.zeros(height, width, device=device)
         return cls(total, torch.ones_like(total), torch.zeros_like(total))
 
     def part(self, rows: slice, columns: slice = slice(None)) -> "Coverage":
-        """A part of it: what is added to that is added to this."""
+        """A view of some rows and columns: what is added to it is added here."""
         place = rows, columns
         return Coverage(self.total[place], self.least[place], self.most[place])
 
@@ -144,7 +144,7 @@ class Coverage:
         torch.where(counts, torch.maximum(self.most, alpha), self.most, out=self.most)
 
     def blended(self) -> Tensor:
-        """(height, width) in [0, 1]."""
+        """The blended alpha, (n, width) in [0, 1]."""
         return self.total.clamp_(self.least, self.most)
 
 
@@ -161,7 +161,7 @@ def _weights(index: int, cuts: tuple[Span, ...], fold: Fold) -> Tensor:
 
 
 def _ones(line: Tensor) -> slice:
-    """The middle of a tile, where no other tile has a part."""
+    """The middle of a tile, where its weights are 1 and no other tile counts."""
     (places,) = torch.nonzero(line != 1.0, as_tuple=True)
     middle = len(line) // 2
     before, after = places[places < middle], places[places >= middle]

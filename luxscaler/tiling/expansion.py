@@ -21,22 +21,25 @@ MARGIN = RADIUS
 
 @dataclass(frozen=True)
 class Expansion:
-    """How the range of the whole picture is expanded."""
+    """How the range of the whole picture is expanded. Raises InputError for a mask without a box."""
 
     boost: float
     statistics: ToneStatistics
     box: TileBox | None = WHOLE
     """Where the picture sits in the one that the statistics are of; None: not known."""
     mask: Tensor | None = None
-    """(h, w) float32 in [0, 1] over all of that one: the gain becomes gain^mask. Needs the box."""
+    """(h, w) float32 in [0, 1] over the whole picture of the statistics: the gain becomes gain^mask."""
 
     def __post_init__(self) -> None:
         if self.mask is not None and self.box is None:
             raise InputError("boost_mask: it is not known where in it the picture sits; give tile_box")
 
     def laid_out(self, wrap: Wrap) -> "Expansion":
-        """The same for a picture that wraps: it is the middle of three, side by side along each such axis, as
-        in ToneStatistics. Raises ValueError for statistics that were not made so."""
+        """The expansion for a picture that wraps: its box is then the middle one of three pictures.
+
+        They lie side by side along each axis that wraps (ToneStatistics.wrap). Raises ValueError where the
+        statistics wrap along other axes.
+        """
         if not wrap or self.boost == 1.0:
             return self
         if self.statistics.wrap != wrap or self.box != WHOLE:
@@ -46,8 +49,10 @@ class Expansion:
         return replace(self, box=box, mask=None if self.mask is None else self.mask.repeat(down, across))
 
     def for_size(self, height: int, width: int) -> "Expansion":
-        """The same for the strips of a picture of that size: the map of gains is decided, once for all of
-        them, and a mask is no finer than the picture."""
+        """The expansion prepared for the strips of a picture of that size.
+
+        The map of gains is computed, once for all of them, and a mask that is finer than the picture reduced.
+        """
         how = replace(self, statistics=self.statistics.decided(self.boost))
         if self.mask is None or self.box is None:
             return how
@@ -88,9 +93,10 @@ def strip_rows(width: int) -> int:
 def expanded_rows(
     rgb: Tensor, top: int, height: int, how: Expansion, *, wraps: bool = False, in_place: bool = False
 ) -> Tensor:
-    """Rows from `top` of a result of `height` rows, (n, W, 3) linear light.
+    """Expand rows from `top` of a result of `height` rows, (n, W, 3) float32 linear light.
 
-    wraps: whether each goes on at its other end. in_place: `rgb` may be overwritten.
+    wraps: whether the left and right edges meet. in_place: `rgb` may be overwritten. Rows within MARGIN of a
+    cut are not yet those of the whole picture.
     """
     if how.boost == 1.0:
         return rgb

@@ -16,7 +16,7 @@ from luxscaler.picture import FloatArray, Picture, PictureSource
 from luxscaler.tiling.plan import Cut, reduction
 
 SAMPLE_PIXELS = 2048 * 2048
-"""Pixels that the tone statistics are taken of, at most."""
+"""Most pixels from which the tone statistics are computed."""
 _BAND_BYTES = 64 * 2**20
 
 
@@ -47,7 +47,7 @@ class Regions(Protocol):
 
 
 def part_of(picture: Regions, cut: Cut) -> Picture:
-    """The source pixels of a tile, its context included; as the stages work on them (Picture.as_light)."""
+    """The source pixels of a tile, its context included, in the form of `Picture.as_light`."""
     rows, columns = cut.source_rows, cut.source_columns
     return picture.region(rows.start, rows.stop, columns.start, columns.stop).as_light()
 
@@ -59,9 +59,10 @@ def reference_of(picture: Regions) -> Picture:
 
 
 def reduced(picture: Regions, height: int, width: int) -> Picture:
-    """The whole picture averaged in linear light; where there is alpha, averages of what is visible.
+    """The whole picture reduced to at most height × width, in the form of `Picture.as_light`.
 
-    Every pixel of the result is the mean of the source pixels that it touches.
+    Every pixel of the result is the mean, in linear light, of the source pixels that it touches; colour is
+    weighted by alpha.
     """
     height, width = min(height, picture.height), min(width, picture.width)
     if (height, width) == (picture.height, picture.width):
@@ -106,9 +107,9 @@ def _column_means(row: NDArray[np.float64], width: int) -> FloatArray:
 
 
 def sample(picture: Regions, pixels: int = SAMPLE_PIXELS) -> Picture:
-    """Every n-th pixel of every n-th row, n as small as `pixels` allows: it has the picture's own histogram.
+    """Every n-th pixel of every n-th row, at most `pixels` in all, in the form of `Picture.as_light`.
 
-    An average would not: it has darker highlights.
+    Unlike averages, whose highlights are darker, it keeps the picture's histogram.
     """
     step = 1
     while -(-picture.width // step) * -(-picture.height // step) > pixels:
@@ -128,7 +129,7 @@ def sample(picture: Regions, pixels: int = SAMPLE_PIXELS) -> Picture:
 
 
 def is_transparent(picture: Regions) -> bool:
-    """Whether any pixel lets something through."""
+    """Whether any pixel has an alpha below 1."""
     if not picture.has_alpha:
         return False
     rows = max(1, _BAND_BYTES // (picture.width * 16))

@@ -16,14 +16,14 @@ MIN_TILE, MAX_TILE = 64, 8192
 MAX_OVERLAP = 128
 """Source pixels that two tiles share at most: more changes nothing that can be seen (docs/experiments.md)."""
 EXTRA_PIXELS = 1.25
-"""What the overlap may cost by default: pixels of all tiles / pixels of the picture."""
+"""Most that the default overlap may cost: pixels of all tiles / pixels of the picture."""
 MIN_OVERLAP = 16
 REFERENCE_SIDE = 2048
 """Longest side of the reference in pixels: it is trusted for areas of 8 of them, 1/256 of the picture."""
 NETWORK_STEP = 4
 """Source pixels that a network folds into one, at most (the ×1 variant of RRDBNet)."""
 LEAST_WRAPPED = 8
-"""Least pixels of a side at whose ends the picture goes on at the other."""
+"""Least pixels of a side whose ends meet."""
 LEAST_STEPS = 5
 """Places per tile where tiles may begin: with fewer, three tiles could meet in one place."""
 MAX_DENOMINATOR = 16
@@ -86,8 +86,11 @@ class Plan:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The tiles in the order in which the work is best done: where the lower edge meets the upper one,
-        the first rows of the result need the last tiles."""
+        """Numbers of the tiles in the order of the work: row by row.
+
+        Where the lower edge meets the upper one the last row of tiles comes first: the first rows of the
+        result need it.
+        """
         last = len(self) - len(self.columns) if self.wrap.y else 0
         return (*range(last, len(self)), *range(last))
 
@@ -102,7 +105,7 @@ class Plan:
         return down * sum(span.stop - span.start for span in self.source_columns) / self.width
 
     def cut(self, index: int) -> Cut:
-        """Tile `index`, counted row by row from the top left."""
+        """Tile `index`, counted row by row from the top left, from 0."""
         row, column = divmod(index, len(self.columns))
         down, across = self.source_rows[row], self.source_columns[column]
         height, width = self.source_rows[-1].stop, self.source_columns[-1].stop
@@ -194,7 +197,7 @@ def uncut(width: int, height: int, *, scale: float) -> Plan:
 
 
 def _check_wrap(width: int, height: int, scale: float, wrap: Wrap) -> None:
-    """InputError where the edges that are to meet would do so within a pixel of the result."""
+    """Raise InputError for sides that are too short, or would meet inside a pixel of the result."""
     for wraps, name, pixels in ((wrap.x, "width", width), (wrap.y, "height", height)):
         size = pixels * Fraction(str(float(scale)))
         if wraps and size.denominator != 1:
@@ -245,7 +248,9 @@ def _spans(length: int, tile: int, overlap: int, step: int) -> list[Span]:
 
 
 def _affordable_overlap(width: int, height: int, tile: int, step: int) -> int:
-    """The largest overlap, a multiple of `step`, that costs no more than EXTRA_PIXELS."""
+    """The largest multiple of `step` that costs no more than EXTRA_PIXELS as an overlap, and at least
+    MIN_OVERLAP.
+    """
     least = -(-MIN_OVERLAP // step) * step
     for overlap in range(min(MAX_OVERLAP, tile // 4) // step * step, least, -step):
         cost = 1.0

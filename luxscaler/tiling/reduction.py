@@ -1,4 +1,4 @@
-"""Rows of a result reduced to a smaller size, as they come: averages of light, without rings.
+"""Reduces the rows of a result to a smaller size as they come, in linear light, without ringing.
 
     strips → across: filtered, least, largest → a few rows kept → down: the same → strips of the smaller size
 
@@ -38,7 +38,7 @@ class Taps:
 
     @staticmethod
     def of(length: int, count: int, *, wraps: bool) -> "Taps":
-        """From `length` pixels to `count`. wraps: whether the line goes on at its other end."""
+        """The taps that reduce `length` pixels to `count`. wraps: whether the ends of the line meet."""
         ratio = length / count
         wide = max(ratio, 1.0)
         middle = (np.arange(count) + 0.5) * ratio
@@ -56,7 +56,7 @@ class Taps:
         return Taps(index, weight.astype(np.float32), (distance < 1) & (weight > 0))
 
     def border(self, length: int) -> int:
-        """Pixels beyond an end of the `length` that are looked at."""
+        """How many pixels beyond an end of the line, of `length` pixels, the filter reads."""
         return max(0, -int(self.index.min()), int(self.index.max()) + 1 - length)
 
 
@@ -69,8 +69,10 @@ class _Lines:
     largest: FloatArray
 
     def filtered(self, taps: Taps, rows: slice, axis: int, offset: int, length: int | None) -> "_Lines":
-        """Along an axis, some pixels of the smaller picture. offset: the number of the first line here.
-        length: of an axis that goes on at its other end; None: all lines are here."""
+        """Filter along an axis, to the pixels `rows` of the smaller picture.
+
+        offset: the number of the first line that is here. length: of an axis whose ends meet, else None.
+        """
         shape = [1, 1, 1]
         shape[axis] = -1
         value = least = largest = None
@@ -94,7 +96,7 @@ class _Lines:
 
 
 class Reduction:
-    """Takes the strips of a result from the top, and hands on those of the smaller one."""
+    """Takes the strips of a result from the top, and passes on those of the smaller one."""
 
     def __init__(
         self,
@@ -105,8 +107,10 @@ class Reduction:
         wrap: Wrap,
         shows_both: bool,
     ) -> None:
-        """size, smaller: (height, width). take: gets every strip, in order. shows_both: whether the light
-        before the expansion is wanted too."""
+        """size, smaller: (height, width). take: called with every strip of the smaller result, in order.
+        wrap:
+        which edges meet. shows_both: whether strips have the light before the expansion too.
+        """
         self._size, self._smaller, self._take = size, smaller, take
         self._wrap, self._shows_both = wrap, shows_both
         self._down = Taps.of(size[0], smaller[0], wraps=wrap.y)
@@ -119,11 +123,11 @@ class Reduction:
 
     @property
     def border(self) -> int:
-        """Rows that have to come before the first and after the last, where the upper and lower edge meet."""
+        """Rows that must come before the first and after the last, where the upper and lower edges meet."""
         return self._down.border(self._size[0]) if self._wrap.y else 0
 
     def see(self, strip: Strip) -> None:
-        """The next rows, the first of them number -border."""
+        """Take the next strip; the rows begin at number -border."""
         for start in range(0, len(strip.rgb), _BLOCK):
             rows = slice(start, start + _BLOCK)
             planes = [strip.rgb[rows]]
@@ -156,7 +160,7 @@ class Reduction:
         self._kept = lines
 
     def _hand_on(self, *, has_alpha: bool) -> None:
-        """The rows that need nothing that is still to come; what no later row needs is let go."""
+        """Pass on the rows that need nothing more, and drop the lines that no later row needs."""
         kept = self._kept
         assert kept is not None  # noqa: S101
         last = self._first + len(kept.value)

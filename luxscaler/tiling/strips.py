@@ -21,10 +21,10 @@ class Lines(NamedTuple):
 
 
 class UpscaledTile(Protocol):
-    """A tile that is done, wherever it is kept."""
+    """An upscaled tile, wherever it is kept."""
 
     def lines(self, top: int, bottom: int) -> Lines:
-        """Rows [top, bottom), which nobody changes: they may be the tile's own memory."""
+        """Rows [top, bottom). They may be the tile's own memory, so they must not be changed."""
 
 
 class HostTile:
@@ -40,7 +40,7 @@ class HostTile:
 
 
 def as_tensor(array: FloatArray) -> Tensor:
-    """A tensor of the array's own memory; arrays that PyTorch refuses, read-only or reversed, are copied."""
+    """A tensor that shares the array's memory, or a copy where PyTorch cannot (read-only, reversed)."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
@@ -58,24 +58,25 @@ class DeviceTile:
 
 @dataclass(frozen=True)
 class Strip:
-    """Finished rows of the result. Who takes them copies what is to stay: the arrays are used again."""
+    """Finished rows of the result. The arrays are used again: a receiver copies what it keeps."""
 
     top: int
     rgb: FloatArray
     """(n, width, 3) linear light, expanded."""
     sdr: FloatArray | None
-    """The same before; None where nobody has asked for it."""
+    """(n, width, 3) linear light before the expansion; None where it was not asked for (shows_both)."""
     alpha: FloatArray | None
+    """(n, width) in [0, 1]."""
 
     @property
     def unexpanded(self) -> FloatArray:
-        """`sdr`, for who needs it. Raises ValueError where nobody has asked for it (shows_both)."""
+        """`sdr`. Raises ValueError where it was not asked for (shows_both)."""
         if self.sdr is None:
             raise ValueError("the light before the expansion was not asked for: shows_both")
         return self.sdr
 
     def within(self, height: int) -> "Strip | None":
-        """The part of it that lies in a result of `height` rows; None where nothing does."""
+        """The rows that lie in [0, height), without those of a border; None where there are none."""
         first, last = max(self.top, 0), min(self.top + len(self.rgb), height)
         if first >= last:
             return None
@@ -88,13 +89,13 @@ class WholeRows:
     """Strips collected into whole arrays."""
 
     def __init__(self, height: int, width: int, *, has_alpha: bool, shows_both: bool) -> None:
-        """shows_both: whether the light before the expansion is wanted too."""
+        """height, width: of the result. shows_both: whether the light before the expansion is kept too."""
         self.rgb = np.empty((height, width, 3), np.float32)
         self.alpha = np.empty((height, width), np.float32) if has_alpha else None
         self.sdr = np.empty_like(self.rgb) if shows_both else None
 
     def take(self, strip: Strip) -> None:
-        """Keep the rows of a strip."""
+        """Copy the rows of a strip into the arrays."""
         rows = slice(strip.top, strip.top + strip.rgb.shape[0])
         self.rgb[rows] = strip.rgb
         if self.alpha is not None and strip.alpha is not None:

@@ -1,4 +1,4 @@
-"""Pictures whose opposite edges meet: a border of the other side for the tiles, and back into the picture.
+"""Pictures whose opposite edges meet: a border of the opposite side for the tiles, folded back afterwards.
 
     picture ─ BorderedPicture ─→ picture with a border of its other side ─ tiles ─ Fold ─→ result
 
@@ -20,7 +20,7 @@ from luxscaler.upscaling.tiled import ramp
 
 
 class BorderedPicture:
-    """A picture with `rows` and `columns` of its other side around it; read by the methods of Regions."""
+    """A picture with `rows` and `columns` of its opposite sides around it, as Regions."""
 
     def __init__(self, picture: Regions, rows: int, columns: int) -> None:
         self._picture, self._rows, self._columns = picture, rows, columns
@@ -64,7 +64,7 @@ class BorderedPicture:
 
 
 def bordered(picture: Regions, cuts: Plan) -> Regions:
-    """The picture with the border that the plan's spans count from; itself where it does not wrap."""
+    """The picture with the plan's border around it; as it is where it does not wrap."""
     rows, columns = cuts.source_border
     return BorderedPicture(picture, rows, columns) if cuts.wrap else picture
 
@@ -81,14 +81,15 @@ def _turns(start: int, stop: int, length: int) -> Iterator[tuple[Span, int]]:
 
 @dataclass(frozen=True)
 class Fold:
-    """One axis of a result with a border on both sides, laid over the other side; 0: no border, no fold."""
+    """One axis of a result with a border at both ends, each of which is laid over the opposite end."""
 
     length: int
     """Pixels of the result."""
     border: int
+    """Pixels of the border at each end; 0 where the ends do not meet."""
 
     def weights(self, span: Span) -> FloatArray:
-        """Weights of the pixels of a span that counts from the border's outer edge."""
+        """(pixels,) weights of a span that counts from the border's outer edge."""
         half = min(self.border, self.length // 2)
         line = np.ones(self.length + 2 * self.border, np.float32)
         if self.border:
@@ -98,8 +99,10 @@ class Fold:
         return line[span.start : span.stop]
 
     def lines(self, start: int, stop: int) -> Iterator[tuple[Span, int]]:
-        """What lies over pixels [start, stop) of the result, which may count beyond its ends: spans that
-        count from the border's outer edge, and how far behind `start` each begins."""
+        """What is laid over pixels [start, stop) of the result, which may lie beyond its ends.
+
+        Yields spans that count from the border's outer edge, and how many pixels after `start` each begins.
+        """
         whole = self.length + 2 * self.border
         first_turn = (start + self.border - whole) // self.length
         last_turn = -(-(stop + self.border) // self.length)
@@ -110,6 +113,8 @@ class Fold:
                 yield Span(first, last), first - shift - start
 
     def places(self, span: Span) -> Iterator[tuple[Span, int]]:
-        """Where the pixels of a span that counts from the border's outer edge lie in the result: parts of it,
-        and how far behind the beginning of the span each begins."""
+        """Where the pixels of a span, which counts from the border's outer edge, lie in the result.
+
+        Yields parts of the result, and how many pixels after the beginning of the span each begins.
+        """
         return _turns(span.start - self.border, span.stop - self.border, self.length)

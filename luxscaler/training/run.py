@@ -7,14 +7,12 @@ regular state, which stays the place to go back to.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor
-
 from luxscaler.errors import StoppedError, TrainingError
-from luxscaler.training import memory, samples
+from luxscaler.training import memory
 from luxscaler.training.adversary import Adversary
 from luxscaler.training.batches import Batches
 from luxscaler.training.discriminator import FEATURES
@@ -25,17 +23,7 @@ from luxscaler.training.losses import Detail, adversary_weight
 from luxscaler.training.prepare import Events, Prepared, Progress
 from luxscaler.training.record import Record
 from luxscaler.training.state import INTERRUPTED, STATE, Position, State, load, save
-from luxscaler.training.validation import (
-    Question,
-    Scores,
-    cubic,
-    cubic_scores,
-    gain_text,
-    is_better,
-    network_of,
-    questions,
-    rank,
-)
+from luxscaler.training.validation import Scores, gain_text, is_better, rank
 from luxscaler.training.validator import Validator
 from luxscaler.weights.namings import StateDict
 from luxscaler.words import counted
@@ -67,7 +55,6 @@ class Run:
         settings = job.settings
         self._batch = settings.batch_size(job.device.type)
         self._rate = settings.learning_rate(job.base.own.config)
-        self._judge = job.onlookers.judge
         self._learner = Learner(
             job.base.own, settings.method, settings.rank, settings.seed, job.device, _detail(job)
         )
@@ -76,12 +63,7 @@ class Run:
         self._best: StateDict = {}
         if job.state is not None:
             self._go_to(job.state)
-        self._questions = self._asked()
-        base = network_of(job.base.own.config, job.base.own.state_dict())
-        self._validator = Validator(
-            self._questions, job.device, self._judge, events.say, self._learner.forget_gradients
-        )
-        self._base_scores, self._base_pictures = self._validator.scores(base)
+        self._validator = Validator(job, events.say, self._learner.forget_gradients)
         self._record = Record(job.folder, self._position.step, board=settings.tensorboard)
 
     def to_end(self) -> Trained:
@@ -231,11 +213,6 @@ class Run:
 
     # Validation.
 
-    def _asked(self) -> list[Question]:
-        job = self._job
-        unshuffle = job.base.own.config.unshuffle
-        return questions(job.pictures.held_out, job.recipe, job.base.scale, unshuffle, job.settings.seed)
-
     def _keep_validated(self) -> None:
         self._position, self._best = self._validated()
         self._save()
@@ -243,18 +220,18 @@ class Run:
     def _validated(self) -> tuple[Position, StateDict]:
         """The position with one more entry in its history, and the best network so far."""
         values = self._learner.averaged()
-        network = network_of(self._job.base.own.config, self._learner.whole(values))
-        scores, made = self._validator.scores(network)
+        scores, sheet = self._validator.validated(self._learner.whole(values))
+        base = self._validator.base_scores
         step, goal = self._position.step, self._job.settings.goal
         entry = {"step": step, **scores.to_json()}
         self._record.add({"step": step, "validation": scores.means()})
-        self._write_sheet(step, made)
+        self._write_sheet(step, sheet)
         position = replace(self._position, history=(*self._position.history, entry))
         before = self._best_entry()
-        better = is_better(scores, self._base_scores, goal) and (
+        better = is_better(scores, base, goal) and (
             before is None or rank(scores.means(), goal) > rank(before["mean"], goal)
         )
-        gain = gain_text(scores.means(), self._base_scores.means(), goal)
+        gain = gain_text(scores.means(), base.means(), goal)
         remark = ", the best" if better else ""
         self._events.say(f"step {step}: {scores.mean('psnr'):.2f} dB, {gain} to the base{remark}")
         return (replace(position, best_step=step), values) if better else (position, self._best)
@@ -263,10 +240,7 @@ class Run:
         step = self._position.best_step
         return next((entry for entry in self._position.history if entry["step"] == step), None)
 
-    def _write_sheet(self, step: int, made: Sequence[Tensor]) -> None:
-        shown = zip(self._questions, self._base_pictures, made, strict=False)
-        rows = [(cubic(each.small, each.large), base, trained, each.large) for each, base, trained in shown]
-        sheet = samples.sheet(rows)
+    def _write_sheet(self, step: int, sheet: bytes) -> None:
         write_synced(self._job.folder / "samples" / f"{step:07d}.png", sheet)
         self._record.picture(step, sheet)
 
@@ -308,8 +282,8 @@ class Run:
         return Trained(
             position,
             best,
-            self._base_scores,
-            cubic_scores(self._questions, self._judge),
+            self._validator.base_scores,
+            self._validator.cubic_scores(),
             scores,
             self._learner,
             f"{reason} (step {position.step})",

@@ -1,41 +1,50 @@
-"""The validations of a training: the same questions each time, on the processor where memory runs out."""
+"""Shows a network under training the held-out pictures: its scores, and a sheet beside base and cubic.
 
-from collections.abc import Callable, Sequence
+Where memory runs out the processor makes the validations from then on.
+"""
+
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from luxscaler.networks.build import Network
-from luxscaler.training import memory
-from luxscaler.training.judge import Judge
-from luxscaler.training.samples import MOST_ROWS
-from luxscaler.training.validation import Question, Scores, scores_of
+from luxscaler.training import memory, samples
+from luxscaler.training.prepare import Prepared
+from luxscaler.training.validation import Scores, cubic, cubic_scores, network_of, questions, scores_of
 
 
 class Validator:
-    """Scores networks on the held-out pictures.
+    """The held-out pictures of one training, and what the base makes of them."""
 
-    say: told a line for the user. free: frees what can be made again, when memory runs out.
-    """
-
-    def __init__(
-        self,
-        asked: Sequence[Question],
-        device: torch.device,
-        judge: Judge | None,
-        say: Callable[[str], None],
-        free: Callable[[], None],
-    ) -> None:
-        self._questions, self._device, self._judge = asked, device, judge
+    def __init__(self, job: Prepared, say: Callable[[str], None], free: Callable[[], None]) -> None:
+        """Scores the base. say: called with a line for the user. free: frees what can be made again."""
+        base = job.base.own
+        self._config, self._device, self._judge = base.config, job.device, job.onlookers.judge
         self._say, self._free = say, free
+        self._questions = questions(
+            job.pictures.held_out, job.recipe, job.base.scale, base.config.unshuffle, job.settings.seed
+        )
+        self.base_scores, self._base_pictures = self._scores(network_of(base.config, base.state_dict()))
 
-    def scores(self, network: Network) -> tuple[Scores, list[Tensor]]:
-        """Scores and first pictures; if memory runs out, on the processor from then on.
+    def validated(self, state: Mapping[str, Tensor]) -> tuple[Scores, bytes]:
+        """The scores of the network with this state dict, and a sheet of its first pictures as PNG.
 
-        Raises TrainingError with advice where memory runs out there, too.
+        Raises TrainingError with advice where memory runs out on the processor, too.
         """
+        scores, made = self._scores(network_of(self._config, state))
+        shown = zip(self._questions, self._base_pictures, made, strict=False)
+        rows = [(cubic(each.small, each.large), base, trained, each.large) for each, base, trained in shown]
+        return scores, samples.sheet(rows)
+
+    def cubic_scores(self) -> Scores:
+        """The scores of a cubic enlargement."""
+        return cubic_scores(self._questions, self._judge)
+
+    def _scores(self, network: Network) -> tuple[Scores, list[Tensor]]:
+        """Scores and first pictures."""
         try:
-            return scores_of(network, self._questions, self._device, MOST_ROWS, self._judge)
+            return scores_of(network, self._questions, self._device, samples.MOST_ROWS, self._judge)
         except Exception as error:
             if not memory.is_out_of_memory(error):
                 raise
@@ -44,4 +53,4 @@ class Validator:
         self._device = torch.device("cpu")
         self._say("memory ran out in a validation: the processor makes it from now on")
         with memory.advised():
-            return scores_of(network, self._questions, self._device, MOST_ROWS, self._judge)
+            return scores_of(network, self._questions, self._device, samples.MOST_ROWS, self._judge)

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 def fill_transparent(rgb: Tensor, alpha: Tensor) -> Tensor:
     """Replace colour in proportion to its transparency by the average of visible colour around it.
 
-    rgb: (H, W, 3) float32, straight colour. alpha: (H, W) in [0, 1]. Opaque pixels stay as they are; a
-    picture that is transparent everywhere comes back itself. The averages come from an alpha-weighted
-    pyramid (push and pull: Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4).
+    rgb: (H, W, 3) float32, straight colour. alpha: (H, W) float32 in [0, 1]. Opaque pixels keep their colour;
+    `rgb` itself is returned where all of it is opaque, or transparent. The averages come from a pyramid
+    weighted by alpha (push and pull: Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4).
     """
     if not bool((alpha > 0.0).any()) or bool((alpha >= 1.0).all()):
         return rgb

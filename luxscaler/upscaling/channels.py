@@ -21,17 +21,18 @@ from luxscaler.words import counted
 USABLE = (1, 3, 4)
 """Numbers of channels that have a meaning here."""
 Step = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1."""
 
 
 class Runs(Protocol):
     """A network that is ready to run."""
 
     def __call__(self, x: Tensor, step: Step | None = None) -> Tensor:
-        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32."""
+        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32. step: called as parts are done."""
 
 
 def check_channels(inputs: int, outputs: int) -> None:
-    """WeightsError unless a network of so many channels can be used for pictures."""
+    """Raise WeightsError unless a network of so many channels can be used for pictures."""
     if inputs not in USABLE or outputs not in USABLE:
         raise WeightsError(
             f"the network maps {counted(inputs, 'channel')} to {outputs}; "
@@ -40,7 +41,7 @@ def check_channels(inputs: int, outputs: int) -> None:
 
 
 def through(network: Runs, inputs: int, outputs: int, rgb: Tensor, step: Step) -> Tensor:
-    """1×3×H×W code → 1×3×(scale·H)×(scale·W), by a network of `inputs` and `outputs` channels."""
+    """1×3×H×W float32 code → 1×3×(scale·H)×(scale·W), by a network of `inputs` and `outputs` channels."""
     if inputs == outputs == 1:
         return _each(network, rgb, step)
     if inputs == 1:

@@ -22,7 +22,7 @@ def encode(linear: Tensor) -> Tensor:
 
 
 def decode_(code: Tensor) -> Tensor:
-    """The inverse of `encode`, in place and returned."""
+    """The inverse of `encode`: code → linear light, in place and returned."""
     linear = decode_srgb(code.abs().clamp_(max=1.0))
     magnitude = code.abs()
     # To ask a device costs the wait for its answer, and the factor is exactly 1 where nothing is above 1.

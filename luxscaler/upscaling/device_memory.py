@@ -7,9 +7,10 @@ SHARE = 4
 
 
 def has_room(device: torch.device, held: int, more: int) -> bool:
-    """Whether `more` bytes may stay there besides `held` ones, with room left for a result of the same size.
+    """Whether `more` bytes of results may stay on the device besides the `held` bytes that do.
 
-    The bytes are there already: the question is whether they may stay.
+    `more` is allocated already. There must be room for as many bytes again, for the next result. Elsewhere
+    than on CUDA always true.
     """
     if device.type != "cuda":
         return True

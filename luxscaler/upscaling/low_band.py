@@ -51,9 +51,10 @@ def match_low_band(
 ) -> Tensor:
     """Give `rgb` the low frequencies that `reference` has at `box`.
 
-    rgb: (H, W, 3) float32, linear light, the upscaled tile. source: (n, m, 3), the tile before, whose colours
-    `rgb` has. reference: (h, w, 3), the whole master at any size; both as `rgb` and on its device.
-    cell_pixels: least side of a cell in reference pixels. is_own: whether the reference surely shows it.
+    rgb: (H, W, 3) float32, linear light, the upscaled tile. source: (n, m, 3), the tile before the network.
+    reference: (h, w, 3), the whole master at any size; both float32, linear light, on the device of `rgb`.
+    cell_pixels: least side of a cell in reference pixels. is_own: whether the reference was made of the very
+    picture that the tile was cut from, so that a large difference is no error.
     Returns a new (H, W, 3) float32, no brighter than the brighter of the two, or `rgb` itself where nothing
     drifted. Raises InputError when the two differ by more than two stops on average and the reference is not
     the tile's own: the box or the reference is of another picture.

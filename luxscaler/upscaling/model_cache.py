@@ -18,8 +18,9 @@ TRAINED = "trained"
 class Models:
     """A function from a model's name to its upscaler.
 
-    `own_checkpoints` says whether a path of a checkpoint file is taken for a name too: a server must not
-    open whatever file a request names. `trained` is the path or URL of the weights that TRAINED stands for.
+    folder: of the weights; None: the usual one. own_checkpoints: whether the path of a checkpoint file is a
+    name too (never on a server, where a request could then have any file opened). trained: path or URL of the
+    weights that TRAINED stands for. Several threads may call it.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Models:
         self._lock = threading.Lock()
 
     def __call__(self, name: str) -> Upscaler:
-        """The upscaler of that model; InputError for an unknown name, WeightsError for bad weights."""
+        """The upscaler of that model. Raises InputError for an unknown name, WeightsError for bad weights."""
         if name == TRAINED and self._trained is None and not self._own_checkpoints:
             raise InputError(f"model is {name!r}, and this version was not made by a training: take another")
         known = known_names() if self._trained is None else (*known_names(), TRAINED)

@@ -24,10 +24,10 @@ would starve the rest of the machine; larger pictures are rare and copied the or
 
 
 class Edge(Protocol):
-    """What the boundary between device and host can do; a fake stands for it where no device is."""
+    """Copies from a device into the host's memory, as an interface: tests replace it by a fake."""
 
     def pinned_like(self, tensor: Tensor) -> Tensor:
-        """Host memory, contiguous, of the tensor's shape and type, that the device can write itself."""
+        """A contiguous tensor of that shape and type in host memory to which the device can write."""
 
     def copy(self, source: Tensor, target: Tensor) -> None:
         """Copy and return when `target` holds the values, without waiting for work given to the device later
@@ -38,11 +38,11 @@ class CudaEdge:
     """PyTorch's pinned allocator, and the current stream."""
 
     def pinned_like(self, tensor: Tensor) -> Tensor:
-        """Pinned memory of the tensor's shape and type; RuntimeError where the system refuses it."""
+        """A tensor of that shape and type in pinned memory. Raises RuntimeError if the system refuses it."""
         return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
 
     def copy(self, source: Tensor, target: Tensor) -> None:
-        """Copy, and wait for an event after the copy in its stream, not for another prediction's kernels."""
+        """Copy, and wait for the copy's own event, so not for kernels of another prediction."""
         with torch.cuda.device(source.device):
             target.copy_(source, non_blocking=True)
             # blocking: it sleeps, so that the encoder's threads have the processor.
@@ -58,7 +58,7 @@ def to_host(tensor: Tensor, edge: Edge | None = None) -> NDArray[Any]:
     """The values of a tensor as a contiguous array of its shape and type.
 
     On the CPU that is the tensor's own memory (where it is contiguous); from CUDA it is pinned memory, which
-    is used again once the array and its views are gone. edge: None takes what the tensor's device has.
+    is used again once the array and its views are gone. edge: None: the one of the tensor's device.
     """
     if edge is None and tensor.is_cuda:
         edge = CUDA

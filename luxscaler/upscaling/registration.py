@@ -46,8 +46,9 @@ class _Match:
 def locate(tile: Tensor, reference: Tensor) -> TileBox | None:
     """Find (H, W, 3) linear light `tile` in the linear-light `reference` of the whole master.
 
-    Both show the same scene at unknown relative size and with the same aspect of pixels; exposure and
-    contrast may differ. Returns None when the place is ambiguous or not found.
+    tile, reference: float32 on any device; the search runs on the CPU. Both show the same scene at unknown
+    relative size and with the same aspect of pixels; exposure and contrast may differ. Returns None when the
+    place is ambiguous or not found.
     """
     seen, whole = _brightness(tile), _brightness(reference)
     coarse, small = _fitted(whole, COARSE_SIDE), _fitted(seen, COARSE_SIDE)

@@ -1,4 +1,4 @@
-"""One tile's pixels: network, detail, low band. What the pipeline and the backends do alike.
+"""One tile's pixels: network, detail, low band; shared by the pipeline and the backends.
 
     Picture → upscaler → detail → its own colours → those of the reference → upscaled light
 
@@ -33,15 +33,16 @@ class Rendered:
     alpha: Tensor | None
     """(H, W) float32 in [0, 1]."""
     box: TileBox | None
-    """Where it sits in the reference (or in itself, if there is none); None: not known."""
+    """Where it sits in the reference (WHOLE if there is none); None: not known."""
     notices: tuple[str, ...] = ()
 
 
 def visible(picture: Picture) -> Picture:
-    """The picture with the colour of transparent pixels filled in from what can be seen.
+    """The picture with the colour of transparent pixels filled in from their visible neighbours.
 
-    Colour that nobody sees must not count: not for the statistics, the low band, nor the network. Of a
-    picture with light that alpha does not cover all can be seen.
+    Colour under full transparency is arbitrary, and must change neither the statistics, nor the low band, nor
+    what the network draws beside it. A picture with light that alpha does not cover is visible everywhere,
+    and is returned as `Picture.as_light` gives it.
     """
     if picture.alpha is None or picture.source.has_light_apart:
         return picture.as_light()
@@ -64,14 +65,17 @@ class Place:
     box: TileBox | None
     """None: not known."""
     is_found: bool = False
-    """Whether it was searched for, so that it may be off by a pixel, or be another place altogether."""
+    """Whether registration found it, so that it may be off by a pixel, or wrong altogether."""
     is_own: bool = False
     """Whether the reference was made of the very picture that the tile was cut from."""
     notices: tuple[str, ...] = ()
 
 
 def place_of(tile: Picture, reference: Picture, box: TileBox | None) -> Place:
-    """The box that is said, or the one where the tile is found: on the CPU, before the device is needed."""
+    """Where a tile sits in its reference: at `box`, or, without one, where registration finds it.
+
+    Both pictures under the pixel contract. Runs on the CPU, so that it can go on before the device is free.
+    """
     if box is not None or not _is_seen(tile):
         return Place(box)  # said, or there is nothing to see, so nothing to compare
     found = locate(torch.from_numpy(tile.rgb), torch.from_numpy(reference.rgb))
@@ -85,7 +89,7 @@ def place_of(tile: Picture, reference: Picture, box: TileBox | None) -> Place:
 
 
 def _is_seen(tile: Picture) -> bool:
-    """Whether there is anything to see."""
+    """Whether any pixel of the tile is visible."""
     return tile.alpha is None or tile.source.is_associated or bool(tile.alpha.any())
 
 
@@ -104,11 +108,13 @@ def render(
 ) -> Rendered:
     """Upscale a tile, and give it back its own colours and the low band of the reference.
 
-    tile: as `visible` gives it. is_hdr: whether the picture that it is of holds light above SDR white.
-    reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device; None
-    leaves the colours as the network makes them; with one, a tile without colour gets none, neither from the
-    network nor from the reference. place: where the tile sits in it. matching: called when the network is
-    done, and detail and colours follow. Raises InputError and UpscaleError.
+    tile: as `visible` gives it. scale, fractality: as in UpscaleRequest. is_hdr: whether the picture that the
+    tile was cut from holds light above SDR white.
+    reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device. With
+    it, a grey tile stays exactly grey; without, colours stay as the network makes them.
+    place: where the tile sits in the reference. clock: collects the seconds of each stage. matching: called
+    between the network and the stages of detail and colours.
+    Raises InputError, and UpscaleError when the network fails or memory does not suffice.
     """
     clock = clock or Stopwatch(upscaler.device)
     with clock.stage("network"):
@@ -141,7 +147,7 @@ def render(
 
 
 def _origin(tile: Picture, place: Place) -> tuple[int, int]:
-    """Row and column at which the tile begins in its picture, as far as that is said."""
+    """Row and column at which the tile begins in its picture; (0, 0) where that is not known."""
     box = place.box
     if box is None or place.is_found:
         return 0, 0
@@ -155,14 +161,16 @@ def _luminance(rgb: Tensor) -> Tensor:
 
 
 def _of_run(progress: PixelProgress | None, number: int, runs: int) -> PixelProgress | None:
-    """The progress of one of several runs of the network as that of all."""
+    """The progress of run `number` of `runs` equal ones, as progress of all of them."""
     if progress is None or runs == 1:
         return progress
     return lambda done, total: progress(number * total + done, runs * total)
 
 
 def _follow(rgb: Tensor, source: Tensor, reference: Tensor, place: Place) -> tuple[Tensor, Place]:
-    """The low band of the reference, and the tile's place in it, if that was not wrong after all."""
+    """The tile with the low band of the reference, and its place; a place that was found and turns out to be
+    wrong is given up.
+    """
     if place.box is None:
         return rgb, place
     if not place.is_found:

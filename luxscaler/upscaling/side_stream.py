@@ -15,8 +15,10 @@ _HIGH = -1
 
 
 class SideStream:
-    """A context in which the device's work goes into a stream of its own; elsewhere than on CUDA it changes
-    nothing. What is read in it must be complete before, and it returns with its own work complete."""
+    """A context in which CUDA's work goes into a stream of its own; on other devices it changes nothing.
+
+    Tensors that are read inside must be complete before. Leaving the context waits for the work done inside.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -97,9 +97,10 @@ def _noise(near: _Range) -> Tensor:
 
 
 def _correction(difference: Tensor, scale: float, noise: Tensor | None) -> Tensor:
-    """(h, w, 3): what has to be added, enlarged, so that the means change by `difference`.
+    """(h, w, 3): what, enlarged and added to the result, changes its means by `difference`.
 
-    noise: how large differences of single pixels may be noise; None: only areas count.
+    noise: (h, w, 1), how large a difference of a single pixel may be and still be noise; None: only smooth
+    differences are given back.
     """
     total = torch.zeros_like(difference)
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Seconds by stage, the device's work included."""
+"""How long the stages of a tile take, the device's own work included."""
 
 import time
 from collections.abc import Iterator
@@ -10,15 +10,16 @@ import torch
 
 @dataclass
 class Stopwatch:
-    """Adds up the seconds of the stages of one tile."""
+    """Adds up the seconds of each stage. One for each tile; not for several threads."""
 
     device: torch.device
     """Where stages compute; the CPU for those that leave the device to others."""
     timings: dict[str, float] = field(default_factory=dict)
+    """Seconds by name of the stage."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside, under that name."""
+        """Time the block, waiting at its end for the device; an error leaves no entry."""
         start = time.perf_counter()
         yield
         if self.device.type == "cuda":

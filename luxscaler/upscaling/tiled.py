@@ -47,7 +47,10 @@ def weights(index: int, cuts: list[Span], scale: int) -> Tensor:
 
 
 def aligned_spans(length: int, tile: int, overlap: int, align: int) -> list[Span]:
-    """`spans` that begin at multiples of `align`, or of what of it, halved, leaves tiles their room."""
+    """`spans` that begin at multiples of `align`.
+
+    Where tile − overlap is less than two such steps, `align` is halved until it is not.
+    """
     while tile - overlap < 2 * align and align > 1:
         align //= 2
     if align == 1 or length <= tile:
@@ -58,7 +61,7 @@ def aligned_spans(length: int, tile: int, overlap: int, align: int) -> list[Span
 
 
 class TiledRun:
-    """One run over one picture. `function` maps 1×C×h×w to 1×C'×(scale·h)×(scale·w), float32."""
+    """Runs a function over a picture, in tiles that fit into memory."""
 
     def __init__(
         self,
@@ -69,7 +72,11 @@ class TiledRun:
         progress: Callable[[int, int], None] | None = None,
         align: int = 1,
     ) -> None:
-        """align: what tiles begin at multiples of, in source pixels, as far as tiles are large enough."""
+        """function: 1×C×h×w float32 → 1×C'×(scale·h)×(scale·w) float32.
+
+        tile, overlap, align: in source pixels, the largest side of a tile, what neighbours share, and what
+        tiles begin at multiples of (`aligned_spans`). progress: called with (source pixels done, in all).
+        """
         self._align = align
         self._function = function
         self._scale = scale
@@ -79,7 +86,10 @@ class TiledRun:
         self._done = self._total = self._share = 0
 
     def __call__(self, picture: Tensor) -> Tensor:
-        """1×C×H×W → 1×C'×(scale·H)×(scale·W); UpscaleError when memory does not suffice for any tile."""
+        """1×C×H×W → 1×C'×(scale·H)×(scale·W), float32.
+
+        Raises UpscaleError when memory does not suffice even for the smallest tile.
+        """
         self._done, self._total = 0, picture.shape[2] * picture.shape[3]
         return self._piece(picture, report=self._total)
 
@@ -136,7 +146,7 @@ class TiledRun:
         return out
 
     def within(self, fraction: float) -> None:
-        """For `function` to call: how much of the piece at hand is done, 0 to 1."""
+        """Report the share of the current piece that is done, 0 to 1; for `function` to call."""
         if self._progress is not None:
             self._progress(self._done + int(fraction * self._share), self._total)
 

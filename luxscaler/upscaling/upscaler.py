@@ -43,7 +43,7 @@ PixelProgress = Callable[[int, int], None]
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name; "auto": CUDA, then MPS, then the CPU. Raises InputError if it is absent."""
+    """The device of that name; "auto": CUDA, else MPS, else the CPU. Raises InputError where it is absent."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
@@ -53,7 +53,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """ "fp32", "fp16" or "bf16" for that name and device; InputError when the device cannot compute in it."""
+    """The precision "fp32", "fp16" or "bf16"; "auto": fp16 on CUDA, else fp32.
+
+    Raises InputError where the device cannot compute in it.
+    """
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     if name == "fp16" and device.type == "cpu":
@@ -67,7 +70,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 class Upscaler:
-    """A network on a device. Holds no state of the pictures it has seen."""
+    """A network on a device. It keeps nothing of the pictures that it upscales."""
 
     def __init__(self, network: AnyNetwork, options: UpscalerOptions = UpscalerOptions()) -> None:
         """Moves the network to the device.
@@ -106,7 +109,7 @@ class Upscaler:
             )
 
     def notices(self, scale: float) -> tuple[str, ...]:
-        """What a user should know of results at that scale."""
+        """What a user should know about results at that scale, one line each."""
         if scale == self.native_scale:
             return ()
         return (f"the model's own scale is {self.native_scale}: its result is resampled to {scale:g}",)
@@ -123,8 +126,8 @@ class Upscaler:
     ) -> Tensor:
         """Upscale linear light.
 
-        rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device.
-        scale: 1 to 8. faithful: keep the light that every source pixel measured (back_projection.py), noise
+        rgb: (H, W, 3) float32, linear Rec.709, 1.0 = SDR white, unbounded, finite, on any device. scale: 1 to
+        8, or 16. faithful: keep the light that every source pixel measured (back_projection.py), noise
         included. origin: row and column at which a tile begins in its picture: the network's windows then lie
         as in the whole. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
         the range that `rgb` spans, widened to [0, 1].
@@ -156,8 +159,9 @@ class Upscaler:
     ) -> Tensor:
         """Upscale coverage by the same network, so that its edges match those of the colour.
 
-        alpha: (H, W) float32 in [0, 1]. origin: as above. Returns (round(scale·H), round(scale·W)) within the
-        range of the source around each pixel (alpha_limits.py): flat areas stay what they are exactly.
+        alpha: (H, W) float32 in [0, 1], on any device. scale, origin, progress and errors as in `upscale`.
+        Returns (round(scale·H), round(scale·W)) float32 on the upscaler's device, within the range that the
+        source has around each pixel (alpha_limits.py): flat areas stay exactly what they are.
         """
         out_width, out_height = output_size(alpha.shape[1], alpha.shape[0], scale)
         first = alpha.flatten()[0]

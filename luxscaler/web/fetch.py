@@ -2,37 +2,27 @@
 
     fetch(url, file.write, reach=..., limits=..., check=...)
 
-Every hop of a redirect is checked, and the connection goes to the address that was checked: a name whose
-server answers differently the second time gains nothing. `check` is called at least every tenth of a second
-and ends the work by raising. Cookies are not kept, proxies of the environment not used, compressed answers
-not asked for.
+Every hop of a redirect is checked (connect.py). `check` is called at least every tenth of a second and ends
+the work by raising. Cookies are not kept, proxies of the environment not used, compressed answers not asked
+for.
 """
 
 import http.client
 import io
-import os
-import select
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from luxscaler.errors import FetchError, one_line
-from luxscaler.web.names import lookup
+from luxscaler.web.connect import connected, reason_of
 from luxscaler.web.reach import PUBLIC, Reach
 from luxscaler.web.url import Url
 
-GLANCE_SECONDS = 0.1
-"""How often `check` is called."""
 _CHUNK = 1 << 18
-_MAX_ADDRESSES = 4
-"""Of a name, tried one after another."""
 _HEAD_BYTES = 1 << 20
 """For headers, chunk sizes and trailers beside the body."""
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -116,7 +106,8 @@ class _Hop:
 
     def run(self, write: Callable[[bytes], Any]) -> Fetched | Url:
         """The body is written, or where a redirect leads."""
-        connection = self._connected()
+        deadline = min(self._deadline, time.monotonic() + self._limits.connect_seconds)
+        connection = connected(self._url, self._reach, deadline, self._check)
         try:
             connection.sendall(_request(self._url, self._start))
             stream = _Stream(connection, self._limits, self._check, self._deadline, self._url.shown)
@@ -168,80 +159,6 @@ class _Hop:
             reason = "it goes on at another place than was asked for"
             raise FetchError(f"{self._url.shown}: {reason}", http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         return self._start
-
-    def _connected(self) -> socket.socket:
-        """A connection to the first address of the host that may be reached and answers."""
-        url, deadline = self._url, min(self._deadline, time.monotonic() + self._limits.connect_seconds)
-        if kind := self._reach.misnamed(url.host):
-            raise FetchError(f"{url.shown} leads to {kind}, which is not fetched from")
-        refused = reason = ""
-        for address in self._addresses(deadline)[:_MAX_ADDRESSES]:
-            if kind := self._reach.refusal(address, url.port, url.host):
-                refused = kind
-                continue
-            try:
-                return self._opened(address, deadline)
-            except (OSError, ValueError) as error:
-                reason = _reason(error)
-        if refused and not reason:
-            raise FetchError(f"{url.shown} leads to {refused}, which is not fetched from")
-        raise FetchError(f"{url.origin} cannot be reached: {reason or 'it has no address'}")
-
-    def _addresses(self, deadline: float) -> tuple[str, ...]:
-        pending = lookup(self._url.host, self._url.port)
-        while True:
-            self._check()
-            try:
-                return pending.result(GLANCE_SECONDS)
-            except FutureTimeoutError:
-                if pending.done() or time.monotonic() > deadline:
-                    reason = "looking up its name takes too long"
-                    raise FetchError(f"{self._url.origin} cannot be reached: {reason}") from None
-            except OSError as error:
-                raise FetchError(f"{self._url.origin} cannot be reached: {_reason(error)}") from error
-
-    def _opened(self, address: str, deadline: float) -> socket.socket:
-        """Connected, and wrapped where the URL says https."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            connection.setblocking(False)
-            with suppress(BlockingIOError):
-                connection.connect((address, self._url.port))
-            self._wait(connection, deadline, writing=True)
-            if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(error, os.strerror(error))
-            if self._url.scheme == "https":
-                connection = tls_context().wrap_socket(
-                    connection, server_hostname=self._url.host, do_handshake_on_connect=False
-                )
-                self._shake_hands(connection, deadline)
-            connection.settimeout(GLANCE_SECONDS)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _shake_hands(self, connection: ssl.SSLSocket, deadline: float) -> None:
-        while True:
-            try:
-                connection.do_handshake()
-            except ssl.SSLWantReadError:  # noqa: PERF203 - each try is a message
-                self._wait(connection, deadline, writing=False)
-            except ssl.SSLWantWriteError:
-                self._wait(connection, deadline, writing=True)
-            else:
-                return
-
-    def _wait(self, connection: socket.socket, deadline: float, *, writing: bool) -> None:
-        poll = select.poll()
-        poll.register(connection, select.POLLOUT if writing else select.POLLIN)
-        while True:
-            self._check()
-            if poll.poll(1000 * GLANCE_SECONDS):
-                return
-            if time.monotonic() > deadline:
-                raise OSError("no connection in time")
 
 
 class _Stream(io.RawIOBase):
@@ -317,16 +234,6 @@ def _request(url: Url, start: int) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Certificates are checked against those of the system, or of certifi where the system has none."""
-    paths = ssl.get_default_verify_paths()
-    if not paths.cafile and not paths.capath:
-        with suppress(ImportError):
-            return ssl.create_default_context(cafile=import_module("certifi").where())
-    return ssl.create_default_context()
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
@@ -334,6 +241,4 @@ def _reason(error: BaseException) -> str:
         return "the connection was closed before its end"
     if isinstance(error, http.client.HTTPException):
         return f"its answer is no HTTP ({type(error).__name__})"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
-    return one_line(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+    return reason_of(error)

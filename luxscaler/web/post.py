@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from luxscaler.errors import FetchError, one_line
-from luxscaler.web.fetch import tls_context
+from luxscaler.web.connect import tls_context
 from luxscaler.web.names import lookup
 from luxscaler.web.reach import Reach
 from luxscaler.web.url import Url

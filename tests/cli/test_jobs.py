@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from luxscaler.cli.main import app
 from luxscaler.clock import Clock
 from luxscaler.console.database import FILE_NAME, Database
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.replicate.signing import new_id
 
 RUN = CliRunner()

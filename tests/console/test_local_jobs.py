@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from luxscaler.console.jobs import Job
+from luxscaler.console.job import Job
 from luxscaler.console.local import supervisor
 from luxscaler.console.local.runner import LocalRunner
 from tests.support.console_server import ConsoleServer, console_process, console_server

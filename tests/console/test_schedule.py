@@ -1,6 +1,6 @@
 """Who is asked about when: runs by turns and not too many a second, everything else at once."""
 
-from luxscaler.console.jobs import JobState, ToDo
+from luxscaler.console.job import JobState, ToDo
 from luxscaler.console.schedule import RUNS_A_SECOND, Alarm, Schedule
 
 

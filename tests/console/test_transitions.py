@@ -7,7 +7,8 @@ import pytest
 from luxscaler.clock import Clock
 from luxscaler.console.database import Database
 from luxscaler.console.deliveries import Deliveries, Delivery
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.transitions import Transitions
 from luxscaler.replicate.runs import RemoteRun, run_in
 

@@ -6,7 +6,8 @@ import pytest
 
 from luxscaler.errors import PictureError, StoppedError, WeightsError
 from luxscaler.masters.batch import Outcome, run_batch
-from luxscaler.masters.pairs import Found, Pair
+from luxscaler.masters.finding import Found
+from luxscaler.masters.pairs import Pair
 from luxscaler.pipeline.result import Result
 
 

@@ -6,17 +6,10 @@ from pathlib import Path
 import pytest
 
 from luxscaler.errors import ExportError, InputError
-from luxscaler.io.write import FORMATS, SUFFIXES
-from luxscaler.masters.pairs import (
-    Naming,
-    Pair,
-    existing,
-    find_pictures,
-    in_folder,
-    pair_up,
-    refuse_existing,
-    suffix_of,
-)
+from luxscaler.io.write import FORMATS, SUFFIXES, suffix_of
+from luxscaler.masters.finding import find_pictures
+from luxscaler.masters.naming import Naming, in_folder
+from luxscaler.masters.pairs import Pair, existing, pair_up, refuse_existing
 
 
 @pytest.fixture
@@ -102,7 +95,7 @@ def test_patterns_are_filled_in(here: Path) -> None:
 
 
 def test_every_format_has_a_suffix_that_is_known() -> None:
-    assert {f".{suffix_of(name)}" for name in FORMATS} <= set(SUFFIXES)
+    assert {suffix_of(name) for name in FORMATS} <= set(SUFFIXES)
 
 
 @pytest.mark.parametrize(

@@ -370,7 +370,7 @@ def test_rows_that_cannot_be_written_end_the_work(
     def full(*_: object) -> None:
         raise ExportError("cannot write: No space left on device")
 
-    monkeypatch.setattr("luxscaler.pipeline.output.WholeSink.write", full)
+    monkeypatch.setattr("luxscaler.pipeline.sinks.WholeSink.write", full)
     monkeypatch.setattr("luxscaler.tiling.expansion.STRIP_BYTES", 1 << 18)
     with pytest.raises(ExportError, match="No space left"):
         make(picture, tmp_path / "out.exr", FakeBackend(workers=1, seconds=0.05))

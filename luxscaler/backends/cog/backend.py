@@ -38,7 +38,7 @@ class CogBackend:
         options: CogOptions | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Raises InputError for an address that is none. transport: for tests."""
+        """transport: for tests. Raises InputError for an address that is not an http or https URL."""
         if not urls:
             raise InputError("the backend cog needs the address of a container: cog (--cog http://HOST:PORT)")
         self._urls = [_checked(url) for url in dict.fromkeys(urls)]
@@ -47,10 +47,10 @@ class CogBackend:
 
     @contextmanager
     def open(self, context: MasterContext) -> Iterator[CogSession]:
-        """Ask every container how it is, and wait for those whose setup runs.
+        """Check the health of every container, and wait for those whose setup runs.
 
-        Raises BackendError naming those that do not answer; broken ones are left out, unless all are. At the
-        end connections are closed, which cancels what runs on them.
+        Raises BackendError, which names the containers that do not answer; broken ones are left out, unless
+        all are broken. At the end connections are closed, which cancels what runs on them.
         """
         with (
             tempfile.TemporaryDirectory(prefix="luxscaler-") as folder,
@@ -65,7 +65,10 @@ class CogBackend:
 
 
 def _wait_until_ready(pool: Pool, context: MasterContext, seconds: float) -> None:
-    """Until no container says STARTING. Raises BackendError when one does not answer or none can be used."""
+    """Wait until no container says STARTING, for `seconds` at most.
+
+    Raises BackendError if one does not answer, or none can be used.
+    """
     deadline = time.monotonic() + seconds
     waiting, missing = list(pool.containers), list[str]()
     while waiting:

@@ -1,7 +1,7 @@
-"""Which container gets the next tile: the free, the busy and the lost.
+"""Chooses the container for the next tile among those that are free, busy and lost.
 
-Each has one tile at a time. A lost one is looked at again now and then; when all are lost for a while, the
-work ends.
+Each has one tile at a time. A lost one is checked again now and then; when all are lost for a while, the work
+ends.
 """
 
 import threading
@@ -16,7 +16,7 @@ from luxscaler.errors import BackendError
 
 _FIRST_REST, _LONGEST_REST = 0.05, 2.0
 _GLANCE_SECONDS = 0.05
-"""How often those who wait look whether the user wants to stop."""
+"""How often a waiting thread checks whether the user wants to stop."""
 _USABLE = (Health.READY, Health.BUSY)
 
 
@@ -26,7 +26,7 @@ def _rests() -> Iterator[float]:
 
 @dataclass
 class PooledContainer:
-    """A container and what is known of it."""
+    """A container and its state in the pool."""
 
     client: CogClient
     taken: bool = False
@@ -34,9 +34,9 @@ class PooledContainer:
     rests_until: float = 0.0
     rests: Iterator[float] = field(default_factory=_rests)
     lost: str = ""
-    """Why, if it is."""
+    """Why it is lost; empty if it is not."""
     look_at: float = 0.0
-    """When a lost one is to be looked at again."""
+    """When a lost one is to be checked again, by time.monotonic()."""
 
 
 class Pool:
@@ -54,7 +54,7 @@ class Pool:
 
     @property
     def alive(self) -> int:
-        """How many are not lost."""
+        """The number of containers that are not lost."""
         return sum(not pooled.lost for pooled in self.containers)
 
     def take(self, check: Callable[[], None]) -> PooledContainer:
@@ -75,30 +75,30 @@ class Pool:
                 return pooled
 
     def give_back(self, pooled: PooledContainer) -> None:
-        """Its prediction is over."""
+        """Return a container whose prediction is over."""
         with self._changed:
             pooled.taken, pooled.rests = False, _rests()
             self._changed.notify_all()
 
     def busy(self, pooled: PooledContainer) -> None:
-        """It has a prediction of somebody else: others come first for a moment."""
+        """Return a container that is busy with somebody else's prediction; others come first for a moment."""
         with self._changed:
             pooled.taken, pooled.rests_until = False, time.monotonic() + next(pooled.rests)
             self._changed.notify_all()
 
     def lose(self, pooled: PooledContainer, reason: str) -> None:
-        """It does not answer, or is broken."""
+        """Return a container that does not answer or is broken."""
         with self._changed:
             pooled.taken, pooled.lost = False, reason or "lost"
             pooled.look_at = time.monotonic() + self._look_again
             self._changed.notify_all()
 
     def reasons(self) -> str:
-        """Which are lost, and why."""
+        """The lost containers and why, as text."""
         return "; ".join(f"{pooled.client.url}: {pooled.lost}" for pooled in self.containers if pooled.lost)
 
     def _next(self) -> PooledContainer | None:
-        """The one that has rested longest; a lost one only if its time to be looked at has come."""
+        """The container that has been free longest; a lost one only if it is due to be checked."""
         now = time.monotonic()
         free = [pooled for pooled in self.containers if not pooled.taken]
         usable = [pooled for pooled in free if not pooled.lost and pooled.rests_until <= now]

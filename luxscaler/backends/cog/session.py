@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CogOptions:
-    """How patient the backend is, in seconds."""
+    """The longest waits of the backend, in seconds."""
 
     start: float = 300.0
     """For the setup of a container that says STARTING."""
@@ -40,7 +40,7 @@ class CogOptions:
     busy: float = 600.0
     """For a container that others use."""
     look_again: float = 15.0
-    """Between two looks at a lost container."""
+    """Between two checks of a lost container."""
     all_lost: float = 30.0
     """For the return of one when all are lost."""
 
@@ -68,7 +68,7 @@ class CogSession:
 
     @property
     def workers(self) -> int:
-        """One for each container that is not lost, and one whose tile is ready for the next."""
+        """One tile for each container that is not lost, and one more that is prepared meanwhile."""
         return self._pool.alive + 1
 
     def run(self, tile: Tile) -> TileOutput:
@@ -83,12 +83,15 @@ class CogSession:
         return TileOutput(rgb, alpha, seconds)
 
     def inputs(self, tile: Tile) -> dict[str, object]:
-        """What a container is asked about a tile."""
+        """The inputs of a container's prediction for a tile."""
         picture = _as_data_url(exr_transport.encode(tile.picture, is_hdr=self._context.is_hdr))
         return exr_transport.tile_inputs(self._context.settings, picture, self._reference, tile.box)
 
     def _predict(self, name: str, body: bytes, folder: Path, size: tuple[int, int]) -> tuple[Path, float]:
-        """Have it done by one container or the next; (the result's file, the seconds it took)."""
+        """Run a prediction on the container that is free next: (the result's file, seconds of computing).
+
+        Raises TileError, which costs no attempt where containers were busy or lost.
+        """
         deadline = time.monotonic() + self._options.busy
         while True:
             pooled = self._pool.take(self._context.raise_if_stopped)
@@ -124,7 +127,7 @@ def _as_data_url(data: bytes) -> str:
 
 
 def _file_in(reply: Reply, url: str) -> str:
-    """The name of the file that a prediction made; TileError if it made none."""
+    """The name of the file that a prediction made. Raises TileError if it made none."""
     if reply.status is Status.SUCCEEDED and reply.file is not None:
         return reply.file
     if reply.status is Status.CANCELED:
@@ -134,7 +137,10 @@ def _file_in(reply: Reply, url: str) -> str:
 
 
 def _interruptible(work: Callable[[], Result], stop: threading.Event, cancel: Callable[[], None]) -> Result:
-    """The result of `work`, which blocks in a thread of its own. On `stop` it is canceled and abandoned."""
+    """The result of `work`, which runs in a thread.
+
+    Once `stop` is set, `cancel` is called, and work that does not end soon is abandoned. Raises StoppedError.
+    """
     outcome: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:

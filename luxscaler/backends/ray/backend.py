@@ -18,8 +18,8 @@ from luxscaler.options import UpscalerOptions
 
 _GLANCE_SECONDS = 0.2
 _INNOCENT_LOSSES = 2
-"""Workers that a tile may lose at no cost. Ray does not say whether a node went away or a process crashed,
-and a tile that crashes whatever it is given to must not be tried for ever."""
+"""Workers that a tile may lose without using up an attempt. Ray does not say whether a node went away or a
+process crashed, and a tile that crashes every worker must not be tried for ever."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class RaySession:
 
     @property
     def workers(self) -> int:
-        """One tile for each worker that there is room for."""
+        """One tile at a time for each worker that there is room for."""
         return max(1, len(self._slots))
 
     def wait_until_loaded(self) -> None:
@@ -160,7 +160,7 @@ class RaySession:
                 continue
 
     def _begin_again(self, slot: _Slot) -> Any:
-        """A worker instead of a lost one; the slot is given up when there is no room for it."""
+        """Replace a lost worker; the slot is given up if no node has room for a new one."""
         if len(self._cluster.shares(self._options.cpus)) >= len(self._slots):
             slot.worker = worker = self._cluster.begin(slot.share)
             check = self._context.raise_if_stopped

@@ -1,5 +1,6 @@
-"""Ray as far as tiles need it: a cluster, workers on it, calls that may be given up. The only file that
-imports Ray, once it is asked for; its errors become LuxScaler's here.
+"""The part of Ray that tiles need: a cluster, workers on it, calls that may be given up.
+
+The only module that imports Ray, when a cluster is opened; Ray's errors become LuxScaler's here.
 """
 
 import socket
@@ -13,11 +14,11 @@ from luxscaler.errors import BackendError, InputError, LuxScalerError, TileError
 
 _CONNECT_SECONDS = 5.0
 _GLANCE_SECONDS = 0.2
-"""How often one that waits looks whether the user wants to stop."""
+"""How often a waiting call checks whether the user wants to stop."""
 
 
 class LostError(Exception):
-    """A worker is gone, or of no use any more. `by_tile`: what it was at is the likely cause."""
+    """A worker is gone, or of no use any more. by_tile: whether its tile is the likely cause."""
 
     def __init__(self, text: str, *, by_tile: bool = False) -> None:
         super().__init__(text)
@@ -26,7 +27,7 @@ class LostError(Exception):
 
 @dataclass(frozen=True)
 class Share:
-    """What one worker gets of a node."""
+    """The resources that one worker gets of a node."""
 
     gpus: int
     cpus: int
@@ -64,11 +65,11 @@ class Cluster:
             self._ray.shutdown()
 
     def put(self, value: object) -> Any:
-        """Keep a value once for all workers."""
+        """Store a value once for all workers, and return Ray's reference to it."""
         return self._ray.put(value)
 
     def shares(self, cpus: int) -> list[Share]:
-        """One for each worker that there is room for: a GPU each, or so many cores where there are none."""
+        """The shares of all workers for which there is room: a GPU each, or `cpus` cores without GPUs."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         gpus = sum(int(node.get("GPU", 0)) for node in nodes)
         if gpus:
@@ -78,7 +79,7 @@ class Cluster:
         return [Share(0, each)] * sum(count // each for count in cores)
 
     def begin(self, share: Share) -> Any:
-        """A worker, which is made where there is room, sooner or later."""
+        """Ask for a worker; Ray starts it once a node has room."""
         kind = self._ray.remote(
             num_gpus=share.gpus, num_cpus=share.cpus, max_restarts=0, scheduling_strategy="SPREAD"
         )(Worker)
@@ -89,9 +90,9 @@ class Cluster:
         self._ray.kill(worker, no_restart=True)
 
     def result(self, call: Any, check: Callable[[], None], seconds: float) -> Any:
-        """The result of a worker's call. `check` raises when the user wants to stop.
+        """The result of a worker's call. check: raises when the user wants to stop. seconds: longest wait.
 
-        Raises LostError (also after so many seconds), TileError, or what LuxScaler raised on the node.
+        Raises LostError (also when the time is over), TileError, or what LuxScaler raised on the node.
         """
         errors = self._ray.exceptions
         deadline = time.monotonic() + seconds
@@ -113,7 +114,7 @@ class Cluster:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for minutes, and write on the terminal that it does."""
+    """Raise BackendError for an address that refuses connections; Ray would try for minutes, and print it."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or "/" in host:
         raise InputError(f"the Ray cluster is said to be at {address!r}; it must be host:port, or auto")
@@ -124,7 +125,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _translated(error: Any) -> LuxScalerError:
-    """What was raised on the node: Ray's own text has a traceback in it."""
+    """The error that was raised on the node, without the traceback that is in Ray's text."""
     cause = error.cause
     if isinstance(cause, TileError) or not isinstance(cause, LuxScalerError):
         return TileError(f"a Ray worker failed: {_first_line(cause)}")

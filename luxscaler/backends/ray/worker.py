@@ -20,7 +20,7 @@ class Worker:
     """A network on one GPU, or on some cores of a CPU."""
 
     def __init__(self, threads: int | None) -> None:
-        """threads: for the CPU's share of the work; None leaves it as it is."""
+        """threads: how many PyTorch uses on the CPU; None: as many as it takes by itself."""
         if threads is not None:
             torch.set_num_threads(threads)
         self._upscale: Callable[[Tile], Output] = _not_loaded
@@ -28,7 +28,7 @@ class Worker:
     def load(
         self, upscaler: UpscalerOptions, settings: TileSettings, reference: Picture | None, is_hdr: bool
     ) -> None:
-        """Load the network. Not done when this is made: Ray would drown the reason of a failure in text."""
+        """Load the network. Not done in `__init__`, where Ray would bury the reason of a failure in text."""
         models = Models(upscaler, own_checkpoints=True)
         self._upscale = TileRenderer(models(settings.model), settings, reference, is_hdr=is_hdr)
 

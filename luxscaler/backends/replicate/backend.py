@@ -24,8 +24,8 @@ from luxscaler.replicate.responses import NoAnswerError, model_or_version
 class ReplicateBackend:
     """A model of the account that `token` belongs to.
 
-    version: a version, or owner/model for the newest one when the master begins; a run that goes on with a
-    master keeps the version that it began with.
+    version: a version, or owner/model for the newest one when the master begins; a run that resumes a master
+    keeps the version that it began with.
     """
 
     name = "replicate"
@@ -41,7 +41,7 @@ class ReplicateBackend:
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Raises InputError. transport, clock: for tests."""
+        """transport, clock: for tests. Raises InputError for a token or version that cannot be one."""
         self.version = model_or_version(version)
         self.base_url = checked_base_url(base_url)
         self._token = Token(token)
@@ -51,7 +51,7 @@ class ReplicateBackend:
 
     @contextmanager
     def open(self, context: MasterContext) -> Iterator[ReplicateSession]:
-        """Upload the reference. Raises CostError if not even one tile may be paid, BackendError."""
+        """Upload the reference. Raises CostError if not even one tile may be paid for, and BackendError."""
         options = self._options
         if options.max_cost is not None and options.bound > options.max_cost:
             raise CostError(

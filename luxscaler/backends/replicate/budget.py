@@ -25,9 +25,9 @@ class Budget:
         self._held: set[int] = set()
 
     def hold(self, tile: int, check: Callable[[], None]) -> None:
-        """Reserve the bound of one call for a tile; waits while that may become possible.
+        """Reserve the most that a call for a tile can cost; waits while other calls may free enough.
 
-        Raises CostError when it cannot; `check` raises when the user wants to stop.
+        check: raises when the user wants to stop. Raises CostError when the limit leaves no room.
         """
         with self._changed:
             while not self._fits(tile):
@@ -38,12 +38,12 @@ class Budget:
             self._held.add(tile)
 
     def adopt(self, tile: int) -> None:
-        """A call that was made already: it counts, whatever the limit."""
+        """Reserve for a call that was made already, whatever the limit."""
         with self._changed:
             self._held.add(tile)
 
     def release(self, tile: int) -> None:
-        """Its call is settled, or was left to a later run, whose ledger has it."""
+        """End the reservation of a tile: its call is settled, or left open in the ledger for a later run."""
         with self._changed:
             self._held.discard(tile)
             self._changed.notify_all()

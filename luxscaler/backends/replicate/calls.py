@@ -27,13 +27,13 @@ NOT_CREATED = "not created"
 
 @dataclass(frozen=True)
 class CallOptions:
-    """How calls are made and looked for; times in seconds."""
+    """How calls are looked for after a lost answer; times in seconds."""
 
     version: str
     cancel_after: float
     pay_again: bool
     settling: float = 20.0
-    """A prediction that is not listed so long after its create is not there."""
+    """A prediction that is not listed so long after the request to create it does not exist."""
     slack: float = 300.0
     """How far this machine's clock and Replicate's may differ."""
 
@@ -45,16 +45,16 @@ class Call:
     tile: int
     prediction: str
     number: int | None
-    """Its intent's; None if it was settled before, by a run that ended before it could keep the result."""
+    """Number of its intent; None if an earlier run settled it, and ended before it could store the result."""
     is_old: bool
-    """Whether an earlier run, or attempt, has made it."""
+    """Whether an earlier run or attempt made it."""
 
 
 class Calls:
     """The paid calls of one master. Its methods may be called from several threads, one a tile."""
 
     def __init__(self, api: ReplicateApi, ledger: Ledger, options: CallOptions, bound: float) -> None:
-        """bound: dollars that a call of unknown end is taken to have cost."""
+        """bound: dollars that are entered for a call whose end is unknown."""
         self._api = api
         self._ledger = ledger
         self._options = options
@@ -63,7 +63,7 @@ class Calls:
         self._used: set[str] = set()
 
     def unfinished(self, tile: int) -> Call | None:
-        """A prediction that was made for the tile, and whose result nobody has."""
+        """A prediction that was made for the tile and whose result was not stored; None if there is none."""
         for intent in self._ledger.open_intents(tile):
             prediction = intent.prediction
             if prediction is None:
@@ -78,9 +78,10 @@ class Calls:
         return Call(tile, prediction, None, is_old=True)
 
     def create(self, tile: int, marker: str, inputs: dict[str, Any]) -> Call:
-        """Pay for a tile.
+        """Create the prediction of a tile, which costs money.
 
-        Raises TileError when nothing was paid and another attempt may be, BackendError when none will.
+        marker: the address of the uploaded tile. inputs: of the prediction. Raises TileError when nothing was
+        paid and another attempt may succeed, BackendError when none can.
         """
         for _ in range(_MOST_CREATES):
             self._api.wait_for_turn()
@@ -107,7 +108,7 @@ class Calls:
         raise TileError("Replicate has taken no more calls for a while", delay=_DELAY, counts=False)
 
     def succeeded(self, call: Call, seconds: float, dollars: float) -> None:
-        """Its result is here."""
+        """Settle a call whose result is here."""
         with self._lock:
             self._used.add(call.prediction)
         if call.number is not None:
@@ -116,7 +117,7 @@ class Calls:
             self._ledger.settle(call.number, "succeeded", seconds, dollars)
 
     def ended(self, call: Call, outcome: str, seconds: float = 0.0, dollars: float = 0.0) -> None:
-        """It gave nothing that can be used; the tile needs another."""
+        """Settle a call without a usable result; the tile needs another call."""
         with self._lock:
             self._used.add(call.prediction)
         if call.number is not None:
@@ -129,7 +130,7 @@ class Calls:
         self._ledger.remember(_prediction_key(prediction), str(intent.tile))
 
     def _found(self, intent: Intent, settled_at: float) -> str | None:
-        """The prediction of an intent, entered; None, with the intent settled, if there is surely none."""
+        """Find the prediction of an intent and note it; None, with the intent settled, if there is none."""
         pauses = backoff(_FIRST_LOOK, _LONGEST_LOOK)
         while True:
             looked_at = self._api.pace.now()
@@ -165,13 +166,13 @@ class Calls:
         return None, doubtful
 
     def _is_known(self, prediction: str) -> bool:
-        """Whether it is another intent's."""
+        """Whether the prediction belongs to another intent."""
         if self._ledger.recall(_prediction_key(prediction)) is not None:
             return True
         return any(intent.prediction == prediction for intent in self._ledger.open_intents())
 
     def _consent(self, intent: Intent, doubtful: list[str]) -> None:
-        """Whether the call was made can never be known: only the user may allow another."""
+        """Raise BackendError unless the user allowed to pay again: whether the call was made is unknown."""
         if not self._options.pay_again:
             raise BackendError(
                 f"tile {intent.tile} was perhaps paid for already, as prediction {' or '.join(doubtful)}, "
@@ -181,10 +182,10 @@ class Calls:
 
 
 def _tile_key(tile: int) -> str:
-    """Under which the ledger has the prediction that succeeded for a tile."""
+    """The ledger's key for the prediction that succeeded for a tile."""
     return f"replicate.tile.{tile}"
 
 
 def _prediction_key(prediction: str) -> str:
-    """Under which the ledger has the tile of a prediction."""
+    """The ledger's key for the tile of a prediction."""
     return f"replicate.prediction.{prediction}"

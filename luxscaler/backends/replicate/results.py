@@ -21,11 +21,11 @@ _DOWNLOADS = 5
 _SAME = 3
 _CANCEL_LOOKS = 20
 _OVERDUE_SECONDS = 60.0
-"""So long after its deadline a prediction is canceled from here, and so long it is waited for then."""
+"""A prediction is canceled so long after its deadline, and then waited for as long again."""
 
 
 class UnusableError(Exception):
-    """The result arrives the same again and again, and is not what was asked for."""
+    """Each download gives the same result, and it is not what was asked for."""
 
 
 class Results:
@@ -38,9 +38,9 @@ class Results:
         self._download_seconds = download_seconds
 
     def ended(self, prediction: str) -> RemotePrediction | None:
-        """Wait for its end; None if Replicate no longer knows it.
+        """Wait for the end of a prediction; None if Replicate no longer knows it.
 
-        Raises StoppedError, NoAnswerError, TileError when it does not end.
+        Raises StoppedError, NoAnswerError, and TileError when it does not end.
         """
         pace, pauses = self._api.pace, backoff(_FIRST_POLL, _LONGEST_POLL, 1.5)
         overdue_at = pace.now() + self._cancel_after + _OVERDUE_SECONDS
@@ -57,7 +57,7 @@ class Results:
             pace.pause(next(pauses))
 
     def canceled(self, prediction: str) -> RemotePrediction | None:
-        """Cancel it although the work has stopped; how it ended, or None if that cannot be known now."""
+        """Cancel a prediction after the work has stopped; how it ended, or None if that is unknown."""
         self._try_cancel(prediction)
         for _ in range(_CANCEL_LOOKS):
             try:
@@ -70,10 +70,11 @@ class Results:
         return None
 
     def pixels(self, prediction: RemotePrediction, tile: Tile) -> tuple[FloatArray, FloatArray | None]:
-        """Fetch and decode a result.
+        """Download and decode a result: (rgb, alpha) as in TileOutput.
 
-        To fetch it again costs nothing, to compute it again does: it is to blame only when it comes the
-        same again and again. Raises GoneError, UnusableError, TileError when no download works, StoppedError.
+        A download may be repeated for free, a prediction may not: so a result counts as bad only when several
+        downloads of it are equal. Raises GoneError, UnusableError, TileError when no download works, and
+        StoppedError.
         """
         path = self._folder / f"{prediction.id}{exr_transport.SUFFIX}"
         pauses, digests = backoff(_FIRST_WAIT, _LONGEST_WAIT), list[str]()

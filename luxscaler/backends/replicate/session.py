@@ -1,4 +1,4 @@
-"""The tiles of one master on Replicate: each created, waited for, fetched, and its cost settled.
+"""The tiles of one master on Replicate: each is created, waited for, downloaded, and its cost settled.
 
 The reference is uploaded once and kept in the ledger. An intent stays open until its result is here and
 decoded, so whatever fails after the paid call costs another look, not another call.
@@ -27,7 +27,7 @@ _MIN_CANCEL_AFTER = 5
 
 @dataclass(frozen=True)
 class ReplicateOptions:
-    """What may be spent, and how."""
+    """How much may be spent, and how long things may take."""
 
     price: Price = field(default_factory=Price)
     max_cost: float | None = None
@@ -41,7 +41,7 @@ class ReplicateOptions:
     download: float = 600.0
     """Seconds for one download."""
     settling: float = 20.0
-    """Seconds until a prediction that was created surely stands in the list (CallOptions)."""
+    """Seconds until a prediction that was created is surely listed (CallOptions)."""
     api: ApiOptions = field(default_factory=ApiOptions)
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class ReplicateOptions:
         return self.cancel_after * self.price.per_second
 
     def estimate(self, tiles: int, megapixels: float, seconds: float | None = None) -> Estimate:
-        """What a master may cost. megapixels: of one tile. seconds: for one tile, if known better."""
+        """What a master may cost. megapixels: of one tile. seconds: for one tile; None: by its megapixels."""
         return estimate(tiles, megapixels, self.price, self.cancel_after, seconds)
 
 
@@ -80,7 +80,7 @@ class ReplicateSession:
         self._uploading = threading.Lock()
 
     def run(self, tile: Tile) -> TileOutput:
-        """Upscale one tile, or fetch what an earlier run has paid for."""
+        """Upscale one tile, or download the result that an earlier run has paid for."""
         self._context.raise_if_stopped()
         try:
             call = self._calls.unfinished(tile.index)
@@ -157,7 +157,10 @@ class ReplicateSession:
         return TileError(f"prediction {prediction.id}: {prediction.error or 'it gave no picture'}")
 
     def _lost(self, call: Call, prediction: RemotePrediction | None) -> BackendError | TileError:
-        """What was paid for is not there any more: settle it only if the user agreed to pay again."""
+        """The error for a result that was paid for and is gone.
+
+        The call is settled only if the user agreed to pay again.
+        """
         if not self._options.pay_again:
             return BackendError(
                 f"the result of tile {call.tile} (prediction {call.prediction}) was paid for, and Replicate "
@@ -168,13 +171,13 @@ class ReplicateSession:
         return TileError(f"the result of prediction {call.prediction} is lost", counts=False)
 
     def _cancel(self, call: Call) -> None:
-        """The user stopped: what is under way is canceled. One that ended well is kept for the next run."""
+        """Cancel a call because the user stopped; one that has succeeded is left for the next run."""
         prediction = self._results.canceled(call.prediction)
         if prediction is not None and prediction.is_over and prediction.status is not Status.SUCCEEDED:
             self._calls.ended(call, prediction.status, *self._cost(prediction))
 
     def _cost(self, prediction: RemotePrediction) -> tuple[float, float]:
-        """(seconds, dollars); what is not known is taken for the most."""
+        """(seconds, dollars) of a prediction; the most that they can be where Replicate does not say."""
         seconds = prediction.predict_time
         if seconds is None and prediction.status is Status.SUCCEEDED:
             return 0.0, self._options.bound

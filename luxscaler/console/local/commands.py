@@ -1,4 +1,4 @@
-"""A job as a command of this machine: its options from the job's inputs, its environment, its files."""
+"""The command of a job on this machine: options from the job's inputs, environment, files."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from luxscaler.console.jobs import Job
+from luxscaler.console.job import Job
 from luxscaler.console.local import upscaling
 from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT, wrong_input
 from luxscaler.console.models import MODEL
@@ -56,15 +56,15 @@ _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 @dataclass(frozen=True)
 class LocalCommand:
-    """What is run for a job, in a folder of its own."""
+    """The command for a job, to be run in a folder of its own."""
 
     arguments: list[str]
     files: dict[str, Path]
-    """Name of a result to where the command writes it; those that are not there are no error."""
+    """Name of a result to where the command writes it; a missing file is no error."""
 
 
 def check_inputs(kind: str, inputs: Mapping[str, Any], folders: tuple[Path, ...]) -> None:
-    """Names and types of a job's inputs; ranges are the command's own. Raises Problem (422)."""
+    """Check names and types of a job's inputs; the command checks ranges. Raises Problem (422)."""
     known = LOCAL_INPUTS if kind == "master" else {name: types for name, (_, types) in _TRAINING.items()}
     for name, value in inputs.items():
         if name not in known:
@@ -79,7 +79,7 @@ def check_inputs(kind: str, inputs: Mapping[str, Any], folders: tuple[Path, ...]
 
 
 def training_command(job: Job, source: Path, folder: Path) -> LocalCommand:
-    """`luxscaler train` in a folder; it goes on with what was begun there."""
+    """`luxscaler train` in a folder, which resumes what was begun there."""
     resumed = ["--resume"] if (folder / WORK / "settings.json").is_file() else []
     minutes = f"--max-minutes={job.max_seconds / 60:g}"
     options = [*_flags(job.call["input"]), minutes, "--fetch", *resumed]
@@ -93,8 +93,10 @@ def training_command(job: Job, source: Path, folder: Path) -> LocalCommand:
 
 
 def master_command(job: Job, source: Path, folder: Path, model: Path | None) -> LocalCommand:
-    """One picture upscaled in a folder, with a page that compares; model: a trained one, instead of the one
-    that inputs name."""
+    """The upscaling of one picture, with its compare page, in a folder.
+
+    model: the file of a trained network, instead of the one that the inputs name.
+    """
     form = str(job.call["input"].get("output_format", _DEFAULT_FORMAT))
     target = folder / f"output.{_SUFFIXES.get(form, form)}"
     inputs = {"output_format": form, **job.call["input"]}
@@ -106,7 +108,7 @@ def master_command(job: Job, source: Path, folder: Path, model: Path | None) -> 
 
 
 def environment(settings: ProviderSettings) -> dict[str, str]:
-    """Of the command: this process's without its secrets, with the network's settings."""
+    """The environment of a command: this process's without its secrets, with the proxy and certificates."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -124,8 +126,10 @@ def _luxscaler(command: str, source: Path, target: Path, *options: str) -> list[
 
 
 def _upscaling(source: Path, target: Path, report: Path, inputs: Mapping[str, Any]) -> list[str]:
-    """The inputs are in a file: everybody on this machine sees command lines, and the address of a container
-    may have a password. Raises OSError."""
+    """The command line of `upscaling.py`, after writing the inputs into a file. Raises OSError.
+
+    Every user of a machine sees its command lines, and the address of a container may hold a password.
+    """
     given = target.with_name(_INPUTS)
     write_private(given, json.dumps(dict(inputs)))
     return [sys.executable, "-m", upscaling.__name__, str(source), str(target), str(report), str(given)]
@@ -149,7 +153,7 @@ def _is_path(value: str) -> bool:
 
 
 def _check_path(name: str, value: str, folders: tuple[Path, ...]) -> None:
-    """A file inside a folder that jobs may be made from; 422 if it is none."""
+    """Raise Problem (422) unless the value is a file inside one of the folders."""
     parts = value.split("+") if name == "model" else [value]
     for part in filter(_is_path, parts):
         path = Path(os.path.realpath(part))

@@ -10,7 +10,7 @@ from luxscaler.console.local import supervisor
 
 
 def exit_of(folder: Path) -> dict[str, Any] | None:
-    """How the command ended; None if nobody could say."""
+    """How the command ended; None if that was not written."""
     try:
         found = json.loads((folder / supervisor.EXIT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -34,7 +34,7 @@ def is_held(path: Path) -> bool:
 
 
 def count(path: Path) -> int:
-    """One more than last time, kept in a file."""
+    """Add one to the number in a file, and return it."""
     number = count_in(path) + 1
     path.write_text(str(number), encoding="utf-8")
     return number

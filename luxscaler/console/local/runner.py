@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luxscaler.console.jobs import Job, Jobs, JobState
+from luxscaler.console.job import Job, JobState
+from luxscaler.console.jobs import Jobs
 from luxscaler.console.local import supervisor
 from luxscaler.console.local.commands import (
     WORK,
@@ -47,7 +48,7 @@ _log = logging.getLogger(__name__)
 _KEPT_LOG = 256 * 1024
 """Bytes of a log's end that the console keeps."""
 _MOST_STARTS = 20
-"""After so many, a job that ends whenever it is begun is given up."""
+"""Most starts of a job whose process is ended from outside each time; then it is given up."""
 _KILL_SECONDS = 2 * supervisor.GRACE_SECONDS
 _TAIL = 4096
 
@@ -64,7 +65,7 @@ class _Running:
     """(monotonic time, step) of the first look at the training's steps: the speed comes from there."""
 
     def ask(self) -> None:
-        """To end: the supervisor reads the end of its input."""
+        """Ask the supervisor to end, by closing its input."""
         if self.asked_at is None and self.process.stdin is not None:
             self.asked_at = time.monotonic()
             self.process.stdin.close()
@@ -83,7 +84,7 @@ class LocalRunner:
     publications: Publications
     pace: Pace
     folder: Path
-    """Of a folder for each job that is computed."""
+    """Holds a folder for each job that is computed."""
     alarm: Alarm
     """Rung when a process has ended."""
     _running: dict[str, _Running] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class LocalRunner:
     """Jobs of an earlier console that still end, and when that was noticed."""
 
     def advance(self, job: Job) -> None:
-        """One look at a job that is not over."""
+        """Do what is due for a job that is not over."""
         if job.state is not JobState.RUNNING:
             self._begin(job)
         elif (running := self._running.get(job.id)) is not None:
@@ -108,7 +109,7 @@ class LocalRunner:
                 running.process.wait(_KILL_SECONDS)
 
     def remove(self, job: str) -> None:
-        """What a job that is over has left in its folder."""
+        """Remove what a job that is over has left in its folder."""
         shutil.rmtree(self.folder / job, ignore_errors=True)
 
     def _begin(self, job: Job) -> None:
@@ -195,7 +196,7 @@ class LocalRunner:
             self._start(job)
 
     def _end(self, job: Job) -> None:
-        """Its process has ended."""
+        """End a job whose process has ended."""
         ended = exit_of(self.folder / job.id)
         if ended and ended["status"] == 0:
             self._keep(job)
@@ -209,7 +210,7 @@ class LocalRunner:
         self.remove(job.id)
 
     def _keep(self, job: Job) -> None:
-        """Move what came out to the results."""
+        """Move the files that the command wrote to the results."""
         try:
             command = self._command(job, self.folder / job.id)
             for name, path in command.files.items():
@@ -229,13 +230,13 @@ class LocalRunner:
         self.remove(job.id)
 
     def _kill(self, job: Job) -> None:
-        """What does not end when it is asked to."""
+        """Kill a process that does not end when it is asked to."""
         group = count_in(self.folder / job.id / supervisor.GROUP)
         if group > 1 and is_held(self.folder / job.id / supervisor.LOCK):
             supervisor.kill_group(group)
 
     def _note(self, job: Job, running: _Running) -> None:
-        """The log and the progress, as far as they are news."""
+        """Store the log and the progress, as far as they are new."""
         values: dict[str, Any] = {}
         log = self._log_of(job)
         if log != job.logs:

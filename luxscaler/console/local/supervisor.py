@@ -65,7 +65,7 @@ def _wait_for_the_console(stop: threading.Event) -> None:
 
 
 def _ended(child: "subprocess.Popen[bytes]") -> int:
-    """Ask it to stop, if it has not; its status. What it may have left of its group is killed."""
+    """End the command, if it runs, kill what is left of its group, and return its status."""
     with contextlib.suppress(ProcessLookupError):
         child.terminate()
     try:
@@ -78,13 +78,13 @@ def _ended(child: "subprocess.Popen[bytes]") -> int:
 
 
 def kill_group(group: int) -> None:
-    """At once, if there is one."""
+    """Kill a process group at once, if it exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write a file whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

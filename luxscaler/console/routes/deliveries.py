@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 import httpx
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from luxscaler.console.sending import WEBHOOK_PATH
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Console, Here
 from luxscaler.console.webhooks import Arrived
 from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import AsgiApp, Receive, Scope, Send
@@ -23,9 +23,8 @@ from luxscaler.replicate.signing import new_id, webhook_headers
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 public = APIRouter(tags=["webhooks"])
-Here = Annotated[Console, Depends(console_of)]
 _BODY_SECONDS = 30.0
-"""For a webhook to arrive: bodies that hang about would fill the room that all of them share."""
+"""Longest time for a body: slow ones would fill the room that all webhooks share."""
 
 
 class WebhookShortcut:
@@ -48,7 +47,7 @@ class WebhookShortcut:
     WEBHOOK_PATH, response_model=dict[str, str], responses={503: {"description": "Send it again later"}}
 )
 async def receive(request: Request, console: Here, nonce: str = "") -> Response:  # noqa: ARG001 - described
-    """A webhook of Replicate's: signed, so without a session. The verdict is told once it is on disk."""
+    """Take a webhook of Replicate's, signed, so without a session; answered once it is on disk."""
     return await _received(request, console)
 
 
@@ -99,7 +98,7 @@ def deliveries(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
 ) -> dict[str, Any]:
-    """What came, the newest first, each with its verdict; `before` goes on behind the last one of a page."""
+    """List webhooks, newest first, with their verdicts; before: the number of the last one of a page."""
     found, total = console.receiver.deliveries.listed(limit, before)
     return {"deliveries": found, "total": total}
 
@@ -112,7 +111,7 @@ def replay(number: Annotated[int, PathParameter(ge=1, le=2**62)], console: Here)
 
 @router.post("/test")
 def test(console: Here) -> dict[str, Any]:
-    """Send a signed webhook, of a run that nobody knows, to the public address; whether it arrives."""
+    """Send a signed webhook about an unknown run to the public address; whether it arrives."""
     url = console.provider_settings.get().webhook_url
     if not url:
         raise Problem(409, "webhook_url is not set: nothing can be tested", field="webhook_url")

@@ -5,14 +5,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Console, Here
 
 router = APIRouter(prefix="/api/events", tags=["events"])
-Here = Annotated[Console, Depends(console_of)]
 _GAP = "event: gap\ndata: {}\n\n"
 _GLANCE_SECONDS = 0.25
 _BEAT_SECONDS = 15.0
@@ -26,8 +25,10 @@ async def events(
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
     after: Annotated[int | None, Query(ge=0)] = None,
 ) -> StreamingResponse:
-    """From the number after `Last-Event-ID` (or `after`) on, or from now on; `gap`: some are gone, or the
-    number is of another database."""
+    """Stream events after number `Last-Event-ID` (or `after`), or else from now on.
+
+    The event `gap` says that some were removed, or that the number is another database's.
+    """
     start = last_event_id if last_event_id is not None else after
     newest = await run_in_threadpool(console.jobs.last_event)
     is_foreign = start is not None and start > newest
@@ -36,7 +37,7 @@ async def events(
 
 
 def _newest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without those that a later one repeats: the same kind of change of the same job."""
+    """The events without those that a later one repeats (same kind, same job)."""
     last = {(event["job"], event["kind"]): event["id"] for event in events}
     return [event for event in events if last[event["job"], event["kind"]] == event["id"]]
 

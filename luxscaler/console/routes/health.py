@@ -1,28 +1,26 @@
 """Routes that need no session: whether the console works, and its page."""
 
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import FileResponse, Response
 
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.gateway.problems import Problem
 
 PAGE = Path(__file__).parent.parent / "page"
 router = APIRouter(tags=["health"])
-Here = Annotated[Console, Depends(console_of)]
 
 
 @router.get("/api/health/live")
 def live() -> dict[str, str]:
-    """The process answers."""
+    """Say that the process answers."""
     return {"status": "ok"}
 
 
 @router.get("/api/health/ready")
 def ready(console: Here) -> dict[str, str]:
-    """Jobs can be taken: the database answers, and the engine runs. 503 if not."""
+    """Say whether jobs can be taken: the database answers and the engine runs. 503 if not."""
     console.jobs.last_event()
     if not console.engine.is_alive:
         raise Problem(503, "The engine has stopped: restart the console")

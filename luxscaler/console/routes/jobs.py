@@ -2,20 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from luxscaler.clock import iso
-from luxscaler.console.jobs import SEVERAL, Filters, Job, JobState
+from luxscaler.console.job import SEVERAL, Job, JobState
+from luxscaler.console.jobs import Filters
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Console, Here
 from luxscaler.console.submissions import SubmitRequest
 from luxscaler.console.token import NOT_SET
 from luxscaler.gateway.problems import Problem
 
 router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"], route_class=StrictRoute)
 models = APIRouter(prefix="/api/cloud/models", tags=["jobs"])
-Here = Annotated[Console, Depends(console_of)]
 _HIDDEN = ("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at")
 _TIMES = ("created_at", "started_at", "finished_at", "deadline")
 
@@ -24,7 +24,7 @@ _TIMES = ("created_at", "started_at", "finished_at", "deadline")
 def submit(
     request: SubmitRequest, console: Here, idempotency_key: Annotated[str, Header(max_length=200)] = ""
 ) -> Response:
-    """Take a job; the upload and the paid call follow."""
+    """Submit a job; the upload and the paid call follow later."""
     if request.place == "replicate" and console.tokens.find() is None:
         raise Problem(503, NOT_SET)
     done = console.submissions.submit(request, request.idempotency_key or idempotency_key)
@@ -47,7 +47,7 @@ def listing(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> dict[str, Any]:
-    """The newest first; `total` counts all that the filters leave."""
+    """List jobs, newest first; `total` counts all that match the filters."""
     if status and status not in (*JobState, *SEVERAL):
         known = ", ".join((*JobState, *SEVERAL))
         raise Problem(422, f"status: must be one of {known}, got {status[:80]!r}", field="status")
@@ -57,13 +57,13 @@ def listing(
 
 @models.get("")
 def trained_models(console: Here) -> dict[str, Any]:
-    """Networks of trainings that are here, the newest first."""
+    """List unpacked networks of trainings, newest first."""
     return {"models": console.models.listed()}
 
 
 @router.get("/{name}")
 def get(name: str, console: Here) -> dict[str, Any]:
-    """One, with what it asks of Replicate and its results."""
+    """Show a job, with what it asks of Replicate and its results."""
     job = _found(console, name)
     results = [vars(result) for result in console.results.of(name)]
     return {
@@ -77,7 +77,7 @@ def get(name: str, console: Here) -> dict[str, Any]:
 
 @router.get("/{name}/logs", response_class=PlainTextResponse)
 def logs(name: str, console: Here, search: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """As they were last told; `search` leaves the lines that have the word."""
+    """Show the latest logs of a job; search: only lines that contain the word."""
     text = _found(console, name).logs
     if search:
         text = "".join(line for line in text.splitlines(keepends=True) if search.lower() in line.lower())
@@ -86,7 +86,7 @@ def logs(name: str, console: Here, search: Annotated[str, Query(max_length=200)]
 
 @router.post("/{name}/cancel")
 def cancel(name: str, console: Here) -> dict[str, Any]:
-    """Want its end; one that is over stays as it is, and to ask twice is to ask once."""
+    """Ask for a job's end; a job that is over stays as it is, and asking again changes nothing."""
     _found(console, name)
     console.jobs.ask_to_cancel(name, "canceled by the user")
     console.engine.wake(name)
@@ -95,7 +95,7 @@ def cancel(name: str, console: Here) -> dict[str, Any]:
 
 @router.delete("/{name}", status_code=204)
 def delete(name: str, console: Here) -> Response:
-    """Forget one that is over, with its files; what it cost still counts."""
+    """Delete a job that is over, with its files; what it cost still counts."""
     job = _found(console, name)
     if not console.jobs.delete(name):
         raise Problem(409, f"Job {name} is {job.state}: cancel it first")
@@ -125,7 +125,7 @@ def deliver(name: str, console: Here) -> dict[str, Any]:
 
 @router.get("/{name}/files/{file}")
 def file_of(name: str, file: str, console: Here) -> Response:
-    """A result."""
+    """Send a file of a result."""
     path = console.results.path(name, file)
     if path is None:
         raise Problem(404, f"Job {name[:40]!r} has no file {file[:100]!r}")
@@ -133,7 +133,7 @@ def file_of(name: str, file: str, console: Here) -> Response:
 
 
 def shown(job: Job) -> dict[str, Any]:
-    """As the API tells it."""
+    """A job as the API shows it."""
     values = {name: value for name, value in vars(job).items() if name not in _HIDDEN}
     times = {name: iso(values[name]) for name in _TIMES}
     return {**values, **times, "status": job.state, "reserved": round(job.reserved, 6)}

@@ -2,26 +2,25 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from luxscaler.console.estimates import estimate
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.console.submissions import SubmitRequest
 
 router = APIRouter(prefix="/api/cloud", tags=["money"], route_class=StrictRoute)
-Here = Annotated[Console, Depends(console_of)]
 
 
 @router.get("/cost-limit")
 def cost_limit(console: Here) -> dict[str, Any]:
-    """The limit, and how much of it is used; the same figure that submits are held to."""
+    """Show the limit, and how much of it is used: the figure that submits are checked against."""
     return console.spending.status(console.provider_settings.get())
 
 
 @router.post("/estimate")
 def estimate_job(request: SubmitRequest, console: Here) -> dict[str, Any]:
-    """What a job may take and cost; nothing is submitted."""
+    """Estimate time and cost of a job; nothing is submitted."""
     size = console.submissions.size_of(request)
     return estimate(request, size, console.provider_settings.get(), console.jobs)
 

@@ -3,20 +3,19 @@
 from typing import Annotated, Any
 
 import httpx
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.console import hardware
 from luxscaler.console.provider import asked
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.console.token import well_formed
 from luxscaler.gateway.problems import Problem
 
 BILLING_PAGE = "https://replicate.com/account/billing"
 STATUS_PAGE = "https://www.replicatestatus.com"
 router = APIRouter(prefix="/api/cloud/providers", tags=["provider"], route_class=StrictRoute)
-Here = Annotated[Console, Depends(console_of)]
 Changes = Annotated[dict[str, Any], Body()]
 
 
@@ -30,7 +29,7 @@ class TokenBody(BaseModel):
 
 @router.get("")
 def providers(console: Here) -> dict[str, Any]:
-    """All providers: one."""
+    """List the one provider."""
     found = console.tokens.find()
     one = {
         "name": "replicate",
@@ -50,7 +49,7 @@ def validate(console: Here) -> dict[str, Any]:
 
 @router.put("/replicate/token")
 def put_token(body: TokenBody, console: Here) -> dict[str, Any]:
-    """Keep a token, once Replicate has accepted it."""
+    """Store a token, if Replicate accepts it."""
     console.tokens.refuse_if_the_environment_rules()
     token = well_formed(body.api_token)
     console.provider.accept(token)
@@ -62,7 +61,7 @@ def put_token(body: TokenBody, console: Here) -> dict[str, Any]:
 
 @router.delete("/replicate/token")
 def delete_token(console: Here) -> dict[str, Any]:
-    """Forget it."""
+    """Remove the token."""
     console.tokens.refuse_if_the_environment_rules()
     console.provider.forget_webhook_secret()
     return {"success": True, "removed": console.tokens.forget()}
@@ -70,7 +69,7 @@ def delete_token(console: Here) -> dict[str, Any]:
 
 @router.get("/replicate/versions")
 def versions(console: Here) -> dict[str, Any]:
-    """All versions of the model, the newest first; `current_version` is what a job would run on."""
+    """List versions of the model, newest first; `current_version` is what a job would run on."""
     settings = console.provider_settings.get()
     found = asked(lambda: console.provider.api().versions(settings.model))
     shown = [
@@ -88,7 +87,7 @@ def versions(console: Here) -> dict[str, Any]:
 
 @router.get("/replicate/billing")
 def billing(console: Here) -> dict[str, Any]:
-    """Replicate's API tells no balance; prices and what was spent from here."""
+    """Show prices and what was spent from here; Replicate's API has no balance."""
     settings = console.provider_settings.get()
     return {
         "balance": None,
@@ -102,7 +101,7 @@ def billing(console: Here) -> dict[str, Any]:
 
 @router.get("/replicate/hardware")
 def hardware_options(console: Here) -> dict[str, Any]:
-    """Kinds of hardware with the prices in force."""
+    """List kinds of hardware with the current prices."""
     settings = console.provider_settings.get()
     return {"hardware": hardware.options(settings.hardware_prices), "default_hardware": settings.hardware}
 
@@ -110,7 +109,7 @@ def hardware_options(console: Here) -> dict[str, Any]:
 @router.get("/replicate/config")
 @router.get("/replicate")
 def get_settings(console: Here) -> dict[str, Any]:
-    """What can be changed."""
+    """Show the settings that can be changed."""
     return console.provider_settings.get().shown()
 
 
@@ -125,7 +124,7 @@ def put_settings(changes: Changes, console: Here) -> dict[str, Any]:
 
 @router.post("/replicate/delivery/test")
 def test_delivery(console: Here) -> dict[str, Any]:
-    """Whether files can be written to the places that are set. 409: none is; 422, 502: not there."""
+    """Check that files can be written to the places that are set. 409: none is; 422, 502: they cannot."""
     settings = console.provider_settings.get()
     places = {"hub": settings.deliver_hub, "s3": settings.deliver_s3}
     found = {target: place for target, place in places.items() if place}
@@ -138,7 +137,7 @@ def test_delivery(console: Here) -> dict[str, Any]:
 
 @router.get("/replicate/status")
 def status_page(console: Here) -> dict[str, Any]:
-    """What Replicate's status page says; `operational` is null when it cannot be asked."""
+    """Show what Replicate's status page says; `operational` is null when it cannot be asked."""
     empty: dict[str, Any] = {
         "operational": None,
         "ongoing_incidents": [],

@@ -1,17 +1,16 @@
 """Routes of sessions: log in, log out, whether one is needed."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.sessions import COOKIE
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 
 router = APIRouter(prefix="/api/session", tags=["session"], route_class=StrictRoute)
-Here = Annotated[Console, Depends(console_of)]
 
 
 class Login(BaseModel):

@@ -8,23 +8,22 @@ import struct
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
-from luxscaler.console.jobs import Place
+from luxscaler.console.job import Place
 from luxscaler.console.local.commands import REPORT, check_inputs
 from luxscaler.console.master_inputs import check_master_inputs, check_master_result, master_size, offered
 from luxscaler.console.routes.strict import StrictRoute
-from luxscaler.console.state import Console, console_of
+from luxscaler.console.state import Here
 from luxscaler.gateway.problems import Problem
 from luxscaler.options import MAX_LAYER_NAME
 
 PREFIX = "/api/upscale"
 UPLOAD_PATH = f"{PREFIX}/pictures"
 router = APIRouter(prefix=PREFIX, tags=["upscale"], route_class=StrictRoute)
-Here = Annotated[Console, Depends(console_of)]
 _FLOAT = 4
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _MOST_STEM = 100

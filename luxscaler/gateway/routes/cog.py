@@ -4,29 +4,25 @@ Without the token, by an address that is signed for one run. A result comes as t
 that started the run; the same in a report is of use only if the gateway was killed before that reply.
 """
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from luxscaler.cog.reply import ReplyError, ReplyReader
 from luxscaler.cog.status import Status
 from luxscaler.gateway.problems import Problem
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.gateway.strict_json import read_json
 
 MOST_BYTES = 4 * 2**30
-"""Of a report with a result, and of the files in it."""
+"""Most bytes of a report with a result, and of the files in it."""
 _MOST_IN_MEMORY = 4 * 2**20
-"""A longer report has a result in it, which is of no use while the reply is expected."""
+"""A longer report holds a result, which is ignored while the reply is expected."""
 router = APIRouter()
 
 
 @router.post("/internal/cog/{prediction}/{signature}")
-async def progress(
-    prediction: str, signature: str, request: Request, gateway: Annotated[Gateway, Depends(gateway_of)]
-) -> Response:
-    """Cog's own webhook: unsigned, its body a prediction."""
+async def progress(prediction: str, signature: str, request: Request, gateway: Here) -> Response:
+    """Take Cog's own webhook: unsigned, its body a prediction."""
     gateway.parts.addresses.check_progress(prediction, signature)
     if gateway.runner.is_lost(prediction):
         await _recovered(prediction, request, gateway)
@@ -44,7 +40,7 @@ async def progress(
 
 
 async def _recovered(prediction: str, request: Request, gateway: Gateway) -> None:
-    """Read a result, its files into the prediction's folder."""
+    """Read the result of a lost run, its files into the prediction's folder. Raises Problem."""
     try:
         with ReplyReader(gateway.parts.files.outputs(prediction), MOST_BYTES) as reader:
             async for piece in request.stream():

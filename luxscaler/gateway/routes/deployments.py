@@ -1,28 +1,25 @@
 """Routes of deployments: the containers are one, under the model's name, as clients look it up first."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from luxscaler.clock import iso
 from luxscaler.cog.messages import Json
 from luxscaler.gateway.problems import not_found
 from luxscaler.gateway.routes.models import ACCOUNT, VERSION_CREATED
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 
 router = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.get("/deployments")
 async def listing(gateway: Here) -> Json:
-    """All: one."""
+    """List the one deployment."""
     return {"next": None, "previous": None, "results": [_shown(gateway)]}
 
 
 @router.get("/deployments/{owner}/{name}")
 async def get(owner: str, name: str, gateway: Here) -> Json:
-    """That one. Predictions of it: routes/predictions.py."""
+    """Show the deployment. Raises Problem (404)."""
     if f"{owner}/{name}" != gateway.settings.model:
         raise not_found()
     return _shown(gateway)

@@ -1,9 +1,8 @@
 """Routes of files: uploads with the token, downloads by signed address without it."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -12,7 +11,7 @@ from luxscaler.cog.messages import Json
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.problems import Problem, invalid_input, not_found
 from luxscaler.gateway.serialize import content_type
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.gateway.store import StoredFile
 from luxscaler.gateway.strict_json import read_json
 from luxscaler.replicate.signing import new_id
@@ -23,12 +22,11 @@ _HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "san
 """Uploaded bytes must never run as a page of the gateway."""
 router = APIRouter()
 signed = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.post("/files")
 async def upload(request: Request, gateway: Here) -> Response:
-    """Multipart: `content`, and optionally `metadata` (JSON), `filename` and `type`."""
+    """Take an upload in multipart: `content`, and optionally `metadata` (JSON), `filename` and `type`."""
     try:
         # Two files: the JavaScript client sends the metadata as a file too.
         form = await request.form(max_files=2, max_fields=8)
@@ -63,13 +61,13 @@ async def listing(gateway: Here, cursor: str = "") -> Json:
 
 @router.get("/files/{name}")
 async def get(name: str, gateway: Here) -> Json:
-    """What is known about an upload; its bytes are not here."""
+    """Show an upload, without its bytes."""
     return gateway.serializer.file(_found(gateway, name))
 
 
 @router.delete("/files/{name}", status_code=204)
 async def delete(name: str, gateway: Here) -> Response:
-    """Forget an upload."""
+    """Delete an upload."""
     _found(gateway, name)
     gateway.parts.files.remove_file(name)
     gateway.parts.store.remove_file(name)
@@ -80,7 +78,7 @@ async def delete(name: str, gateway: Here) -> Response:
 async def download(
     name: str, gateway: Here, expiry: str = "", owner: str = "", signature: str = ""
 ) -> Response:
-    """An upload's bytes."""
+    """Send an upload's bytes."""
     gateway.parts.addresses.check_download(name, owner, expiry, signature, gateway.now())
     file, path = _found(gateway, name), gateway.parts.files.file(name)
     if path is None:
@@ -92,7 +90,7 @@ async def download(
 async def output(
     prediction: str, name: str, gateway: Here, expiry: str = "", signature: str = ""
 ) -> Response:
-    """A result's file."""
+    """Send a result's file."""
     gateway.parts.addresses.check_output(prediction, name, expiry, signature, gateway.now())
     path = gateway.parts.files.output(prediction, name)
     if path is None:
@@ -127,7 +125,7 @@ async def _chunks(content: UploadFile) -> AsyncIterator[bytes]:
 
 
 async def _text(part: UploadFile | str | None) -> str:
-    """A small part, whichever way the client sent it."""
+    """The text of a small part, whichever way the client sent it."""
     if isinstance(part, UploadFile):
         return (await part.read(CHUNK_BYTES)).decode("utf-8", "replace")
     return part or ""

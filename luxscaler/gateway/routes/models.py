@@ -1,8 +1,8 @@
 """Routes of what is there: account, hardware, the model, its version, destinations, the webhooks' secret."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from luxscaler.clock import iso
 from luxscaler.cog.messages import Json
@@ -10,7 +10,7 @@ from luxscaler.gateway.addresses import OWNER
 from luxscaler.gateway.problems import Problem, invalid_input, not_found
 from luxscaler.gateway.schemas import UNKNOWN
 from luxscaler.gateway.settings import MODEL
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.gateway.strict_json import read_json
 
 VERSION_CREATED = 0.0
@@ -23,35 +23,34 @@ HARDWARE = (
     ("Nvidia A100 (80GB) GPU", "gpu-a100-large"),
     ("Nvidia H100 GPU", "gpu-h100"),
 )
-"""For clients that choose from it; nothing here runs on it. What the containers run on is not asked."""
+"""Replicate's list, for clients that choose from it; it says nothing about the containers here."""
 ACCOUNT: Json = {"type": "user", "username": OWNER, "name": "Local gateway", "github_url": None}
 _MAX_NAME = 200
-"""Characters of owner/name."""
+"""Most characters of owner/name."""
 router = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
 
 
 @router.get("/account")
 async def account() -> Json:
-    """The one account."""
+    """Show the one account."""
     return ACCOUNT
 
 
 @router.get("/hardware")
 async def hardware() -> list[Json]:
-    """Replicate's list."""
+    """List Replicate's hardware."""
     return [{"name": name, "sku": sku} for name, sku in HARDWARE]
 
 
 @router.get("/webhooks/default/secret")
 async def webhook_secret(gateway: Here) -> Json:
-    """The key of the webhooks' signatures."""
+    """Show the key of the webhooks' signatures."""
     return {"key": gateway.keys.webhook_secret}
 
 
 @router.post("/models", status_code=201)
 async def create(request: Request, gateway: Here) -> Json:
-    """A model without a version, as a destination of trainings; it stays without one here."""
+    """Create a model as a destination of trainings; it never has a version here."""
     body = read_json(await request.body())
     owner, name = (body.get(key) for key in ("owner", "name"))
     full = f"{owner}/{name}"
@@ -78,7 +77,7 @@ async def create(request: Request, gateway: Here) -> Json:
 
 @router.get("/models")
 async def listing(gateway: Here) -> Json:
-    """The model that the containers run, and those that were created here."""
+    """List the model that the containers run, and those that were created here."""
     shown = [await _own(gateway)]
     shown += [_model(gateway, full, about) for full, about in gateway.parts.store.models()]
     return {"next": None, "previous": None, "results": shown}
@@ -86,7 +85,7 @@ async def listing(gateway: Here) -> Json:
 
 @router.get("/models/{owner}/{name}")
 async def model(owner: str, name: str, gateway: Here) -> Json:
-    """The model that the containers run, or one that was created here."""
+    """Show the model that the containers run, or one that was created here. Raises Problem (404)."""
     full = f"{owner}/{name}"
     if full == gateway.settings.model:
         return await _own(gateway)
@@ -98,7 +97,7 @@ async def model(owner: str, name: str, gateway: Here) -> Json:
 
 @router.get("/models/{owner}/{name}/versions")
 async def versions(owner: str, name: str, gateway: Here) -> Json:
-    """All versions: one; none of a model that was created here."""
+    """List the one version; none of a model that was created here. Raises Problem (404)."""
     if gateway.parts.store.model(f"{owner}/{name}") is not None:
         return {"next": None, "previous": None, "results": []}
     _check(gateway, owner, name)
@@ -107,7 +106,7 @@ async def versions(owner: str, name: str, gateway: Here) -> Json:
 
 @router.get("/models/{owner}/{name}/versions/{version}")
 async def version_of(owner: str, name: str, version: str, gateway: Here) -> Json:
-    """That version."""
+    """Show the version. Raises Problem (404)."""
     _check(gateway, owner, name)
     if version != gateway.settings.version_id:
         raise not_found()

@@ -1,8 +1,6 @@
-"""Routes of predictions: create, get, list, cancel."""
+"""Routes of predictions: how they are created; the others are those of every run (runs.py)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from luxscaler.cog.messages import Json
@@ -10,16 +8,15 @@ from luxscaler.gateway.create_request import check_version, read_create_request
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.problems import not_found
 from luxscaler.gateway.routes import runs
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Here
 from luxscaler.gateway.strict_json import read_json
 
-router = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
+router = runs.router_of("predictions")
 
 
 @router.post("/predictions")
 async def create(request: Request, gateway: Here) -> Response:
-    """By version."""
+    """Create one by version."""
     body = read_json(await request.body())
     check_version(body.get("version"), gateway.settings)
     return await _create(request, gateway, body)
@@ -28,31 +25,13 @@ async def create(request: Request, gateway: Here) -> Response:
 @router.post("/models/{owner}/{name}/predictions")
 @router.post("/deployments/{owner}/{name}/predictions")
 async def create_of_model(owner: str, name: str, request: Request, gateway: Here) -> Response:
-    """By model, or by a deployment that has the model's name."""
+    """Create one by model, or by a deployment that has the model's name. Raises Problem (404)."""
     if f"{owner}/{name}" != gateway.settings.model:
         raise not_found()
     return await _create(request, gateway, read_json(await request.body()))
 
 
-@router.get("/predictions")
-async def listing(gateway: Here, cursor: str = "") -> Json:
-    """A page, newest first."""
-    return runs.listing(gateway, "predictions", cursor)
-
-
-@router.get("/predictions/{name}")
-async def get(name: str, gateway: Here) -> Response:
-    """One, as it is now."""
-    return runs.shown(gateway, runs.found(gateway, "predictions", name))
-
-
-@router.post("/predictions/{name}/cancel")
-async def cancel(name: str, gateway: Here) -> Response:
-    """End it; one that is over stays as it is."""
-    return runs.cancel(gateway, "predictions", name)
-
-
-async def _create(request: Request, gateway: Gateway, body: Json) -> Response:
+async def _create(request: Request, gateway: Here, body: Json) -> Response:
     asked = read_create_request(body, request.headers, gateway.reach)
     schema = await gateway.schemas.schema()
     if schema is not None:

@@ -1,7 +1,8 @@
-"""What predictions and trainings have in common at the API: be created, be shown, be listed, be canceled."""
+"""What predictions and trainings share: how one is created; the routes that list, show and cancel them."""
 
 from functools import partial
 
+from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from luxscaler.cog.messages import Json, RunKind
@@ -9,12 +10,36 @@ from luxscaler.gateway.create_request import CreateRequest
 from luxscaler.gateway.pagination import page
 from luxscaler.gateway.problems import not_found
 from luxscaler.gateway.run import Run
-from luxscaler.gateway.state import Gateway
+from luxscaler.gateway.state import Gateway, Here
 from luxscaler.replicate.signing import new_id
 
 
+def router_of(kind: RunKind) -> APIRouter:
+    """A router with `GET /KIND`, `GET /KIND/{name}` and `POST /KIND/{name}/cancel`."""
+    router = APIRouter()
+
+    @router.get(f"/{kind}")
+    async def listing(gateway: Here, cursor: str = "") -> Json:
+        """A page, newest first."""
+        return _listed(gateway, kind, cursor)
+
+    @router.get(f"/{kind}/{{name}}")
+    async def get(name: str, gateway: Here) -> Response:
+        """One run as it is now. Raises Problem (404)."""
+        return _shown(gateway, _found(gateway, kind, name))
+
+    @router.post(f"/{kind}/{{name}}/cancel")
+    async def cancel(name: str, gateway: Here) -> Response:
+        """End a run; one that is over stays as it is. Raises Problem (404)."""
+        _found(gateway, kind, name)
+        gateway.runner.cancel(name)
+        return _shown(gateway, _found(gateway, kind, name))
+
+    return router
+
+
 async def create(gateway: Gateway, asked: CreateRequest, kind: RunKind, destination: str = "") -> Response:
-    """A new one, whose request was checked; a client that waits is answered when it is over."""
+    """Start a run whose request was checked; a client that waits is answered when the run is over."""
     now, settings = gateway.now(), gateway.settings
     run = Run(
         new_id(),
@@ -31,12 +56,12 @@ async def create(gateway: Gateway, asked: CreateRequest, kind: RunKind, destinat
     lifecycle = gateway.parts.lifecycle
     lifecycle.create(run)
     if not asked.wait_seconds:
-        return shown(gateway, found(gateway, kind, run.id), 201)
+        return _shown(gateway, _found(gateway, kind, run.id), 201)
     await lifecycle.wait(run.id, asked.wait_seconds)
-    return JSONResponse(gateway.serializer.unfinished(found(gateway, kind, run.id)), 201)
+    return JSONResponse(gateway.serializer.unfinished(_found(gateway, kind, run.id)), 201)
 
 
-def listing(gateway: Gateway, kind: RunKind, cursor: str) -> Json:
+def _listed(gateway: Gateway, kind: RunKind, cursor: str) -> Json:
     """A page, newest first; long texts of inputs are shortened, and are not read."""
     store, addresses = gateway.parts.store, gateway.parts.addresses
     return page(
@@ -49,21 +74,14 @@ def listing(gateway: Gateway, kind: RunKind, cursor: str) -> Json:
     )
 
 
-def cancel(gateway: Gateway, kind: RunKind, name: str) -> Response:
-    """End it; one that is over stays as it is."""
-    found(gateway, kind, name)
-    gateway.runner.cancel(name)
-    return shown(gateway, found(gateway, kind, name))
-
-
-def found(gateway: Gateway, kind: RunKind, name: str) -> Run:
-    """The one of that kind and id. Raises Problem (404)."""
+def _found(gateway: Gateway, kind: RunKind, name: str) -> Run:
+    """The run of that kind and id. Raises Problem (404)."""
     run = gateway.parts.store.run(name)
     if run is None or run.kind != kind:
         raise not_found()
     return run
 
 
-def shown(gateway: Gateway, run: Run, status: int = 200) -> Response:
-    """It as a reply."""
+def _shown(gateway: Gateway, run: Run, status: int = 200) -> Response:
+    """The run as a reply."""
     return Response(gateway.serializer.body(run), status, media_type="application/json")

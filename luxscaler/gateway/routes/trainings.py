@@ -1,25 +1,24 @@
-"""Routes of trainings: create on a model's version, get, list, cancel."""
+"""Routes of trainings: how they are created; the others are those of every run (runs.py)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import Request
 from starlette.responses import Response
 
-from luxscaler.cog.messages import Json
 from luxscaler.gateway.create_request import destination_in, read_training_request
 from luxscaler.gateway.input_validation import check_input
 from luxscaler.gateway.problems import Problem, invalid_version, not_found
 from luxscaler.gateway.routes import runs
-from luxscaler.gateway.state import Gateway, gateway_of
+from luxscaler.gateway.state import Here
 from luxscaler.gateway.strict_json import read_json
 
-router = APIRouter()
-Here = Annotated[Gateway, Depends(gateway_of)]
+router = runs.router_of("trainings")
 
 
 @router.post("/models/{owner}/{name}/versions/{version}/trainings")
 async def create(owner: str, name: str, version: str, request: Request, gateway: Here) -> Response:
-    """For a destination, which is the model itself or one that was created here."""
+    """Create one on a version of the model, for a destination: the model itself or one that was created here.
+
+    Raises Problem (404, 422).
+    """
     settings = gateway.settings
     if f"{owner}/{name}" != settings.model:
         raise not_found()
@@ -35,21 +34,3 @@ async def create(owner: str, name: str, version: str, request: Request, gateway:
     if schema is not None:
         check_input(asked.input, schema, "TrainingInput")
     return await runs.create(gateway, asked, "trainings", destination)
-
-
-@router.get("/trainings")
-async def listing(gateway: Here, cursor: str = "") -> Json:
-    """A page, newest first."""
-    return runs.listing(gateway, "trainings", cursor)
-
-
-@router.get("/trainings/{name}")
-async def get(name: str, gateway: Here) -> Response:
-    """One, as it is now."""
-    return runs.shown(gateway, runs.found(gateway, "trainings", name))
-
-
-@router.post("/trainings/{name}/cancel")
-async def cancel(name: str, gateway: Here) -> Response:
-    """End it; one that is over stays as it is."""
-    return runs.cancel(gateway, "trainings", name)

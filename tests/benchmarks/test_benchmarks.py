@@ -45,6 +45,7 @@ def a_peer(seconds_at_32: float) -> Any:
     return build
 
 
+@pytest.mark.slow
 def test_a_peer_that_would_take_too_long_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     peers = {"quick": a_peer(0.0), "slow": a_peer(0.3), "another bf16": a_peer(0.0)}
     monkeypatch.setattr(network, "builders", lambda *_: peers)

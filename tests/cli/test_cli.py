@@ -321,6 +321,7 @@ def _python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_help_version_and_info_answer_without_pytorch() -> None:
     lines = ("--help", "upscale --help", "weights --help", "doctor --help", "--version")
     info = f"info {(SAMPLE / 'tile.png').relative_to(ROOT)}"  # the last: it needs NumPy and Pillow

@@ -84,6 +84,7 @@ def test_no_console_and_no_such_job(data: Path, tmp_path: Path) -> None:
     assert RUN.invoke(app, ["jobs", "show", "", "--data", str(data)]).exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_server_for_others_needs_a_password(tmp_path: Path) -> None:
     command = [
         sys.executable,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from luxscaler.console.progress import Progress, read_progress
 from tests.support.console_server import ConsoleServer
 from tests.support.replicate_account import Account
@@ -45,6 +47,7 @@ def test_without_a_number_only_what_is_new_is_told(console: ConsoleServer, pictu
     assert [event["job"] for event in told] == fresh
 
 
+@pytest.mark.slow
 def test_a_number_of_another_database_is_a_gap_and_what_is_new_is_told(
     console: ConsoleServer, picture: Path
 ) -> None:

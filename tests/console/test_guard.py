@@ -16,6 +16,7 @@ SETTINGS = "/api/cloud/providers/replicate"
 PASSWORD = "correct horse"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "", "127.0.0.1.evil.example", "[::2]"])
 def test_another_name_that_leads_here_is_refused(console: ConsoleServer, host: str) -> None:
     for path in ("/", SETTINGS, "/api/webhooks/replicate", "/static/console.js"):

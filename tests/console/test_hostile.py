@@ -138,6 +138,7 @@ def test_a_body_that_grows_too_large_says_so(quick: ConsoleServer) -> None:
     assert answer.status_code == 413
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", HALF])
 def test_a_request_that_never_comes_whole_is_ended(quick: ConsoleServer, start: bytes) -> None:
     with _connected(quick) as client:

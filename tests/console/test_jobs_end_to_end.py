@@ -78,6 +78,7 @@ def test_what_fails_at_replicate_fails_here_and_costs_what_it_computed(
     assert console.get(f"/api/cloud/jobs/{job}/logs").text == "the end\n"
 
 
+@pytest.mark.slow
 def test_weights_of_a_training_that_failed_afterwards_are_fetched(
     account: Account, console: ConsoleServer, folder: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_weights_of_a_training_that_failed_afterwards_are_fetched(
     assert [file["name"] for file in done["files"]] == ["weights.tar"]
 
 
+@pytest.mark.slow
 def test_outputs_of_the_same_name_are_all_kept(
     account: Account, console: ConsoleServer, folder: Path
 ) -> None:
@@ -174,6 +176,7 @@ def test_what_is_not_there_is_404(console: ConsoleServer) -> None:
         assert console.get(f"/api/cloud/jobs/{path}").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_run_that_is_gone_is_counted_at_its_most(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:

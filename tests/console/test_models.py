@@ -53,7 +53,7 @@ def test_the_network_of_a_training_is_ready_to_use(
     assert not Path(model["path"]).exists()
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
@@ -75,6 +75,7 @@ def test_what_is_no_model_says_so(
     _until(lambda: [path.name for path in (console.data / "results" / job).iterdir()] == ["weights.tar"])
 
 
+@pytest.mark.slow
 def test_a_master_is_made_with_it_on_the_version_that_was_built(
     account: Account, console: ConsoleServer, folder: Path, picture: Path, tmp_path: Path
 ) -> None:

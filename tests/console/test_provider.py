@@ -29,7 +29,7 @@ def test_a_change_names_some_settings_and_the_others_stay(console: ConsoleServer
     assert console.get("/api/cloud/providers").json()["providers"][0]["settings"] == found
 
 
-@pytest.mark.sample(7)
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("name", "value"),
     [

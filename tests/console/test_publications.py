@@ -40,6 +40,7 @@ def _delivered(console: ConsoleServer, job: str, state: str) -> dict[str, Any]:
     return dict(found["deliveries"][0])
 
 
+@pytest.mark.slow
 def test_a_trained_model_goes_to_the_hub(
     account: Account, delivering: ConsoleServer, hub: FakeHub, folder: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_token_that_may_not_write_is_found_out_before_anything_is_paid(
     assert "may not write" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_what_fails_is_kept_here_and_sent_when_it_is_asked_for(
     account: Account, delivering: ConsoleServer, hub: FakeHub, folder: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_webhook_that_is_faster_than_the_answer(
     assert account.calls["create"] == 1
 
 
+@pytest.mark.slow
 def test_a_job_outlives_its_deadline_by_no_more_than_the_overtime(
     account: Account, tmp_path: Path, picture: Path
 ) -> None:
@@ -209,6 +210,7 @@ def _check_one_run_each(account: Account, folder: Path, keys: list[str]) -> None
     assert len(remote) == len(set(remote)) == len(keys)
 
 
+@pytest.mark.slow
 def test_what_may_have_been_paid_is_not_given_up_while_it_cannot_be_looked_up(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:

@@ -28,6 +28,7 @@ def _limit(console: ConsoleServer, amount: float, action: str = "block") -> None
     )
 
 
+@pytest.mark.slow
 def test_a_hundred_at_once_against_room_for_seven_are_seven(console: ConsoleServer, picture: Path) -> None:
     _limit(console, 7 * 0.6 + 0.3)
 

@@ -109,6 +109,7 @@ def test_one_in_the_environment_that_is_none(account: Account, tmp_path: Path) -
     assert account.calls["account"] == 0
 
 
+@pytest.mark.slow
 def test_it_shows_up_nowhere(account: Account, tmp_path: Path, picture: Path) -> None:
     """Log, database, answers, errors, list of processes: only its own file has it."""
     said: list[str] = []

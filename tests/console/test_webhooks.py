@@ -154,6 +154,7 @@ def test_a_flood_of_refused_ones_is_429(deaf: ConsoleServer) -> None:
     assert codes == [401] * 120 + [429] * 5
 
 
+@pytest.mark.slow
 def test_where_too_many_wait_the_sender_is_told_to_come_again(
     account: Account, tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +184,7 @@ def test_where_too_many_wait_the_sender_is_told_to_come_again(
         assert console.get("/api/webhooks/deliveries").json()["total"] == 24 - 8
 
 
+@pytest.mark.slow
 def test_an_id_counts_once_however_often_it_comes(account: Account, tmp_path: Path, picture: Path) -> None:
     """Shuffled, and across a restart."""
     _deliver_shuffled(account, tmp_path, picture, ids=15, times=4)

@@ -98,6 +98,7 @@ def test_the_results_in_a_document_are_replaced_and_its_sheets_are_small(run: Ru
     assert all(path.stat().st_size <= DOCUMENTED_BYTES for path in sheets)
 
 
+@pytest.mark.slow
 def test_every_picture_is_left_out_once(run: Run) -> None:
     assert sorted(sorted(names) for names in run.left_out) == [["one.exr"], ["phone"], ["two.EXR"]]
     assert "without it (leave-one-out)" in run.printed

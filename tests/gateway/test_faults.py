@@ -94,6 +94,7 @@ def test_results_can_be_truncated_and_slow(gateway: GatewayServer, faults: Fault
         gateway.plain.get(address, timeout=0.05)
 
 
+@pytest.mark.slow
 def test_duplicated_webhooks_have_one_reply() -> None:
     seen: list[bytes] = []
 

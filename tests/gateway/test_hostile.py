@@ -154,6 +154,7 @@ def test_a_name_that_leads_to_one_gets_nothing(
     assert sum(cog.calls.values()) > before
 
 
+@pytest.mark.slow
 def test_a_container_is_no_receiver_whatever_is_allowed(tmp_path: Path) -> None:
     with fake_cog() as cog, gateway_server(tmp_path, cog.url, webhook_allow="any") as gateway:
         for host in ("127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"):
@@ -205,6 +206,7 @@ def _has_ended(client: socket.socket, seconds: float) -> bool:
     return True
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "start",
     [
@@ -219,6 +221,7 @@ def test_a_request_that_never_comes_whole_is_ended(gateway: GatewayServer, start
         assert _has_ended(client, 5.0)
 
 
+@pytest.mark.slow
 def test_a_head_that_drips_has_one_deadline(gateway: GatewayServer) -> None:
     with _connected(gateway) as client:
         start = time.monotonic()
@@ -453,6 +456,7 @@ def test_a_result_that_came_after_a_crash_is_kept(tmp_path: Path) -> None:
             assert cog.calls["PUT /predictions/{id}"] == 1
 
 
+@pytest.mark.slow
 def test_one_that_nobody_reports_has_failed_and_says_so(tmp_path: Path) -> None:
     with fake_cog() as cog:
         with gateway_server(tmp_path, cog.url) as first:

@@ -338,6 +338,7 @@ def test_a_result_of_5_mb(gateway: GatewayServer, cog: FakeCog) -> None:
     assert gateway.plain.get(made["output"]).content == cog.output
 
 
+@pytest.mark.slow
 def test_uploads_reach_the_container_by_address_or_as_data(cog: FakeCog, tmp_path: Path) -> None:
     picture = base64.b64decode(tile_url().partition(",")[2])
     for way, begins in (("url", "http://127.0.0.1:"), ("data", "data:image/png;base64,")):

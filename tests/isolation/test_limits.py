@@ -150,6 +150,7 @@ def test_decodes_share_their_memory() -> None:
         alone.grow(500, 100, 1, "d")
 
 
+@pytest.mark.slow
 def test_a_picture_waits_for_the_memory_of_another(pool: DecoderPool) -> None:
     limits = DecodeLimits(seconds=0.3, total_memory_bytes=600 * 2**20)
     data = png(noise())

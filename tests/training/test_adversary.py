@@ -59,6 +59,7 @@ def test_the_largest_singular_value_is_one() -> None:
             torch.testing.assert_close(layer(delta), expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_pass_leaves_no_trace() -> None:
     adversary = _adversary()
     before = adversary.tensors()
@@ -69,6 +70,7 @@ def test_a_pass_leaves_no_trace() -> None:
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_and_its_objection_reaches_the_picture() -> None:
     adversary = _adversary()
     true, made = LARGE, F.avg_pool2d(LARGE, 5, 1, 2)

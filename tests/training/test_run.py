@@ -283,6 +283,7 @@ def test_a_network_that_makes_no_numbers_is_not_better(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_result_may_lie_among_the_pictures(pictures: Path, base: Path) -> None:
     out, listener = pictures / "out.safetensors", Listener(stop_after=4)
     with pytest.raises(StoppedError):

@@ -28,6 +28,7 @@ def _values(events: list[Any]) -> dict[tuple[str, int], Any]:
     return {(value.tag, event.step): value for event in events for value in event.summary.value}
 
 
+@pytest.mark.slow
 def test_figures_and_samples(pictures: Path, base: Path, tmp_path: Path) -> None:
     out, settings = tmp_path / "out.safetensors", tiny_settings(base, tensorboard=True)
     with pytest.raises(StoppedError):

@@ -175,6 +175,7 @@ SLOW: dict[str, Answer] = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", SLOW)
 def test_a_server_that_takes_its_time_is_given_up(name: str) -> None:
     with hostile_server(x=SLOW[name]) as server:
@@ -184,6 +185,7 @@ def test_a_server_that_takes_its_time_is_given_up(name: str) -> None:
         assert time.monotonic() - start < 3.0
 
 
+@pytest.mark.slow
 def test_one_that_is_just_fast_enough_meets_the_deadline() -> None:
     with (
         hostile_server(x=drip(HEAD + b"\r\n", bytes(500), 0.02)) as server,
@@ -238,6 +240,7 @@ def test_the_status_is_kept_with_the_error() -> None:
     assert caught.value.status == 404
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("where", ["name", "answer", "body"])
 def test_a_stop_ends_it_at_once(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = threading.Event()

@@ -50,6 +50,7 @@ def test_samples_have_shapes_that_batches_need(some_samples: list[Sample]) -> No
     assert all(bool(sample.hdr.isfinite().all()) for sample in some_samples)
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss(some_samples: list[Sample]) -> None:
     shape = some_samples[0].shape
     batch = Batch.of([sample for sample in some_samples if sample.shape == shape])

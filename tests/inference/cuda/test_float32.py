@@ -40,6 +40,7 @@ def in_float64(plain: RRDBNet, x: Tensor) -> Tensor:
     return found
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_network_is_near_float64(kernels: CpuKernels) -> None:
     plain, x = network(), picture(3, 5)

@@ -49,8 +49,8 @@ class FitOptions:
     """Of the network's inputs, so that it learns no picture by heart."""
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
-    jod: float = 9.0
-    tear: float = 120.0
+    jod: float = 10.0
+    tear: float = 125.0
     uneven: float = 0.5
     steepest: float = 1.5
     """How many times a difference of neighbours may grow; tearing.STEEPEST is what counts as torn."""

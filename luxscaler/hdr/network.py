@@ -8,7 +8,7 @@ shares are interpolated (gain_map.py), so what the network gives is a bilateral 
 SIGGRAPH 2007; Gharbi et al., "Deep bilateral learning for real-time image enhancement", SIGGRAPH 2017,
 predict such a grid).
 
-It has 93,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
+It has 94,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
 """
 
 import math
@@ -78,7 +78,7 @@ class GainNetwork(nn.Module):
 
     def curves(self, cells: Tensor, statistics: Tensor, wrap: Wrap = NO_WRAP) -> tuple[Tensor, Tensor]:
         """Shares at the knots, each (B, knots, REGIONS, REGIONS): of the stops up to 1000 cd/m², and of those
-        above."""
+        above. The second is at most the square of the first: what hardly rises below is not due above."""
         near = self._map(self.down1, cells - USUAL_CODE, wrap)
         near = self._map(self.down2, near, wrap)
         wide = self._map(self.down3, near, wrap)

@@ -31,8 +31,8 @@ KIND_WEIGHT = {
     "edited": 0.06, "dim": 0.05, "pair": 0.11, "exact pair": 0.03,
 }  # fmt: skip
 """How much each kind of shot counts, whatever its number."""
-GROUP_WEIGHT = {PANORAMAS: 0.6, PHOTOGRAPHS: 3.5, PAIRS: 2.0}
-"""How much a source of each group counts within a kind: photographs are what users bring."""
+GROUP_SHARE = {PANORAMAS: 0.25, PHOTOGRAPHS: 0.48, PAIRS: 0.27}
+"""How much each group counts within a kind, however many pictures it has. Users bring photographs."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class FitOptions:
     """Of the network's inputs, so that it learns no picture by heart."""
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
-    jod: float = 9.0
-    tear: float = 130.0
+    jod: float = 10.0
+    tear: float = 125.0
     uneven: float = 0.5
     steepest: float = 1.5
     """How many times a difference of neighbours may grow; tearing.STEEPEST is what counts as torn."""
@@ -98,7 +98,7 @@ def fit(
     torch.manual_seed(how.seed)
     rng = np.random.default_rng(how.seed)
     used = [sample for sample in samples if sample.source not in left_out]
-    chances = _chances(used)
+    chances = chances_of(used)
     shapes = sorted({sample.shape for sample in used})
     by_shape = {shape: [i for i, s in enumerate(used) if s.shape == shape] for shape in shapes}
     shape_chances = np.array([chances[by_shape[shape]].sum() for shape in shapes])
@@ -182,16 +182,19 @@ def _luminance(rgb: Tensor) -> Tensor:
     return (rgb * torch.tensor(REC709_WEIGHTS).view(1, 3, 1, 1)).sum(1)
 
 
-def _chances(samples: Sequence[Sample]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Of each sample: kinds weigh as KIND_WEIGHT says, sources within a kind as their groups, samples
-    alike."""
-    count = Counter((s.kind, s.source) for s in samples)
-    group = {s.source: s.group for s in samples}
-    total: Counter[str] = Counter()
-    for kind, source in count:
-        total[kind] += GROUP_WEIGHT[group[source]]  # type: ignore[assignment]
+def chances_of(samples: Sequence[Sample]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Of each sample: kinds weigh as KIND_WEIGHT says, groups within a kind as GROUP_SHARE, the sources of a
+    group alike, samples of a source too."""
+    of_source = Counter((s.kind, s.source) for s in samples)
+    sources = Counter((kind, group) for kind, group, _ in {(s.kind, s.group, s.source) for s in samples})
+    shares: dict[str, float] = {}
+    for kind, group in sources:
+        shares[kind] = shares.get(kind, 0.0) + GROUP_SHARE[group]
     raw = [
-        KIND_WEIGHT[s.kind] / total[s.kind] * GROUP_WEIGHT[s.group] / count[s.kind, s.source] for s in samples
+        KIND_WEIGHT[s.kind]
+        * GROUP_SHARE[s.group]
+        / (shares[s.kind] * sources[s.kind, s.group] * of_source[s.kind, s.source])
+        for s in samples
     ]
     return np.asarray(raw) / sum(raw)
 

@@ -106,11 +106,23 @@ def test_up_to_1000_nits_a_higher_boost_raises_everything_by_the_same_share(
     torch.testing.assert_close(logs[0], logs[2] * math.log(boost) / math.log(4.95), atol=2e-4, rtol=0)
 
 
+@seeded
+@given(st.floats(1.0, 49.0), st.floats(1.0, 3.0), st.integers(0, 100))
+def test_a_higher_boost_lowers_nothing(boost: float, times: float, seed: int) -> None:
+    rgb = picture().clamp(min=1e-3)
+    statistics = ToneStatistics.of(rgb)
+    lower, higher = (
+        expand(rgb, each, statistics, network=seeing(seed)) for each in (boost, min(boost * times, 49.0))
+    )
+    assert bool((higher >= lower * (1 - 1e-5)).all())
+
+
 def test_a_small_change_of_the_boost_is_a_small_change() -> None:
     rgb = scene()
     statistics = ToneStatistics.of(rgb)
-    results = [expand(rgb, boost, statistics) for boost in (1.0, 1.001, 3.0, 3.001)]
-    for one, other in ((0, 1), (2, 3)):
+    boosts = (1.0, 1.001, 3.0, 3.001, 4.953, 4.9535)
+    results = [expand(rgb, boost, statistics) for boost in boosts]
+    for one, other in ((0, 1), (2, 3), (4, 5)):
         assert float((results[one] / results[other]).log().abs().max()) < 0.002
 
 

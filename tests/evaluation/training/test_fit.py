@@ -1,14 +1,26 @@
 """The fit: a few steps lower the loss, the seed decides, and what is left out is not seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from evaluation.metrics import pu21
-from evaluation.pictures import find
+from evaluation.pictures import PANORAMAS, PHOTOGRAPHS, find
 from evaluation.tearing import tearing
 from evaluation.training import samples as samples_module
-from evaluation.training.fit import Batch, FitOptions, expanded_by, fit, loss_of, seen, torn
+from evaluation.training.fit import (
+    GROUP_SHARE,
+    Batch,
+    FitOptions,
+    chances_of,
+    expanded_by,
+    fit,
+    loss_of,
+    seen,
+    torn,
+)
 from evaluation.training.leave_out import LeaveOut, all_samples
 from evaluation.training.samples import SHAPES, Sample
 from luxscaler.hdr.expand import ToneStatistics, expand
@@ -49,6 +61,23 @@ def test_a_few_steps_lower_the_loss(some_samples: list[Sample]) -> None:
     with torch.no_grad():
         losses = [float(loss_of(network, batch, None, how)) for network in (before, after)]
     assert losses[1] < losses[0]
+
+
+def test_groups_count_alike_however_many_pictures_they_have(some_samples: list[Sample]) -> None:
+    one = [replace(sample, group=PHOTOGRAPHS) for sample in some_samples if sample.source == "one.exr"]
+    others = [
+        replace(sample, group=PANORAMAS, source=f"{number}.exr")
+        for number in range(3)
+        for sample in some_samples
+    ]
+    used = [sample for sample in (*one, *others) if sample.kind == "exact"]
+    chances = chances_of(used)
+    assert float(chances.sum()) == pytest.approx(1.0)
+    shares = [
+        sum(float(chance) for chance, sample in zip(chances, used, strict=True) if sample.group == group)
+        for group in (PHOTOGRAPHS, PANORAMAS)
+    ]
+    assert shares[0] / shares[1] == pytest.approx(GROUP_SHARE[PHOTOGRAPHS] / GROUP_SHARE[PANORAMAS])
 
 
 @pytest.mark.slow

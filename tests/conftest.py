@@ -20,7 +20,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Time limits for single examples fail on a busy machine; seeds are fixed so that a failure repeats.
 settings.register_profile("thorough", deadline=None, derandomize=True)
-settings.register_profile("quick", deadline=None, derandomize=True, max_examples=20)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
 settings.load_profile("thorough")
 
 # Thousands of collected tests are no garbage: the default of 700 objects costs a fifth of the collecting.
@@ -32,7 +32,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The inner loop looks at a fifth of the examples; the whole run at all of them."""
+    """The inner loop looks at a tenth of the examples; the whole run at all of them."""
     is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
     if is_quick:
         settings.load_profile("quick")
@@ -41,6 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.import_plugin("tests.support.fixtures")
     if is_worker:
         config.pluginmanager.register(ShortReports())
+        # A worker has told all its results before it ends. To take its modules and tests apart, object by
+        # object, took every worker 5 s.
+        atexit.register(os._exit, 0)
     config.pluginmanager.register(Samples())
     config.pluginmanager.register(ProcessorTime(factor_of_examples=1 if is_quick else THOROUGH_FACTOR))
 

@@ -35,6 +35,7 @@ def test_a_whole_installation_has_no_findings(no_weights: Path) -> None:
     assert result.stdout.isascii()
 
 
+@pytest.mark.slow
 def test_what_does_not_work_is_a_finding_and_the_rest_answers(
     monkeypatch: pytest.MonkeyPatch, no_weights: Path
 ) -> None:

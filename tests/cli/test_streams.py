@@ -131,6 +131,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(arguments: tuple[str, ..
     assert done.stderr == "error: cannot write to standard output: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_limit_of_files_is_told_as_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(png(noise()))

@@ -256,6 +256,7 @@ def test_a_secret_that_cannot_be_kept_is_a_507_and_the_next_webhook_counts(
         assert taken.json() == {"verdict": "unknown job"}
 
 
+@pytest.mark.slow
 def test_webhooks_that_wait_for_the_secret_leave_threads_for_the_page(
     account: Account, console: ConsoleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +296,7 @@ def test_a_folder_of_other_files_is_left_as_it_is(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["previews"]
 
 
+@pytest.mark.slow
 def test_inputs_that_cannot_be_sent_end_the_job_for_nothing(
     account: Account, console: ConsoleServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

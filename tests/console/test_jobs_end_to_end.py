@@ -64,6 +64,7 @@ def test_a_master_is_one_prediction(account: Account, console: ConsoleServer, pi
     assert [file["name"] for file in done["files"]] == ["output.exr"]
 
 
+@pytest.mark.slow
 def test_what_fails_at_replicate_fails_here_and_costs_what_it_computed(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_key_makes_a_submit_repeatable(account: Account, console: ConsoleServe
     assert len(account.runs) == 1
 
 
+@pytest.mark.slow
 def test_a_wish_to_cancel_does_not_wait_for_the_runs_turn(
     account: Account, tmp_path: Path, picture: Path
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_list_counts_all_that_the_filters_leave(console: ConsoleServer, pict
     assert console.get("/api/cloud/jobs", params={"status": "lost"}).status_code == 422
 
 
+@pytest.mark.slow
 def test_cancel_is_one_wish_however_often_it_is_told(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:

@@ -196,6 +196,7 @@ def test_its_deadline_ends_it(
     assert done["error"] == "its deadline has passed"
 
 
+@pytest.mark.slow
 def test_a_console_that_ends_asks_its_job_to_and_the_next_goes_on(
     tmp_path: Path, pictures: Path, command: Callable[[str], None]
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_console_that_ends_asks_its_job_to_and_the_next_goes_on(
         assert console.get(f"/api/cloud/jobs/{job}/logs").text == "saved\nagain\n"
 
 
+@pytest.mark.slow
 def test_what_ends_whenever_it_is_begun_is_given_up(
     tmp_path: Path, pictures: Path, command: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +294,7 @@ def test_wrong_requests(alone: ConsoleServer, pictures: Path, body: dict[str, An
     assert reason in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_no_secret_is_in_its_environment(
     tmp_path: Path, pictures: Path, command: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +310,7 @@ def test_no_secret_is_in_its_environment(
     assert "canary-0123" not in log
 
 
+@pytest.mark.slow
 def test_it_counts_nothing_against_the_limit(
     alone: ConsoleServer, pictures: Path, command: Callable[[str], None]
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_master_is_made_with_it_on_the_version_that_was_built(
     assert (body["input"]["model"], body["input"]["scale"]) == ("trained", 2)
 
 
+@pytest.mark.slow
 def test_model_trained_means_the_newest_version_of_the_destination(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:

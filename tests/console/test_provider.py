@@ -124,6 +124,7 @@ def test_the_proxy_is_used_for_what_is_asked_of_replicate(account: Account, tmp_
     assert account.calls["list"] + account.calls["get"] == 1
 
 
+@pytest.mark.slow
 def test_all_pages_of_versions(account: Account, console: ConsoleServer) -> None:
     account.version_pages = 3
     found = console.get(f"{SETTINGS}/versions").json()

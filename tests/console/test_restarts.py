@@ -113,6 +113,7 @@ class _LateClock(Clock):
         return super().now() + self.ahead
 
 
+@pytest.mark.slow
 def test_a_wish_to_cancel_survives_while_no_console_runs(
     account: Account, tmp_path: Path, picture: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_hundred_at_once_against_room_for_seven_are_seven(console: ConsoleServ
     assert (status["is_exceeded"], status["is_warning"]) == (False, True)
 
 
+@pytest.mark.slow
 def test_a_job_that_has_ended_counts_with_what_it_cost(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_periods_begin_by_the_calendar_of_the_zone(period: str, zone: str, now: 
     assert period_start(moments[0], period, zone) == moments[1]
 
 
+@pytest.mark.slow
 def test_an_estimate_of_a_master_before_and_after_one_has_run(
     account: Account, console: ConsoleServer, picture: Path
 ) -> None:

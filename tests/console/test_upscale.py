@@ -240,6 +240,7 @@ def test_what_a_result_will_be(alone: ConsoleServer) -> None:
         assert reason in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_no_time_is_claimed_before_anything_has_run_here(
     alone: ConsoleServer, work: Callable[[str], None]
 ) -> None:
@@ -252,6 +253,7 @@ def test_no_time_is_claimed_before_anything_has_run_here(
     assert (told["estimated_cost_usd"], told["basis"]) == (0, "1 job like it that ended before")
 
 
+@pytest.mark.slow
 def test_the_time_of_another_size_or_model_is_not_this_ones(
     alone: ConsoleServer, work: Callable[[str], None]
 ) -> None:
@@ -326,6 +328,7 @@ def test_previews_that_cannot_be(
     assert alone.post(f"{path}/part", json={}).status_code == 200, "the next one is made"
 
 
+@pytest.mark.slow
 def test_the_process_of_previews_ends_when_idle_and_with_the_console(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +360,7 @@ def _until_gone(process: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_progress_result_and_compare_page(
     alone: ConsoleServer, work: Callable[[str], None], tmp_path: Path
 ) -> None:
@@ -389,6 +393,7 @@ def test_progress_result_and_compare_page(
     assert "connect-src" not in policy
 
 
+@pytest.mark.slow
 def test_a_job_is_canceled_by_a_signal(alone: ConsoleServer, work: Callable[[str], None]) -> None:
     work("trap 'echo asked; exit 130' TERM; echo begun; while true; do sleep 0.02; done")
     job = alone.submit(kind="master", place="here", source=_upload(alone)["source"])
@@ -444,6 +449,7 @@ def test_the_meter_never_falls(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert shown[2].eta_seconds is not None
 
 
+@pytest.mark.slow
 def test_a_part_is_what_the_whole_result_has_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a small network of random weights: preview and run, the same pixels but for the context's edge."""
     from luxscaler import api

@@ -51,6 +51,7 @@ def test_a_webhook_brings_a_job_on(account: Account, deaf: ConsoleServer, pictur
     assert deaf.job(job)["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_what_the_reference_signs_is_taken(account: Account, deaf: ConsoleServer, picture: Path) -> None:
     _, run = _queued(account, deaf, picture)
     account.tell(run, "processing")
@@ -108,6 +109,7 @@ def test_what_is_signed_and_is_no_run_is_400(deaf: ConsoleServer, account: Accou
     assert _send(deaf, body, headers).status_code == 400
 
 
+@pytest.mark.slow
 def test_the_secret_is_fetched_again_once_when_it_was_changed(
     account: Account, deaf: ConsoleServer, picture: Path
 ) -> None:
@@ -149,6 +151,7 @@ def test_a_large_body_is_refused_unread(account: Account, tmp_path: Path) -> Non
         assert console.put("/api/cloud/providers/replicate", {"model": "a" * 2**21}).status_code == 413
 
 
+@pytest.mark.slow
 def test_a_flood_of_refused_ones_is_429(deaf: ConsoleServer) -> None:
     codes = [_send(deaf, b"{}", {}).status_code for _ in range(125)]
     assert codes == [401] * 120 + [429] * 5
@@ -216,6 +219,7 @@ def _deliver_shuffled(account: Account, folder: Path, picture: Path, ids: int, t
         assert database.execute("SELECT count(*) FROM seen").fetchone() == (ids,)
 
 
+@pytest.mark.slow
 def test_deliveries_are_listed_and_can_be_replayed(
     account: Account, deaf: ConsoleServer, picture: Path
 ) -> None:
@@ -252,6 +256,7 @@ def test_the_paid_call_names_the_address_with_a_nonce(
     assert json.dumps(run.body).count(run.body["webhook"].partition("=")[2]) == 1
 
 
+@pytest.mark.slow
 def test_without_a_signature_replicate_is_asked_and_not_believed(
     account: Account, deaf: ConsoleServer, picture: Path
 ) -> None:

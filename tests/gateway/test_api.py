@@ -230,6 +230,7 @@ def test_progress_needs_its_signature(gateway: GatewayServer) -> None:
     )
 
 
+@pytest.mark.slow
 def test_another_address_in_replies(cog: FakeCog, tmp_path: Path) -> None:
     with gateway_server(tmp_path, cog.url, public_url="https://public.example/") as gateway:
         made = gateway.create(inputs())

@@ -434,6 +434,7 @@ def test_nor_an_error_of_the_settings(url: str, tmp_path: Path) -> None:
     assert "sesame" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_result_that_came_after_a_crash_is_kept(tmp_path: Path) -> None:
     """A gateway that ends while its container works, as kill -9 leaves it, and one that starts anew."""
     with fake_cog() as cog:

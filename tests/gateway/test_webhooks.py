@@ -230,6 +230,7 @@ def test_one_prediction_gets_its_webhooks_in_order() -> None:
     assert [found["status"] for found in bench.bodies()] == ["processing", "processing", "succeeded"]
 
 
+@pytest.mark.slow
 def test_signatures_on_the_wire_and_the_body_is_what_a_get_gives(tmp_path: Path) -> None:
     with (
         fake_cog(seconds=0.2, webhook_interval=0.05) as cog,

@@ -118,6 +118,7 @@ def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch)
         read_picture(data)
 
 
+@pytest.mark.slow
 def test_damage_and_size_are_clear_errors() -> None:
     data = heic(noise())
     with pytest.raises(PictureTooLargeError, match=r"768 pixels \(32 × 24\), the limit is 700"):

@@ -103,6 +103,7 @@ def test_a_path_and_a_large_picture(tmp_path: Path) -> None:
     same(read_picture_isolated(str(path)), read_picture(path))
 
 
+@pytest.mark.slow
 def test_the_arrays_can_be_written_and_outlive_each_other() -> None:
     picture = read_picture_isolated(PICTURE)
     rgb = picture.rgb
@@ -219,6 +220,7 @@ def test_a_decoding_process_that_was_killed_is_replaced() -> None:
     assert family(os.getpid()) <= before
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(pool: DecoderPool) -> None:
     read(pool, "fine")
     processes, files = family(os.getpid()), set(Path("/proc/self/fd").iterdir())
@@ -255,6 +257,7 @@ def test_threads_read_at_the_same_time() -> None:
     assert family(os.getpid()) <= before
 
 
+@pytest.mark.slow
 def test_a_fork_of_the_caller_starts_its_own() -> None:
     warm_up()
     expected = read_picture_isolated(PICTURE).rgb

@@ -86,6 +86,7 @@ def test_the_same_bytes_however_many_are_held(
     assert not folder_of(target).exists()
 
 
+@pytest.mark.slow
 def test_what_is_held_is_made_again_by_the_next_run(
     request_: UpscaleRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,7 @@ def test_failures_that_do_not_count_end_some_time(monkeypatch: pytest.MonkeyPatc
         bench.run([0])
 
 
+@pytest.mark.slow
 def test_the_next_attempt_waits_as_long_as_asked_and_others_go_on_meanwhile() -> None:
     bench = Bench(with_mishaps({(0, 1): failing(delay=0.3)}, workers=1))
     started = time.monotonic()
@@ -216,6 +217,7 @@ def test_stopped_before_the_first_tile_begins_none() -> None:
     assert bench.backend.calls == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_workers_and_waits_for_them() -> None:
     bench = Bench(FakeBackend(workers=2, seconds=20.0))
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()

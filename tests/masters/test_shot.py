@@ -136,6 +136,7 @@ def run(folder: Path, upscaler: Upscaler, count: int, boost: float = 6.0) -> lis
     return upscale_shot(request, shot, lambda each, target: upscale_picture(each, target, backend))
 
 
+@pytest.mark.slow
 def test_a_still_scene_with_noise_does_not_flicker(tmp_path: Path, upscaler: Upscaler) -> None:
     for number in range(1, 4):
         export(tmp_path / f"in.{number:04d}.exr", frame(number, light=0.3 * number))

@@ -74,6 +74,7 @@ def test_a_training_goes_below_the_prefix(storage: Any, endpoint: str, tmp_path:
     assert head["ContentType"] == "image/png"
 
 
+@pytest.mark.slow
 def test_no_answer_is_one_line() -> None:
     with pytest.raises(PublishError, match="cannot be used: Could not connect") as caught:
         check(s3_of("s3://results", KEYS, endpoint="http://127.0.0.1:9"))

@@ -15,7 +15,7 @@ import pytest
 
 LIMIT_SECONDS = 2.5
 """Of processor time, for one quick test on a processor that does YARDSTICK_STEPS in YARDSTICK_SECONDS."""
-THOROUGH_FACTOR = 5
+THOROUGH_FACTOR = 10
 """Tests of random examples look at so many times as many in the whole run."""
 YARDSTICK_STEPS = 400_000
 YARDSTICK_SECONDS = 0.015

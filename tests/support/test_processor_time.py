@@ -99,8 +99,8 @@ def test_children_count_while_they_run_and_only_once() -> None:
     assert ended < running + 0.1
 
 
-def test_the_inner_loop_looks_at_a_fifth(monkeypatch: pytest.MonkeyPatch) -> None:
-    for profile, expected in (("quick", [3, LEAST, 12]), ("thorough", [3, 20, 60])):
+def test_the_inner_loop_looks_at_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    for profile, expected in (("quick", [3, LEAST, 6]), ("thorough", [3, 20, 60])):
         settings: Any = SimpleNamespace(get_current_profile_name=lambda profile=profile: profile)
         monkeypatch.setattr("tests.support.examples.settings", settings)
         assert [examples(count) for count in (3, 20, 60)] == expected

@@ -186,6 +186,7 @@ def test_three_in_a_row_go_back_once_and_then_stop(
     assert (tmp_path / "p.train" / "state.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_out_of_memory_is_met_step_by_step(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

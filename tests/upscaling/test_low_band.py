@@ -112,6 +112,7 @@ def test_a_box_outside_the_master_is_an_error_that_shows_it(text: str) -> None:
 # The matrices
 
 
+@pytest.mark.slow
 @seeded
 @given(st.integers(1, 60), st.integers(1, 20), st.floats(0, 1), st.floats(0.01, 1))
 def test_averaging_weights_add_up_to_one(length: int, cells: int, start: float, share: float) -> None:

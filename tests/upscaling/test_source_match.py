@@ -175,6 +175,7 @@ def test_noise_that_the_network_lost_stays_away() -> None:
     assert abs(float(after.mean() - noisy.mean())) < 0.1 * CODE
 
 
+@pytest.mark.slow
 def test_a_tile_alone_is_as_in_the_whole() -> None:
     code = np.tile(photo(), (2, 1, 1))
     result = harmed(code)

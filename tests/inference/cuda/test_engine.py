@@ -126,6 +126,7 @@ def test_blocks_hand_over_and_pixels_are_folded(blocks: int, scale: int, kernels
     assert kernels.bank_conflicts == 0
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_strips_equal_the_whole(kernels: CpuKernels, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, x = network(blocks=0), picture(11, 4)

@@ -15,7 +15,7 @@ from luxscaler.hdr import expand as expand_module
 from luxscaler.hdr.dequantize import RADIUS
 from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.hdr.gain_map import KNEE
-from luxscaler.hdr.network import GainNetwork, bias_of
+from luxscaler.hdr.network import GainNetwork, gain_network, bias_of
 from luxscaler.options import check_boost
 from tests.support.examples import examples
 
@@ -111,12 +111,13 @@ def test_up_to_1000_nits_a_higher_boost_raises_everything_by_the_same_share(
 def test_a_higher_boost_lowers_nothing(boost: float, times: float, seed: int) -> None:
     rgb = picture().clamp(min=1e-3)
     statistics = ToneStatistics.of(rgb)
-    lower, higher = (
-        expand(rgb, each, statistics, network=seeing(seed)) for each in (boost, min(boost * times, 49.0))
-    )
-    # At the knots exactly. Between them a monotone cubic is not linear in its knots: up to 0.02 % with such
-    # networks.
-    assert bool((higher >= lower * (1 - 1e-3)).all())
+    # At the knots it holds exactly. Between them a monotone cubic is not linear in its knots: 0.0006 % with the
+    # fitted network on 57 pictures at 13 boosts, 0.5 % with 100 networks of random numbers.
+    for network, tolerance in ((gain_network(), 1e-4), (seeing(seed), 0.01)):
+        lower, higher = (
+            expand(rgb, each, statistics, network=network) for each in (boost, min(boost * times, 49.0))
+        )
+        assert bool((higher >= lower * (1 - tolerance)).all())
 
 
 def test_a_small_change_of_the_boost_is_a_small_change() -> None:

@@ -15,7 +15,7 @@ from luxscaler.hdr import expand as expand_module
 from luxscaler.hdr.dequantize import RADIUS
 from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.hdr.gain_map import KNEE
-from luxscaler.hdr.network import GainNetwork, gain_network, bias_of
+from luxscaler.hdr.network import GainNetwork, bias_of, gain_network
 from luxscaler.options import check_boost
 from tests.support.examples import examples
 

@@ -111,8 +111,8 @@ def test_up_to_1000_nits_a_higher_boost_raises_everything_by_the_same_share(
 def test_a_higher_boost_lowers_nothing(boost: float, times: float, seed: int) -> None:
     rgb = picture().clamp(min=1e-3)
     statistics = ToneStatistics.of(rgb)
-    # At the knots it holds exactly. Between them a monotone cubic is not linear in its knots: 0.0006 % with the
-    # fitted network on 57 pictures at 13 boosts, 0.5 % with 100 networks of random numbers.
+    # At the knots it holds exactly. Between them a monotone cubic is not linear in its knots: 0.0006 % with
+    # the fitted network on 57 pictures at 13 boosts, 0.5 % with 100 networks of random numbers.
     for network, tolerance in ((gain_network(), 1e-4), (seeing(seed), 0.01)):
         lower, higher = (
             expand(rgb, each, statistics, network=network) for each in (boost, min(boost * times, 49.0))

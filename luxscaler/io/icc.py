@@ -110,7 +110,10 @@ def to_linear_beyond(samples: FloatArray, profile: bytes) -> FloatArray:
     profile has at its end, channel by channel.
     """
     result = to_linear(samples, profile)
-    inside = np.clip(samples, *ends_of(profile, samples.shape[2])).astype(np.float32)
+    low, high = ends_of(profile, samples.shape[2])
+    if math.isinf(low) and math.isinf(high):
+        return result  # nothing is clipped, so nothing need be looked for
+    inside = np.clip(samples, low, high).astype(np.float32, copy=False)
     beyond = (inside != samples).any(axis=2)
     if not beyond.any():
         return result

@@ -98,7 +98,7 @@ def test_a_part_without_colour_is_passed_over() -> None:
     picture, header = read_picture(data), read_header(data)
     assert (header.width, header.height, header.bits) == (10, 12, 32)
     np.testing.assert_array_equal(picture.rgb[..., 1], numbers["G"])
-    assert picture.source.notices == ("part 2 of 2 is read: beauty",)
+    assert picture.source.notices[0] == "part 2 of 2 is read: beauty"
 
 
 def test_parts_without_colour_are_refused_by_name() -> None:

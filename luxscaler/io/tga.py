@@ -1,8 +1,8 @@
 """TGA through Pillow, and what it says of its fourth channel, which Pillow always takes for straight alpha.
 
 A byte of the extension area tells whether it is alpha, and whether colour is premultiplied (Truevision TGA
-2.0, field 24). Older files have no such area; many of theirs have a fourth channel without a meaning, which is
-0 everywhere, and a picture that is clear everywhere is nobody's intention.
+2.0, field 24). Older files have no such area; many of theirs have a fourth channel that means nothing, which
+is 0 everywhere, and a picture that is clear everywhere is nobody's intention.
 """
 
 from dataclasses import replace

@@ -411,3 +411,10 @@ def test_the_fourth_channel_of_a_tga(
         np.testing.assert_allclose(picture.alpha, read / 255, rtol=1e-6)
     assert said in "".join(picture.source.notices)
     assert bool(said) == bool(picture.source.notices)
+
+
+def test_a_pfm_whose_lines_end_in_two_bytes() -> None:
+    light = (noise(4, 6) / 64).astype("<f4")
+    for line_end in (b"\n", b"\r\n"):
+        data = line_end.join([b"PF", b"6 4", b"-1.0", b""]) + light[::-1].tobytes()
+        np.testing.assert_array_equal(read_picture(data).rgb, light)

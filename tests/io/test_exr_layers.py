@@ -245,3 +245,13 @@ def test_layers_as_nuke_writes_them() -> None:
     picture = api.read(data, layer="diffuse")
     np.testing.assert_array_equal(picture.rgb, OTHER)
     assert picture.alpha is not None
+
+
+def test_hundreds_of_channels_are_said_in_one_short_line() -> None:
+    many = {f"mask_{index:03d}.Z": DEPTH for index in range(200)}
+    (said,) = read_header(exr({**layer(""), **many})).notices
+    assert said.startswith("channels ignored: mask_000.Z, ")
+    assert len(said) == 200
+    with pytest.raises(PictureError) as caught:
+        read_header(exr(many))
+    assert len(str(caught.value)) < 300

@@ -15,7 +15,7 @@ from luxscaler.io.exr.chroma import CHROMA_STEP
 from luxscaler.io.exr.header import Part
 from luxscaler.io.exr.id_layers import IdLayers
 from luxscaler.options import LayerChoice
-from luxscaler.words import counted
+from luxscaler.words import counted, shortened
 
 CHROMA = ("RY", "BY")
 _LAYOUTS = (
@@ -119,10 +119,10 @@ def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer]
         raise PictureError(f"has {len(layers)} EXR layers: {_names(layers)}; choose one of them (layer)")
     ids.check_not_alone(flat)
     if len(parts) == 1:
-        channels = ", ".join(parts[0].channels())
+        channels = shortened(", ".join(parts[0].channels()))
         raise PictureError(f"has the EXR channels {channels}; R, G, B or Y are needed")
     if len(flat) == 1:
-        channels = ", ".join(parts[flat[0]].channels())
+        channels = shortened(", ".join(parts[flat[0]].channels()))
         raise PictureError(f"has the channels {channels} in EXR part {flat[0] + 1}; R, G, B or Y are needed")
     names = ", ".join(part.name or "?" for part in parts)
     raise PictureError(
@@ -199,7 +199,7 @@ def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice, ids: IdLa
     used |= ids.cryptomatte(layer.part)
     ignored = [name for name in parts[layer.part].channels() if name not in used]
     if ignored:
-        said += (f"channels ignored: {', '.join(ignored)}",)
+        said += (shortened(f"channels ignored: {', '.join(ignored)}"),)
     return said
 
 

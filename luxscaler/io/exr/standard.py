@@ -13,7 +13,7 @@ from pathlib import Path
 
 from luxscaler.io.exr.header import Part, read_parts
 from luxscaler.picture import ExrAttribute
-from luxscaler.words import printable
+from luxscaler.words import printable, shortened
 
 STANDARD = {
     **dict.fromkeys(
@@ -56,8 +56,6 @@ _KNOWN = {
 }
 """What the reader looks at, or what is not true of another file."""
 _KNOWN_PREFIXES = ("luxscaler:", "cryptomatte/", "oiio:")
-_MOST_SAID = 200
-"""Characters of a notice."""
 _SIZES = {
     "float": 4,
     "int": 4,
@@ -103,11 +101,6 @@ def comments(attributes: tuple[ExrAttribute, ...], more: str) -> str:
         value.decode("utf-8", "replace").strip("\0 ") for name, _, value in attributes if name == _COMMENTS
     ]
     return "\n".join([*filter(None, texts), *([more] if more and more not in "".join(texts) else [])])
-
-
-def shortened(notice: str) -> str:
-    """The notice, or its beginning and an ellipsis."""
-    return notice if len(notice) <= _MOST_SAID else notice[: _MOST_SAID - 1] + "…"
 
 
 def placeholder(attributes: tuple[ExrAttribute, ...]) -> dict[str, str]:

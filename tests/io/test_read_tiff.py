@@ -285,6 +285,13 @@ def test_floats_of_24_bits_come_in_bands_as_they_come_at_once(tmp_path: Path) ->
         np.testing.assert_array_equal(picture.rgb, light)
 
 
+def test_floats_of_24_bits_with_a_predictor_are_refused_by_name() -> None:
+    pixels = bytes(12 * 10 * 9)
+    of_floats = {**tags(10, 12, len(pixels), [24] * 3, 8, 2), 339: (SHORT, [3] * 3), 317: (SHORT, [3])}
+    with pytest.raises(PictureError, match="floats of 24 bits with the TIFF predictor 3"):
+        read_header(raw_tiff(of_floats, pixels))
+
+
 @pytest.mark.parametrize("names", ["", "Cyan\0Magenta\0Yellow\0Orange\0", "PANTONE 1 C\0PANTONE 2 C\0"])
 def test_inks_other_than_cmyk_are_refused(names: str) -> None:
     inks = [(332, 3, 1, 2, True), *([(333, 2, None, names, True)] if names else [])]

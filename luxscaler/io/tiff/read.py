@@ -196,6 +196,8 @@ def _check_layout(page: tifffile.TiffPage) -> None:
         raise PictureError(f"has the TIFF colour type {name}, which is not supported")
     if page.compression not in special_kinds.LIBTIFF:
         _check_compression(page)
+    if (page.bitspersample, page.predictor) == (24, tifffile.PREDICTOR.FLOATINGPOINT):
+        raise PictureError("has floats of 24 bits with the TIFF predictor 3, which is not supported")
     if page.imagewidth < 1 or page.imagelength < 1 or page.imagedepth != 1:
         size = f"{page.imagewidth} × {page.imagelength} × {page.imagedepth}"
         raise PictureError(f"has the TIFF size {size}, which is not a picture")

@@ -8,7 +8,7 @@ highlights do not ring. Noise of the source comes back with it, so it is for sou
 float and HDR pictures.
 
 A sun of one or two pixels holds more light than all the rest of a panorama. Its gains differ too much between
-neighbours for a smooth field, so `keep_lights` then gives each pixel as bright as a lamp its light exactly.
+neighbours for a smooth field, so `keep_lights` then gives each pixel as bright as a lamp its light.
 """
 
 import torch
@@ -22,6 +22,9 @@ FLOOR = 1e-3
 MAX_GAIN = 20.0
 LAMP = 100.0
 """Linear light, 20,300 cd/m², above which no display shows a shape, and a sum of light is what counts."""
+LAMP_TOLERANCE = 0.05
+"""Share of its light by which a pixel may be off: a gain of its own shows the pixel's edges, which matters in
+pictures that are bright all over, because their values are cd/m²."""
 LAMP_ROUNDS = 16
 """What the ceiling cuts off goes to the rest of the pixel in the rounds after the first."""
 LARGEST_HALF = 65504.0
@@ -56,7 +59,7 @@ def keep_averages(enlarged: Tensor, source: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def keep_lights(enlarged: Tensor, source: Tensor) -> Tensor:
-    """Give the pixels of the source above LAMP, and those with such light in `enlarged`, their average.
+    """Give pixels above LAMP, in the source or in `enlarged`, their average where it is far off.
 
     As in `keep_averages`, after it. Such a pixel keeps the shape that the network drew in it, so its highest
     value may exceed what the source has, as the light of a lamp smaller than a pixel does; but a picture that
@@ -72,6 +75,7 @@ def keep_lights(enlarged: Tensor, source: Tensor) -> Tensor:
         blocks = enlarged[..., channel].view(height, factor, width, factor).transpose(1, 2)
         wanted, found = source[..., channel], blocks.mean((2, 3))
         lamps = (torch.maximum(wanted, found) > LAMP) & (wanted > 0.0) & (found > FLOOR)
+        lamps &= (wanted - found).abs() > LAMP_TOLERANCE * wanted
         light, wanted = blocks[lamps], wanted[lamps][:, None, None]  # few: a copy of them is small
         for _ in range(LAMP_ROUNDS):
             light = (light * (wanted / light.mean((1, 2), keepdim=True))).clamp_(max=ceiling)

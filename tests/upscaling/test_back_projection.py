@@ -95,7 +95,10 @@ def test_the_light_of_a_sun_stays(light: float, side: int, lost: float) -> None:
     )  # the sun's corner stays darker than its inside
 
 
-def test_pictures_without_lamps_are_not_touched() -> None:
+def test_what_is_no_lamp_or_hardly_off_is_not_touched() -> None:
     enlarged, source = pictures(0.0, 99.0)
     before = enlarged.clone()
     assert torch.equal(keep_lights(enlarged, source), before)
+    bright = 4000.0 * torch.rand((16, 24, 3), generator=torch.Generator().manual_seed(1)) + 200.0
+    before = bright.clone()
+    assert torch.equal(keep_lights(bright, 1.04 * averages(bright, 4)), before)

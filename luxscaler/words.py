@@ -6,6 +6,15 @@ _CONTROLS = {"Cc", "Zl", "Zp", "Cs"}
 """Unicode's categories of control characters, ends of lines and paragraphs, and surrogates."""
 
 
+MOST_SAID = 200
+"""Characters of a notice with names of others in it."""
+
+
+def shortened(text: str) -> str:
+    """The text if it has at most MOST_SAID characters, else its beginning and an ellipsis."""
+    return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID - 1]}…"
+
+
 def counted(count: int, noun: str, form: str = "") -> str:
     """How many there are: "1 tile", "2 tiles". form: of the number, e.g. "," for thousands."""
     return f"{count:{form}} {noun if count == 1 else plural(noun)}"

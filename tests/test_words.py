@@ -2,7 +2,7 @@
 
 import pytest
 
-from luxscaler.words import counted
+from luxscaler.words import MOST_SAID, counted, shortened
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,9 @@ def test_one_is_singular(count: int, noun: str, text: str) -> None:
 def test_thousands_are_apart_where_that_is_wanted() -> None:
     assert counted(12345, "pixel", ",") == "12,345 pixels"
     assert counted(12345, "pixel") == "12345 pixels"
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    names = "diffuse, " * 100
+    assert shortened(names[:MOST_SAID]) == names[:MOST_SAID]
+    assert shortened(names) == names[: MOST_SAID - 1] + "…"

@@ -38,6 +38,7 @@ BEYOND_PROFILE = (
 )
 _BEYOND = 1e-3
 """What a value may lie outside by rounding."""
+ALPHA_CLIPPED = "alpha above 1 or below 0 is clipped"
 REPAIRED = "with NaN or infinite values"
 """What a notice of such pixels says."""
 
@@ -85,6 +86,8 @@ def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = No
             notices += (f"repaired: {counted(repaired, 'pixel')} {REPAIRED}",)
         if _has_values_beyond(samples, info):
             notices += (BEYOND_PROFILE,)
+        if info.alpha is not Alpha.NONE and _has_alpha_beyond(samples):
+            notices += (ALPHA_CLIPPED,)
     if _is_contract(samples, info):
         return Picture(samples, None, _source(info, notices))
     height, width = samples.shape[:2]
@@ -140,6 +143,11 @@ def _has_values_beyond(samples: Samples, info: FileInfo) -> bool:
         return False
     colors = (samples[rows][..., :color] for rows in _strips(*samples.shape[:2]))
     return any(bool(strip.min() < low - _BEYOND or strip.max() > high + _BEYOND) for strip in colors)
+
+
+def _has_alpha_beyond(samples: Samples) -> bool:
+    alphas = (samples[rows][..., -1] for rows in _strips(*samples.shape[:2]))
+    return any(bool(alpha.min() < -_BEYOND or alpha.max() > 1 + _BEYOND) for alpha in alphas)
 
 
 def has_equal_channels(rgb: FloatArray) -> bool:

@@ -61,6 +61,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     count = head.height * head.width * head.channels
     stream.seek(head.start)
     if head.magic in _FLOATS:
+        _skip_line_feed(stream, head, count)
         return np.asarray(_binary(stream, head.order + "f4", count).reshape(shape)[::-1], np.float32)
     if head.magic == b"P4":
         rows = _binary(stream, "u1", head.height * -(-head.width // 8)).reshape(head.height, -1)
@@ -132,6 +133,16 @@ def _binary(stream: BinaryIO, dtype: str, count: int) -> Samples:
     if len(data) < size:
         raise PictureError(f"is truncated: it has {len(data):,} of {size:,} bytes of samples")
     return np.frombuffer(data, dtype)
+
+
+def _skip_line_feed(stream: BinaryIO, head: _Head, count: int) -> None:
+    """Move behind the second byte of a header's last line break, where lines end in two: the file then has a
+    byte more than its samples take.
+    """
+    end = stream.seek(0, 2)
+    stream.seek(head.start - 1)
+    if stream.read(2) != b"\r\n" or end - head.start != 4 * count + 1:
+        stream.seek(head.start)
 
 
 def _text(stream: BinaryIO, count: int, *, one_digit: bool) -> Samples:

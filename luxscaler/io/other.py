@@ -12,7 +12,6 @@ from PIL import (
     PcxImagePlugin,
     QoiImagePlugin,
     SunImagePlugin,
-    TgaImagePlugin,
 )
 
 from luxscaler.io.oiio_format import OiioFormat
@@ -40,7 +39,6 @@ FORMATS: tuple[PillowFormat | OiioFormat, ...] = (
     PillowFormat("pcx", PcxImagePlugin.PcxImageFile),
     PillowFormat("qoi", QoiImagePlugin.QoiImageFile),
     PillowFormat("sun", _Sun),
-    PillowFormat("tga", TgaImagePlugin.TgaImageFile),
     OiioFormat("dds", "dds"),
     OiioFormat("jpeg2000", "jpeg2000"),
     OiioFormat("sgi", "sgi"),

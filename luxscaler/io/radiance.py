@@ -83,7 +83,8 @@ def _header(stream: BinaryIO) -> tuple[list[tuple[bytes, bytes]], re.Match[bytes
     if not newline or found is None or found[2] == found[5]:
         raise PictureError("has a damaged Radiance header: there is no resolution")
     stream.seek(len(lines) + 2 + len(resolution) + 1)
-    pairs = [line.partition(b"=") for line in lines.split(b"\n")[1:] if not line.startswith(b"#")]
+    # Indented lines tell of the pictures that this one was made of.
+    pairs = [line.partition(b"=") for line in lines.split(b"\n")[1:] if line[:1] not in (b"#", b"\t", b" ")]
     variables = [(name.strip().upper(), value.strip()) for name, equals, value in pairs if equals]
     stored = dict(variables).get(b"FORMAT", _FORMATS[0])
     if stored not in _FORMATS:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import imagecodecs
 
 from luxscaler.errors import PictureError
-from luxscaler.io import bmp, gif, heic, netpbm, other, psd, radiance, raw, webp
+from luxscaler.io import bmp, gif, heic, netpbm, other, psd, radiance, raw, tga, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr.read import ExrDecoder
@@ -55,6 +55,7 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "gif": gif,
         "pnm": netpbm,
         "psd": psd,
+        "tga": tga,
         **{each.name: each for each in other.FORMATS},
     }
 )

@@ -25,6 +25,8 @@ MAX_WHOLE_PIXELS = 150_000_000
 """Largest picture of a layout that cannot be read in bands: its samples are in memory as a whole."""
 _LAYOUTS = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
 _FLOATS = ("half", "float")
+_FLOAT_BITS = (16, 32)
+"""TIFF has floats of 24 bits too, which OpenImageIO reads as other numbers."""
 _PHOTOMETRICS = (None, 1, 2)
 """Of TIFF: grey and RGB. Palettes and JPEG's YCbCr come out other than the decoder's."""
 _KINDS = {"png": (8, 16), "jpeg": (8,), "tiff": (8, 16), "exr": ()}
@@ -37,7 +39,7 @@ def can_stream(info: FileInfo) -> bool:
     if info.format == "jpeg" and info.channels == 4:  # CMYK
         return False
     if info.is_float:
-        return True
+        return info.bits in _FLOAT_BITS
     # Premultiplied integers lose bits on the way; they are rare.
     return info.bits in _KINDS[info.format] and info.alpha is not Alpha.ASSOCIATED
 

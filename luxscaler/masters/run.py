@@ -24,7 +24,7 @@ from luxscaler.masters.summary import places, summary
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import Picture
 from luxscaler.pipeline.carried import carried
-from luxscaler.pipeline.output import output_file, reduction_of, result_size
+from luxscaler.pipeline.output import clipped_light, output_file, reduction_of, result_size
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, SeamFigure, StageListener
 from luxscaler.pipeline.sinks import Sink, open_sink
@@ -225,12 +225,13 @@ class Run:
     def _result(self, assembler: Assembler, observer: Observer | None) -> Result:
         cuts = self._master.plan
         width, height = result_size(self._master.request, cuts)
+        peak = assembler.peak if self._reduction is None else self._reduction.peak
         return Result(
             path=self._master.target,
             width=width,
             height=height,
-            peak=assembler.peak if self._reduction is None else self._reduction.peak,
-            notices=tuple(self._notices),
+            peak=peak,
+            notices=(*self._notices, *clipped_light(self._master.request, peak)),
             progress=self._progress(),
             extra=cuts.extra,
             seams=self._seams(observer),

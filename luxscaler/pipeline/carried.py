@@ -6,14 +6,13 @@ from luxscaler.errors import ExportError
 from luxscaler.io.exr.from_exif import has_more
 from luxscaler.io.write import ASSOCIATED_FORMATS, check_exif
 from luxscaler.picture import Inherited, PictureSource
+from luxscaler.words import shortened
 
 _WITH_XMP = ("png", "png-pq", "webp", "tiff", "tiff16", "avif", "jxl", "jpg")
 _WITH_IPTC = ("tiff", "tiff16", "jpg")
 _WITH_TEXTS = ("png", "png-pq")
 _WITH_ASPECT = ("exr", "tiff", "tiff16", "png", "png-pq")
 """Formats that our writers put these into."""
-_MOST_SAID = 200
-"""Characters of a notice."""
 
 
 def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
@@ -33,7 +32,7 @@ def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tup
         said += ("EXIF is left out but for camera, lens, exposure, place, date and owner: exr has no more",)
     if file_format != "exr" and source.exr_attributes:
         names = ", ".join(name for name, _, _ in source.exr_attributes)
-        said += (f"EXR attributes are left out: not written into {file_format}: {names}"[:_MOST_SAID],)
+        said += (shortened(f"EXR attributes are left out: not written into {file_format}: {names}"),)
     return source, said
 
 
@@ -47,7 +46,7 @@ def _carried(inherited: Inherited, file_format: str) -> tuple[Inherited, tuple[s
         said += (f"IPTC is left out: not written into {file_format}",)
     if inherited.texts and file_format not in _WITH_TEXTS:
         names = ", ".join(dict.fromkeys(keyword for keyword, _ in inherited.texts))
-        said += (f"PNG texts are left out: not written into {file_format}: {names}"[:_MOST_SAID],)
+        said += (shortened(f"PNG texts are left out: not written into {file_format}: {names}"),)
         inherited = replace(inherited, texts=())
     if inherited.pixel_aspect != 1 and file_format not in _WITH_ASPECT:
         aspect = f"{inherited.pixel_aspect:.4g}"

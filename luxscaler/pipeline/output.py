@@ -11,17 +11,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luxscaler import __version__
+from luxscaler.color import PQ_PEAK_CD_M2
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
+from luxscaler.io.float_rounding import HALF_MAX
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.xmp import scaled_xmp
-from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, Inherited, PictureSource
+from luxscaler.picture import (
+    NOTHING_INHERITED,
+    REFERENCE_WHITE_CD_M2,
+    ExrAttribute,
+    Inherited,
+    PictureSource,
+)
 from luxscaler.pipeline.request import DEFAULT_MAX_OUTPUT_PIXELS, UpscaleRequest
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.reduction import Reduction
 from luxscaler.tiling.strips import Strip
 
+_PQ_FORMATS = ("png-pq", "avif", "jpg")
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
 
@@ -126,6 +135,24 @@ def output_file(
         is_associated=source.has_light_apart,
         exr_attributes=source.exr_attributes,
     )
+
+
+def clipped_light(request: UpscaleRequest, peak: float) -> tuple[str, ...]:
+    """A notice where the format cannot hold the brightest light of the result. peak: 1.0 = SDR white."""
+    name = request.output_format
+    if name == "exr" and request.export.exr_type == "half":
+        most, of_what, instead = HALF_MAX, f"{HALF_MAX:,.0f}, the largest half float", "exr_type float"
+    elif name in _PQ_FORMATS:
+        most, of_what, instead = (
+            PQ_PEAK_CD_M2 / REFERENCE_WHITE_CD_M2,
+            f"{PQ_PEAK_CD_M2:,.0f} cd/m², the most that {name} holds",
+            "exr",
+        )
+    else:
+        return ()
+    if peak <= most:
+        return ()
+    return (f"light above {of_what}, is clipped: the brightest is {peak:,.0f}; {instead} keeps it",)
 
 
 def format_of(path: Path) -> str:

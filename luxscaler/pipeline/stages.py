@@ -22,7 +22,7 @@ from luxscaler.io.write import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.light import Light, Sources, light_of
-from luxscaler.pipeline.output import check_path, output_file, result_size
+from luxscaler.pipeline.output import check_path, clipped_light, output_file, result_size
 from luxscaler.pipeline.pictures import read_mask, read_named
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
@@ -170,7 +170,7 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
         width=output.width,
         height=output.height,
         peak=light.peak,
-        notices=finished.notices,
+        notices=finished.notices + clipped_light(finished.request, light.peak),
         timings=clock.timings,
         progress=Progress(tiles, tiles, seconds=seconds),
         extra=finished.cuts.extra,

@@ -6,6 +6,9 @@ averages are the source's again (iterative back-projection: Irani and Peleg, "Im
 registration", CVGIP 53, 1991), by gains rather than offsets, so that no light turns negative and edges of
 highlights do not ring. Noise of the source comes back with it, so it is for sources without compression:
 float and HDR pictures.
+
+A sun of one or two pixels holds more light than all the rest of a panorama. Its gains differ too much between
+neighbours for a smooth field, so `keep_lights` then gives each pixel as bright as a lamp its light.
 """
 
 import torch
@@ -17,6 +20,15 @@ ROUNDS = 2
 FLOOR = 1e-3
 """Linear light added before the ratio, so that blacks ask for no gain."""
 MAX_GAIN = 20.0
+LAMP = 100.0
+"""Linear light, 20,300 cd/m², above which no display shows a shape, and a sum of light is what counts."""
+LAMP_TOLERANCE = 0.05
+"""Share of its light by which a pixel may be off: a gain of its own shows the pixel's edges, which matters in
+pictures that are bright all over, because their values are cd/m²."""
+LAMP_ROUNDS = 16
+"""What the ceiling cuts off goes to the rest of the pixel in the rounds after the first."""
+LARGEST_HALF = 65504.0
+"""The largest half float."""
 
 
 @torch.inference_mode()
@@ -42,6 +54,32 @@ def keep_averages(enlarged: Tensor, source: Tensor) -> Tensor:
                 plane.add_(_enlarged(torch.where(lit, 0.0, wanted - found), size))
             if float(wanted.min()) >= 0.0:
                 plane.clamp_(min=0.0)
+    return enlarged
+
+
+@torch.inference_mode()
+def keep_lights(enlarged: Tensor, source: Tensor) -> Tensor:
+    """Give pixels above LAMP, in the source or in `enlarged`, their average where it is far off.
+
+    As in `keep_averages`, after it. Such a pixel keeps the shape that the network drew in it, so its highest
+    value may exceed what the source has, as the light of a lamp smaller than a pixel does; but a picture that
+    half floats hold does not leave their range.
+    """
+    most = float(source.max())
+    if most <= LAMP:
+        return enlarged
+    ceiling = LARGEST_HALF if most <= LARGEST_HALF else float("inf")
+    height, width = source.shape[:2]
+    factor = enlarged.shape[0] // height
+    for channel in range(3):
+        blocks = enlarged[..., channel].view(height, factor, width, factor).transpose(1, 2)
+        wanted, found = source[..., channel], blocks.mean((2, 3))
+        lamps = (torch.maximum(wanted, found) > LAMP) & (wanted > 0.0) & (found > FLOOR)
+        lamps &= (wanted - found).abs() > LAMP_TOLERANCE * wanted
+        light, wanted = blocks[lamps], wanted[lamps][:, None, None]  # few: a copy of them is small
+        for _ in range(LAMP_ROUNDS):
+            light = (light * (wanted / light.mean((1, 2), keepdim=True))).clamp_(max=ceiling)
+        blocks[lamps] = light
     return enlarged
 
 

@@ -21,7 +21,7 @@ from luxscaler.networks.foreign import ForeignConfig, ForeignNetwork, gives_fini
 from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling import code_values, tiled
 from luxscaler.upscaling.alpha_limits import limit_to_source
-from luxscaler.upscaling.back_projection import keep_averages
+from luxscaler.upscaling.back_projection import LAMP, keep_averages, keep_lights
 from luxscaler.upscaling.channels import check_channels, through
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -130,7 +130,7 @@ class Upscaler:
         8, or 16. faithful: keep the light that every source pixel measured (back_projection.py), noise
         included. origin: row and column at which a tile begins in its picture: the network's windows then lie
         as in the whole. Returns (round(scale·H), round(scale·W), 3) float32 on the upscaler's device, within
-        the range that `rgb` spans, widened to [0, 1].
+        the range that `rgb` spans, widened to [0, 1]; of faithful lamps see back_projection.keep_lights.
 
         Raises InputError for a scale out of range, UpscaleError when the network's output is not finite or
         memory does not suffice even for the smallest tile.
@@ -145,7 +145,9 @@ class Upscaler:
         picture = _decoded(enlarged, low, high)
         del enlarged, code, within
         if faithful:
-            keep_averages(picture, rgb.to(self.device)).clamp_(low, high)
+            light = rgb.to(self.device)
+            keep_lights(keep_averages(picture, light).clamp_(low, high), light)
+            high = max(high, float(picture.max())) if high > LAMP else high
         return _at_size(picture, out_height, out_width, low, high).contiguous()
 
     @torch.inference_mode()

@@ -10,8 +10,9 @@ import OpenImageIO as oiio  # noqa: N813
 import pytest
 
 from luxscaler.io.exr.standard import STANDARD
+from luxscaler.io.options import ExportOptions
 from luxscaler.io.read import read_picture
-from luxscaler.io.write import export, open_stream
+from luxscaler.io.write import ESTIMATED_RANGE_COMMENT, export, open_stream
 from luxscaler.isolation.pool import decode_to_file
 from luxscaler.picture import PictureSource
 
@@ -31,6 +32,7 @@ KEPT: dict[str, Any] = {
     "worldToCamera": np.arange(16, dtype=np.float32).reshape(4, 4),
     "sensorCenterOffset": np.array([1.5, 2.5], np.float32),
     "envmap": OpenEXR.ENVMAP_LATLONG,
+    "comments": "Graded on set",
     "owner": "A. Photographer",
     "capDate": "2026:05:04 03:02:01",
 }
@@ -55,9 +57,15 @@ def header(path: Path) -> dict[str, str]:
     return {name: str(value) for name, value in file.header().items()}
 
 
-def written(path: Path, source: PictureSource, *, rows: bool) -> Path:
+def written(
+    path: Path, source: PictureSource, *, rows: bool, options: ExportOptions = ExportOptions()
+) -> Path:
     rgb = np.random.default_rng(1).random((90, 16, 3), np.float32)
-    about: dict[str, Any] = {"exif": source.exif, "exr_attributes": source.exr_attributes}
+    about: dict[str, Any] = {
+        "exif": source.exif,
+        "exr_attributes": source.exr_attributes,
+        "options": options,
+    }
     if not rows:
         export(path, rgb, **about)
         return path
@@ -69,7 +77,8 @@ def written(path: Path, source: PictureSource, *, rows: bool) -> Path:
 @pytest.mark.parametrize("rows", [False, True], ids=["whole", "row by row"])
 def test_they_come_out_as_they_came_in(rows: bool, plate: Path, tmp_path: Path) -> None:
     source = read_picture(plate).source
-    assert not source.notices
+    said = "EXR attributes of other programs are left out: adoptedNeutral, lookModTransform, nuke/node"
+    assert source.notices == (said,)
     before, after = header(plate), header(written(tmp_path / "a.exr", source, rows=rows))
     assert {name: after.get(name) for name in KEPT} == {name: before[name] for name in KEPT}
     assert Fraction(after["framesPerSecond"]) == Fraction(24000, 1001)
@@ -117,3 +126,24 @@ def test_nothing_about_storage_or_colour_is_among_them() -> None:
     }
     colour = {"chromaticities", "whiteLuminance", "adoptedNeutral", "colorInteropID", "xDensity"}
     assert not (stored | colour) & set(STANDARD)
+
+
+@pytest.mark.parametrize("rows", [False, True], ids=["whole", "row by row"])
+def test_the_comment_of_a_source_stays_beside_that_of_an_estimate(
+    rows: bool, plate: Path, tmp_path: Path
+) -> None:
+    source, options = read_picture(plate).source, ExportOptions(estimated_range=True)
+    once = written(tmp_path / "a.exr", source, rows=rows, options=options)
+    both = f"Graded on set\n{ESTIMATED_RANGE_COMMENT}"
+    assert header(once)["comments"] == both
+    again = written(tmp_path / "b.exr", read_picture(once).source, rows=rows, options=options)
+    assert header(again)["comments"] == both
+
+
+def test_a_notice_of_many_attributes_is_one_short_line(tmp_path: Path) -> None:
+    many = {f"nuke/input/number_{index}": float(index) for index in range(60)}
+    with OpenEXR.File(many, {"RGB": np.zeros((4, 4, 3), np.float32)}) as file:
+        file.write(str(tmp_path / "a.exr"))
+    (said,) = read_picture(tmp_path / "a.exr").source.notices
+    assert len(said) == 200
+    assert said.endswith("…")

@@ -173,3 +173,85 @@ def test_a_part_of_one_channel_has_two_names(wanted: str) -> None:
     np.testing.assert_array_equal(picture.rgb[..., 0], DEPTH)
     assert picture.source.is_grey
     assert picture.source.notices == ("part 2 of 2 is read: depth",)
+
+
+HASHES = np.random.default_rng(3).integers(0, 2**31 - 2**24, (4, 12, 10), dtype=np.uint32).view(np.float32)
+"""Bits of finite floats, as Cryptomatte holds hashes."""
+CRYPTOMATTE = {
+    "cryptomatte/1a2b3c4/name": "ViewLayer.CryptoObject",
+    "cryptomatte/1a2b3c4/conversion": "uint32_to_float32",
+}
+
+
+def cryptomatte(prefix: str, names: str = "rgba") -> dict[str, np.ndarray]:
+    return {f"{prefix}.{name}": HASHES[index] for index, name in enumerate(names)}
+
+
+OBJECTS = cryptomatte("ViewLayer.CryptoObject00")
+
+
+@pytest.mark.parametrize(
+    ("planes", "attributes", "layer_name"),
+    [
+        (OBJECTS, CRYPTOMATTE, ""),
+        (OBJECTS, {}, ""),  # attributes do not outlive every program
+        (cryptomatte("ids00"), {"cryptomatte/5/name": "ids"}, ""),
+        ({**OBJECTS, "Z": DEPTH}, CRYPTOMATTE, ""),
+        ({**layer(""), **OBJECTS}, CRYPTOMATTE, "cryptoobject00"),
+        ({**layer(""), **OBJECTS}, CRYPTOMATTE, "ViewLayer.CryptoObject00.r"),
+    ],
+)
+def test_cryptomatte_is_never_enlarged(
+    planes: dict[str, np.ndarray], attributes: dict[str, str], layer_name: str
+) -> None:
+    with pytest.raises(PictureError, match=r"Cryptomatte.*name objects.*cannot be upscaled"):
+        read_header(exr(planes, **attributes), LayerChoice(layer_name))
+
+
+def test_cryptomatte_beside_a_picture_is_left_out_with_a_note(tmp_path: Path) -> None:
+    data = exr({**layer("diffuse."), **OBJECTS, "Z": DEPTH}, **CRYPTOMATTE)
+    laid = decode_to_file(data, tmp_path / "p", max_pixels=10**6).whole()
+    np.testing.assert_array_equal(laid.rgb, LIGHT)
+    assert laid.source.notices == (
+        "the layer diffuse is read",
+        "channels ignored: Z",
+        "Cryptomatte is left out: ViewLayer.CryptoObject00: its numbers name objects, "
+        "and those between them name none",
+    )
+    hashes = layer("", HASHES[:3].transpose(1, 2, 0))
+    of_its_own_part = of_parts([({"name": "beauty"}, layer("")), ({"name": "crypto_object00"}, hashes)])
+    assert "Cryptomatte is left out: crypto_object00" in read_header(of_its_own_part).notices[1]
+
+
+@pytest.mark.parametrize(
+    ("planes", "name"),
+    [
+        ({**layer(""), "id": DEPTH}, "id"),
+        ({**layer(""), "ViewLayer.IndexOB.X": DEPTH}, "indexob"),
+        ({**layer(""), "mask": DEPTH.astype(np.uint32)}, "mask"),
+        ({"Y": DEPTH.astype(np.uint32)}, ""),
+    ],
+)
+def test_numbers_of_objects_are_not_enlarged_without_a_word(planes: dict[str, np.ndarray], name: str) -> None:
+    said = read_header(exr(planes), LayerChoice(name)).notices[-1]
+    assert "where these numbers name objects, the enlarged name none" in said
+
+
+def test_layers_as_nuke_writes_them() -> None:
+    names = ("red", "green", "blue")
+    planes = {f"diffuse.{name}": np.ascontiguousarray(OTHER[..., i]) for i, name in enumerate(names)}
+    data = exr({**layer(""), **planes, "diffuse.alpha": ALPHA})
+    assert read_header(data).notices == ("other layers: diffuse (layer chooses)",)
+    picture = api.read(data, layer="diffuse")
+    np.testing.assert_array_equal(picture.rgb, OTHER)
+    assert picture.alpha is not None
+
+
+def test_hundreds_of_channels_are_said_in_one_short_line() -> None:
+    many = {f"mask_{index:03d}.Z": DEPTH for index in range(200)}
+    (said,) = read_header(exr({**layer(""), **many})).notices
+    assert said.startswith("channels ignored: mask_000.Z, ")
+    assert len(said) == 200
+    with pytest.raises(PictureError) as caught:
+        read_header(exr(many))
+    assert len(str(caught.value)) < 300

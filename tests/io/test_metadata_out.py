@@ -4,6 +4,7 @@ import io
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -384,3 +385,23 @@ def test_what_an_exr_does_not_say_of_the_exif_is_named() -> None:
     (notice,) = carried(PictureSource(exr_attributes=attributes), "png")[1]
     assert notice == "EXR attributes are left out: not written into png: expTime"
     assert carried(PictureSource(exr_attributes=attributes), "exr")[1] == ()
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped"])
+def test_a_description_of_how_pixels_are_stored_is_no_description_of_the_result(
+    kind: str, tmp_path: Path, rgb: NDArray[np.float32]
+) -> None:
+    """ImageJ's, OME-TIFF's and tifffile's own: of another size or number of pages they break the file."""
+    stack = np.zeros((3, 20, 24), np.uint16)
+    kinds: dict[str, dict[str, Any]] = {
+        "imagej": {"imagej": True},
+        "ome": {"ome": True},
+        "shaped": {"photometric": "minisblack"},
+    }
+    tifffile.imwrite(tmp_path / "a.tif", stack, **kinds[kind])
+    source = read_picture(tmp_path / "a.tif").source
+    export(tmp_path / "b.tif", rgb, exif=source.exif, metadata={"scale": 2.0})
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert (file.is_imagej, file.is_ome, file.is_shaped) == (False, False, False)
+        assert file.series[0].shape == rgb.shape
+        assert "luxscaler" in json.loads(file.pages.first.description)

@@ -16,6 +16,7 @@ from luxscaler.color import D65, EQUAL_ENERGY, REC709, bradford, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.io.exr.header import read_parts
 from luxscaler.io.read import read_header, read_picture
+from luxscaler.isolation.pool import decode_to_file
 from tests.support.picture_files import exr, noise
 
 LIGHT = (noise(12, 10) / 64).astype(np.float32)
@@ -98,7 +99,7 @@ def test_a_part_without_colour_is_passed_over() -> None:
     picture, header = read_picture(data), read_header(data)
     assert (header.width, header.height, header.bits) == (10, 12, 32)
     np.testing.assert_array_equal(picture.rgb[..., 1], numbers["G"])
-    assert picture.source.notices == ("part 2 of 2 is read: beauty",)
+    assert picture.source.notices[0] == "part 2 of 2 is read: beauty"
 
 
 def test_parts_without_colour_are_refused_by_name() -> None:
@@ -131,3 +132,27 @@ def test_damaged_headers_are_told(change: Any, text: str) -> None:
     with pytest.raises(PictureError, match=text) as caught:
         read_header(change(exr(PLANES)))
     assert "\n" not in str(caught.value)
+
+
+def test_alpha_above_1_is_not_clipped_without_a_word(tmp_path: Path) -> None:
+    light = np.full((4, 6), 0.5, np.float32)
+    for top, said in ((1.0, ()), (1.2, ("alpha above 1 or below 0 is clipped",))):
+        alpha = np.ones((4, 6), np.float32)
+        alpha[2, 3] = top
+        data = exr({**dict.fromkeys("RGB", light), "A": alpha})
+        laid = decode_to_file(data, tmp_path / "p", max_pixels=100).whole()
+        for picture in (read_picture(data), laid):
+            assert picture.source.notices == said
+            assert picture.alpha is not None
+            assert float(picture.alpha.max()) == 1.0
+
+
+def test_a_data_window_outside_of_the_picture_is_told() -> None:
+    windows = {
+        "dataWindow": (np.array([20, 0], np.int32), np.array([25, 3], np.int32)),
+        "displayWindow": (np.array([0, 0], np.int32), np.array([9, 9], np.int32)),
+    }
+    data = exr(dict.fromkeys("RGB", np.ones((4, 6), np.float32)), **windows)
+    picture = read_picture(data)
+    assert not picture.rgb.any()
+    assert "what is read is empty" in picture.source.notices[0]

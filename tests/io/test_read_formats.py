@@ -53,6 +53,14 @@ def test_narrow_radiance_has_no_run_lengths() -> None:
     np.testing.assert_array_equal(read_picture(radiance(LIGHT[:, :5])).rgb, LIGHT[:, :5])
 
 
+def test_the_exposure_of_pictures_that_a_radiance_file_was_made_of_is_not_its_own() -> None:
+    """pcomb and its like hand on the headers of what they were given, indented."""
+    data = radiance(LIGHT)
+    for line, factor in ((b"\tEXPOSURE=8", 1), (b"EXPOSURE=8", 8)):
+        picture = read_picture(data.replace(b"FORMAT", line + b"\nFORMAT", 1))
+        np.testing.assert_allclose(picture.rgb, LIGHT / factor, rtol=1e-6)
+
+
 def test_a_wide_range_of_radiance() -> None:
     light = 2.0 ** np.arange(-60, 60, dtype=np.float32)[None, :, None].repeat(3, axis=2)
     np.testing.assert_array_equal(read_picture(radiance(light)).rgb, light)

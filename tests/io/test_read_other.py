@@ -373,3 +373,48 @@ def test_sgi_of_16_bits_and_as_ffmpeg_packs_it(channels: int, bits: int, packed:
     expect(data, stored if channels > 1 else stored[..., 0], 2**bits - 1)
     with pytest.raises(PictureError, match=r"damaged|truncated"):
         read_picture(data[:-300])
+
+
+def tga_of_four(alpha: int, *, says: int | None = None) -> bytes:
+    """32 bits a pixel, no attribute bits. says: the extension area's word on the fourth channel."""
+    pixels = np.full((4, 6, 4), alpha, np.uint8)
+    pixels[..., :3] = 90
+    data = struct.pack("<12x2HBB", 6, 4, 32, 0x20) + pixels.tobytes()
+    data = data[:2] + b"\x02" + data[3:]
+    if says is None:
+        return data
+    area = bytearray(495)
+    area[494] = says
+    return data + area + struct.pack("<2I", len(data), 0) + b"TRUEVISION-XFILE.\0"
+
+
+@pytest.mark.parametrize(
+    ("alpha", "says", "read", "light", "said"),
+    [
+        (0, None, None, 90, "is 0 everywhere"),
+        (128, None, 128, 90, ""),
+        (128, 0, None, 90, "is no alpha, as the TGA says"),
+        (128, 3, 128, 90, ""),
+        (0, 3, 0, 90, ""),
+        (180, 4, 180, 127.5, ""),
+    ],
+)
+def test_the_fourth_channel_of_a_tga(
+    alpha: int, says: int | None, read: int | None, light: float, said: str
+) -> None:
+    picture = read_picture(tga_of_four(alpha, says=says))
+    np.testing.assert_allclose(picture.rgb, srgb(light / 255), rtol=1e-4)
+    if read is None:
+        assert picture.alpha is None
+    else:
+        assert picture.alpha is not None
+        np.testing.assert_allclose(picture.alpha, read / 255, rtol=1e-6)
+    assert said in "".join(picture.source.notices)
+    assert bool(said) == bool(picture.source.notices)
+
+
+def test_a_pfm_whose_lines_end_in_two_bytes() -> None:
+    light = (noise(4, 6) / 64).astype("<f4")
+    for line_end in (b"\n", b"\r\n"):
+        data = line_end.join([b"PF", b"6 4", b"-1.0", b""]) + light[::-1].tobytes()
+        np.testing.assert_array_equal(read_picture(data).rgb, light)

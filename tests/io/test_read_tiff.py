@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 from luxscaler.errors import PictureError
 from luxscaler.io.read import read_header, read_picture
+from luxscaler.isolation.pool import decode_to_file
 from tests.support.picture_files import noise, pillow, srgb, tiff
 
 SMOOTH = Image.fromarray(noise(5, 6)).resize((48, 40), Image.Resampling.BICUBIC)
@@ -266,3 +267,49 @@ def test_cielab_with_alpha(extra: int, planar: Any, dtype: Any) -> None:
     part = picture.rgb[10:20] if extra == 1 else picture.rgb[:20]
     tolerance = {2: 1e-6, 1: 0.2 if dtype is np.uint8 else 2e-3}[extra]
     np.testing.assert_allclose(part, plain[10:20] if extra == 1 else plain[:20], atol=tolerance)
+
+
+def float24(values: NDArray[np.float32]) -> bytes:
+    """A sign, 7 bits of exponent (bias 63) and 16 of mantissa, as Photoshop writes 24-bit floats."""
+    bits = values.view(np.uint32).astype(np.int64)
+    short = (bits >> 31 << 23) | (((bits >> 23 & 255) - 127 + 63) << 16) | (bits >> 7 & 0xFFFF)
+    return np.where(values == 0, 0, short).astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+
+
+def test_floats_of_24_bits_come_in_bands_as_they_come_at_once(tmp_path: Path) -> None:
+    light = (noise(12, 10) / 64).astype(np.float32)
+    pixels = float24(light)
+    data = raw_tiff({**tags(10, 12, len(pixels), [24] * 3, 1, 2), 339: (SHORT, [3] * 3)}, pixels)
+    laid = decode_to_file(data, tmp_path / "p", max_pixels=10**6).whole()
+    for picture in (read_picture(data), laid):
+        np.testing.assert_array_equal(picture.rgb, light)
+
+
+def test_floats_of_24_bits_with_a_predictor_are_refused_by_name() -> None:
+    pixels = bytes(12 * 10 * 9)
+    of_floats = {**tags(10, 12, len(pixels), [24] * 3, 8, 2), 339: (SHORT, [3] * 3), 317: (SHORT, [3])}
+    with pytest.raises(PictureError, match="floats of 24 bits with the TIFF predictor 3"):
+        read_header(raw_tiff(of_floats, pixels))
+
+
+@pytest.mark.parametrize("names", ["", "Cyan\0Magenta\0Yellow\0Orange\0", "PANTONE 1 C\0PANTONE 2 C\0"])
+def test_inks_other_than_cmyk_are_refused(names: str) -> None:
+    inks = [(332, 3, 1, 2, True), *([(333, 2, None, names, True)] if names else [])]
+    data = tiff(noise(12, 10, 6), photometric="separated", extratags=inks)
+    with pytest.raises(PictureError, match="inks other than cyan, magenta, yellow and black"):
+        read_header(data)
+
+
+def test_more_inks_beside_cmyk_are_named() -> None:
+    inks = [(332, 3, 1, 2, True), (333, 2, None, "Cyan\0Magenta\0Yellow\0Black\0Orange\0", True)]
+    data = tiff(noise(12, 10, 5), photometric="separated", extratags=inks)
+    assert "ignored: 1 extra channel" in read_header(data).notices
+
+
+def test_what_a_map_says_of_its_place_is_not_lost_without_a_word() -> None:
+    of_map = [(33550, 12, 3, (1.0, 1.0, 0.0), True), (42113, 2, None, "-9999", True)]
+    data = tiff(np.zeros((6, 8), np.float32), extratags=of_map)
+    assert read_picture(data).source.notices == (
+        "GeoTIFF tags are left out: the result does not say where on earth it lies",
+        "the value for missing data, -9999, is read as light",
+    )

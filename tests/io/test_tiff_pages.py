@@ -54,7 +54,8 @@ def test_the_first_page_counts_where_all_are_reduced_or_none_is(tmp_path: Path) 
     reduced = pages((SMALL, {"subfiletype": 1}), (BIG, {"subfiletype": 1}))
     assert read_header(reduced).width == 10
     plain = pages((SMALL, {}), (BIG, {}))
-    assert read_both_ways(plain, tmp_path).source.notices == ("the first of several pages is read",)
+    (said,) = read_both_ways(plain, tmp_path).source.notices
+    assert said.startswith("the first of several pages is read")
     assert read_header(plain).width == 10
 
 
@@ -148,3 +149,16 @@ def test_reduced_copies_below_a_picture_are_passed_over(tmp_path: Path) -> None:
     picture = read_both_ways(file.getvalue(), tmp_path)
     np.testing.assert_allclose(picture.rgb, srgb(BIG / 255), rtol=3e-7)
     assert not picture.source.notices
+
+
+def test_a_thumbnail_that_nothing_marks_is_told(tmp_path: Path) -> None:
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(SMALL, photometric="rgb")
+        writer.write(BIG, photometric="rgb")
+    (said,) = read_both_ways(file.getvalue(), tmp_path).source.notices
+    sizes = [f"{size.shape[1]} × {size.shape[0]}" for size in (SMALL, BIG)]
+    assert said == (
+        f"the first of several pages is read, of {sizes[0]}; the second has {sizes[1]}, "
+        "so the first may be a thumbnail"
+    )

@@ -428,3 +428,14 @@ def test_what_a_format_cannot_hold_is_known_before_the_work(picture: Path, tmp_p
     with pytest.raises(ExportError, match="the folder does not exist"):
         make(picture, tmp_path / "out.exr", backend, report=tmp_path / "absent" / "page.html")
     assert backend.calls == []
+
+
+def test_light_that_half_floats_clip_is_told_of_masters_too(tmp_path: Path) -> None:
+    light = np.full((100, 100, 3), 0.5, np.float32)
+    light[70, 70] = 90_000.0
+    hdr_exporter.export(tmp_path / "in.exr", light)
+    for kind, said in (("half", True), ("float", False)):
+        options = hdr_exporter.ExportOptions(exr_type=kind)
+        result = make(tmp_path / "in.exr", tmp_path / f"{kind}.exr", export=options)
+        assert result.progress.total > 1
+        assert any("clipped: the brightest is 90,000" in notice for notice in result.notices) == said

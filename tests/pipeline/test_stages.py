@@ -584,3 +584,36 @@ def test_hdr_files_keep_the_light_of_their_pixels_and_sdr_files_may_lose_noise(
         found = _pixels(path)[..., :3].reshape(12, 4, 16, 4, 3).mean((1, 3))
         drift[name] = float(np.abs(found - rgb).mean() / rgb.mean())
     assert drift["hdr"] < drift["sdr"] / 3
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name", "export", "said"),
+    [
+        (
+            ".exr",
+            "exr",
+            ExportOptions(exr_type="half"),
+            "light above 65,504, the largest half float, is clipped",
+        ),
+        (".exr", "exr", ExportOptions(), None),
+        (
+            ".png",
+            "png-pq",
+            ExportOptions(),
+            "light above 10,000 cd/m², the most that png-pq holds, is clipped",
+        ),
+    ],
+)
+def test_light_that_the_format_clips_is_told(
+    suffix: str,
+    name: str,
+    export: ExportOptions,
+    said: str | None,
+    faithful: Callable[[str], Upscaler],
+    tmp_path: Path,
+) -> None:
+    light = np.full((8, 8), 0.5, np.float32)
+    light[4, 4] = 90_000.0
+    request = UpscaleRequest(exr(dict.fromkeys("RGB", light)), output_format=name, export=export)
+    notices = process(request, faithful, tmp_path / f"a{suffix}").notices
+    assert [notice.partition(":")[0] for notice in notices] == ([] if said is None else [said])

@@ -1,10 +1,11 @@
 """Back-projection: averages kept, light never negative, out-of-gamut colours too."""
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler.upscaling.back_projection import keep_averages
+from luxscaler.upscaling.back_projection import LARGEST_HALF, keep_averages, keep_lights
 
 
 def averages(picture: Tensor, factor: int) -> Tensor:
@@ -68,3 +69,36 @@ def test_out_of_gamut_colours_keep_their_averages_too() -> None:
 def test_it_works_in_place() -> None:
     enlarged, source = pictures(0.0, 2.0)
     assert keep_averages(enlarged, source) is enlarged
+
+
+def sun(light: float, side: int) -> tuple[Tensor, Tensor]:
+    """A sky with a sun of `side` pixels, and what networks make of it: soft edges, half of the light lost."""
+    source = torch.full((12, 14, 3), 0.8)
+    source[5 : 5 + side, 6 : 6 + side] = light * torch.tensor([1.0, 0.9, 0.7])
+    plane = F.interpolate(source.log().permute(2, 0, 1)[None], (48, 56), mode="bilinear", align_corners=False)
+    return plane[0].permute(1, 2, 0).contiguous().exp(), source
+
+
+@pytest.mark.parametrize(
+    ("light", "side", "lost"),
+    [(500.0, 2, 1e-3), (50_000.0, 1, 1e-3), (50_000.0, 3, 0.03), (300_000.0, 1, 1e-3)],
+)
+def test_the_light_of_a_sun_stays(light: float, side: int, lost: float) -> None:
+    """To what the range of half floats leaves no room for."""
+    enlarged, source = sun(light, side)
+    assert float(keep_averages(enlarged, source).clamp_(max=light).mean() / source.mean()) < 0.95
+    result = keep_lights(enlarged, source)
+    assert abs(float(result.mean() / source.mean()) - 1.0) < lost
+    assert light > LARGEST_HALF or float(result.max()) <= LARGEST_HALF
+    assert float(result[20, 24, 0]) < float(
+        result[21, 25, 0]
+    )  # the sun's corner stays darker than its inside
+
+
+def test_what_is_no_lamp_or_hardly_off_is_not_touched() -> None:
+    enlarged, source = pictures(0.0, 99.0)
+    before = enlarged.clone()
+    assert torch.equal(keep_lights(enlarged, source), before)
+    bright = 4000.0 * torch.rand((16, 24, 3), generator=torch.Generator().manual_seed(1)) + 200.0
+    before = bright.clone()
+    assert torch.equal(keep_lights(bright, 1.04 * averages(bright, 4)), before)

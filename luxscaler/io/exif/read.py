@@ -1,9 +1,10 @@
 """What EXIF says of a picture: how to turn it, whether it is Adobe RGB, and what a result may inherit.
 
 What is inherited is written anew, not edited: camera, lens, exposure, place, dates, author and copyright
-stay. What would be false of another picture is dropped: orientation, size, colour space, thumbnail, and the
-maker's notes, whose offsets break when they are moved. Damage is never an error: no photograph is refused
-over its metadata. (Pillow's reader warns about damage on standard error.) Sources: EXIF 2.32, DCF 2.0.
+stay. What would be false of another picture is dropped: orientation, size, colour space, thumbnail,
+descriptions of how pixels are stored, and the maker's notes, whose offsets break when they are moved. Damage
+is never an error: no photograph is refused over its metadata. (Pillow's reader warns about damage on standard
+error.) Sources: EXIF 2.32, DCF 2.0.
 """
 
 import math
@@ -42,6 +43,11 @@ _ADOBE_RGB_BY_CONVENTION = 2
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 282, 283, 296
 # Description, make, model, date, artist, host, copyright, and Windows' title to subject.
 _KEPT_OF_MAIN = {270, 271, 272, 306, 315, 316, 33432, *range(0x9C9B, 0x9CA0)}
+_DESCRIPTION = 270
+_OF_STORAGE = re.compile(
+    rb'\s*(ImageJ=|\{"shape": ?\[|(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<OME[\s>])', re.DOTALL
+)
+"""Descriptions by which ImageJ, tifffile and OME-TIFF find pages and pixels: false of another picture."""
 _RESOLUTION_TAGS = {_X_RESOLUTION, _Y_RESOLUTION, _UNIT}
 # Maker's notes, colour space, width, height, sound, interoperability, gamma.
 _DROPPED_OF_EXIF = {0x927C, _COLOR_SPACE, 0xA002, 0xA003, 0xA004, INTEROP_IFD, 0xA500}
@@ -175,6 +181,8 @@ def _metadata(read: Read, known: Resolution | None, directory: int | None = None
     except _DAMAGE:
         return Metadata(None, known, ("the EXIF data is malformed and was not kept",))
     main = {tag: entry for tag, entry in main.items() if tag in _KEPT_OF_MAIN}
+    if _DESCRIPTION in main and _OF_STORAGE.match(main[_DESCRIPTION][2]):
+        del main[_DESCRIPTION]
     exif = {tag: entry for tag, entry in exif.items() if tag not in _DROPPED_OF_EXIF}
     return _rewritten(tiff.order, main, exif, gps, known)
 

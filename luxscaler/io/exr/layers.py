@@ -2,8 +2,9 @@
 
 A layer is a name before the last dot of channels ("ViewLayer.Combined.R"), or none; in files of several parts
 each part has its own. A layer is a colour layer where its channels are R, G, B or Y (in upper or lower case),
-with or without A. Read is what is asked for by name or part; else the layer without a name, else the only
-colour layer, else the only one that is called as renderers call the whole picture.
+with or without A; Nuke writes red, green, blue and alpha. Read is what is asked for by name or part; else the
+layer without a name, else the only colour layer, else the only one that is called as renderers call the whole
+picture. Layers of numbers that name objects (id_layers.py) are never read as colour.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from luxscaler.errors import PictureError
 from luxscaler.io.exr.chroma import CHROMA_STEP
 from luxscaler.io.exr.header import Part
+from luxscaler.io.exr.id_layers import IdLayers
 from luxscaler.options import LayerChoice
-from luxscaler.words import counted
+from luxscaler.words import counted, shortened
 
 CHROMA = ("RY", "BY")
 _LAYOUTS = (
@@ -21,6 +23,8 @@ _LAYOUTS = (
     *(("Y", *CHROMA, "A"), ("Y", *CHROMA)),
     *(("Y", "A"), ("Y",)),
 )
+_FULL_NAMES = {"RED": "R", "GREEN": "G", "BLUE": "B", "ALPHA": "A"}
+"""As Nuke calls the channels of layers."""
 _WHOLE_PICTURE = {"combined", "rgba", "rgb", "beauty"}
 """Last parts of the names that Blender, Cinema 4D, Houdini, Arnold and V-Ray give to the whole picture."""
 _MOST_NAMES = 24
@@ -46,19 +50,21 @@ class Layer:
 def chosen_layer(parts: Sequence[Part], choice: LayerChoice) -> tuple[Layer, tuple[str, ...]]:
     """The layer to read, and what is to be said of it. Raises PictureError, with the names there are."""
     flat = _flat_parts(parts, choice)
-    layers = [layer for number in flat for layer in _color_layers(parts, number)]
-    layer = _named(parts, flat, layers, choice) if choice.layer else _default(parts, flat, layers)
+    ids = IdLayers(parts)
+    layers = [layer for number in flat for layer in _color_layers(parts, number, ids)]
+    layer = _named(parts, flat, layers, choice, ids) if choice.layer else _default(parts, flat, layers, ids)
     _check_steps(parts[layer.part], layer)
-    return layer, _notices(parts, layer, choice)
+    return layer, _notices(parts, layer, choice, ids) + ids.notices(layer.part, layer.channels)
 
 
 def layer_choices(parts: Sequence[Part]) -> tuple[LayerChoice, ...]:
     """The colour layers that can be chosen by a name, in the order of the file."""
+    ids = IdLayers(parts)
     layers = [
         layer
         for number, part in enumerate(parts)
         if not part.is_deep
-        for layer in _color_layers(parts, number)
+        for layer in _color_layers(parts, number, ids)
     ]
     return tuple(LayerChoice(layer.label, layer.part + 1) for layer in layers if layer.label)
 
@@ -78,14 +84,18 @@ def _flat_parts(parts: Sequence[Part], choice: LayerChoice) -> list[int]:
     return [number]
 
 
-def _color_layers(parts: Sequence[Part], number: int) -> list[Layer]:
+def _color_layers(parts: Sequence[Part], number: int, ids: IdLayers) -> list[Layer]:
     """The colour layers of a part, in the order of its channels."""
     grouped: dict[str, dict[str, str]] = {}
+    cryptomatte = ids.cryptomatte(number)
     for name in parts[number].channels():
+        if name in cryptomatte:
+            continue
         prefix, _, last = name.rpartition(".")
         known = grouped.setdefault(prefix, {})
-        if last == last.upper() or last.upper() not in known:
-            known[last.upper()] = name
+        meaning = _FULL_NAMES.get(last.upper(), last.upper())
+        if last == last.upper() or meaning not in known:
+            known[meaning] = name
     found = []
     for prefix, known in grouped.items():
         layout = next((layout for layout in _LAYOUTS if known.keys() >= set(layout)), ())
@@ -96,7 +106,7 @@ def _color_layers(parts: Sequence[Part], number: int) -> list[Layer]:
     return found
 
 
-def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer]) -> Layer:
+def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer], ids: IdLayers) -> Layer:
     plain = [layer for layer in layers if not layer.prefix]
     whole = [layer for layer in plain or layers if _last(layer.label) in _WHOLE_PICTURE]
     if len(whole) == 1:
@@ -107,11 +117,12 @@ def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer]
         return layers[0]
     if layers:
         raise PictureError(f"has {len(layers)} EXR layers: {_names(layers)}; choose one of them (layer)")
+    ids.check_not_alone(flat)
     if len(parts) == 1:
-        channels = ", ".join(parts[0].channels())
+        channels = shortened(", ".join(parts[0].channels()))
         raise PictureError(f"has the EXR channels {channels}; R, G, B or Y are needed")
     if len(flat) == 1:
-        channels = ", ".join(parts[flat[0]].channels())
+        channels = shortened(", ".join(parts[flat[0]].channels()))
         raise PictureError(f"has the channels {channels} in EXR part {flat[0] + 1}; R, G, B or Y are needed")
     names = ", ".join(part.name or "?" for part in parts)
     raise PictureError(
@@ -119,7 +130,9 @@ def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer]
     )
 
 
-def _named(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer], choice: LayerChoice) -> Layer:
+def _named(
+    parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer], choice: LayerChoice, ids: IdLayers
+) -> Layer:
     """The layer of that name: exactly, else without regard to case, else by the last part of its name."""
     wanted = choice.layer
     single = [layer for number in flat for layer in _single_channels(parts, number)]
@@ -134,7 +147,10 @@ def _named(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer], 
                 places = ", ".join(f"{layer.label} in part {layer.part + 1}" for layer in found)
                 raise PictureError(f"has several EXR layers {wanted!r}: {places}; say which (layer, part)")
             if found:
+                ids.check(found[0].part, found[0].channels)
                 return found[0]
+    for number in flat:
+        ids.check_name(number, wanted)
     known = f"has {_names(layers)}" if layers else "has no layer with R, G, B or Y"
     raise PictureError(f"has no EXR layer {wanted!r}; it {known}")
 
@@ -160,7 +176,7 @@ def _check_steps(part: Part, layer: Layer) -> None:
             raise PictureError(f"has the EXR channel {name} at every {step} pixels, which is not supported")
 
 
-def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice) -> tuple[str, ...]:
+def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice, ids: IdLayers) -> tuple[str, ...]:
     said: tuple[str, ...] = ()
     if len(parts) > 1:
         name = parts[layer.part].name or "without a name"
@@ -171,7 +187,7 @@ def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice) -> tuple[
         other
         for number, part in enumerate(parts)
         if not part.is_deep
-        for other in _color_layers(parts, number)
+        for other in _color_layers(parts, number, ids)
         if (other.part, other.prefix) != (layer.part, layer.prefix)
     ]
     # Parts without layers in them are counted above, unless there is more to choose from.
@@ -180,9 +196,10 @@ def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice) -> tuple[
     elif others and not choice.layer and choice.part is None:
         said += (f"other parts: {_names(others)} (part chooses)",)
     used = {name for other in (*others, layer) if other.part == layer.part for name in other.channels}
+    used |= ids.cryptomatte(layer.part)
     ignored = [name for name in parts[layer.part].channels() if name not in used]
     if ignored:
-        said += (f"channels ignored: {', '.join(ignored)}",)
+        said += (shortened(f"channels ignored: {', '.join(ignored)}"),)
     return said
 
 

@@ -33,7 +33,7 @@ from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_l
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import Metadata, from_texts, resolution, with_more
 from luxscaler.io.exr.chroma import to_rgb
-from luxscaler.io.exr.header import Part, read_parts
+from luxscaler.io.exr.header import Part, Window, read_parts
 from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
 from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
@@ -76,7 +76,9 @@ class ExrDecoder:
         layer, notices = chosen_layer(parts, self.choice)
         part = parts[layer.part]
         display, data = part.window("displayWindow"), part.window("dataWindow")
-        if display != data:
+        if not _overlap(display, data):
+            notices += ("the data window lies outside of the display window: what is read is empty",)
+        elif display != data:
             notices += ("the data window differs from the display window, which is what is read",)
         coding, more = _coding(part)
         alpha = "A" in layer.layout
@@ -118,6 +120,12 @@ class ExrDecoder:
             for number, plane in enumerate(planes):
                 samples[(*target, number)] = plane[inside]
         return samples
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    left, top = max(one[0], other[0]), max(one[1], other[1])
+    right, bottom = min(one[2], other[2]), min(one[3], other[3])
+    return left <= right and top <= bottom
 
 
 def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:

@@ -1,10 +1,11 @@
 """OpenEXR's standard attributes that stay true of a larger picture, so that a result inherits them.
 
 Time code, frames per second, camera, lens, exposure, place. They travel as their bytes and are written as
-they were. OpenEXR's binding refuses some types and OpenImageIO renames others, so both write a text as
-long as the attributes are, which is then replaced. Not among them: what says how the file is stored, which
-colours it has, and where its pixels lie; owner, date and resolution, which go the way of EXIF. Source:
-ImfStandardAttributes.h of OpenEXR 3.4.
+they were; a comment may get a line more (write.py). OpenEXR's binding refuses some types and OpenImageIO
+renames others, so both write a text as long as the attributes are, which is then replaced. Not among them:
+what says how the file is stored, which colours it has, and where its pixels lie; owner, date and resolution,
+which go the way of EXIF. Attributes of other programs are named and left out: nobody but them knows which are
+true of another picture. Source: ImfStandardAttributes.h of OpenEXR 3.4.
 """
 
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from luxscaler.io.exr.header import Part, read_parts
 from luxscaler.picture import ExrAttribute
+from luxscaler.words import printable, shortened
 
 STANDARD = {
     **dict.fromkeys(
@@ -32,7 +34,28 @@ STANDARD = {
     "timeCode": "timecode",
     "keyCode": "keycode",
     "envmap": "envmap",
+    "comments": "string",
 }
+_COMMENTS = "comments"
+_KNOWN = {
+    *(
+        "channels",
+        "compression",
+        "dataWindow",
+        "displayWindow",
+        "lineOrder",
+        "tiles",
+        "type",
+        "name",
+        "version",
+    ),
+    *("chunkCount", "screenWindowCenter", "screenWindowWidth", "originalDataWindow", "preview", "view"),
+    *("multiView", "maxSamplesPerPixel", "dwaCompressionLevel", "deepImageState", "pixelAspectRatio"),
+    *("chromaticities", "whiteLuminance", "colorInteropID", "acesImageContainerFlag"),
+    *("xDensity", "owner", "capDate", "software", "idManifest"),
+}
+"""What the reader looks at, or what is not true of another file."""
+_KNOWN_PREFIXES = ("luxscaler:", "cryptomatte/", "oiio:")
 _SIZES = {
     "float": 4,
     "int": 4,
@@ -50,11 +73,14 @@ _RESERVED = "q"
 
 
 def standard_attributes(part: Part) -> tuple[tuple[ExrAttribute, ...], tuple[str, ...]]:
-    """Those of a part, in the order of its header, and a notice of those that are left out as damaged."""
+    """Those of a part, in the order of its header, and notices of others that are left out."""
     found: list[ExrAttribute] = []
     bad: list[str] = []
+    others: list[str] = []
     for name, (kind, value) in part.attributes.items():
         if name not in STANDARD:
+            if name not in _KNOWN and not name.startswith(_KNOWN_PREFIXES):
+                others.append(printable(name))
             continue
         is_sound = kind == STANDARD[name] and (
             len(value) <= MAX_TEXT if kind == "string" else len(value) == _SIZES[kind]
@@ -63,19 +89,30 @@ def standard_attributes(part: Part) -> tuple[tuple[ExrAttribute, ...], tuple[str
             found.append((name, kind, value))
         else:
             bad.append(name)
-    return tuple(found), ((f"damaged EXR attributes are left out: {', '.join(bad)}",) if bad else ())
+    said: tuple[str, ...] = (f"damaged EXR attributes are left out: {', '.join(bad)}",) if bad else ()
+    if others:
+        said += (shortened(f"EXR attributes of other programs are left out: {', '.join(others)}"),)
+    return tuple(found), said
+
+
+def comments(attributes: tuple[ExrAttribute, ...], more: str) -> str:
+    """The source's comment and, on a line of its own, `more`, where that is not in it yet."""
+    texts = [
+        value.decode("utf-8", "replace").strip("\0 ") for name, _, value in attributes if name == _COMMENTS
+    ]
+    return "\n".join([*filter(None, texts), *([more] if more and more not in "".join(texts) else [])])
 
 
 def placeholder(attributes: tuple[ExrAttribute, ...]) -> dict[str, str]:
     """A text attribute that takes as many bytes of a header as these do; `put_in_place` puts them there."""
-    if not attributes:
+    if not _block(attributes):
         return {}
     return {_RESERVED: "q" * (len(_block(attributes)) - len(_head(_RESERVED, "string", b"")))}
 
 
 def put_in_place(path: Path, attributes: tuple[ExrAttribute, ...]) -> None:
     """Replace the placeholder in the header of a file that was written with one. Raises OSError."""
-    if not attributes:
+    if not _block(attributes):
         return
     (text,) = placeholder(attributes).values()
     old = _head(_RESERVED, "string", text.encode()) + text.encode()
@@ -91,7 +128,8 @@ def put_in_place(path: Path, attributes: tuple[ExrAttribute, ...]) -> None:
 
 
 def _block(attributes: tuple[ExrAttribute, ...]) -> bytes:
-    return b"".join(_head(name, kind, value) + value for name, kind, value in attributes)
+    """Their bytes but for the comment's, which is written as a text."""
+    return b"".join(_head(name, kind, value) + value for name, kind, value in attributes if name != _COMMENTS)
 
 
 def _head(name: str, kind: str, value: bytes) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from luxscaler.io.exif.describe import owner_and_date
 from luxscaler.io.exr.codec import codec
 from luxscaler.io.exr.from_exif import exif_attributes
-from luxscaler.io.exr.standard import placeholder, put_in_place
+from luxscaler.io.exr.standard import comments, placeholder, put_in_place
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
@@ -78,8 +78,9 @@ def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]
     }
     if frame.is_associated:
         found["luxscaler:light_apart"] = 1
-    if frame.options.estimated_range:
-        found["comments"] = ESTIMATED_RANGE_COMMENT
+    estimate = ESTIMATED_RANGE_COMMENT if frame.options.estimated_range else ""
+    if text := comments(frame.exr_attributes, estimate):
+        found["comments"] = text
     if frame.resolution_dpi:
         found["xDensity"] = float(frame.resolution_dpi[0])
     if frame.pixel_aspect != 1:

@@ -87,7 +87,11 @@ def _said(file: tifffile.TiffFile, index: int) -> tuple[str, ...]:
     if index:
         return (f"page {index + 1} is read: those before it are reduced copies or masks",)
     try:
-        more = file.pages[1] is not None
+        first, second = _page(file, 0), _page(file, 1)
     except Exception:  # a damaged second page does not matter
-        more = False
-    return ("the first of several pages is read",) if more else ()
+        return ()
+    said = "the first of several pages is read"
+    if second.imagewidth * second.imagelength > first.imagewidth * first.imagelength:
+        sizes = [f"{page.imagewidth} × {page.imagelength}" for page in (first, second)]
+        said += f", of {sizes[0]}; the second has {sizes[1]}, so the first may be a thumbnail"
+    return (said,)

@@ -7,6 +7,7 @@ TIFF 6.0; associated alpha: section 18.
 
 import logging
 import zlib
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -20,7 +21,7 @@ from luxscaler.io.icc import profile_coding
 from luxscaler.io.tiff import special_kinds
 from luxscaler.io.tiff.pages import main_page
 from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
-from luxscaler.words import counted
+from luxscaler.words import counted, printable
 
 # tifffile logs what it repairs; without a handler, that would appear on standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -50,6 +51,11 @@ _USUAL_CHANNELS = 5
 _INTEGER_BITS = range(1, 33)
 _WIDE_BITS = 64
 """The upper half of such integers is read."""
+_INK_SET, _INK_NAMES, _OTHER_INKS = 332, 333, 2
+_GEO_TAGS = (33550, 33922, 34264, 34735)
+"""GeoTIFF: the size of a pixel, tie points, a matrix, keys."""
+_GDAL_NO_DATA = 42113
+_MOST_SAID = 40
 _SIGNED_NOTICE = "signed integers: 0 is black, the largest is white; negative values become black"
 
 
@@ -104,12 +110,24 @@ def _metadata(stream: BinaryIO, page: tifffile.TiffPage) -> Metadata:
     xmp, iptc = (page.tags.valueof(tag) for tag in (_XMP, _IPTC))
     if isinstance(iptc, tuple):  # as 32-bit numbers, which some programs write
         iptc = np.asarray(iptc, "<u4").tobytes().rstrip(b"\0")
+    found = from_tiff(stream, page.offset)
     return with_more(
-        from_tiff(stream, page.offset),
+        replace(found, notices=found.notices + _map_notices(page)),
         xmp=xmp if isinstance(xmp, bytes) else None,
         iptc=iptc if isinstance(iptc, bytes) else None,
         pixel_aspect=aspect,
     )
+
+
+def _map_notices(page: tifffile.TiffPage) -> tuple[str, ...]:
+    """What is to be said of a map: where it lies is not handed on, and places without data are no light."""
+    said: tuple[str, ...] = ()
+    if any(tag in page.tags for tag in _GEO_TAGS):
+        said += ("GeoTIFF tags are left out: the result does not say where on earth it lies",)
+    missing = page.tags.valueof(_GDAL_NO_DATA)
+    if isinstance(missing, str) and missing.strip("\0 "):
+        said += (f"the value for missing data, {printable(missing.strip())[:_MOST_SAID]}, is read as light",)
+    return said
 
 
 def _ratio(value: object) -> float:
@@ -178,13 +196,29 @@ def _check_layout(page: tifffile.TiffPage) -> None:
         raise PictureError(f"has the TIFF colour type {name}, which is not supported")
     if page.compression not in special_kinds.LIBTIFF:
         _check_compression(page)
+    if (page.bitspersample, page.predictor) == (24, tifffile.PREDICTOR.FLOATINGPOINT):
+        raise PictureError("has floats of 24 bits with the TIFF predictor 3, which is not supported")
     if page.imagewidth < 1 or page.imagelength < 1 or page.imagedepth != 1:
         size = f"{page.imagewidth} × {page.imagelength} × {page.imagedepth}"
         raise PictureError(f"has the TIFF size {size}, which is not a picture")
+    if page.photometric == _PHOTOMETRIC.SEPARATED and page.tags.valueof(_INK_SET) == _OTHER_INKS:
+        _check_inks(page)
     needed = 1 if page.photometric == _PHOTOMETRIC.PALETTE else _COLOR_CHANNELS[page.photometric]
     if not needed <= page.samplesperpixel <= _MAX_CHANNELS:
         raise PictureError(
             f"has {counted(page.samplesperpixel, 'channel')}, {needed} to {_MAX_CHANNELS} are supported"
+        )
+
+
+def _check_inks(page: tifffile.TiffPage) -> None:
+    """Raise PictureError where the first inks are not cyan, magenta, yellow and black."""
+    value = page.tags.valueof(_INK_NAMES)
+    names = [name.strip() for name in value.split("\0")] if isinstance(value, str) else []
+    initials = "".join(name[:1].upper() for name in names[:4])
+    if initials not in ("CMYK", "CMYB"):
+        found = f": {printable(', '.join(names))[:_MOST_SAID]}" if names else ""
+        raise PictureError(
+            f"has inks other than cyan, magenta, yellow and black{found}, which is not supported"
         )
 
 

@@ -19,6 +19,8 @@ from luxscaler.web.url import Url
 TEXT, NUMBER, FLAG = (str,), (int, float), (bool,)
 _TYPE_WORDS: dict[tuple[type, ...], str] = {TEXT: "text", NUMBER: "a number", FLAG: "true or false"}
 _MOST_ADDRESS = 500
+_HERE_ONLY = {"print": "give a width or a height at Replicate, whose container takes pixels"}
+"""Inputs that the container has not, and what to do instead."""
 _DEFAULT_FORMATS = {"here": {"output_format": "exr"}, "replicate": {"output_format": "webp"}}
 """Of the places, where none is asked for."""
 MODELS = {
@@ -105,7 +107,7 @@ class MasterInput:
 
 
 _GROUPS: dict[Group, tuple[str, str]] = {
-    "size": ("Size of the result", "Instead of by scale: give one of these four."),
+    "size": ("Size of the result", "Instead of by scale: give one of these five."),
     "file": ("The file", ""),
     "source": ("The picture that is read", ""),
 }
@@ -156,6 +158,14 @@ _INPUTS = {
     "height": MasterInput("whole", "Height, pixels", "size", low=1, high=MAX_SIDE),
     "long_edge": MasterInput("whole", "Longer side, pixels", "size", low=1, high=MAX_SIDE),
     "megapixels": MasterInput("number", "Megapixels", "size", above=0, high=MAX_SIDE**2 / 1e6),
+    "print": MasterInput(
+        "text",
+        "Print size",
+        "size",
+        "60x40cm@300: paper in mm, cm or in, at dots per inch. The picture fits on it, uncut. "
+        "Not at Replicate.",
+        default="",
+    ),
     "profile": MasterInput(
         "choice",
         "Colour profile",
@@ -193,9 +203,9 @@ _INPUTS = {
 }
 SIZES = tuple(name for name, each in _INPUTS.items() if each.group == "size")
 """Of these one at most is given."""
-MASTER_INPUTS = {name: each.types for name, each in _INPUTS.items()}
+MASTER_INPUTS = {name: each.types for name, each in _INPUTS.items() if name not in _HERE_ONLY}
 """Name to types."""
-LOCAL_INPUTS = {**MASTER_INPUTS, "cog": TEXT}
+LOCAL_INPUTS = {**{name: each.types for name, each in _INPUTS.items()}, "cog": TEXT}
 """On this machine."""
 
 
@@ -224,6 +234,8 @@ def check_master_inputs(inputs: Mapping[str, Any], *, is_here: bool = False) -> 
     """As the container checks them. Raises Problem (422)."""
     known = LOCAL_INPUTS if is_here else MASTER_INPUTS
     for name, value in inputs.items():
+        if name in _HERE_ONLY and not is_here:
+            _refuse(f"{name} is for this machine and Cog containers: {_HERE_ONLY[name]}")
         if name not in known:
             _refuse(f"unknown {name[:80]!r}; known are {', '.join(known)}")
         if name == "cog":
@@ -235,9 +247,11 @@ def check_master_inputs(inputs: Mapping[str, Any], *, is_here: bool = False) -> 
     _check_values({name: value for name, value in inputs.items() if name != "cog"})
 
 
-def master_size(inputs: Mapping[str, Any], width: int, height: int) -> tuple[int, int]:
+def master_size(
+    inputs: Mapping[str, Any], width: int, height: int, place: str = "replicate"
+) -> tuple[int, int]:
     """Width and height of the result of a picture of that size. Raises Problem (422)."""
-    check_master_inputs(inputs)
+    check_master_inputs(inputs, is_here=place == "here")
     from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
 
     try:
@@ -255,7 +269,7 @@ def check_master_result(inputs: Mapping[str, Any], width: int, height: int, plac
     from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
     from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_MAX_OUTPUT_PIXELS  # noqa: PLC0415 - as above
 
-    final = master_size(inputs, width, height)
+    final = master_size(inputs, width, height, place)
     inputs = {**_DEFAULT_FORMATS[place], **inputs}
     request = picture_request(b"", **inputs).for_picture(width, height)
     most = DEFAULT_MAX_PIXELS if place == "replicate" else DEFAULT_MAX_MASTER_PIXELS

@@ -42,7 +42,8 @@ def summary(
 ) -> Report:
     """The report for `write_report`; `job` must not have been removed yet."""
     return Report(
-        title=f"{_name(request)} → {result.path.name}",
+        # Each name is isolated: a right-to-left one turns neither the other nor the arrow.
+        title=f"\u2068{_name(request)}\u2069 → \u2068{result.path.name}\u2069",
         before=_small(picture).over_black(),
         after=observer.preview(),
         figures=tuple(_figures(request, cuts, backend, result)),

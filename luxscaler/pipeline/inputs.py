@@ -58,6 +58,7 @@ def picture_request(
     height: object = 0,
     long_edge: object = 0,
     megapixels: object = 0.0,
+    print: object = "",  # noqa: A002 - the input's name
 ) -> UpscaleRequest:
     """The request for these pictures, with the container's other inputs; 0 and "" mean "not given".
 
@@ -86,6 +87,7 @@ def picture_request(
             _whole("height", height) or None,
             _whole("long_edge", long_edge) or None,
             _number("megapixels", megapixels) or None,
+            _text("print", print) or None,
         ),
     )
 

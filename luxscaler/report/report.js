@@ -439,7 +439,7 @@ async function start() {
   $("tile").max = data.tiles.length;
   $("details-card").hidden = !data.details.length;
   $("highlights").hidden = data.peak < 0.05;
-  $("tone").hidden = Math.max(data.peaks.before, data.peaks.after) < 0.05;
+  $("tone").hidden = $("hdr-hint").hidden = Math.max(data.peaks.before, data.peaks.after) < 0.05;
   connect();
   readAddress();
   $("status").textContent = "";

@@ -21,6 +21,7 @@ from luxscaler.gateway.problems import Problem
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES
 from luxscaler.io.profiles import PROFILES
 from luxscaler.io.write import FORMATS as WRITTEN
+from luxscaler.pipeline.final_size import FinalSize
 from tests.conftest import ROOT
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_cog import fake_cog
@@ -49,7 +50,7 @@ def _offered() -> dict[str, dict[str, Any]]:
 
 def test_they_are_those_of_the_container() -> None:
     assert set(MASTER_INPUTS) == set(_container_inputs())
-    assert set(_offered()) == set(MASTER_INPUTS)
+    assert set(_offered()) == {*MASTER_INPUTS, "print"}
 
 
 def test_choices_limits_and_defaults_are_those_of_the_container() -> None:
@@ -76,6 +77,8 @@ def _limits() -> list[tuple[str, Any, Any]]:
     found: list[tuple[str, Any, Any]] = []
     for name, each in _offered().items():
         if each["kind"] == "text":
+            if each["high"] is None:
+                continue
             found.append((name, each["high"] * "x", (each["high"] + 1) * "x"))
             continue
         if each["low"] is not None:
@@ -113,6 +116,26 @@ def test_a_wrong_size_for_a_picture_names_the_input() -> None:
     with pytest.raises(Problem, match=r"104\.17 times") as caught:
         master_size({"long_edge": 5000}, 48, 32)
     assert caught.value.body["input"] == "long_edge"
+
+
+def test_a_print_is_the_size_that_the_command_makes_of_it() -> None:
+    """On this machine; a container has no such input, so it is refused before anything is paid."""
+    inputs = {"print": "10 x 15 cm@ 254"}
+    sheet = FinalSize.of(print_size=inputs["print"])
+    assert sheet is not None
+    assert master_size(inputs, 1500, 1000, "here") == sheet.of_picture(1500, 1000) == (1500, 1000)
+    for wrong, place, said in (
+        (inputs, "replicate", "print is for this machine"),
+        ({"print": "10x15@300"}, "here", "it must be WIDTHxHEIGHT"),
+        ({"print": "10x15cm@0"}, "here", "DPI from 1 to 10000"),
+        ({"print": 3}, "here", "print must be text"),
+        ({"print": "500x500cm@300"}, "here", "8 times is the most"),
+        ({**inputs, "width": 90}, "here", "give one of width"),
+    ):
+        with pytest.raises(Problem, match=said) as caught:
+            master_size(wrong, 1500, 1000, place)
+        assert caught.value.status == 422
+        assert caught.value.body.get("input") in {"print", None}
 
 
 def test_the_page_is_told_them(console: ConsoleServer) -> None:

@@ -101,6 +101,63 @@ def test_every_tab_at_two_widths_light_and_dark(
 
 
 @needs_chromium
+def test_the_accessibility_tree_of_every_tab(
+    account: Account, console: ConsoleServer, picture: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
+    console.post("/api/upscale/pictures", params={"name": "😀 صورة.png"}, content=picture.read_bytes())
+    job = console.submit(kind="training", source=str(folder), destination="ada/mine")
+    console.until(job, "queued")
+    account.tell(account.runs[0], "processing", logs=LOGS)
+    console.until_that(job, lambda found: found["step"] == 40)
+    tabs = ["cloud", "upscale", "jobs", "train", "masters", "spending", f"jobs/{job}"]
+    found = _end(_task(console, tabs=tabs, tree=True))["result"]
+    assert {name: told["wrong"] for name, told in found.items()} == {name: [] for name in (*tabs[:-1], "job")}
+    least = {"cloud": 30, "upscale": 25, "jobs": 8, "train": 20, "masters": 20, "spending": 6, "job": 4}
+    assert all(told["controls"] >= least[name] for name, told in found.items()), found
+
+
+@needs_chromium
+def test_an_impatient_user_with_several_windows(
+    account: Account, console: ConsoleServer, picture: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What double clicks, keys, wrong values, a long queue and a window behind another one do."""
+    monkeypatch.setattr("luxscaler.console.local.commands._upscaling", lambda *_: ["sleep", "600"])
+    monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
+    console.post("/api/upscale/pictures", params={"name": "scan.png"}, content=picture.read_bytes())
+    job = console.submit(kind="master", source=str(picture))
+    console.until(job, "queued")
+    account.finish(account.runs[0], seconds=1.0)
+    console.until(job, "completed")
+    found = _end(_task(console, rude={"picture": str(picture), "job": job}))["result"]
+    assert found["skip"] == ["content", "#jobs"]
+    assert found["back"] == "job"
+    assert found["end"] == "tab-spending"
+    assert found["double"] == 1
+    assert found["model"] == "photo"
+    no_object = 'It must be names and values, such as {"steps": 500}.'
+    assert found["more"][:3] == [no_object] * 3
+    assert found["more"][3].startswith("This is not JSON: ")
+    assert found["more"][4] == ""
+    assert found["settings"] == {
+        "cost_limit_amount": "It must be at least 0.",
+        "cost_limit_time_zone": "is no time zone, e.g. UTC or Europe/Madrid, got 'Mars'",
+        "max_minutes": "It must be a whole number.",
+        "webhook_url": "This is no address such as http://127.0.0.1:5000.",
+        "proxy_url": "must start with http:// or https://, got 'zzz'",
+        "deliver_s3": "the S3 address is 'bucket'; it must be s3://BUCKET/PREFIX",
+    }
+    assert found["asked"] == [
+        "Cancel all 5 jobs that are under way or waiting?",
+        "Delete scan.png with its results and log from the console's machine?",
+    ]
+    assert found["deleted"] == "search"
+    closed, opened = 2, 1
+    assert found["hidden"] == [closed], "six of them would hold all connections of a browser"
+    assert found["seen"] == [closed, opened]
+
+
+@needs_chromium
 def test_a_newcomer_trains_and_downloads_the_weights(
     account: Account, tmp_path: Path, folder: Path, shots: Path
 ) -> None:

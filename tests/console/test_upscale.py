@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import socket
 import stat
 import struct
 import time
@@ -391,6 +392,30 @@ def test_progress_result_and_compare_page(
     assert policy.startswith("sandbox allow-scripts")
     assert "allow-same-origin" not in policy
     assert "connect-src" not in policy
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(
+    alone: ConsoleServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page that is loaded again in the middle: no file, and no traceback in the log."""
+    address = httpx.URL(alone.url)
+    host = f"Host: {address.netloc.decode()}"
+    head = f"POST {PICTURES}?name=a.png HTTP/1.1\r\n{host}\r\nContent-Length: 900000\r\n\r\n"
+    folder = alone.data / "pictures"
+    with socket.create_connection((address.host, address.port or 80)) as half:
+        half.sendall(head.encode() + bytes(1000))
+        _until(lambda: bool(list(folder.glob("*/upload"))))
+    _until(lambda: not list(folder.glob("*/upload")))
+    _until(lambda: alone.get("/api/health/live").is_success)
+    assert alone.get(PICTURES).json()["pictures"] == []
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.slow

@@ -39,3 +39,5 @@ def test_names_and_exif_are_text(where: str, tmp_path: Path) -> None:
     assert MARK not in text
     assert "alert(1)" not in re.sub(r"&lt;script&gt;alert\(1\)&lt;", "", text)
     assert "Content-Security-Policy" in text
+    name = re.compile("<h1>\u2068[^\u2068\u2069]+\u2069 → \u2068[^\u2068\u2069]+\u2069</h1>")
+    assert name.search(text), "a name that is written from right to left turns nothing around it"

@@ -181,3 +181,14 @@ def test_a_page_replaces_the_one_before_and_a_link_stays_a_link(tmp_path: Path) 
     assert link.is_symlink()
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert {path.name for path in tmp_path.iterdir()} == {"page.html", "link.html"}
+
+
+def test_tables_and_what_scrolls_have_names() -> None:
+    elements = Page(render_page(make_report())).elements
+    ids = {attributes["id"] for _, attributes in elements if "id" in attributes}
+    tables = [attributes for tag, attributes in elements if tag == "table"]
+    scrolled = [attributes for _, attributes in elements if attributes.get("role") == "region"]
+    assert len(tables) == 2
+    assert len(scrolled) == 1
+    assert all(each.get("aria-labelledby") in ids for each in (*tables, *scrolled))
+    assert scrolled[0]["tabindex"] == "0"

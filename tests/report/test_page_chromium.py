@@ -184,3 +184,15 @@ def test_keys_wheel_and_controls(flat_page: Path, tmp_path: Path) -> None:
     assert said["tile"] == f"50|× 1|0 stops|of 1 · {facts}||#grid=1&tile=1"
     assert said["tip"] == f"50|× 1|0 stops|of 1 · {facts}|Tile 1 · {facts}|#grid=1&tile=1"
     assert "|−1.75 stops|" in said["highlights"]  # the brightest channel is at 3: 1.58 stops
+
+
+@pytest.mark.parametrize(("screen", "display"), [("hdr10", "block"), ("srgb", "none")])
+def test_a_screen_with_hdr_is_told_what_it_sees(
+    flat_page: Path, tmp_path: Path, screen: str, display: str
+) -> None:
+    script = "console.log(`hint:${getComputedStyle($('hdr-hint')).display}:`)"
+    text = re.sub(r"<meta http-equiv=[^>]*>", "", flat_page.read_text(encoding="utf-8"))
+    page = tmp_path / "page.html"
+    page.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    shot = f"--screenshot={tmp_path / 'shot.png'}"
+    assert f"hint:{display}:" in "".join(_chromium(page, "", shot, f"--force-color-profile={screen}"))

@@ -1,7 +1,7 @@
 // Calls of the console's API: JSON in and out, errors as the server's own sentence.
 // @ts-check
 
-/** An answer that is an error; `input` is the input of a job that is wrong, if one is. Status 0: there was no answer. */
+/** An answer that is an error; `input` is the input or setting that is wrong, if one is. Status 0: there was no answer. */
 export class ApiError extends Error {
   /** @param {string} message @param {number} status @param {string} [input] */
   constructor(message, status, input = "") {
@@ -16,8 +16,8 @@ export const NO_ANSWER = "The console does not answer: is `luxscaler server` sti
 /** The error that an answer's text tells; a proxy in between may tell it in no JSON. @param {number} status @param {string} text */
 export function told(status, text) {
   try {
-    const { detail, input } = JSON.parse(text);
-    if (typeof detail === "string") return new ApiError(detail, status, input);
+    const { detail, input, field } = JSON.parse(text);
+    if (typeof detail === "string") return new ApiError(detail, status, input ?? field);
   } catch {
     // Said below.
   }

@@ -2,6 +2,7 @@
 // @ts-check
 import { get, post, put, remove, REPLICATE } from "./api.js";
 import { $, dollars, element, notice, onClick, onSubmit, state } from "./dom.js";
+import { checkForm, complain, startChecks } from "./fields.js";
 
 const FORMS = {
   "limit-form": ["cost_limit_enabled", "cost_limit_amount", "cost_limit_period", "cost_limit_action", "cost_limit_time_zone"],
@@ -134,8 +135,14 @@ async function showDeliveries(before) {
 
 function startCloud() {
   for (const [form, ids] of Object.entries(FORMS)) {
+    const name = form.replace("-form", "");
+    startChecks(name);
     onSubmit(form, async () => {
-      fill(await put(REPLICATE, Object.fromEntries(ids.map((id) => [id, value(id)]))));
+      if (!checkForm(name)) return;
+      fill(await put(REPLICATE, Object.fromEntries(ids.map((id) => [id, value(id)]))).catch((error) => {
+        complain(name, error);
+        throw error;
+      }));
       await showLimit();
       notice("Saved.");
     });

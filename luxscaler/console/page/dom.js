@@ -66,6 +66,16 @@ export async function busy(button, work) {
   }
 }
 
+/** A double click is one click: the second would submit, and pay, again, or act on what has moved under the pointer. */
+export function startSingleClicks() {
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    if (!button || event.detail < 2) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, { capture: true });
+}
+
 /** @param {string} id @param {(button: HTMLButtonElement) => Promise<unknown>} work */
 export function onClick(id, work) {
   const button = $(id);

@@ -118,9 +118,11 @@ export function checkForm(form) {
  * @param {string} form @param {unknown} error @param {boolean} [isReached] whether the field gets the focus
  */
 export function complain(form, error, isReached = true) {
-  const field = error instanceof ApiError && error.input && document.getElementById(`${form}-${error.input}`);
+  if (!(error instanceof ApiError) || !error.input) return;
+  const { input, message } = error;
+  const field = fieldsOf(form).find(({ id }) => id === `${form}-${input}` || id === input);
   if (!field) return;
-  show(/** @type {Field} */ (field), /** @type {ApiError} */ (error).message.replace(/^inputs: /, ""));
+  show(field, message.replace(/^inputs: /, "").replace(`${input}: `, ""));
   if (isReached) reach(field);
 }
 

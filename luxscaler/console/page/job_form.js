@@ -59,11 +59,14 @@ export function startForm(form, request) {
       /** @type {HTMLElement} */ (each).hidden = each.getAttribute("data-place") !== place;
     }
   };
-  $(`${form}-form`).addEventListener("change", () => {
-    key = newKey();
-    state(`${form}-estimate`, "No estimate yet.");
-    showFields();
-  });
+  // While somebody types too: at the end of it alone, the buttons would move between press and release of a click.
+  for (const name of ["input", "change"]) {
+    $(`${form}-form`).addEventListener(name, () => {
+      key = newKey();
+      state(`${form}-estimate`, "No estimate yet.");
+      showFields();
+    });
+  }
   /** Ask the server, unless something is wrong; what the server refuses is said beside the field. @param {string} path @param {any} body */
   const ask = (path, body) => post(path, body).catch((error) => {
     complain(form, error);

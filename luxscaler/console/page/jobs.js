@@ -1,11 +1,14 @@
 // The Jobs tab: the list with its filters, and one job with its log in a dialog.
 // @ts-check
 import { get, post, remove } from "./api.js";
-import { $, arrange, busy, dollars, duration, element, moment, notice, onClick, size } from "./dom.js";
+import { $, arrange, busy, dollars, duration, element, isolated, moment, notice, onClick, size } from "./dom.js";
 
 const STATES = ["pending", "uploading", "queued", "running", "completed", "failed", "canceled"];
 const OVER = ["completed", "failed", "canceled"];
-const PAGE = 50;
+const PAGE = 50, MOST = 500;
+/** A click that opened the dialog may be the first of two: the second shall not cancel the job beneath it. */
+const SETTLE_MS = 500;
+let openedAt = 0;
 let shownCount = PAGE;
 /** @type {string | null} */
 let openJob = null;
@@ -22,7 +25,8 @@ async function showJobs() {
   const { jobs, total } = await get(`/api/cloud/jobs?${query}`);
   if (number !== asked) return; // other filters, or a newer look
   $("job-count").textContent = `${total} ${total === 1 ? "job" : "jobs"}`;
-  $("more-jobs").hidden = jobs.length >= total;
+  $("more-jobs").hidden = jobs.length >= Math.min(total, MOST);
+  if (total > MOST && jobs.length === MOST) $("job-count").textContent += `, the newest ${MOST} are shown: search for older ones`;
   const items = jobs.map(row);
   rows.clear();
   jobs.forEach((/** @type {any} */ job, /** @type {number} */ index) => rows.set(job.id, items[index]));
@@ -74,6 +78,7 @@ async function showJob(id, isNews = false) {
   const stage = job.stage ? `, ${job.stage}` : "";
   const eta = job.eta_seconds !== null ? `, about ${duration(job.eta_seconds)} left` : "";
   $("job-state").textContent = `${job.status}${stage}${eta}`;
+  if ($("job-news").textContent !== job.status) $("job-news").textContent = job.status;
   const share = progressOf(job);
   $("job-progress").hidden = share === null;
   if (share !== null) $("job-progress").value = share;
@@ -90,6 +95,7 @@ async function showJob(id, isNews = false) {
   if ($("job-dialog").open) return;
   $("job-notice").textContent = "";
   $("job-dialog").showModal();
+  openedAt = performance.now();
 }
 
 /** @param {any} job */
@@ -167,7 +173,7 @@ function startJobs() {
   $("filters").addEventListener("input", () => busy(null, showJobs));
   $("log-search").addEventListener("input", showLog);
   onClick("more-jobs", async () => {
-    shownCount = Math.min(shownCount + PAGE, 500);
+    shownCount = Math.min(shownCount + PAGE, MOST);
     await showJobs();
   });
   onClick("cancel-job", async () => {
@@ -185,15 +191,25 @@ function startJobs() {
     await showJobs();
   });
   onClick("delete-job", async () => {
+    const words = `Delete ${isolated($("job-title").textContent)} with its results and log from the console's machine?`;
+    if (!window.confirm(words)) return;
     await remove(`/api/cloud/jobs/${openJob}`);
+    rows.delete(openJob ?? ""); // it is not to get the focus back
     $("job-dialog").close();
     notice("The job is deleted; what it cost still counts.");
     await showJobs();
   });
   $("close-job").addEventListener("click", () => $("job-dialog").close());
+  $("job-dialog").addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (!event.detail || performance.now() - openedAt > SETTLE_MS) return; // 0: by the keyboard
+    event.preventDefault();
+    event.stopPropagation();
+  }, { capture: true });
   $("job-dialog").addEventListener("close", () => {
+    const opener = rows.get(openJob ?? "")?.querySelector("button") ?? $("search");
     openJob = null;
     if (location.hash.startsWith("#jobs/")) location.hash = "jobs";
+    opener.focus(); // last: an address that names a section takes the focus away
   });
 }
 

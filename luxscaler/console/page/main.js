@@ -2,7 +2,7 @@
 // @ts-check
 import { get, NO_ANSWER, post, remove } from "./api.js";
 import { cloud } from "./cloud.js";
-import { $, busy, notice, onClick, onSubmit } from "./dom.js";
+import { $, busy, notice, onClick, onSubmit, startSingleClicks } from "./dom.js";
 import { jobs } from "./jobs.js";
 import { masters } from "./masters.js";
 import { spending } from "./spending.js";
@@ -38,6 +38,7 @@ function addTab(/** @type {Tab} */ { name, title }) {
   button.addEventListener("click", () => {
     notice("");
     location.hash = name;
+    button.focus(); // an address that names a section takes the focus away
   });
   $("tabs").append(button);
   $(name).setAttribute("aria-labelledby", button.id);
@@ -68,6 +69,11 @@ function soon() {
 
 function listen() {
   stream?.close();
+  if (document.hidden) { // a browser has six connections for all its windows: those that nobody sees hold none
+    stream = null;
+    isLost = true;
+    return;
+  }
   stream = new EventSource("/api/events");
   for (const name of ["job", "gap"]) stream.addEventListener(name, soon);
   stream.addEventListener("error", lost);
@@ -93,6 +99,12 @@ function found() {
   busy(null, () => tab.show(id));
 }
 
+document.addEventListener("visibilitychange", () => {
+  if ($("tabs").hidden) return; // not logged in
+  if (!document.hidden && stream && stream.readyState !== EventSource.CLOSED) return;
+  listen();
+});
+
 async function begin() {
   const session = await get("/api/session");
   $("login").hidden = session.open;
@@ -114,12 +126,19 @@ for (const tab of TABS) {
   tab.start();
 }
 $("tabs").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const next = TABS[(TABS.indexOf(place().tab) + step + TABS.length) % TABS.length];
+  const now = TABS.indexOf(place().tab);
+  const to = { ArrowRight: now + 1, ArrowLeft: now - 1 + TABS.length, Home: 0, End: TABS.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const next = TABS[to % TABS.length];
   location.hash = next.name;
   $(`tab-${next.name}`).focus();
 });
+$("skip").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault(); // the address's hash is the tab's
+  $("content").focus();
+});
+startSingleClicks();
 window.addEventListener("hashchange", () => busy(null, show));
 document.addEventListener("logged-out", () => busy(null, begin));
 onSubmit("login", async () => {

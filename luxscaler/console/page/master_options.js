@@ -1,7 +1,7 @@
 // What can be chosen for a master: fields that are built from the server's list, the same in every form.
 // @ts-check
 import { get } from "./api.js";
-import { $, element } from "./dom.js";
+import { $, element, notice } from "./dom.js";
 import { makeField, valueOf } from "./fields.js";
 
 /** @typedef {import("./fields.js").Input} Input */
@@ -106,6 +106,18 @@ function checkProfile(form, format) {
     if (!option.disabled) names.push(option.text);
   }
   field.setCustomValidity(allowed.includes(field.value) ? "" : `${format} takes ${names.join(", ")}.`);
+}
+
+/**
+ * Choose a model of a form: what is not offered, since its training was deleted, is not replaced in silence.
+ * @param {string} form @param {string} value
+ */
+export function chooseModel(form, value) {
+  const field = $(`${form}-model`);
+  field.value = value;
+  if (field.value === value) return;
+  field.selectedIndex = 0;
+  notice(`The trained model that was chosen is gone; ${field.value} is chosen instead.`, true);
 }
 
 /** The inputs that a form asks for, those that are set, and the training whose model it names. @param {string} form */

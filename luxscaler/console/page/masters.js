@@ -3,7 +3,7 @@
 import { get, REPLICATE } from "./api.js";
 import { $ } from "./dom.js";
 import { common, placeOf, showHardwareOf, startForm } from "./job_form.js";
-import { fillOptions, masterInputs } from "./master_options.js";
+import { chooseModel, fillOptions, masterInputs } from "./master_options.js";
 
 const TRAINED = "job:";
 
@@ -23,7 +23,7 @@ async function showModels(chosen) {
     return new Option(`${model.name} (${where})`, TRAINED + model.job_id);
   }));
   group.hidden = models.length === 0;
-  $("master-model").value = chosen ? TRAINED + chosen : before;
+  chooseModel("master", chosen ? TRAINED + chosen : before);
   const wanted = models.find((/** @type {any} */ model) => model.job_id === chosen);
   if (wanted && !wanted.version && placeOf("master") === "replicate") $("master-place-here").click();
 }

@@ -24,8 +24,8 @@ const paces = new Map();
 let onPace = () => {};
 
 /** What the time of a megapixel depends on. @param {{inputs: any, trained_by: string}} options */
-const paceKey = ({ inputs: { model, scale, width, height, long_edge, megapixels }, trained_by }) =>
-  JSON.stringify([model, trained_by, scale, width, height, long_edge, megapixels]);
+const paceKey = ({ inputs: { model, scale, width, height, long_edge, megapixels, print }, trained_by }) =>
+  JSON.stringify([model, trained_by, scale, width, height, long_edge, megapixels, print]);
 
 /** @param {string} path @param {unknown} [body] */
 const light = async (path, body) => unpack(await bytes(path, body));

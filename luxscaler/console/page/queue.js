@@ -10,8 +10,8 @@ const MOST = 500;
 const rows = new Map();
 /** @type {Map<string, any[]>} The files of jobs that are completed. */
 const results = new Map();
-/** @type {any[]} */
-let open = [];
+/** Jobs under way or waiting. */
+let count = 0;
 let asked = 0;
 
 /** @param {any} job */
@@ -98,7 +98,7 @@ export async function showQueue() {
   const items = shown.map(filled);
   rows.clear();
   shown.forEach((job, index) => rows.set(job.id, items[index]));
-  open = next;
+  count = waiting.total;
   arrange($("upscale-queue"), items);
   $("upscale-queue-empty").hidden = items.length > 0;
   const hidden = waiting.total - Math.min(next.length, SHOWN_OPEN);
@@ -109,8 +109,21 @@ export async function showQueue() {
 
 export function startQueue() {
   onClick("upscale-cancel-all", async () => {
-    // The last first: else the next one would begin while the one before it is canceled.
-    for (const job of [...open].reverse()) await post(`/api/cloud/jobs/${job.id}/cancel`);
+    const total = count;
+    if (!window.confirm(`Cancel all ${total} jobs that are under way or waiting?`)) return;
+    /** @type {Set<string>} */
+    const asked = new Set();
+    for (;;) { // the list holds the newest alone
+      const { jobs } = await get(`/api/cloud/jobs?kind=master&status=open&limit=${MOST}`);
+      const left = jobs.filter((/** @type {any} */ job) => !asked.has(job.id) && !job.cancel_reason);
+      if (!left.length) break;
+      // The last first: else the next one would begin while the one before it is canceled.
+      for (const job of left) {
+        await post(`/api/cloud/jobs/${job.id}/cancel`);
+        asked.add(job.id);
+        if (asked.size % 50 === 0) notice(`Canceling: ${asked.size} of ${total} …`);
+      }
+    }
     notice("All that was under way or waiting is being canceled.");
     await showQueue();
   });

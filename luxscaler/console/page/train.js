@@ -15,11 +15,20 @@ function inputs() {
   if (placeOf("train") === "here") return found;
   const minutes = Number($("train-minutes").value);
   if (minutes) found.max_minutes = SHARE_FOR_STEPS * minutes;
+  return { ...found, ...JSON.parse($("train-more").value.trim() || "{}") };
+}
+
+/** The other inputs are an object of JSON, or it is said beside the field what they are instead. */
+function checkMore() {
+  const text = $("train-more").value.trim() || "{}";
+  let wrong = "";
   try {
-    return { ...found, ...JSON.parse($("train-more").value || "{}") };
+    const found = JSON.parse(text);
+    if (found === null || typeof found !== "object" || Array.isArray(found)) wrong = 'It must be names and values, such as {"steps": 500}.';
   } catch (error) {
-    throw new Error(`Other inputs of the trainer: ${/** @type {Error} */ (error).message}`);
+    wrong = `This is not JSON: ${/** @type {Error} */ (error).message}.`;
   }
+  $("train-more").setCustomValidity(wrong);
 }
 
 function request() {
@@ -30,7 +39,10 @@ function request() {
 /** @type {import("./main.js").Tab} */
 export const train = {
   name: "train", title: "Train",
-  start: () => startForm("train", request),
+  start: () => {
+    $("train-form").addEventListener("input", checkMore, { capture: true }); // before it is asked what is wrong
+    startForm("train", request);
+  },
   show: async () => {
     const settings = await get(REPLICATE);
     $("train-destination").placeholder = settings.training_destination || "owner/name";

@@ -4,7 +4,7 @@ import { ApiError, get, newKey, post, remove, REPLICATE } from "./api.js";
 import { mayUpload } from "./cloud.js";
 import { $, arrange, busy, dollars, duration, element, isolated, notice, onClick, onSubmit, size, state } from "./dom.js";
 import { checkForm, complain, firstProblem, isValid, startChecks } from "./fields.js";
-import { fillOptions, masterInputs } from "./master_options.js";
+import { chooseModel, fillOptions, masterInputs } from "./master_options.js";
 import { preview, startPreview } from "./preview.js";
 import { showQueue, startQueue } from "./queue.js";
 import { startUploads, upload } from "./uploads.js";
@@ -260,11 +260,10 @@ async function submit(all) {
 
 async function showChoices() {
   const [{ models }, table] = await Promise.all([get("/api/cloud/models"), get(`${REPLICATE}/hardware`)]);
-  const field = $("upscale-model");
-  const before = [field.value, $("upscale-hardware").value];
+  const before = [$("upscale-model").value, $("upscale-hardware").value];
   $("upscale-trained").replaceChildren(...models.map((/** @type {any} */ model) => new Option(model.name, TRAINED + model.job_id)));
   $("upscale-trained").hidden = models.length === 0;
-  field.value = before[0];
+  chooseModel("upscale", before[0]);
   $("upscale-hardware").replaceChildren(...table.hardware.map((/** @type {any} */ each) =>
     new Option(`${each.name}, ${dollars(each.cost_per_hour)} an hour`, each.sku)));
   $("upscale-hardware").value = before[1] || table.default_hardware;

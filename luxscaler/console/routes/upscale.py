@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
 from luxscaler.console.job import Place
@@ -74,7 +75,10 @@ async def upload(
             async for piece in request.stream():
                 await run_in_threadpool(file.write, piece)
         return (await run_in_threadpool(console.pictures.finish, partial, name)).shown()
-    except BaseException:  # also where the client has gone
+    except ClientDisconnect as error:
+        console.pictures.abandon(folder)
+        raise Problem(400, "The upload broke off: nothing of it was kept") from error
+    except BaseException:
         console.pictures.abandon(folder)
         raise
 
@@ -104,7 +108,7 @@ def result(name: str, wanted: ResultRequest, console: Here) -> dict[str, Any]:
     refuse."""
     about = console.pictures.get(name).about
     source = about["width"], about["height"]
-    width, height = master_size(wanted.inputs, *source)
+    width, height = master_size(wanted.inputs, *source, wanted.place)
     check_master_result(wanted.inputs, *source, wanted.place)
     planes = 3 + bool(about["has_alpha"])
     return {
@@ -135,7 +139,7 @@ def part(name: str, wanted: PartRequest, console: Here) -> Response:
     """A part before and after, as a run would make it."""
     path = console.pictures.get(name).path
     inputs = {"model": "photo", "output_format": "exr", **wanted.inputs}
-    check_master_inputs(inputs)
+    check_master_inputs(inputs, is_here="cog" not in inputs)
     check_inputs("master", inputs, (*console.settings.folders, console.settings.data / "results"))
     if wanted.trained_by:
         inputs["model"] = str(console.models.path(wanted.trained_by))

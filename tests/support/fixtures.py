@@ -20,9 +20,11 @@ from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_featu
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import ALL_BITS, CpuKernels, build, build_key
+from tests.support.deferred import defer_what_no_test_uses
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
+defer_what_no_test_uses()
 # pytest listens to each logger that does not propagate, six times a test, and PyTorch has forty; that of all
 # loggers is heard just as well.
 for _logger in list(logging.root.manager.loggerDict.values()):

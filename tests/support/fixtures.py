@@ -6,9 +6,12 @@ The process that hands tests out to others does without, and begins two seconds 
 import logging
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 
@@ -21,6 +24,7 @@ from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import ALL_BITS, CpuKernels, build, build_key
 from tests.support.deferred import defer_what_no_test_uses
+from tests.support.impatient_database import ImpatientDatabase
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
@@ -37,6 +41,15 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
     """What a power cut would leave is nothing that a test sees; processes that tests start do wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _file: None)
+        patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=ImpatientDatabase))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_loaded_once() -> Iterator[None]:
+    """Each client of httpx would load them again, for more processor time than most tests take."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         yield
 
 

@@ -7,8 +7,10 @@ import logging
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -29,6 +31,9 @@ from tests.support.impatient_database import ImpatientDatabase
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
 defer_what_no_test_uses()
+# httpcore looks through all folders of packages for it, several times a request.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 # pytest listens to each logger that does not propagate, six times a test, and PyTorch has forty; that of all
 # loggers is heard just as well.
 for _logger in list(logging.root.manager.loggerDict.values()):

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -41,19 +42,29 @@ CONTAINER_ONLY = {
 MAX_LINES = 340
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class _File:
+    """What is asked of one: its syntax tree, ten thousands of objects, is not kept."""
+
+    imports: tuple[str, ...]
+    """Dotted names of the modules; what is only for type checking does not count."""
+    docstring: str | None
+    lines: int
 
 
 @cache
+def _file(path: Path) -> _File:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    return _File(tuple(_found_imports(tree, path)), ast.get_docstring(tree), len(text.splitlines()))
+
+
 def _imports(path: Path) -> tuple[str, ...]:
-    """Dotted names of the modules that a file imports; what is only for type checking does not count."""
-    return tuple(_found_imports(path))
+    return _file(path).imports
 
 
-def _found_imports(path: Path) -> Iterator[str]:
-    waiting: list[ast.AST] = [_tree(path)]
+def _found_imports(tree: ast.Module, path: Path) -> Iterator[str]:
+    waiting: list[ast.AST] = [tree]
     while waiting:  # statements alone: expressions, most of a file, import nothing
         node = waiting.pop()
         if isinstance(node, ast.Import):
@@ -150,6 +161,6 @@ def test_only_these_rooms_know(rooms: tuple[str, ...], packages: tuple[str, ...]
 
 def test_files_hold_one_thought_and_say_which() -> None:
     files = [*MODULES, *ENTRIES]
-    assert [str(path) for path in files if not ast.get_docstring(_tree(path))] == []
-    lines = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert [str(path) for path in files if not _file(path).docstring] == []
+    lines = {str(path): _file(path).lines for path in files}
     assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}

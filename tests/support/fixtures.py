@@ -5,12 +5,14 @@ The process that hands tests out to others does without, and begins two seconds 
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -56,6 +58,18 @@ def _certificates_are_loaded_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         yield
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new folder, as pytest's; but that lists the folders of all tests before, and links to the newest."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}{next(_numbers)}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(scope="session")

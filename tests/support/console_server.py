@@ -101,21 +101,21 @@ def console_server(
     settings = Settings(folder / "console", port=free_port(), base_url=base_url, **values)
     with (
         running_console(settings, clock or Clock()) as working,
-        _serving(settings.port, working),
+        _serving(working),
         _client(settings.port) as http,
     ):
         yield ConsoleServer(str(http.base_url).rstrip("/"), settings.data, http)
 
 
 @contextmanager
-def _serving(port: int, console: Console) -> Iterator[None]:
+def _serving(console: Console) -> Iterator[None]:
     # log_config: to set it up takes as long as a request
     config = make_config(console.settings, console, log_config=None)
     server = PromptServer(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait(port, lambda: not thread.is_alive())
+        server.wait_for_start(thread)
         yield
     finally:
         server.should_exit = True

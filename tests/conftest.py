@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.examples import leave_out_constants_of_the_code
 from tests.support.processor_time import THOROUGH_FACTOR, ProcessorTime
 from tests.support.short_reports import ShortReports
 from tests.support.slow import Samples
@@ -23,7 +24,9 @@ settings.register_profile("thorough", deadline=None, derandomize=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
 settings.load_profile("thorough")
 
-# Thousands of collected tests are no garbage: the default of 700 objects costs a fifth of the collecting.
+# Thousands of collected tests are no garbage: to look for some costs a fifth of the collecting. Afterwards
+# the default of 700 objects would still cost.
+gc.disable()
 gc.set_threshold(20_000, 20, 20)
 
 # Shells ignore Ctrl-C for what they run in the background, and children would inherit that.
@@ -36,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_quick = config.option.markexpr == "not slow" and config.getoption("--hypothesis-profile") is None
     if is_quick:
         settings.load_profile("quick")
+        leave_out_constants_of_the_code()
     is_worker = hasattr(config, "workerinput")
     if is_worker or not config.option.numprocesses:
         config.pluginmanager.import_plugin("tests.support.fixtures")
@@ -51,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """What is loaded by now stays; the garbage collector need not go through it again and again."""
     gc.freeze()
+    gc.enable()
     # OpenImageIO prints pages of what the interpreter's last collection does not find. Not sooner: pytest
     # itself collects five times when it ends.
     atexit.register(gc.unfreeze)

@@ -4,6 +4,7 @@ Checked by OpenImageIO, tifffile and Pillow, not by our own reader.
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def slow(*values: object) -> Any:
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+@cache
 def an_upscaler(name: str) -> Upscaler:
     """A network that changes colours and rings."""
     torch.manual_seed(3)
@@ -59,13 +61,10 @@ def an_upscaler(name: str) -> Upscaler:
     return Upscaler(network, UpscalerOptions(device="cpu"))
 
 
-UPSCALERS = {name: an_upscaler(name) for name in NETWORKS}
-
-
 def upscaled(data: bytes, path: Path, network: str = "srvgg", *, tile: int = 1024, **options: Any) -> Result:
     """By the one way, or, with a small tile, as a master in a job."""
     request = UpscaleRequest(data, output_format=options.pop("name"), scale=SCALE, tile=tile, **options)
-    return upscale_picture(request, path, LocalBackend(lambda _: UPSCALERS[network]), RunOptions())
+    return upscale_picture(request, path, LocalBackend(lambda _: an_upscaler(network)), RunOptions())
 
 
 def seen(path: Path) -> NDArray[Any]:

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,7 @@ WITHOUT_TORCH = (
     *("geometry", "picture", "color"),
     *("web", "cog", "replicate", "gateway", "io", "publishing", "console"),
 )
+BRING_TORCH = ("torch.", "safetensors.torch", "spandrel.", "torchvision.")
 CONTAINER_ONLY = {
     "numpy",
     "torch",
@@ -41,19 +43,32 @@ CONTAINER_ONLY = {
 MAX_LINES = 340
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class _File:
+    """What is asked of one: its syntax tree, ten thousands of objects, is not kept."""
+
+    imports: tuple[str, ...]
+    """Dotted names of the modules; what is only for type checking does not count."""
+    at_once: tuple[str, ...]
+    """Those that are imported with the file itself, not by a function of it."""
+    docstring: str | None
+    lines: int
 
 
 @cache
+def _file(path: Path) -> _File:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    imports, at_once = (tuple(_found_imports(tree, path, functions=also)) for also in (True, False))
+    return _File(imports, at_once, ast.get_docstring(tree), len(text.splitlines()))
+
+
 def _imports(path: Path) -> tuple[str, ...]:
-    """Dotted names of the modules that a file imports; what is only for type checking does not count."""
-    return tuple(_found_imports(path))
+    return _file(path).imports
 
 
-def _found_imports(path: Path) -> Iterator[str]:
-    waiting: list[ast.AST] = [_tree(path)]
+def _found_imports(tree: ast.Module, path: Path, *, functions: bool) -> Iterator[str]:
+    waiting: list[ast.AST] = [tree]
     while waiting:  # statements alone: expressions, most of a file, import nothing
         node = waiting.pop()
         if isinstance(node, ast.Import):
@@ -63,7 +78,7 @@ def _found_imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             waiting.extend(node.orelse)
-        else:
+        elif functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             waiting.extend(_statements(node))
 
 
@@ -113,6 +128,22 @@ def test_modules_of_one_room_import_each_other_in_no_circle() -> None:
         graph = {name: targets - free for name, targets in graph.items() if name not in free}
 
 
+def test_these_rooms_import_no_torch() -> None:
+    """By what files say; the slow test sees what is really loaded, by other packages too."""
+    names = {_dotted(path): path for path in MODULES}
+    waiting = [name for name, path in names.items() if _room(path) in WITHOUT_TORCH]
+    seen = set(waiting)
+    while waiting:
+        module = waiting.pop()
+        for found in _file(names[module]).at_once:
+            assert not f"{found}.".startswith(BRING_TORCH), f"{module} imports {found}"
+            parts = found.split(".")
+            inner = {".".join(parts[:count]) for count in range(1, len(parts) + 1)} & names.keys() - seen
+            waiting += inner
+            seen |= inner
+
+
+@pytest.mark.slow
 def test_these_rooms_load_no_torch() -> None:
     """All in one process, the lowest first: it names the first module that brings PyTorch."""
     rooms = sorted(WITHOUT_TORCH, key=FLOORS.index)
@@ -150,6 +181,6 @@ def test_only_these_rooms_know(rooms: tuple[str, ...], packages: tuple[str, ...]
 
 def test_files_hold_one_thought_and_say_which() -> None:
     files = [*MODULES, *ENTRIES]
-    assert [str(path) for path in files if not ast.get_docstring(_tree(path))] == []
-    lines = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert [str(path) for path in files if not _file(path).docstring] == []
+    lines = {str(path): _file(path).lines for path in files}
     assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}

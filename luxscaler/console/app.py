@@ -2,12 +2,14 @@
 
 import logging
 import sqlite3
+from functools import cache
 from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from luxscaler import __version__
@@ -33,15 +35,9 @@ def make_app(console: Console) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # its page loads from elsewhere
         redoc_url=None,
+        routes=list(_routes()),
     )
     app.state.console = console
-    for router in (
-        *(provider.router, money.router, jobs.router, jobs.models, deliveries.router, events.router),
-        upscale.router,
-    ):
-        app.include_router(router, dependencies=[Depends(_admit)])
-    for router in (deliveries.public, health.router, sessions.router):
-        app.include_router(router)
     app.mount("/static", StaticFiles(directory=health.PAGE), name="static")
     app.add_middleware(deliveries.WebhookShortcut, console=console)  # the innermost layer
     limits = {WEBHOOK_PATH: settings.max_webhook_bytes, upscale.UPLOAD_PATH: settings.max_picture_bytes}
@@ -58,6 +54,20 @@ def make_app(console: Console) -> FastAPI:
     app.exception_handler(OSError)(_on_os_error)
     app.exception_handler(Exception)(_on_bug)
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """What all consoles of a process answer: to put it together takes longer than to start one."""
+    together = APIRouter()
+    for router in (
+        *(provider.router, money.router, jobs.router, jobs.models, deliveries.router, events.router),
+        upscale.router,
+    ):
+        together.include_router(router, dependencies=[Depends(_admit)])
+    for router in (deliveries.public, health.router, sessions.router):
+        together.include_router(router)
+    return tuple(together.routes)
 
 
 def _admit(request: Request) -> None:

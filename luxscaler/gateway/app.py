@@ -4,10 +4,12 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 
 from luxscaler.clock import Clock
 from luxscaler.gateway.keys import Keys
@@ -31,17 +33,24 @@ def make_app(settings: Settings, keys: Keys, clock: Clock | None = None) -> Fast
             app.state.gateway = gateway
             yield
 
-    app = FastAPI(title="LuxScaler gateway", lifespan=lifespan, openapi_url=None)
-    for router in (predictions.router, trainings.router, files.router, models.router, deployments.router):
-        app.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
-    app.include_router(files.signed)
-    app.include_router(cog.router)
+    app = FastAPI(title="LuxScaler gateway", lifespan=lifespan, openapi_url=None, routes=list(_routes()))
     app.add_middleware(LimitMiddleware, limit_for=lambda path: _body_limit(path, settings))
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_error)
     for kind in (OSError, sqlite3.Error, Exception):
         app.exception_handler(kind)(_on_bug)
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """What all gateways of a process answer, put together once."""
+    together = APIRouter()
+    for router in (predictions.router, trainings.router, files.router, models.router, deployments.router):
+        together.include_router(router, prefix="/v1", dependencies=[Depends(_admit)])
+    together.include_router(files.signed)
+    together.include_router(cog.router)
+    return tuple(together.routes)
 
 
 async def _admit(request: Request) -> None:

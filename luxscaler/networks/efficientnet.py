@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luxscaler.networks.convolution import Convolution
+
 _MEAN, _SPREAD = 127 / 255, 128 / 255
 _EPSILON = 1e-3
 STEM = 32
@@ -23,7 +25,7 @@ STAGES = (0, 2, 4, 10)
 """The last blocks at 1/2, 1/4, 1/8 and 1/16 of the size."""
 
 
-class _Conv(nn.Conv2d):
+class _Conv(Convolution):
     """Padded as TensorFlow pads: what is odd goes to the right and below."""
 
     def __init__(self, channels: int, made: int, kernel: int, stride: int = 1, groups: int = 1) -> None:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luxscaler.networks.convolution import Convolution
+
 LEAK = 0.2
 """Negative slope of every LeakyReLU in RRDBNet."""
 RESIDUAL_SCALE = 0.2
@@ -78,12 +80,12 @@ class ResidualDenseBlock(nn.Module):
 
     def __init__(self, features: int, growth: int, *, plus: bool = False) -> None:
         super().__init__()
-        self.conv1x1 = nn.Conv2d(features, growth, 1, bias=False) if plus else None
-        self.conv1 = nn.Conv2d(features, growth, 3, padding=1)
-        self.conv2 = nn.Conv2d(features + growth, growth, 3, padding=1)
-        self.conv3 = nn.Conv2d(features + 2 * growth, growth, 3, padding=1)
-        self.conv4 = nn.Conv2d(features + 3 * growth, growth, 3, padding=1)
-        self.conv5 = nn.Conv2d(features + 4 * growth, features, 3, padding=1)
+        self.conv1x1 = Convolution(features, growth, 1, bias=False) if plus else None
+        self.conv1 = Convolution(features, growth, 3, padding=1)
+        self.conv2 = Convolution(features + growth, growth, 3, padding=1)
+        self.conv3 = Convolution(features + 2 * growth, growth, 3, padding=1)
+        self.conv4 = Convolution(features + 3 * growth, growth, 3, padding=1)
+        self.conv5 = Convolution(features + 4 * growth, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×features×H×W → the same shape."""
@@ -120,14 +122,14 @@ class RRDBNet(nn.Module):
         super().__init__()
         self.config = config
         features = config.features
-        self.conv_first = nn.Conv2d(config.in_channels * config.unshuffle**2, features, 3, padding=1)
+        self.conv_first = Convolution(config.in_channels * config.unshuffle**2, features, 3, padding=1)
         blocks = (RRDB(features, config.growth, plus=config.plus) for _ in range(config.blocks))
         self.body = nn.Sequential(*blocks)
-        self.conv_body = nn.Conv2d(features, features, 3, padding=1)
+        self.conv_body = Convolution(features, features, 3, padding=1)
         for step in range(1, config.steps + 1):  # conv_up1, conv_up2, …
-            self.add_module(f"conv_up{step}", nn.Conv2d(features, features, 3, padding=1))
-        self.conv_hr = nn.Conv2d(features, features, 3, padding=1)
-        self.conv_last = nn.Conv2d(features, config.out_channels, 3, padding=1)
+            self.add_module(f"conv_up{step}", Convolution(features, features, 3, padding=1))
+        self.conv_hr = Convolution(features, features, 3, padding=1)
+        self.conv_last = Convolution(features, config.out_channels, 3, padding=1)
 
     @property
     def enlarging(self) -> list[nn.Conv2d]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luxscaler.networks.convolution import Convolution
+
 
 @dataclass(frozen=True)
 class SRVGGConfig:
@@ -45,10 +47,13 @@ class SRVGGNetCompact(nn.Module):
         super().__init__()
         self.config = config
         features = config.features
-        layers: list[nn.Module] = [nn.Conv2d(config.in_channels, features, 3, padding=1), self._activation()]
+        layers: list[nn.Module] = [
+            Convolution(config.in_channels, features, 3, padding=1),
+            self._activation(),
+        ]
         for _ in range(config.convs):
-            layers += [nn.Conv2d(features, features, 3, padding=1), self._activation()]
-        layers.append(nn.Conv2d(features, config.out_channels * config.scale**2, 3, padding=1))
+            layers += [Convolution(features, features, 3, padding=1), self._activation()]
+        layers.append(Convolution(features, config.out_channels * config.scale**2, 3, padding=1))
         self.body = nn.Sequential(*layers)
 
     def _activation(self) -> nn.Module:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.picture_files import noise, png
+from tests.support.slow import slow
 from tests.support.small_weights import make_small_weights
 
 INFO = """
@@ -49,7 +50,7 @@ def test_an_ascii_terminal_shows_a_question_mark(tmp_path: Path) -> None:
     assert "32 ? 24" in done.stdout
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["2>&-", "1>&-", "1>&- 2>&-", "0<&-"])
 def test_closed_streams(stream: str, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
@@ -114,7 +115,7 @@ def test_the_end_of_the_command_prints_nothing_of_libraries() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [("info", "good.png", "--json"), ("--version",)])
+@pytest.mark.parametrize("arguments", [("--version",), *slow(("info", "good.png", "--json"))])
 def test_a_full_disk_behind_standard_output_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "good.png").write_bytes(png(noise()))
     with Path("/dev/full").open("wb") as full:

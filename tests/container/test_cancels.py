@@ -25,8 +25,6 @@ pytestmark = pytest.mark.slow
 PNG = pillow(noise(24, 32), "PNG")
 TILE = "data:image/png;base64," + base64.b64encode(PNG).decode()
 LARGE = "data:image/png;base64," + base64.b64encode(pillow(noise(112, 112), "PNG")).decode()
-LONG = "data:image/png;base64," + base64.b64encode(pillow(noise(600, 600), "PNG")).decode()
-"""Takes half a minute and more."""
 CANCELS = 20
 FREE_SECONDS = 10.0
 
@@ -44,6 +42,10 @@ def server(
     with cog_server(folder, **environment) as running:
         assert running.is_ready()
         yield running
+
+
+def takes_half_a_minute() -> str:
+    return "data:image/png;base64," + base64.b64encode(pillow(noise(600, 600), "PNG")).decode()
 
 
 def left(server: CogServer, seconds: float = 8.0) -> list[str]:
@@ -167,7 +169,7 @@ def test_sigterm_ends_it_within_ten_seconds(real_weights: Path, tmp_path: Path, 
         ThreadPoolExecutor(1) as clients,
     ):
         if busy:
-            clients.submit(server.put, "long", tile_input=LONG)
+            clients.submit(server.put, "long", tile_input=takes_half_a_minute())
             time.sleep(1.0)
         start = time.monotonic()
         server.process.send_signal(signal.SIGTERM)

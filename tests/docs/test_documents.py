@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,13 @@ def _all_commands() -> list[tuple[str, list[str]]]:
     return [(path.name, words) for path in WITH_COMMANDS for words in _commands(path) if words]
 
 
+_top = cache(lambda: get_command(app))
+"""The whole command: to put it together takes as long as many a test."""
+
+
 def _sub_command(words: list[str]) -> tuple[typer.core.TyperCommand, list[str]]:
     """The command that the words name, and the words that are left."""
-    command = get_command(app)
+    command = _top()
     while hasattr(command, "commands"):
         assert words, f"{command.name} needs a sub-command"
         assert words[0] in command.commands, f"no command {words[0]!r}"
@@ -114,7 +119,7 @@ def test_no_exception_is_left_over() -> None:
 def test_cli_names_every_option_and_no_other(name: str) -> None:
     section = (DOCS / "cli.md").read_text("utf-8").split(f"## luxscaler {name}\n")[1].split("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
-    top = get_command(app)
+    top = _top()
     assert hasattr(top, "commands")
     command = top.commands[name]
     commands = list(command.commands.values()) if hasattr(command, "commands") else [command]
@@ -186,11 +191,21 @@ def _named(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("document", WITH_LINKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_are_named_exist(document: Path) -> None:
-    folders = ("luxscaler", "tests", "evaluation", "benchmarks", "scripts", "examples", "docs")
-    there = {f"/{path.name}" for path in ROOT.iterdir()}
-    there |= {f"/{path.relative_to(ROOT)}" for folder in folders for path in (ROOT / folder).rglob("*")}
     names = set(_named(document.read_text("utf-8"))) - NAMES_OF_EXAMPLES
-    assert [name for name in sorted(names) if not any(path.endswith(f"/{name}") for path in there)] == []
+    assert [name for name in sorted(names) if f"/{name}" not in _there()] == []
+
+
+@cache
+def _there() -> set[str]:
+    """Every file and folder of the repository by each way to name it: /b.py and /a/b.py of a/b.py."""
+    folders = ("luxscaler", "tests", "evaluation", "benchmarks", "scripts", "examples", "docs")
+    found = {path.name for path in ROOT.iterdir()}
+    found |= {str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*")}
+    return {
+        f"/{'/'.join(parts[start:])}"
+        for parts in (path.split("/") for path in found)
+        for start in range(len(parts))
+    }
 
 
 def _tree() -> dict[str, str]:

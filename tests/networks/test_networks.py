@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from luxscaler.io.read import read_picture
 from luxscaler.networks.build import NetworkConfig, build_network
+from luxscaler.networks.convolution import Convolution
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig, SRVGGNetCompact
 from luxscaler.upscaling.code_values import encode
@@ -151,3 +152,17 @@ def test_receptive_radius_is_the_longest_path(config: NetworkConfig) -> None:
         pixel = column // config.scale
         reached = max(reached, pixel - int(seen[0]), int(seen[-1]) - pixel)
     assert reached == radius
+
+
+def test_initial_values_are_pytorchs_and_none_are_drawn_on_the_meta_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(5)
+    drawn = Convolution(3, 4, 3, padding=1)
+    torch.manual_seed(5)
+    assert torch.equal(drawn.weight, nn.Conv2d(3, 4, 3, padding=1).weight)
+    monkeypatch.setattr(nn.init, "kaiming_uniform_", lambda *_, **__: pytest.fail("values were drawn"))
+    with torch.device("meta"):
+        assert all(value.is_meta for value in build_network(TINY_RRDB[0]).parameters())
+    with pytest.raises(pytest.fail.Exception):
+        build_network(TINY_RRDB[0])

@@ -1,10 +1,11 @@
 """Tiles under way at once: who may use the device, what a cancelled one leaves, when files go."""
 
 import asyncio
+import gc
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,13 @@ class Walk:
             self.where[name] = f"past {step}"
         if (name, step) in self.fails:
             raise self.fails[name, step]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads_end_with_their_servers() -> Iterator[None]:
+    """Futures and tracebacks hold servers in circles, and 80 threads would be there for all later tests."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 
@@ -31,7 +29,6 @@ from luxscaler.clock import Clock
 from luxscaler.console.server import make_config
 from luxscaler.console.settings import Settings
 from luxscaler.console.state import Console, running_console
-from luxscaler.sqlite_file import open_sqlite
 from tests.conftest import ROOT
 from tests.support.gateway_server import START_SECONDS, STOP_SECONDS, PromptServer, free_port
 from tests.support.replicate_account import TOKEN
@@ -103,34 +100,22 @@ def console_server(
     values: dict[str, Any] = {"folders": (folder,), "environment_token": TOKEN, **QUICK, **options}
     settings = Settings(folder / "console", port=free_port(), base_url=base_url, **values)
     with (
-        _without_waiting_for_the_disk(),
         running_console(settings, clock or Clock()) as working,
-        _serving(settings.port, working),
+        _serving(working),
         _client(settings.port) as http,
     ):
         yield ConsoleServer(str(http.base_url).rstrip("/"), settings.data, http)
 
 
 @contextmanager
-def _without_waiting_for_the_disk() -> Iterator[None]:
-    """What a power cut would leave is not what these tests are about; a killed process loses nothing."""
-
-    def quick(path: Path, schema: str, **options: Any) -> sqlite3.Connection:
-        return open_sqlite(path, schema, **{**options, "synchronous": "NORMAL"})
-
-    with patch("luxscaler.console.database.open_sqlite", quick):
-        yield
-
-
-@contextmanager
-def _serving(port: int, console: Console) -> Iterator[None]:
+def _serving(console: Console) -> Iterator[None]:
     # log_config: to set it up takes as long as a request
     config = make_config(console.settings, console, log_config=None)
     server = PromptServer(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait(port, lambda: not thread.is_alive())
+        server.wait_for_start(thread)
         yield
     finally:
         server.should_exit = True

@@ -5,10 +5,17 @@ The process that hands tests out to others does without, and begins two seconds 
 
 import logging
 import os
+import re
 import shutil
+import sqlite3
+import sys
 from collections.abc import Iterator
+from functools import cache, partial
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 
@@ -20,9 +27,15 @@ from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_featu
 from luxscaler.weights.fetch import fetch
 from luxscaler.weights.store import verify, weights_folder
 from tests.support.cuda_on_cpu import ALL_BITS, CpuKernels, build, build_key
+from tests.support.deferred import defer_what_no_test_uses
+from tests.support.impatient_database import ImpatientDatabase
 
 # Tiny networks are fastest on one thread, and OpenMP's threads spin when the machine has other work.
 torch.set_num_threads(1)
+defer_what_no_test_uses()
+# httpcore looks through all folders of packages for it, several times a request.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 # pytest listens to each logger that does not propagate, six times a test, and PyTorch has forty; that of all
 # loggers is heard just as well.
 for _logger in list(logging.root.manager.loggerDict.values()):
@@ -35,7 +48,28 @@ def _without_waiting_for_the_disk() -> Iterator[None]:
     """What a power cut would leave is nothing that a test sees; processes that tests start do wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _file: None)
+        patch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=ImpatientDatabase))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_loaded_once() -> Iterator[None]:
+    """Each client of httpx would load them again, for more processor time than most tests take."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
+        yield
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new folder, as pytest's; but that lists the folders of all tests before, and links to the newest."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}{next(_numbers)}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(scope="session")

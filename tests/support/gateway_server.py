@@ -56,6 +56,14 @@ class PromptServer(uvicorn.Server):
         while not self.should_exit:
             await asyncio.sleep(0.005)
 
+    def wait_for_start(self, thread: threading.Thread) -> None:
+        """Return once it listens; to ask by connections costs as much as a request each time."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.started:
+            assert thread.is_alive(), "the server did not start"
+            assert time.monotonic() < deadline, "the server did not start in time"
+            time.sleep(0.003)
+
 
 @dataclass(frozen=True)
 class GatewayServer:
@@ -142,7 +150,7 @@ def gateway_server(
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait(settings, lambda: not thread.is_alive())
+        server.wait_for_start(thread)
         with _client(settings, keys.token) as http, _client(settings) as plain:
             yield GatewayServer(_url(settings), settings, keys, http, plain)
     finally:

@@ -7,9 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.strategies import integers
 
 from tests.support import processor_time
-from tests.support.examples import LEAST, examples
+from tests.support.examples import LEAST, examples, leave_out_constants_of_the_code
 from tests.support.processor_time import ProcessorTime, slowness, spent
 
 
@@ -18,6 +21,11 @@ class Processor:
     """Stands in for the processor: work takes as long as it says."""
 
     seconds: float = 0.0
+    asked: int = 0
+
+    def time(self) -> float:
+        self.asked += 1
+        return self.seconds
 
 
 PROCESSOR = Processor()
@@ -55,7 +63,8 @@ def _run(
 
 def guard(slow_by: float = 1.0) -> ProcessorTime:
     """With a limit of 3 s, and five times that for random examples."""
-    return ProcessorTime(3.0, 5, clock=lambda: PROCESSOR.seconds, slowness=lambda: slow_by)
+    time = PROCESSOR.time
+    return ProcessorTime(3.0, 5, clock=time, slowness=lambda: slow_by, wall=time)
 
 
 def test_a_test_that_takes_too_long_fails_unless_it_is_slow() -> None:
@@ -65,6 +74,13 @@ def test_a_test_that_takes_too_long_fails_unless_it_is_slow() -> None:
     _run(plugin, 4.0, examples=True)
     with pytest.raises(pytest.fail.Exception, match=r"took 4\.0 s of processor time.* mark it slow"):
         _run(plugin, 4.0)
+
+
+def test_after_a_moment_nobody_is_asked_what_it_cost() -> None:
+    plugin = ProcessorTime(3.0, clock=PROCESSOR.time, wall=lambda: 0.0)
+    before = PROCESSOR.asked
+    _run(plugin, 0.5)
+    assert PROCESSOR.asked == before + 1
 
 
 def test_a_slow_processor_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +120,17 @@ def test_the_inner_loop_looks_at_a_tenth(monkeypatch: pytest.MonkeyPatch) -> Non
         settings: Any = SimpleNamespace(get_current_profile_name=lambda profile=profile: profile)
         monkeypatch.setattr("tests.support.examples.settings", settings)
         assert [examples(count) for count in (3, 20, 60)] == expected
+
+
+def test_the_inner_loop_looks_for_no_constants_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_get_local_constants", lambda: pytest.fail("looked through all modules"))
+    leave_out_constants_of_the_code()
+    draws: list[int] = []
+
+    @settings(max_examples=60, database=None, deadline=None)
+    @given(integers())
+    def draw(number: int) -> None:
+        draws.append(number)
+
+    draw()
+    assert len(draws) > 40

@@ -1,8 +1,10 @@
 """Small pictures with edges, a tiny network, and a training of a second or two, all from seeds."""
 
+import io
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +39,29 @@ def picture(seed: int, side: int = SIDE) -> Image.Image:
     return Image.fromarray((smooth + stripes[..., None]).clip(0, 255).astype(np.uint8))
 
 
+@cache
+def _png(seed: int, side: int) -> bytes:
+    file = io.BytesIO()
+    picture(seed, side).save(file, "PNG")
+    return file.getvalue()
+
+
 def write_pictures(folder: Path, count: int, side: int = SIDE) -> Path:
     folder.mkdir(exist_ok=True)
     for seed in range(count):
-        picture(seed, side).save(folder / f"p{seed}.png")
+        (folder / f"p{seed}.png").write_bytes(_png(seed, side))
     return folder
 
 
-def write_base(path: Path, config: RRDBNetConfig | SRVGGConfig = RRDB) -> Path:
+@cache
+def _weights(config: RRDBNetConfig | SRVGGConfig) -> bytes:
     torch.manual_seed(7)
-    safetensors.torch.save_file(build_network(config).state_dict(), path)
+    return safetensors.torch.save(build_network(config).state_dict())
+
+
+def write_base(path: Path, config: RRDBNetConfig | SRVGGConfig = RRDB) -> Path:
+    path.write_bytes(_weights(config))
+    torch.manual_seed(7)  # what a test draws after that is the same, whichever tests ran before
     return path
 
 
@@ -67,9 +82,14 @@ def random_judge() -> Judge:
     return Judge(EfficientNetLite0().state_dict(), CPU)
 
 
+@cache
+def _onlookers() -> tuple[FeatureLoss, Judge]:
+    return tiny_features(), random_judge()
+
+
 def use_tiny_onlookers(replace: Callable[[Any, str, Any], None] = setattr) -> None:
     """Let trainings find small networks of random weights instead of fetched ones."""
-    features, judge = tiny_features(), random_judge()
+    features, judge = _onlookers()
     replace(onlookers, "is_there", lambda *_: True)
     replace(onlookers, "load_features", lambda *_: features)
     replace(onlookers, "load_judge", lambda *_: judge)

@@ -106,7 +106,8 @@ def test_what_must_not_change_is_refused_by_name(pictures: Path, base: Path, tmp
     out = tmp_path / "out.safetensors"
     with pytest.raises(TrainingError, match="nothing to resume"):
         _bytes(pictures, out, tiny_settings(base), resume=True)
-    _bytes(pictures, out, tiny_settings(base))
+    with pytest.raises(StoppedError):
+        train(pictures, out, tiny_settings(base), Listener(1).events)
     with pytest.raises(TrainingError, match="go on with --resume, or remove"):
         _bytes(pictures, out, tiny_settings(base))
     with pytest.raises(TrainingError, match="begun with batch 2, and now it is 3"):

@@ -82,6 +82,7 @@ def test_each_layer_is_right_to_one_rounding(number: int, size: tuple[int, int],
     def product(conv: nn.Conv2d, *seen: Tensor) -> Tensor:
         return F.conv2d(torch.cat(seen, 1), conv.weight.half().double(), conv.bias.double(), padding=1)  # type: ignore[union-attr]
 
+    conv: nn.Conv2d
     y = first = made_by(F.conv2d(x.double(), plain.conv_first.weight.double(), padding=1) + _column(plain))
     for block in blocks(plain):
         root = y

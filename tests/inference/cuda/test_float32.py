@@ -105,6 +105,7 @@ def errors(kernels: CpuKernels, weights_of_one_sign: bool) -> float:
     return float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights_of_one_sign", [False, True])
 def test_what_rounding_toward_zero_costs(
     weights_of_one_sign: bool, kernels: CpuKernels, float32_kernels: CpuKernels

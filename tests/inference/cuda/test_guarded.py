@@ -62,6 +62,7 @@ def test_a_picture_beyond_the_range_is_run_by_pytorch(float32_kernels: CpuKernel
         assert torch.equal(guarded(black), before)
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_with_pytorch_either_are_given_back(float32_kernels: CpuKernels) -> None:
     plain = network(blocks=0)
     plain.conv_body.weight.data[0, 0, 0, 0] = float("nan")

@@ -30,6 +30,7 @@ def rounded(network: RRDBNet, x: Tensor) -> Tensor:
     """`network(x)`; the first and the last convolution have float32 weights, as the kernels' have."""
     x = F.pixel_unshuffle(x, network.config.unshuffle) if network.config.unshuffle > 1 else x
     first = y = half(network.conv_first(x))
+    conv: nn.Conv2d
     for block in blocks(network):
         root = y
         for dense in block:

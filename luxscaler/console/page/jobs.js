@@ -201,8 +201,8 @@ function startJobs() {
   });
   $("close-job").addEventListener("click", () => $("job-dialog").close());
   $("job-dialog").addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (event.target !== $("cancel-job")) return; // the others do no harm, or ask first
     if (!event.detail || performance.now() - openedAt > SETTLE_MS) return; // 0: by the keyboard
-    if (event.target === $("close-job")) return; // it does no harm
     event.preventDefault();
     event.stopPropagation();
   }, { capture: true });

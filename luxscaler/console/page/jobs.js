@@ -201,6 +201,7 @@ function startJobs() {
   });
   $("close-job").addEventListener("click", () => $("job-dialog").close());
   $("job-dialog").addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (event.target !== $("cancel-job")) return; // the others do no harm, or ask first
     if (!event.detail || performance.now() - openedAt > SETTLE_MS) return; // 0: by the keyboard
     event.preventDefault();
     event.stopPropagation();

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from evaluation.cache import Cache
 from luxscaler.color import luminance
+from luxscaler.hdr.steepness import PU21 as _P
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
 
-# Mantiuk and Azimi, "PU21: A novel perceptually uniform encoding", PCS 2021, variant banding_glare.
-_P = (0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627, 0.09150303166, 0.9099517204, 596.3148142)
 PU21_MIN_CD_M2, PU21_MAX_CD_M2 = 0.005, 10000.0
 PU21_PEAK = 256.0
 """The peak of the PSNR: 100 cd/m² is 256 by construction."""

@@ -3,10 +3,10 @@
 It sees the whole picture through `analysis`, 64 × 64 cells and statistics, and gives two curves for each of
 16 × 16 regions: the share of the stops up to 1000 cd/m² that a pixel of some brightness gets there, and the
 share of the stops above. A curve starts at 0, at the knee, and never falls: it is the sum of positive steps.
-The boost itself is no input, so a higher boost never lowers anything. Between regions and brightnesses the
-shares are interpolated (gain_map.py), so what the network gives is a bilateral grid (Chen, Paris and Durand,
-SIGGRAPH 2007; Gharbi et al., "Deep bilateral learning for real-time image enhancement", SIGGRAPH 2017,
-predict such a grid).
+What would tear smooth areas is lowered afterwards (steepness.py). The boost itself is no input, so a higher
+boost never lowers anything. Between regions and brightnesses the shares are interpolated (gain_map.py), so
+what the network gives is a bilateral grid (Chen, Paris and Durand, SIGGRAPH 2007; Gharbi et al., "Deep
+bilateral learning for real-time image enhancement", SIGGRAPH 2017, predict such a grid).
 
 It has 94,000 numbers in gain.safetensors, fitted by `python -m evaluation.training` (docs/hdr.md).
 """
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from luxscaler.geometry import NO_WRAP, Wrap
 from luxscaler.hdr.analysis import MAP_PLANES, STATISTICS, Analysis
+from luxscaler.hdr.steepness import limited
 
 KNOT_CODES = (64, 80, 96, 112, 128, 144, 160, 176, 192, 207, 221, 234, 245, 255)
 """8-bit codes of the guide at which the shares are given; at the first, the knee, and below they are 0."""
@@ -99,10 +100,15 @@ class GainNetwork(nn.Module):
 
     @torch.inference_mode()
     def shares_of(self, analysis: Analysis, boost: float, wrap: Wrap = NO_WRAP) -> Tensor:
-        """Of one picture, for a boost above 1: (knots, REGIONS, REGIONS)."""
-        log_boost = torch.tensor([math.log(boost)])
-        shares: Tensor = self(analysis.cells[None], analysis.statistics[None], log_boost, wrap)
-        return shares[0]
+        """Of one picture, for a boost above 1, no curve too steep (steepness.py): (knots, REGIONS, REGIONS).
+
+        A boost below the usual one is limited as that is, so that it takes the same shares of fewer stops.
+        """
+        log_boost = math.log(boost)
+        shares: Tensor = self(
+            analysis.cells[None], analysis.statistics[None], torch.tensor([log_boost]), wrap
+        )
+        return limited(shares[0], max(log_boost, USUAL_LOG_BOOST), KNOT_CODES)
 
 
 def _rising(steps: Tensor) -> Tensor:

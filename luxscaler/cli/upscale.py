@@ -233,7 +233,7 @@ def upscale(
         from luxscaler.geometry import Wrap  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
-        from luxscaler.masters.pairs import refuse_existing  # noqa: PLC0415
+        from luxscaler.masters.pairs import existing, refuse_existing  # noqa: PLC0415
         from luxscaler.masters.shot import described, shot_of, with_tones  # noqa: PLC0415
         from luxscaler.options import DecodeLimits, LayerChoice, UpscalerOptions  # noqa: PLC0415
         from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
@@ -319,8 +319,8 @@ def upscale(
         if fetch and backend == "local":
             with session.watch.out_of_the_way():  # it has a bar of its own
                 fetch_if_known(model, silent=quiet or json_lines)
-        if shot:
-            run.request = with_tones(request, shot, session.looked_at)
+        if shot and not (skip_existing and len(existing(pairs)) == len(pairs)):
+            run.request, unread = with_tones(request, shot, session.looked_at)
             with session.watch.out_of_the_way():
-                session.voice.note(described(shot, frames))
+                session.voice.note(described(shot, frames, unread))
         raise typer.Exit(run.all(pairs, skip_existing=skip_existing))

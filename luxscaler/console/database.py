@@ -66,8 +66,14 @@ CREATE TABLE IF NOT EXISTS sessions (hash TEXT PRIMARY KEY, expires_at REAL NOT 
 _ADDED = (
     ("jobs", "place", "TEXT NOT NULL DEFAULT 'replicate'"),
     ("jobs", "trained_version", "TEXT NOT NULL DEFAULT ''"),
+    ("jobs", "megapixels", "REAL"),
 )
 """Columns that a table got after it was first in use: (table, column, its type)."""
+_ADDED_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS jobs_measured ON jobs (kind, hardware, sequence, megapixels) "
+    "WHERE state = 'completed' AND predict_time > 0",
+)
+"""Indexes over such columns."""
 
 
 class Database:
@@ -92,6 +98,8 @@ class Database:
             for table, column, kind in _ADDED:
                 if column not in {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}:
                     self.run(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            for index in _ADDED_INDEXES:
+                self.run(index)
 
     def close(self) -> None:
         """Close the database; no other method may be called afterwards."""

@@ -5,16 +5,16 @@ of about that size, and the same model); else, for a master at Replicate, by a f
 there is nothing to compute it from. The most that it can cost is always known.
 """
 
-import json
 import sqlite3
 import statistics
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from luxscaler.console.job import JobKind
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.provider_settings import ProviderSettings
-from luxscaler.console.submissions import SubmitRequest, picture_size, priced
+from luxscaler.console.submissions import SubmitRequest, megapixels_of, priced
 from luxscaler.replicate.prices import seconds_per_tile
 from luxscaler.words import counted
 
@@ -40,7 +40,7 @@ def estimate(request: SubmitRequest, size: int, settings: ProviderSettings, jobs
     """The estimate for the API. size: bytes of the upload. Raises Problem (422) for unknown hardware."""
     hardware, price = priced(request, settings)
     most = 60 * (request.max_minutes or settings.max_minutes)
-    megapixels = _megapixels(request.source) if request.kind == "master" else None
+    megapixels = megapixels_of(request)
     guess = _history(request, hardware, jobs, megapixels) or _formula(request, hardware, megapixels)
 
     def dollars(seconds: float | None) -> float | None:
@@ -61,48 +61,59 @@ def estimate(request: SubmitRequest, size: int, settings: ProviderSettings, jobs
 
 def _history(request: SubmitRequest, hardware: str, jobs: Jobs, megapixels: float | None) -> Guess | None:
     """An estimate from earlier jobs: of a training by seconds a step, of a master by similar pictures."""
-    rows = jobs.database.rows(
-        "SELECT predict_time, steps, source, call FROM jobs WHERE kind = ? AND hardware = ? AND state = "
-        "'completed' AND predict_time > 0 ORDER BY sequence DESC LIMIT ?",
-        [request.kind, hardware, _LOOKED_AT],
-    )
     if request.kind == "master":
-        times, like = _times_of_masters(request, rows, megapixels), " like it"
+        times, like = _times_of_masters(request, hardware, jobs, megapixels), " like it"
     else:
-        steps = request.inputs.get("steps")
-        is_counted = isinstance(steps, int) and not isinstance(steps, bool) and steps > 0
-        times = (
-            [steps * row[0] / row[1] for row in rows if row[1]] if is_counted else [row[0] for row in rows]
-        )
-        like = ""
+        times, like = _times_of_trainings(request, hardware, jobs), ""
     if not times:
         return None
     basis = f"{counted(len(times), 'job')}{like} that ended before"
     return Guess(statistics.median(times), min(times), max(times), basis)
 
 
+def _times_of_trainings(request: SubmitRequest, hardware: str, jobs: Jobs) -> list[float]:
+    """Seconds, in proportion to the steps where their number is asked for."""
+    steps = request.inputs.get("steps")
+    is_counted = isinstance(steps, int) and not isinstance(steps, bool) and steps > 0
+    rows = _measured(request.kind, hardware, jobs, "steps > 0" if is_counted else "1", [])
+    return [steps * row["predict_time"] / row["steps"] if is_counted else row["predict_time"] for row in rows]
+
+
 def _times_of_masters(
-    request: SubmitRequest, rows: list[sqlite3.Row], megapixels: float | None
+    request: SubmitRequest, hardware: str, jobs: Jobs, megapixels: float | None
 ) -> list[float]:
     """Seconds, in proportion to the pixels; the time of a much smaller picture is that of loading a network,
-    and says nothing."""
-    wanted = _network(request.inputs, request.trained_by)
-    times = []
-    for seconds, _, source, text in rows:
-        call = json.loads(text)
-        if _network(call["input"], call.get("trained_by", "")) != wanted:
-            continue
-        others = _megapixels(source)
-        if megapixels is None or others is None:
-            times += [seconds] if source == request.source else []
-        elif 1 / _ALIKE <= megapixels / others <= _ALIKE:
-            times.append(seconds * megapixels / others)
-    return times
+    and says nothing. The same goes for another model, and for a container elsewhere."""
+    alike = (
+        "coalesce(json_extract(call, '$.trained_by'), '') = ? "
+        "AND (? != '' OR coalesce(json_extract(call, '$.input.model'), ?) = ?) "
+        "AND (json_type(call, '$.input.cog') IS NOT NULL) = ?"
+    )
+    trained_by, model = request.trained_by, request.inputs.get("model") or _DEFAULT_MODEL
+    values = [trained_by, trained_by, _DEFAULT_MODEL, str(model), "cog" in request.inputs]
+    if megapixels is None:
+        rows = _measured(request.kind, hardware, jobs, f"{alike} AND source = ?", [*values, request.source])
+        return [row["predict_time"] for row in rows]
+    # Jobs of an earlier version do not say how many pixels they had: the same picture has as many.
+    rows = _measured(
+        request.kind,
+        hardware,
+        jobs,
+        f"(megapixels BETWEEN ? AND ? OR (megapixels IS NULL AND source = ?)) AND {alike}",
+        [megapixels / _ALIKE, megapixels * _ALIKE, request.source, *values],
+    )
+    return [row["predict_time"] * megapixels / (row["megapixels"] or megapixels) for row in rows]
 
 
-def _network(inputs: Mapping[str, Any], trained_by: str) -> tuple[object, str, bool]:
-    """What the time of a pixel depends on: the model, and whether a container elsewhere does the work."""
-    return (None if trained_by else inputs.get("model", _DEFAULT_MODEL), trained_by, "cog" in inputs)
+def _measured(
+    kind: JobKind, hardware: str, jobs: Jobs, condition: str, values: Sequence[object]
+) -> list[sqlite3.Row]:
+    """The newest jobs that have ended, are of that kind on that hardware, and meet a condition of SQL."""
+    return jobs.database.rows(
+        "SELECT predict_time, steps, megapixels FROM jobs WHERE kind = ? AND hardware = ? "  # noqa: S608
+        f"AND state = 'completed' AND predict_time > 0 AND {condition} ORDER BY sequence DESC LIMIT ?",
+        [kind, hardware, *values, _LOOKED_AT],
+    )
 
 
 def _formula(request: SubmitRequest, hardware: str, megapixels: float | None) -> Guess:
@@ -110,9 +121,3 @@ def _formula(request: SubmitRequest, hardware: str, megapixels: float | None) ->
         return Guess(None, None, None, "none: no such job has ended yet")
     seconds = seconds_per_tile(megapixels, hardware)
     return Guess(seconds, _LOW * seconds, _HIGH * seconds, "a formula, not measured on Replicate")
-
-
-def _megapixels(source: str) -> float | None:
-    """Megapixels of a picture on this machine; None if its header cannot be read."""
-    size = picture_size(source)
-    return None if size is None else size[0] * size[1] / 1e6

@@ -94,6 +94,8 @@ class Job:
     place: Place = "replicate"
     trained_version: str = ""
     """owner/name:version of the model that Replicate built from a training."""
+    megapixels: float | None = None
+    """Of a master's source, in millions of pixels; None where its header could not be read."""
     sequence: int = 0
     """Order of submission; given by the database."""
 

@@ -157,6 +157,7 @@ class Submissions:
             key=key or None,
             upload_total=size,
             place=request.place,
+            megapixels=megapixels_of(request),
         )
 
     def _call(self, request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:
@@ -260,6 +261,12 @@ def picture_size(source: str) -> tuple[int, int] | None:
     except InputError:
         return None
     return header.width, header.height
+
+
+def megapixels_of(request: SubmitRequest) -> float | None:
+    """Megapixels of a master's picture; None if its header cannot be read, and for a training."""
+    size = picture_size(request.source) if request.kind == "master" else None
+    return None if size is None else size[0] * size[1] / 1e6
 
 
 def _check_result(request: SubmitRequest) -> None:

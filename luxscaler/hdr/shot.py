@@ -25,7 +25,7 @@ Frame = TypeVar("Frame")
 
 def shot_statistics(
     frames: Sequence[Frame],
-    tones_of: Callable[[Frame], Tensor],
+    tones_of: Callable[[Frame], Tensor | None],
     boost: float,
     *,
     wrap: Wrap = NO_WRAP,
@@ -36,18 +36,21 @@ def shot_statistics(
     tones_of: gives the (H, W, 3) float32 linear light of a frame, the whole of it at any size; it is called
     once for each frame, and again for those less bright than the brightest, where the shot holds HDR. boost:
     1 to 49; at 1 only the white is measured. wrap: as in `analyse`. network: another than the fitted one.
-    Black frames do not count.
+    Black frames do not count, nor do those for which `tones_of` gives None.
     """
     network = network or gain_network()
     seen: dict[int, tuple[float, Tensor | None]] = {}
     for number, frame in enumerate(frames):
         tones = tones_of(frame)
+        if tones is None:
+            continue
         white = white_of(tones)
         seen[number] = white, _shares(tones, white, boost, wrap, network)
     peak = max((white for white, _ in seen.values()), default=0.0)
     for number, (white, _) in seen.items():
         if 0.0 < white < peak:
-            seen[number] = peak, _shares(tones_of(frames[number]), peak, boost, wrap, network)
+            tones = tones_of(frames[number])
+            seen[number] = peak, None if tones is None else _shares(tones, peak, boost, wrap, network)
     return ToneStatistics(peak, None, wrap, _mean(shares for _, shares in seen.values()))
 
 

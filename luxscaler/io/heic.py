@@ -19,7 +19,8 @@ from luxscaler.io.exif.read import from_exif, with_more
 from luxscaler.io.gain_map.gain_map import Codes, GainMap
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import read_meta, showing
+from luxscaler.io.isobmff import read_meta
+from luxscaler.io.shown_item import showing
 
 if TYPE_CHECKING:
     import pillow_heif

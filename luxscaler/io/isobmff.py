@@ -121,38 +121,6 @@ def item_data(stream: BinaryIO, meta: Meta, item: int) -> bytes:
     return b"".join(_piece(stream, meta, extent) for extent in extents)[: MAX_ITEM_BYTES + 1]
 
 
-def showing(stream: BinaryIO, item: int | None = None) -> bytes:
-    """The file, for a decoder that is to show `item` (the main picture if not given) and no derived picture.
-
-    Tone-mapped items, and the brand that promises them, get another name: decoders refuse whole files over
-    the metadata in one. Raises struct.error or IndexError where the file is damaged.
-    """
-    stream.seek(0)
-    data = bytearray(stream.read())
-    for name, start, size in top_boxes(stream):
-        if name == b"ftyp":
-            data[start : start + size] = data[start : start + size].replace(b"tmap", b"mif1")
-        end = min(start + size, len(data))
-        for inner, place, length in top_boxes(stream, start + 4, end) if name == b"meta" else ():
-            if inner == b"iinf":
-                data[place : place + length] = data[place : place + length].replace(b"tmap", b"none")
-                _unhide(stream, data, place + (6 if data[place] == 0 else 8), place + length, item)
-            elif inner == b"iref" and item is not None:  # it is nobody's auxiliary picture either
-                data[place : place + length] = data[place : place + length].replace(b"auxl", b"none")
-            elif inner == b"pitm" and item is not None:
-                struct.pack_into(">H" if data[place] == 0 else ">I", data, place + 4, item)
-    return bytes(data)
-
-
-def _unhide(stream: BinaryIO, data: bytearray, start: int, end: int, item: int | None) -> None:
-    """Clear the flag of the item's entry, between start and end, that hides it."""
-    for name, place, _ in top_boxes(stream, start, end):
-        if name == b"infe" and data[place] in (2, 3):
-            (number,) = struct.unpack_from(">H" if data[place] == 2 else ">I", data, place + 4)
-            if number == item:
-                data[place + 3] &= 0xFE
-
-
 def _meta(body: bytes) -> Meta:
     meta = Meta()
     for name, content in boxes(body):

@@ -15,7 +15,7 @@ def check_limits(info: FileInfo, file_bytes: int, max_pixels: int, limits: Decod
     size = f"{counted(pixels, 'pixel', ',')} ({info.width} × {info.height})"
     if pixels > max_pixels:
         raise PictureTooLargeError(f"has {size}, the limit is {max_pixels:,}")
-    most = FREE_PIXELS + int(limits.pixels_per_byte * file_bytes)
+    most = _most_in(file_bytes, limits)
     if pixels > most:
         raise PictureTooLargeError(
             f"has {size} in {counted(file_bytes, 'byte', ',')}, the limit is {most:,}: {FREE_PIXELS:,} and "
@@ -23,6 +23,16 @@ def check_limits(info: FileInfo, file_bytes: int, max_pixels: int, limits: Decod
         )
     if info.scans > limits.scans:
         raise PictureError(f"is a JPEG of {info.scans:,} scans, the limit is {limits.scans:,} (scans)")
+
+
+def most_map_pixels(file_bytes: int, max_pixels: int, limits: DecodeLimits) -> int:
+    """What the gain map of a file may have, which is held against the same limits as its base."""
+    return min(max_pixels, _most_in(file_bytes, limits))
+
+
+def _most_in(file_bytes: int, limits: DecodeLimits) -> int:
+    """Pixels that a file of that size may claim."""
+    return FREE_PIXELS + int(limits.pixels_per_byte * file_bytes)
 
 
 def pixels_of(info: FileInfo) -> int:

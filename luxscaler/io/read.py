@@ -27,7 +27,7 @@ from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decod
 from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg import read as jpeg
 from luxscaler.io.jxl import read as jxl
-from luxscaler.io.limits import check_limits, pixels_of
+from luxscaler.io.limits import check_limits, most_map_pixels, pixels_of
 from luxscaler.io.linearize import as_stored, has_equal_channels, linearize, oriented, upright_size
 from luxscaler.io.png import read as png
 from luxscaler.io.read_rows import whole_samples
@@ -135,12 +135,14 @@ def read_stream(
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream, choice)
-        check_limits(info, stream.seek(0, 2), max_pixels, limits)
-        on_header(pixels_of(info) + gain_map_pixels(info, max_pixels, sdr=sdr))
+        file_bytes = stream.seek(0, 2)
+        check_limits(info, file_bytes, max_pixels, limits)
+        most = most_map_pixels(file_bytes, max_pixels, limits)
+        on_header(pixels_of(info) + gain_map_pixels(info, most, sdr=sdr))
         info = with_late_profile(stream, info)
         samples = whole_samples(stream, decoder, info)
         picture = linearize(oriented(samples, info.orientation), info)
-        gain_map, notices = read_gain_map(stream, info, max_pixels, sdr=sdr)
+        gain_map, notices = read_gain_map(stream, info, most, sdr=sdr)
         if gain_map is not None:
             gain_map.apply(as_stored(picture.rgb, info.orientation), 0)
         source = replace(picture.source, notices=picture.source.notices + notices)

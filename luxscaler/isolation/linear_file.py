@@ -17,7 +17,7 @@ import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo
-from luxscaler.io.limits import check_limits, pixels_of
+from luxscaler.io.limits import check_limits, most_map_pixels, pixels_of
 from luxscaler.io.linearize import REPAIRED, as_stored, has_equal_channels, linearize, upright_size
 from luxscaler.io.read import (
     gain_map_pixels,
@@ -57,14 +57,15 @@ def write_linear_file(
     PictureTooLargeError, and OSError if the disk is full. sdr, choice: as in read_picture. A gain map is in
     memory as a whole, and has the limit of such pictures.
     """
-    most_map_pixels = min(max_pixels, MAX_WHOLE_PIXELS)
     with one_line_errors(name):
         stream.seek(0)
         decoder, info = header_of(stream, choice)
-        check_limits(info, stream.seek(0, 2), max_pixels, limits)
+        file_bytes = stream.seek(0, 2)
+        check_limits(info, file_bytes, max_pixels, limits)
+        most = most_map_pixels(file_bytes, min(max_pixels, MAX_WHOLE_PIXELS), limits)
         if not can_stream(info):
             check_whole(info)
-        of_map = gain_map_pixels(info, most_map_pixels, sdr=sdr)
+        of_map = gain_map_pixels(info, most, sdr=sdr)
         on_header(_pixels_at_once(info) + of_map)
         info = with_late_profile(stream, info)
     width, height = upright_size(info)
@@ -73,7 +74,7 @@ def write_linear_file(
     rgb, alpha = _mapped(target, width, height, has_alpha)
     seen = _Seen()
     with one_line_errors(name):
-        gain_map, said = read_gain_map(stream, info, most_map_pixels, sdr=sdr)
+        gain_map, said = read_gain_map(stream, info, most, sdr=sdr)
         whole = pixels_of(info) + of_map
         for top, samples in read_bands(stream, decoder, info, on_whole=lambda: on_header(whole)):
             if top == 0:  # it begins anew where the picture turns out not to come in bands

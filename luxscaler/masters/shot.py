@@ -8,7 +8,7 @@ found before the first frame is read.
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from luxscaler.errors import InputError, LuxScalerError, StoppedError
+from luxscaler.errors import InputError
 from luxscaler.hdr.shot import shot_statistics
+from luxscaler.masters.batch import FATAL
 from luxscaler.pipeline.output import check_path
 from luxscaler.pipeline.preview import laid
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.pipeline.result import Result
 from luxscaler.tiling.overview import sample
 from luxscaler.upscaling.render import visible
 from luxscaler.words import counted
@@ -131,10 +131,18 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
     return made
 
 
-def described(shot: Sequence[Frame], frames: str = "") -> str:
-    """A line about a shot. frames: as for `shot_of`; if empty, the line names frames that are missing."""
-    gap = "" if frames else _gap(shot)
-    return f"{counted(len(shot), 'frame')}, one curve{gap and '; '}{gap}"
+def described(shot: Sequence[Frame], frames: str = "", unread: Sequence[Frame] = ()) -> str:
+    """A line about a shot. frames: as for `shot_of`; if empty, the line names frames that are missing.
+
+    unread: those on which the curve does not rest, as `with_tones` gives them.
+    """
+    facts = [f"{counted(len(shot), 'frame')}, one curve"]
+    if unread:
+        said = _numbers((frame.number for frame in unread), len(unread))
+        facts.append(f"{said} cannot be read: the curve is that of the others")
+    if not frames and (gap := _gap(shot)):
+        facts.append(gap)
+    return "; ".join(facts)
 
 
 def _gap(shot: Sequence[Frame]) -> str:
@@ -144,57 +152,50 @@ def _gap(shot: Sequence[Frame]) -> str:
     if not steps or max(steps) == (step := min(steps)):
         return ""
     gaps = [range(before + step, after, step) for before, after in pairwise(numbers)]
-    count = sum(map(len, gaps))
-    shown = ", ".join(map(str, islice(chain.from_iterable(gaps), _SHOWN)))
+    absent = _numbers(chain.from_iterable(gaps), sum(map(len, gaps)))
+    return f"absent between {numbers[0]} and {numbers[-1]}: {absent}"
+
+
+def _numbers(frames: Iterable[int], count: int) -> str:
+    """The first few of `count` numbers of frames, and how many there are besides."""
+    shown = ", ".join(map(str, islice(frames, _SHOWN)))
     more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
-    return f"absent between {numbers[0]} and {numbers[-1]}: frame{'s' * (count > 1)} {shown}{more}"
+    return f"frame{'s' * (count > 1)} {shown}{more}"
 
 
 def with_tones(
-    request: UpscaleRequest, shot: tuple[Frame, ...], seen: Callable[[int], None]
-) -> UpscaleRequest:
-    """The request with the tone statistics of the whole shot; every frame is read once and reduced.
+    request: UpscaleRequest, shot: tuple[Frame, ...], seen: Callable[[int], None] = lambda _count: None
+) -> tuple[UpscaleRequest, tuple[Frame, ...]]:
+    """The request with the tone statistics of the whole shot, and the frames that could not be looked at.
 
-    seen: called with the number of frames read so far. Raises the reader's errors.
+    Every frame is read once and reduced. One that fails is not part of the statistics, and stops nothing: it
+    fails again when its turn comes to be upscaled, and is told then. seen: called with the number of frames
+    read so far. Raises InputError for what a shot does not take.
     """
     if request.reference is not None or request.boost_mask is not None:
         raise InputError("a sequence takes no reference and no boost_mask: they are of one picture")
     done = 0
+    unread: dict[Frame, None] = {}
 
-    def tones_of(frame: Frame) -> Tensor:
+    def tones_of(frame: Frame) -> Tensor | None:
         nonlocal done
-        with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
-            picture = laid(frame.source, request, Path(folder) / "picture", request.choice)
-            tones = torch.from_numpy(visible(sample(picture)).rgb)
+        tones = None
+        try:
+            tones = _tones(frame, request)
+        except FATAL:
+            raise
+        except Exception:  # noqa: BLE001, RUF100 - as in a batch of pictures
+            unread[frame] = None
         done += 1
         seen(min(done, len(shot)))
         return tones
 
-    return replace(request, tones=shot_statistics(shot, tones_of, request.boost, wrap=request.wrap))
+    statistics = shot_statistics(shot, tones_of, request.boost, wrap=request.wrap)
+    return replace(request, tones=statistics), tuple(unread)
 
 
-def upscale_shot(
-    request: UpscaleRequest,
-    shot: tuple[Frame, ...],
-    upscale: Callable[[UpscaleRequest, Path], Result],
-    *,
-    seen: Callable[[int], None] = lambda _count: None,
-) -> list[Result]:
-    """Upscale all frames with one curve. upscale: takes one picture to one file. seen: as in `with_tones`.
-
-    Raises InputError and what `upscale` raises, the frame's name before the message; written frames stay.
-    """
-    request = with_tones(request, shot, seen)
-    return [_framed(frame, request, upscale) for frame in shot]
-
-
-def _framed(
-    frame: Frame, request: UpscaleRequest, upscale: Callable[[UpscaleRequest, Path], Result]
-) -> Result:
-    try:
-        return upscale(replace(request, source=frame.source), frame.target)
-    except StoppedError:
-        raise
-    except LuxScalerError as error:
-        error.args = (f"frame {frame.number}: {error}", *error.args[1:])
-        raise
+def _tones(frame: Frame, request: UpscaleRequest) -> Tensor:
+    """A sample of the frame's tones: (H, W, 3) float32 linear light. Raises the reader's errors."""
+    with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
+        picture = laid(frame.source, request, Path(folder) / "picture", request.choice)
+        return torch.from_numpy(visible(sample(picture)).rgb)

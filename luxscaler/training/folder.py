@@ -16,8 +16,9 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,17 @@ def write_error(path: Path, error: OSError) -> TrainingError:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make the folder and keep other processes out of it. Raises TrainingError."""
+def locked(folder: Path, has_begun: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Make the folder and keep other processes out of it for the block. Raises TrainingError.
+
+    has_begun: asked when the block raises; if False, what was not there before is removed, the folder too.
+    """
+    before = _names_in(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
+        _remove_new(folder, before)
         raise write_error(folder, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,8 +88,36 @@ def locked(folder: Path) -> Iterator[None]:
         raise TrainingError(f"{folder} is in use by another training") from error
     try:
         yield
+    except BaseException:
+        if not has_begun():
+            _remove_new(folder, before)
+        raise
     finally:
         os.close(handle)
+
+
+def _names_in(folder: Path) -> set[str] | None:
+    """What is in a folder; None if there is no folder. Raises TrainingError for one that cannot be read."""
+    try:
+        return {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrainingError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _remove_new(folder: Path, before: set[str] | None) -> None:
+    """Remove what is in the folder and was not before; the folder too if it was not there. Never raises."""
+    if before is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with suppress(OSError, TrainingError):
+        for name in (_names_in(folder) or set()) - before:
+            path = folder / name
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -25,7 +25,7 @@ from luxscaler.training.onlookers import Onlookers, choose
 from luxscaler.training.pairs import pair_up
 from luxscaler.training.pictures import PictureSet, split, survey
 from luxscaler.training.settings import FREE_TO_CHANGE, TrainingSettings
-from luxscaler.training.state import State, load_latest
+from luxscaler.training.state import State, has_state, load_latest
 from luxscaler.training.tensorboard import check_tensorboard
 from luxscaler.upscaling.upscaler import resolve_device, resolve_precision
 from luxscaler.weights.store import LoadedNetwork, load_network
@@ -82,7 +82,8 @@ def prepared(
 ) -> Iterator[Prepared]:
     """Check everything and decode the pictures; the training's folder is this process's for the block.
 
-    Raises InputError, WeightsError and TrainingError, each with the first thing that is wrong.
+    Raises InputError, WeightsError and TrainingError, each with the first thing that is wrong. If the block
+    or this raises before a first state is saved, nothing of a new training is left in the folder.
     """
     recipe = recipe_of(settings.degradation)
     check_target(target)
@@ -94,7 +95,7 @@ def prepared(
     _check_base(base, settings, target)
     work = folder_of(target)
     _check_resume(work, target, resume=resume)
-    with locked(work):
+    with locked(work, lambda: resume or has_state(work)):
         remove_leftovers(work)
         state = load_latest(work) if resume else None
         chosen = _chosen(settings, base, recipe)

@@ -78,9 +78,9 @@ class Run:
 
     def _to_end(self) -> Trained:
         began, first = self._clock(), self._position.step
-        if self._job.state is None:
-            self._save()
         self._probe()
+        if self._job.state is None:
+            self._save()  # from here on there is something to resume
         while self._position.step < self._job.settings.steps and not self._out_of_patience():
             if self._events.stop.is_set():
                 raise StoppedError(self._saved_in_between())

@@ -72,6 +72,11 @@ def save(folder: Path, state: State, name: str = STATE) -> None:
         (folder / INTERRUPTED).unlink(missing_ok=True)
 
 
+def has_state(folder: Path) -> bool:
+    """Whether there is a state from which a training can go on."""
+    return any((folder / name).is_file() for name in (STATE, INTERRUPTED))
+
+
 def load_latest(folder: Path) -> State | None:
     """The state of the latest step; None if there is none. Raises TrainingError if a file is damaged."""
     found = [load(folder / name) for name in (STATE, INTERRUPTED) if (folder / name).is_file()]

@@ -90,6 +90,34 @@ def test_a_sequence(tmp_path: Path, checkpoint: str) -> None:
     assert "--report compares two pictures; IN is a sequence" in refused.stderr
 
 
+def test_a_broken_frame_is_named_and_the_others_are_made(tmp_path: Path, checkpoint: str) -> None:
+    for number in (1, 2, 3):
+        (tmp_path / f"in.{number}.png").write_bytes(pillow(noise(8, 8), "PNG"))
+    broken, whole = tmp_path / "in.2.png", (tmp_path / "in.2.png").read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    names = (tmp_path / "in.#.png", tmp_path / "out.#.png", "--model", checkpoint, "--device", "cpu")
+    result = run(*names, "--hdr-boost", 2)
+    assert result.exit_code == 3, result.output
+    note = "note: 3 frames, one curve; frame 2 cannot be read: the curve is that of the others"
+    assert note in result.stderr.splitlines()
+    assert result.stderr.count(f"error: {broken} is damaged") == 1
+    summary = result.stderr.splitlines()[-1]
+    assert summary.startswith("3 pictures: 2 written, 1 failed")
+    made = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("out.*")}
+    assert set(made) == {"out.1.png", "out.3.png"}
+    broken.write_bytes(whole)
+    again = run(*names, "--hdr-boost", 2, "--skip-existing")
+    assert again.exit_code == 0, again.output
+    assert "3 pictures: 1 written, 2 skipped" in again.stderr
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in made} == made
+    nothing = run(*names, "--hdr-boost", 2, "--skip-existing")
+    assert nothing.exit_code == 0
+    assert "one curve" not in nothing.stderr  # no frame was read for nothing
+    for number in (1, 2, 3):
+        (tmp_path / f"in.{number}.png").write_bytes(b"no picture")
+    assert run(*names, "--overwrite").exit_code == 1
+
+
 def test_a_frame_of_the_shot_keeps_its_size(tmp_path: Path, checkpoint: str) -> None:
     Image.new("RGB", (10, 6), (90, 120, 40)).save(tmp_path / "a.7.png")
     made = run(

@@ -513,6 +513,42 @@ def test_a_map_over_the_limit_of_pixels_is_a_notice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [b"av01", b"hvc1"])
+@pytest.mark.parametrize("form", ["tmap", "apple"])
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [(0, "0 × 0"), (20_000, "(20000 × 20000), the limit is"), (2**32 - 1, "(4294967295 × 4294967295), the")],
+)
+def test_a_map_of_an_absurd_size_does_not_cost_the_base(
+    kind: bytes, form: str, side: int, reason: str
+) -> None:
+    encode = ENCODERS[kind]
+    base = encode(scene())
+    more: dict[str, Any] = {"tone_map": b"\0" + iso()}
+    if form == "apple":
+        more = {"apple_xmp": xmp(APPLE_MAP.format(65536) + ' HDRGainMap:HDRGainMapHeadroom="4"')}
+    data = bytearray(heif(base, encode(scene(24, 32, 1)), kind, **more))
+    struct.pack_into(">II", data, data.rindex(b"ispe") + 8, side, side)  # the map's comes after the base's
+    alone = read_picture(base).rgb
+    picture = read_picture(bytes(data))
+    np.testing.assert_array_equal(picture.rgb, alone)
+    (notice,) = (text for text in picture.source.notices if "gain map" in text)
+    assert reason in notice
+    np.testing.assert_array_equal(read_picture(bytes(data), sdr=True).rgb, alone)
+
+
+def test_a_jpeg_map_of_more_pixels_than_its_bytes_can_hold_is_a_notice(tmp_path: Path) -> None:
+    base, gain = jpeg(scene()), bytearray(jpeg(scene(24, 32, 1)))
+    struct.pack_into(">HH", gain, gain.index(b"\xff\xc0") + 5, 20_000, 20_000)
+    data = joined_jpeg(base, bytes(gain), iso_data=iso())
+    for picture in (
+        read_picture(data, max_pixels=10**9),
+        decode_to_file(data, tmp_path / "a", max_pixels=10**9).whole(),
+    ):
+        assert_close(picture.rgb, srgb(pixels(base)))
+        assert "it has 400,000,000 pixels (20000 × 20000), the limit is" in picture.source.notices[0]
+
+
+@pytest.mark.parametrize("kind", [b"av01", b"hvc1"])
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

@@ -6,19 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from luxscaler.backends.local import LocalBackend
-from luxscaler.errors import InputError, LuxScalerError
+from luxscaler.errors import InputError, StoppedError
 from luxscaler.hdr.expand import expand
 from luxscaler.hdr.shot import shot_statistics
 from luxscaler.io.read import read_picture
 from luxscaler.io.write import export
-from luxscaler.masters.shot import Frame, FramePattern, described, parse_frames, shot_of, upscale_shot
+from luxscaler.masters.shot import Frame, FramePattern, described, parse_frames, shot_of, with_tones
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network
 from luxscaler.networks.srvgg import SRVGGConfig
-from luxscaler.options import UpscalerOptions
+from luxscaler.options import LayerChoice, UpscalerOptions
 from luxscaler.picture import FloatArray
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Result
@@ -133,7 +132,9 @@ def run(folder: Path, upscaler: Upscaler, count: int, boost: float = 6.0) -> lis
     assert len(shot) == count
     request = UpscaleRequest(shot[0].source, output_format="exr", hdr_boost=boost, model="own.pth")
     backend = LocalBackend(lambda _model: upscaler)
-    return upscale_shot(request, shot, lambda each, target: upscale_picture(each, target, backend))
+    request, unread = with_tones(request, shot)
+    assert not unread
+    return [upscale_picture(replace(request, source=each.source), each.target, backend) for each in shot]
 
 
 @pytest.mark.slow
@@ -188,19 +189,39 @@ def test_one_white_for_a_shot_of_hdr_frames() -> None:
     assert shot_statistics(frames, tones_of, 1.0).shares is None
 
 
-def test_a_frame_that_fails_is_named_and_the_ones_before_stay(tmp_path: Path, upscaler: Upscaler) -> None:
-    for number in (1, 2):
-        Image.new("RGB", (16, 16), (200, 100, 50)).save(tmp_path / f"in.{number:04d}.png")
-    shot = shot_of(tmp_path / "in.####.png", tmp_path / "out.####.png")
-    backend = LocalBackend(lambda _model: upscaler)
+def test_a_frame_that_cannot_be_read_is_left_out_of_the_curve(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        export(tmp_path / f"in.{number:04d}.exr", frame(number, light=0.3 * number))
+    path = tmp_path / "in.0003.exr"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    shot = shot_of(tmp_path / "in.####.exr", tmp_path / "out.####.exr")
+    request = UpscaleRequest(shot[0].source, output_format="exr", hdr_boost=6.0, model="own.pth")
+    seen: list[int] = []
+    made, unread = with_tones(request, shot, seen.append)
+    assert [each.number for each in unread] == [3]
+    assert seen == [1, 2, 3]
+    others, _ = with_tones(request, shot[:2])
+    assert made.tones is not None
+    assert others.tones is not None
+    assert made.tones.shares is not None
+    assert others.tones.shares is not None
+    assert made.tones.peak == others.tones.peak
+    assert torch.equal(made.tones.shares, others.tones.shares)
+    assert described(shot, "1-3", unread) == (
+        "3 frames, one curve; frame 3 cannot be read: the curve is that of the others"
+    )
+    none, all_of_them = with_tones(replace(request, choice=LayerChoice("absent")), shot)
+    assert len(all_of_them) == 3
+    assert none.tones is not None  # each frame then says what is wrong with it
 
-    def upscale(request: UpscaleRequest, target: Path) -> Result:
-        if target.name == "out.0002.png":
-            request = replace(request, source=tmp_path / "gone.png")
-        return upscale_picture(request, target, backend)
 
-    request = UpscaleRequest(shot[0].source, output_format="png", model="own.pth")
-    with pytest.raises(LuxScalerError, match=r"^frame 2: .*gone\.png"):
-        upscale_shot(request, shot, upscale)
-    assert (tmp_path / "out.0001.png").is_file()
-    assert not (tmp_path / "out.0002.png").exists()
+def test_a_stop_while_frames_are_looked_at_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr("luxscaler.masters.shot.laid", stopped)
+    shot = (Frame(1, tmp_path / "in.1.exr", tmp_path / "out.1.exr"),)
+    request = UpscaleRequest(shot[0].source, output_format="exr", model="own.pth")
+    with pytest.raises(StoppedError):
+        with_tones(request, shot)

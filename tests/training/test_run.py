@@ -138,6 +138,39 @@ def test_wrong_targets_and_bases_are_one_line(pictures: Path, base: Path, tmp_pa
     assert not list(tmp_path.glob("*.train"))
 
 
+def test_a_training_that_never_began_leaves_nothing(
+    pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, folder, before = tmp_path / "o.safetensors", tmp_path / "o.train", set(tmp_path.iterdir())
+    stopped = Listener()
+    stopped.stop.set()
+    with pytest.raises(StoppedError, match="nothing was learned"):
+        train(pictures, out, tiny_settings(base), stopped.events)
+    for changes in ({"crop": 64}, {"pairs": tmp_path / "absent"}):
+        with pytest.raises((InputError, TrainingError)):
+            train(pictures, out, tiny_settings(base, **changes), Listener().events)
+    _Faulty(monkeypatch, set(range(1, 50)), MemoryError())
+    with pytest.raises(TrainingError, match="even at the smallest step"):
+        train(pictures, out, tiny_settings(base), Listener().events)
+    assert set(tmp_path.iterdir()) == before
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(TrainingError):
+        train(pictures, out, tiny_settings(base, crop=64), Listener().events)
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_refused_resume_removes_nothing(pictures: Path, base: Path, tmp_path: Path) -> None:
+    out, folder = tmp_path / "o.safetensors", tmp_path / "o.train"
+    with pytest.raises(StoppedError):
+        train(pictures, out, tiny_settings(base), Listener(stop_after=1).events)
+    there = {path.relative_to(folder) for path in folder.rglob("*")}
+    for resume, changes in ((True, {"seed": 5}), (False, {})):
+        with pytest.raises(TrainingError):
+            train(pictures, out, tiny_settings(base, **changes), Listener().events, resume=resume)
+    assert {path.relative_to(folder) for path in folder.rglob("*")} == there
+
+
 class _Faulty:
     """Replaces Learner.gradients: the calls of these numbers, from 1, fail as `fault` says."""
 

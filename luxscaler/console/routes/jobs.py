@@ -16,7 +16,10 @@ from luxscaler.gateway.problems import Problem
 
 router = APIRouter(prefix="/api/cloud/jobs", tags=["jobs"], route_class=StrictRoute)
 models = APIRouter(prefix="/api/cloud/models", tags=["jobs"])
-_HIDDEN = ("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at")
+_HIDDEN = (
+    *("fingerprint", "nonce", "sequence", "upload_url", "outputs", "logs", "call", "intent_at"),
+    "megapixels",
+)
 _TIMES = ("created_at", "started_at", "finished_at", "deadline")
 
 

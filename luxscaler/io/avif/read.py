@@ -19,8 +19,9 @@ from luxscaler.io.exif.read import from_exif_item, with_more
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, read_meta, showing
+from luxscaler.io.isobmff import Meta, read_meta
 from luxscaler.io.linearize import oriented
+from luxscaler.io.shown_item import is_alpha, showing
 
 # (irot angle, quarter turns anticlockwise; imir axis or None) → EXIF orientation. Rotation comes first.
 _ORIENTATIONS = {
@@ -37,7 +38,6 @@ _ORIENTATIONS = {
     (3, 0): 7,
     (3, 1): 5,
 }
-_ALPHA_URNS = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
@@ -104,8 +104,7 @@ def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
 def _has_alpha(meta: Meta) -> bool:
     """Whether an item that is auxiliary (to any other) is of alpha."""
     items = {item for kind, item, _ in meta.references if kind == b"auxl"}
-    said = [prop for item in items for prop in meta.properties_of(item)]
-    return any(name == b"auxC" and body[4:].split(b"\0")[0] in _ALPHA_URNS for name, body in said)
+    return any(is_alpha(meta, item) for item in items)
 
 
 def _depth(found: dict[bytes, bytes]) -> tuple[int, int]:

@@ -110,6 +110,8 @@ class DecodedGainMap:
 
 def decode(found: GainMap, stream: BinaryIO, base: FileInfo, max_pixels: int) -> DecodedGainMap:
     """Decode a map for the rows of a base. Raises PictureError, or MemoryError."""
+    if found.pixels < 1:
+        raise PictureError(f"its header says {found.width} × {found.height}")
     if found.pixels > max_pixels:
         raise PictureError(
             f"it has {found.pixels:,} pixels ({found.width} × {found.height}), the limit is {max_pixels:,}"

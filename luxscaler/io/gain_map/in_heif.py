@@ -18,7 +18,8 @@ from luxscaler.io.gain_map.gain_map import Codes, Decode, GainMap, unusable_noti
 from luxscaler.io.gain_map.metadata import Gain, read_iso
 from luxscaler.io.gain_map.xmp import APPLE_URN, Properties, apple_map, properties
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds, showing
+from luxscaler.io.isobmff import Meta, described_by, item_data, item_kinds
+from luxscaler.io.shown_item import showing
 from luxscaler.io.unpacking import UnpackError, decoded
 from luxscaler.words import counted
 

@@ -29,7 +29,7 @@ from luxscaler.picture import Picture
 from luxscaler.pipeline.arguments import check_expanding, check_reading, check_writing
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.final_size import FinalSize
-from luxscaler.pipeline.output import check_path, format_of
+from luxscaler.pipeline.output import check_path, clipped_light, format_of
 from luxscaler.pipeline.pictures import mask_of
 from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
@@ -182,17 +182,18 @@ def write(
     *,
     output_format: str | None = None,
     export_options: ExportOptions = _DEFAULT_EXPORT,
-) -> None:
+) -> tuple[str, ...]:
     """Write a picture; the format follows the suffix of `target` if it is not given.
 
-    EXIF and resolution of `picture.source` go along. Raises ExportError, and then no file appears.
+    EXIF and resolution of `picture.source` go along. Returns what the format cannot hold, a sentence each.
+    Raises ExportError, and then no file appears.
     """
     path = path_of("target", target)
     check_path(path)
     name = output_format or format_of(path)
     check_writing(picture, export_options)
     picture = picture.as_light()
-    source, _ = carried(picture.source, name)
+    source, left_out = carried(picture.source, name)
     export(
         path,
         picture.rgb,
@@ -211,6 +212,7 @@ def write(
         is_associated=source.is_associated,
         exr_attributes=source.exr_attributes,
     )
+    return left_out + clipped_light(name, export_options, float(picture.rgb.max()))
 
 
 def preview(

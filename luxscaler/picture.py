@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from luxscaler.checks import kind_of
+from luxscaler.checks import check_type, kind_of
 from luxscaler.errors import PictureError
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ class Picture:
 
         0 ≤ top < bottom ≤ height and 0 ≤ left < right ≤ width, or PictureError.
         """
+        for name, value in (("top", top), ("bottom", bottom), ("left", left), ("right", right)):
+            check_type(name, value, int, error=PictureError)
         if not (0 <= top < bottom <= self.height and 0 <= left < right <= self.width):
             raise PictureError(
                 f"rows {top} to {bottom} and columns {left} to {right} are no part of a picture of "

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,15 @@ def test_read_gives_what_write_wrote(tmp_path: Path) -> None:
     again = luxscaler.read(tmp_path / "a.exr")
     np.testing.assert_array_equal(again.rgb, picture.rgb)
     assert again.source.format == "exr"
+
+
+def test_write_says_what_a_format_cannot_hold(tmp_path: Path) -> None:
+    lamp = luxscaler.Picture(np.full((4, 4, 3), 6, np.float32), None, replace(_ramp().source, exif=b"Exif"))
+    (light,) = luxscaler.write(tmp_path / "a.png", replace(lamp, source=_ramp().source))
+    assert light.startswith("png shows SDR: light above white, up to 6, is rolled off; ")
+    assert "exr" in light
+    assert luxscaler.write(tmp_path / "a.exr", replace(lamp, source=_ramp().source)) == ()
+    assert any("EXIF is left out" in said for said in luxscaler.write(tmp_path / "b.exr", lamp))
 
 
 def test_pictures_come_from_arrays_and_pillow_and_go_back() -> None:

@@ -52,3 +52,8 @@ def test_a_region_is_a_part_with_the_source_of_the_whole(alpha: bool, data: st.D
 def test_a_region_that_is_no_part_is_refused(place: tuple[int, int, int, int]) -> None:
     with pytest.raises(PictureError, match="no part of a picture of 7 × 5"):
         picture(alpha=True).region(*place)
+
+
+def test_a_bound_of_a_region_that_is_no_number_is_named() -> None:
+    with pytest.raises(PictureError, match="bottom is '5'; it must be a whole number"):
+        picture(alpha=True).region(0, "5", 0, 7)  # type: ignore[arg-type]

@@ -231,7 +231,10 @@ class Run:
             width=width,
             height=height,
             peak=peak,
-            notices=(*self._notices, *clipped_light(self._master.request, peak)),
+            notices=(
+                *self._notices,
+                *clipped_light(self._master.request.output_format, self._master.request.export, peak),
+            ),
             progress=self._progress(),
             extra=cuts.extra,
             seams=self._seams(observer),

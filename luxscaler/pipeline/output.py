@@ -9,14 +9,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from luxscaler import __version__
 from luxscaler.color import PQ_PEAK_CD_M2
 from luxscaler.errors import ExportError, InputError
+from luxscaler.hdr.expand import SDR_PEAK
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.float_rounding import HALF_MAX
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_pixels
+from luxscaler.io.write import HDR_FORMATS, STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.xmp import scaled_xmp
 from luxscaler.picture import (
     NOTHING_INHERITED,
@@ -33,6 +35,25 @@ from luxscaler.tiling.strips import Strip
 _PQ_FORMATS = ("png-pq", "avif", "jpg")
 WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
+
+
+class SaidOfFile(TypedDict):
+    """Arguments of export, export_coded and open_stream."""
+
+    file_format: str
+    options: ExportOptions
+    metadata: Mapping[str, str | float | int]
+    resolution_dpi: tuple[float, float] | None
+    exif: bytes | None
+
+
+class SaidOfLight(TypedDict):
+    """Further arguments of export and open_stream."""
+
+    inherited: Inherited
+    is_grey: bool
+    is_associated: bool
+    exr_attributes: tuple[ExrAttribute, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,27 @@ class OutputFile:
     def streams(self) -> bool:
         """Whether it is written as its rows come."""
         return self.file_format in STREAM_FORMATS and self.width * self.height > WHOLE_PIXELS
+
+    @property
+    def said(self) -> SaidOfFile:
+        """What every writer is told of the file besides its pixels, as keyword arguments."""
+        return {
+            "file_format": self.file_format,
+            "options": self.options,
+            "metadata": self.metadata,
+            "resolution_dpi": self.resolution_dpi,
+            "exif": self.exif,
+        }
+
+    @property
+    def said_of_light(self) -> SaidOfLight:
+        """What writers of float light are told as well."""
+        return {
+            "inherited": self.inherited,
+            "is_grey": self.is_grey,
+            "is_associated": self.is_associated,
+            "exr_attributes": self.exr_attributes,
+        }
 
 
 def result_size(request: UpscaleRequest, cuts: Plan) -> tuple[int, int]:
@@ -137,16 +179,20 @@ def output_file(
     )
 
 
-def clipped_light(request: UpscaleRequest, peak: float) -> tuple[str, ...]:
-    """A notice where the format cannot hold the brightest light of the result. peak: 1.0 = SDR white."""
-    name = request.output_format
-    if name == "exr" and request.export.exr_type == "half":
+def clipped_light(name: str, options: ExportOptions, peak: float) -> tuple[str, ...]:
+    """A notice where the format `name` cannot hold the brightest light of a file. peak: 1.0 = SDR white."""
+    if name == "exr" and options.exr_type == "half":
         most, of_what, instead = HALF_MAX, f"{HALF_MAX:,.0f}, the largest half float", "exr_type float"
     elif name in _PQ_FORMATS:
         most, of_what, instead = (
             PQ_PEAK_CD_M2 / REFERENCE_WHITE_CD_M2,
             f"{PQ_PEAK_CD_M2:,.0f} cd/m², the most that {name} holds",
             "exr",
+        )
+    elif name not in HDR_FORMATS and peak >= SDR_PEAK:
+        return (
+            f"{name} shows SDR: light above white, up to {peak:.3g}, is rolled off; "
+            f"{', '.join(HDR_FORMATS)} keep it",
         )
     else:
         return ()

@@ -54,16 +54,9 @@ def write_whole(
         output.path,
         rgb,
         alpha,
-        file_format=output.file_format,
-        options=output.options,
-        metadata=output.metadata,
-        resolution_dpi=output.resolution_dpi,
-        exif=output.exif,
         sdr=sdr,
-        inherited=output.inherited,
-        is_grey=output.is_grey,
-        is_associated=output.is_associated,
-        exr_attributes=output.exr_attributes,
+        **output.said,
+        **output.said_of_light,
     )
 
 
@@ -72,15 +65,7 @@ def write_coded(output: OutputFile, coded: Coded) -> None:
 
     Raises ExportError, and then no file appears.
     """
-    export_coded(
-        output.path,
-        coded,
-        file_format=output.file_format,
-        options=output.options,
-        metadata=output.metadata,
-        resolution_dpi=output.resolution_dpi,
-        exif=output.exif,
-    )
+    export_coded(output.path, coded, **output.said)
 
 
 class WholeSink:
@@ -114,15 +99,8 @@ class StreamSink:
                 output.width,
                 output.height,
                 has_alpha=output.has_alpha,
-                file_format=output.file_format,
-                options=output.options,
-                metadata=output.metadata,
-                resolution_dpi=output.resolution_dpi,
-                exif=output.exif,
-                inherited=output.inherited,
-                is_grey=output.is_grey,
-                is_associated=output.is_associated,
-                exr_attributes=output.exr_attributes,
+                **output.said,
+                **output.said_of_light,
             )
         )
 

@@ -170,7 +170,7 @@ def write_finished(finished: Finished, path: str | os.PathLike[str]) -> Result:
         width=output.width,
         height=output.height,
         peak=light.peak,
-        notices=finished.notices + clipped_light(finished.request, light.peak),
+        notices=finished.notices + clipped_light(output.file_format, output.options, light.peak),
         timings=clock.timings,
         progress=Progress(tiles, tiles, seconds=seconds),
         extra=finished.cuts.extra,

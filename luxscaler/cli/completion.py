@@ -58,8 +58,8 @@ def _choices() -> dict[str, tuple[str, ...]]:
     """Values of the options that have few, and of the arguments of `weights`."""
     from luxscaler.backends.choice import BACKENDS  # noqa: PLC0415
     from luxscaler.cli.displays import WAYS  # noqa: PLC0415
+    from luxscaler.io.formats import FORMATS  # noqa: PLC0415
     from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES  # noqa: PLC0415
-    from luxscaler.io.write import FORMATS  # noqa: PLC0415
     from luxscaler.options import DEVICES, PRECISIONS  # noqa: PLC0415
     from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
 

@@ -160,7 +160,8 @@ def _codecs() -> Facts:
     """Each format that is written, written and read again; and what decodes elsewhere."""
     import numpy as np  # noqa: PLC0415
 
-    from luxscaler.io.write import FORMATS, export  # noqa: PLC0415
+    from luxscaler.io.formats import FORMATS  # noqa: PLC0415
+    from luxscaler.io.write import export  # noqa: PLC0415
     from luxscaler.isolation.pool import IS_AVAILABLE, read_picture_isolated  # noqa: PLC0415
 
     ramp = np.linspace(0.0, 1.0, 3 * _SIDE * _SIDE, dtype=np.float32).reshape(_SIDE, _SIDE, 3)

@@ -212,8 +212,8 @@ LOCAL_INPUTS = {**{name: each.types for name, each in _INPUTS.items()}, "cog": T
 def offered() -> dict[str, Any]:
     """What the page builds its fields from: the inputs, in their order, and their groups; the formats
     that hold light above white; and the profiles that each format takes."""
+    from luxscaler.io.formats import HDR_FORMATS  # noqa: PLC0415 - as above
     from luxscaler.io.profiles import profiles_of  # noqa: PLC0415 - its formats take a second to load
-    from luxscaler.io.write import HDR_FORMATS  # noqa: PLC0415 - as above
 
     return {
         "inputs": [{"name": name, **_described(each)} for name, each in _INPUTS.items()],
@@ -265,7 +265,7 @@ def master_size(
 def check_master_result(inputs: Mapping[str, Any], width: int, height: int, place: str) -> None:
     """Whether a result of a picture of that size can be: its format holds it, and at Replicate one container
     makes it as one tile. Raises Problem (422)."""
-    from luxscaler.io.write import check_pixels  # noqa: PLC0415 - as above
+    from luxscaler.io.formats import check_pixels  # noqa: PLC0415 - as above
     from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
     from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_MAX_OUTPUT_PIXELS  # noqa: PLC0415 - as above
 

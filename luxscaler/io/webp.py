@@ -21,8 +21,6 @@ from luxscaler.io.frame import Frame
 from luxscaler.io.icc import MAX_PROFILE_BYTES, coded_profile, profile_coding
 from luxscaler.io.sdr import encode_sdr
 
-MAX_SIDE = 16383
-"""Pixels a side: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)."""
 _LOSSLESS_EFFORT = 30
 """Of 100; what libwebp calls quality in lossless files."""
 _RIFF_BYTES = 12

@@ -15,8 +15,8 @@ from luxscaler.color import PQ_PEAK_CD_M2
 from luxscaler.errors import ExportError, InputError
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.float_rounding import HALF_MAX
+from luxscaler.io.formats import STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.xmp import scaled_xmp
 from luxscaler.picture import (
     NOTHING_INHERITED,

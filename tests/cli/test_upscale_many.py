@@ -14,7 +14,7 @@ import luxscaler
 from luxscaler.cli.arguments import _RESULT_SUFFIXES
 from luxscaler.cli.main import app
 from luxscaler.errors import ExportError
-from luxscaler.io.write import SUFFIXES
+from luxscaler.io.formats import SUFFIXES
 from luxscaler.upscaling.model_cache import Models
 from tests.support.picture_files import noise, pillow
 from tests.support.small_weights import make_small_weights

@@ -18,9 +18,9 @@ from luxscaler.console.master_inputs import (
     offered,
 )
 from luxscaler.gateway.problems import Problem
+from luxscaler.io.formats import FORMATS as WRITTEN
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES
 from luxscaler.io.profiles import PROFILES
-from luxscaler.io.write import FORMATS as WRITTEN
 from luxscaler.pipeline.final_size import FinalSize
 from tests.conftest import ROOT
 from tests.support.console_server import ConsoleServer, console_server

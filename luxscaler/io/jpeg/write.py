@@ -26,8 +26,6 @@ from luxscaler.io.sdr import encode_sdr, peak_in
 from luxscaler.io.xmp import descriptions_of
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
-MAX_SIDE = 65500
-"""Pixels a side that libjpeg takes."""
 _QUALITY = 95
 _OFFSET = 1 / 64  # added to both before the ratio, so that black has one
 _MIN_PEAK = 1.001  # readers refuse a headroom of 0

@@ -11,15 +11,13 @@ import typer
 from luxscaler.cli.displays import WAYS
 from luxscaler.cli.voice import Manner
 from luxscaler.errors import InputError
+from luxscaler.io.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from luxscaler.geometry import TileBox
     from luxscaler.masters.naming import Naming
     from luxscaler.masters.pairs import Pair
     from luxscaler.masters.shot import Frame
-
-_RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif", ".jxl", ".jpg", ".jpeg"))
-"""Those of io/write.py (a test holds that), which costs NumPy and the codecs to import."""
 
 
 def is_folder(text: str) -> bool:
@@ -31,7 +29,7 @@ def is_one_file(text: str) -> bool:
     """Whether OUT can only be the name of one file, or standard output."""
     if text == "-":
         return True
-    return not is_folder(text) and not _is_pattern(text) and Path(text).suffix.lower() in _RESULT_SUFFIXES
+    return not is_folder(text) and not _is_pattern(text) and Path(text).suffix.lower() in SUFFIXES
 
 
 def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tuple[list[str], str | None]:

@@ -1,12 +1,10 @@
 """The formats that a result can be written in, and what each of them can hold.
 
-These are facts to ask before the work: no encoder is imported for them. The names are those of `--format` and
+These are facts to ask before the work; neither NumPy nor an encoder is imported for them. The names are those of `--format` and
 of `output_format`; write.py and write_rows.py have the functions that write them.
 """
 
 from pathlib import Path
-
-import numpy as np
 
 from luxscaler.errors import ExportError
 
@@ -32,12 +30,6 @@ SUFFIXES = {
 }
 """Formats by the suffix of a path, in lower case. png-pq and tiff16 share those of png and tiff, and are
 chosen by name."""
-CODED_TYPES: dict[str, np.dtype[np.uint8 | np.uint16 | np.float16]] = {
-    "webp": np.dtype(np.uint8),
-    "png": np.dtype(np.uint16),
-    "exr": np.dtype(np.float16),
-}
-"""Formats that take samples coded elsewhere (`write.export_coded`), and the type of these samples."""
 _SIDE_LIMITS = {
     "webp": ("WebP", 16383),  # 14-bit fields of the VP8 frame header (RFC 6386, 9.1)
     "avif": ("AVIF", 65536),  # 16-bit fields of AV1's sequence header (AV1 specification, 5.5.1)

@@ -25,7 +25,7 @@ from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.formats import ASSOCIATED_FORMATS, CODED_TYPES, STREAM_FORMATS, check_picture, format_named
+from luxscaler.io.formats import ASSOCIATED_FORMATS, STREAM_FORMATS, check_picture, format_named
 from luxscaler.io.frame import Coded, Frame, Metadata
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
@@ -49,6 +49,12 @@ _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "jxl": write_jxl,
     "jpg": write_jpeg,
 }
+CODED_TYPES: dict[str, np.dtype[np.uint8 | np.uint16 | np.float16]] = {
+    "webp": np.dtype(np.uint8),
+    "png": np.dtype(np.uint16),
+    "exr": np.dtype(np.float16),
+}
+"""Formats that `export_coded` takes, and the type of their samples."""
 DEFAULT_OPTIONS = ExportOptions()
 _NO_METADATA: Metadata = MappingProxyType({})
 

@@ -14,7 +14,7 @@ def test_each_format_has_a_writer_and_each_that_streams_a_row_writer() -> None:
 
 
 def test_the_groups_name_formats_that_exist() -> None:
-    groups = (formats.ASSOCIATED_FORMATS, formats.HDR_FORMATS, formats.CODED_TYPES, formats.SUFFIXES.values())
+    groups = (formats.ASSOCIATED_FORMATS, formats.HDR_FORMATS, write.CODED_TYPES, formats.SUFFIXES.values())
     for group in groups:
         assert set(group) <= set(formats.FORMATS)
 

@@ -1,7 +1,7 @@
 """The formats that a result can be written in, and what each of them can hold.
 
-These are facts to ask before the work; neither NumPy nor an encoder is imported for them. The names are those of `--format` and
-of `output_format`; write.py and write_rows.py have the functions that write them.
+These are facts to ask before the work; neither NumPy nor an encoder is imported for them. The names are those
+of `--format` and of `output_format`; write.py and write_rows.py have the functions that write them.
 """
 
 from pathlib import Path

@@ -184,7 +184,7 @@ def _codecs() -> Facts:
 
 
 def _weights() -> Facts:
-    from luxscaler.weights.store import list_weights, weights_folder  # noqa: PLC0415
+    from luxscaler.weights.installed import list_weights, weights_folder  # noqa: PLC0415
 
     facts: Facts = {}
     for status in list_weights():
@@ -194,7 +194,7 @@ def _weights() -> Facts:
 
 
 def _folders() -> Facts:
-    from luxscaler.weights.store import weights_folder  # noqa: PLC0415
+    from luxscaler.weights.installed import weights_folder  # noqa: PLC0415
 
     return {
         "weights": _room(weights_folder()),

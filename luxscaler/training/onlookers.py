@@ -15,7 +15,7 @@ from luxscaler.training.features import NETWORKS, FeatureLoss
 from luxscaler.training.judge import Judge
 from luxscaler.training.settings import TrainingSettings
 from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, absent_line, is_there, read
-from luxscaler.weights.store import weights_folder
+from luxscaler.weights.installed import weights_folder
 
 
 @dataclass(frozen=True)

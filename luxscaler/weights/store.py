@@ -1,25 +1,22 @@
 """From the name of a network to the loaded network: which file it is, and whether it is the right one.
 
-A weights file counts only if its SHA-256 is one that the catalogue pins; it is read into memory once,
-hashed, and parsed from those same bytes. Nothing is ever downloaded here: weights that are absent are an
-error that names the command (`fetch.py` does that work).
+A file of the catalogue counts only if its SHA-256 is the pinned one; it is read into memory once, hashed, and
+parsed from those same bytes. Nothing is downloaded here: weights that are absent are an error that names the
+command (fetch.py downloads).
 """
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
-
-import platformdirs
 
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import AnyConfig, AnyNetwork, Network
 from luxscaler.networks.foreign import ForeignNetwork
 from luxscaler.weights.adapter import merge, parse_adapter
-from luxscaler.weights.catalogue import Entry, Source, known_names, load_catalogue
+from luxscaler.weights.catalogue import Entry, known_names, load_catalogue
 from luxscaler.weights.checkpoint import (
     build_loaded,
     own_state,
@@ -28,14 +25,18 @@ from luxscaler.weights.checkpoint import (
     safetensors_bytes,
 )
 from luxscaler.weights.community import fetched_model
-from luxscaler.weights.download import sha256_of, write_atomically
+from luxscaler.weights.download import write_atomically
+from luxscaler.weights.installed import (
+    absent_error,
+    damaged_error,
+    installed_source,
+    status_of,
+    weights_folder,
+)
 from luxscaler.weights.namings import StateDict, infer_config, is_compact, is_esrgan, readings
 from luxscaler.weights.spandrel_loader import load_foreign
 from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-"""The folder of the repository or the container's image, if the package runs from one; else site-packages."""
-FOLDER_VARIABLE = "LUXSCALER_WEIGHTS"
 MAX_CHECKPOINT_BYTES = 2 * 1024**3
 """Largest checkpoint of the user's own that is read; the largest known one has 700 MB."""
 _SCALE_3 = re.compile(r"(x3|3x)(?![a-z0-9])", re.IGNORECASE)
@@ -69,31 +70,6 @@ class LoadedNetwork:
                 f"{self.name} is {self.module.config.architecture}; this is for ESRGAN and Compact alone"
             )
         return self.module
-
-
-@dataclass(frozen=True)
-class WeightsStatus:
-    """What the weights folder holds of one entry."""
-
-    entry: Entry
-    state: Literal["absent", "verified", "damaged"]
-    path: Path | None = None
-    """The file; None if absent."""
-    size: int = 0
-    """Bytes of the file that is there; 0 if absent."""
-    digest: str = ""
-    """SHA-256 of the file that is there."""
-    source: Source | None = None
-    """Which source the file is from, by its name."""
-
-
-def weights_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """`LUXSCALER_WEIGHTS` if set, else the checkout's weights/, else a folder in the user's cache."""
-    if chosen := environ.get(FOLDER_VARIABLE):
-        return Path(chosen)
-    if (CHECKOUT / "predict.py").is_file():
-        return CHECKOUT / "weights"
-    return platformdirs.user_cache_path("luxscaler", appauthor=False) / "weights"
 
 
 def load_network(
@@ -149,9 +125,9 @@ def digest_of_own(name: str) -> str:
 
 
 def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
-    source = _installed(entry, folder)
+    source = installed_source(entry, folder)
     if source is None:
-        raise _absent_error(entry, folder)
+        raise absent_error(entry, folder)
     path = folder / source.file.name
     data = _read(path, source.file.size)
     digest = sha256(data).hexdigest()
@@ -244,68 +220,3 @@ def _read(path: Path, limit: int) -> bytes:
             return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _installed(entry: Entry, folder: Path) -> Source | None:
-    """The first source whose file exists; it is not checked."""
-    return next((source for source in entry.sources if (folder / source.file.name).is_file()), None)
-
-
-def _absent_error(entry: Entry, folder: Path) -> WeightsError:
-    return WeightsError(
-        f"weights {entry.name!r} are not in {folder}; get them with `luxscaler weights fetch {entry.name}`"
-    )
-
-
-def damaged_error(status: WeightsStatus) -> WeightsError:
-    """The error for a file that is not the pinned one."""
-    expected = status.source.file.sha256 if status.source else "nothing"
-    return WeightsError(
-        f"{status.path} is not what the catalogue pins: SHA-256 {status.digest}, expected {expected}; "
-        f"repair it with `luxscaler weights fetch --force {status.entry.name}`"
-    )
-
-
-def list_weights(folder: Path | None = None, entries: Sequence[Entry] | None = None) -> list[WeightsStatus]:
-    """The status of every entry, hashes computed; raises `WeightsError` if a file cannot be read."""
-    folder = folder or weights_folder()
-    return [status_of(entry, folder) for entry in (load_catalogue() if entries is None else entries)]
-
-
-def verify(
-    names: Sequence[str] | None = None, folder: Path | None = None, entries: Sequence[Entry] | None = None
-) -> list[WeightsStatus]:
-    """Status of the named entries (None: all), each of them verified.
-
-    Raises `WeightsError` on the first that is absent or damaged, or on a name that is not known.
-    """
-    folder = folder or weights_folder()
-    statuses = [status_of(entry, folder) for entry in choose_entries(names, entries)]
-    for status in statuses:
-        if status.state == "absent":
-            raise _absent_error(status.entry, folder)
-        if status.state == "damaged":
-            raise damaged_error(status)
-    return statuses
-
-
-def status_of(entry: Entry, folder: Path) -> WeightsStatus:
-    """The status of one entry, hash computed; raises `WeightsError` if the file cannot be read."""
-    source = _installed(entry, folder)
-    if source is None:
-        return WeightsStatus(entry, "absent")
-    path = folder / source.file.name
-    try:
-        digest, size = sha256_of(path), path.stat().st_size
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-    state: Literal["verified", "damaged"] = "verified" if digest == source.file.sha256 else "damaged"
-    return WeightsStatus(entry, state, path, size, digest, source)
-
-
-def choose_entries(names: Sequence[str] | None, entries: Sequence[Entry] | None) -> list[Entry]:
-    """The named entries, all for None; raises `WeightsError` on a name that is not known."""
-    known = {entry.name: entry for entry in (load_catalogue() if entries is None else entries)}
-    if unknown := [name for name in names or () if name not in known]:
-        raise WeightsError(f"no weights called {unknown[0]!r}; known names: {', '.join(known)}")
-    return [known[name] for name in (known if names is None else names)]

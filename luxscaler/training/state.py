@@ -51,6 +51,16 @@ class Position:
         """Validations since the best one, or since the beginning."""
         return sum(entry["step"] > (self.best_step or 0) for entry in self.history)
 
+    @property
+    def best_entry(self) -> dict[str, Any] | None:
+        """The validation at `best_step`; None if there is none."""
+        return next((entry for entry in self.history if entry["step"] == self.best_step), None)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether the last validation was at this step."""
+        return bool(self.history) and self.history[-1]["step"] == self.step
+
 
 @dataclass
 class State:

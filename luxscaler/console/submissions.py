@@ -20,7 +20,7 @@ from luxscaler.console.hardware import prices
 from luxscaler.console.job import Job, JobKind, Place
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
-from luxscaler.console.master_inputs import check_master_inputs, check_master_result
+from luxscaler.console.master_checks import check_master_inputs, check_master_result
 from luxscaler.console.models import Models
 from luxscaler.console.packing import Source, checked_source
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore

@@ -85,15 +85,15 @@ def export(
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
     exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
-        JPEG (up to 64 KiB, more is an error) carry all; TIFF make, model, date, artist and copyright; EXR
-        owner and capDate.
+        JPEG (up to 64 KiB, more is an error) carry it as a block, TIFF as directories of its own; EXR what
+        its standard attributes can say: camera, lens, exposure, place, owner and date.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
     inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.
-    is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are written with one.
+    is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are then written with one.
     is_associated: that rgb is premultiplied and may hold light where alpha is 0. EXR and TIFF keep it; in the
-        other formats, which are straight, what is clear is black.
-    exr_attributes: what an EXR inherits from one, as in PictureSource; other formats have no place for it.
+        other formats, which are straight, transparent pixels become black.
+    exr_attributes: what an EXR inherits from an EXR, as in PictureSource; ignored by other formats.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
     """

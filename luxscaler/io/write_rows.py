@@ -127,7 +127,7 @@ def _encode(name: str, target: Path, path: Path, head: Frame, height: int, bands
     straight = head if name in ASSOCIATED_FORMATS else head.straight()
     with translated(target, path.name):
         _STREAMED[name].encode(
-            path, straight, height, bands if straight is head else (one.straight() for one in bands)
+            path, straight, height, bands if straight is head else (band.straight() for band in bands)
         )
 
 

@@ -1,4 +1,4 @@
-"""Options of `luxscaler upscale` that say where tiles run, in what pieces, and what they may cost."""
+"""Options of `luxscaler upscale` for the place where tiles run, their size, and what they may cost."""
 
 from typing import Annotated
 

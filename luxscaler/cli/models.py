@@ -1,4 +1,4 @@
-"""`luxscaler models`: models of the community, from OpenModelDB's index, at a terminal."""
+"""`luxscaler models`: community models from OpenModelDB's index: search, info, fetch."""
 
 import os
 from dataclasses import asdict
@@ -148,7 +148,7 @@ def _find(name: str, url: str, refresh: bool, *, as_json: bool) -> "Model":
 
 
 def _object(model: "Model") -> dict[str, object]:
-    """A model as JSON has it."""
+    """A model as a JSON object."""
     return {**asdict(model), "commercial_use": model.is_free}
 
 

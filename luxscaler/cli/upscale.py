@@ -1,7 +1,6 @@
-"""`luxscaler upscale`: the options of a terminal to a request for each picture, run wherever --backend says.
+"""`luxscaler upscale`: its options and the environment become requests, which upscale_run.py runs.
 
-Parses options and reads the environment, once; upscale_run.py runs. PyTorch is imported late, so that
-`--help` answers at once.
+PyTorch is imported late, so that `--help` answers at once.
 """
 
 import os
@@ -159,7 +158,7 @@ def upscale(
         typer.Option(help="auto (a bar on a terminal, else lines), bar, lines, none.", rich_help_panel=_SAID),
     ] = "auto",
 ) -> None:
-    """Upscale `paths` but the last, OUT. Long, because typer reads the options from the signature."""
+    """Upscale all `paths` but the last, which is OUT. typer reads the options from the signature."""
     sources, out = split_paths(paths, output_format, previews=preview is not None)
     check_opposites(("--skip-existing", skip_existing), ("--overwrite", overwrite))
     check_opposites(("--dry-run, which writes nothing,", dry_run), ("--preview", preview is not None))

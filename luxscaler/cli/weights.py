@@ -1,4 +1,4 @@
-"""`luxscaler weights`: list, fetch, verify and convert the networks' weights, at a terminal."""
+"""`luxscaler weights`: list, fetch, verify and convert the networks' weights."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class _Row:
-    """What is said of one network's weights."""
+    """One network's weights, as `list` shows them."""
 
     name: str
     state: str
@@ -104,8 +104,9 @@ def fetch_weights(
     with Progress(*columns, console=err, transient=True, disable=not is_shown) as bar:
 
         def advance(name: str, done: int, total: int) -> None:
-            task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
-            bar.update(task, completed=done, total=total)
+            if name not in tasks:
+                tasks[name] = bar.add_task(name)
+            bar.update(tasks[name], completed=done, total=total)
 
         results = fetch(ordinary, force=force, progress=advance)
         for name in (each for each in names or () if each in special):

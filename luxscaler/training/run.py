@@ -1,8 +1,8 @@
 """A training from its pictures to the best network: steps (steps.py), validations, and how it ends.
 
-The course of a training is a function of settings and pictures: a run that is killed and goes on from its
-last state takes the same steps to the same bytes on a CPU. What a user stops in between is saved beside the
-regular state, which stays the place to go back to.
+A training is a function of settings and pictures: a run that is killed and resumed from its last state gives
+the same bytes on a CPU. A state that is saved when the user stops it lies beside the regular state of the
+last validation, to which the training goes back if losses are not finite.
 """
 
 import time
@@ -28,13 +28,13 @@ class Trained:
 
     position: Position
     best: StateDict
-    """What changed, at its best; empty if nothing was better than the base."""
+    """The trained parameters of the best network; empty if none was better than the base."""
     base_scores: Scores
     cubic_scores: Scores
     best_scores: Scores | None
     learner: Learner
     ended: str
-    """Why, as part of a sentence."""
+    """Why it ended, as part of a sentence."""
 
 
 class Run:
@@ -47,9 +47,9 @@ class Run:
         self._record = Record(job.folder, self._steps.position.step, board=job.settings.tensorboard)
 
     def to_end(self) -> Trained:
-        """Train until the steps are done, time is up or patience is over.
+        """Train until the steps are done, time is up, or `patience` validations brought no better network.
 
-        Raises StoppedError when the user stops, TrainingError when it cannot go on; the state is on disk.
+        Raises StoppedError when the user stops it, TrainingError when it cannot go on; the state is on disk.
         """
         try:
             return self._to_end()
@@ -123,7 +123,8 @@ class Run:
         return limit is not None and self._clock() - began >= 60 * limit
 
     def _ended_early(self) -> Trained:
-        """The state is saved first and without the last validation, so that going on changes nothing."""
+        """End because time is up. The state is saved before this validation, so that resuming changes
+        nothing."""
         self._steps.save(INTERRUPTED)
         position, best = self._validated()
         return self._trained(position, best, f"{self._job.settings.max_minutes:g} minutes are over")

@@ -1,7 +1,7 @@
-"""Where a training is, as one file: parameters, moving average, moments, the best so far, the history.
+"""The state of a training as one file: parameters, moving average, moments, best network, history.
 
 A file is safetensors: tensors by name and JSON in its metadata; nothing in it is executed. It is written
-whole or not at all, so a training that is killed at any moment goes on from the last one.
+whole or not at all, so a training that is killed at any moment can resume from the last one.
 """
 
 import json
@@ -26,7 +26,7 @@ _BEST = "best/"
 
 @dataclass(frozen=True)
 class Position:
-    """The numbers of a training's state."""
+    """The numbers of a training's state; tensors are in `State`."""
 
     step: int = 0
     """Steps done."""
@@ -68,7 +68,7 @@ class State:
 
     position: Position
     tensors: StateDict
-    """What `Learner.tensors` gives."""
+    """The result of `Learner.tensors`."""
     best: StateDict = field(default_factory=dict)
     """The moving average at `best_step`; empty if there is none."""
 
@@ -94,7 +94,7 @@ def load_latest(folder: Path) -> State | None:
 
 
 def load(path: Path) -> State:
-    """Raises TrainingError if the file cannot be read."""
+    """The state in a file. Raises TrainingError if it cannot be read or is damaged."""
     try:
         data = path.read_bytes()
         tensors: Mapping[str, Tensor] = safetensors.torch.load(data)

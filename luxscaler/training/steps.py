@@ -13,7 +13,7 @@ from luxscaler.training import memory
 from luxscaler.training.adversary import Adversary
 from luxscaler.training.batches import Batches
 from luxscaler.training.discriminator import FEATURES
-from luxscaler.training.learner import Learner, Means, learning_rate, memory_decay
+from luxscaler.training.learner import Learner, Means, ema_decay, learning_rate
 from luxscaler.training.loss_scale import first_scale
 from luxscaler.training.losses import Detail, adversary_weight
 from luxscaler.training.prepare import Prepared
@@ -26,7 +26,7 @@ MAX_STRIKES = 3
 
 
 class Steps:
-    """The network that learns, and where it is."""
+    """The network that learns, and its position in the training."""
 
     def __init__(self, job: Prepared, say: Callable[[str], None]) -> None:
         """Begin at the job's state, if it has one. say: called with a line about whatever is unusual.
@@ -45,12 +45,12 @@ class Steps:
         self.best: StateDict = {}
         """The moving average at its best validation; empty if none was better than the base."""
         self.loss = math.nan
-        """Of the last step."""
+        """The loss of the last step."""
         if job.state is not None:
             self._go_to(job.state)
 
     def probe(self) -> None:
-        """A step that changes nothing, so that a lack of memory shows before any work."""
+        """Compute a step's gradients and drop them, so that a lack of memory shows before any work."""
         while self._gradients(self.position.step) is None:
             pass
         self.learner.forget_gradients()
@@ -69,7 +69,7 @@ class Steps:
         overflow = math.isfinite(loss) and not math.isfinite(norm) and position.scale.can_fall
         steps, careful = self._job.settings.steps, 0.5 if position.rolled_back else 1.0
         rate = careful * learning_rate(position.step, steps, self._rate)
-        if is_finite and not self._updated(rate, memory_decay(position.updates, steps), careful):
+        if is_finite and not self._updated(rate, ema_decay(position.updates, steps), careful):
             return
         self.position = replace(
             position,
@@ -107,7 +107,7 @@ class Steps:
         return found | ({"scale": self.position.scale.factor} if self.position.scale.can_fall else {})
 
     def _gradients(self, step: int) -> tuple[float, float] | None:
-        """Loss and norm; None if memory ran out, and the step has become smaller."""
+        """The loss and the norm of its gradients; None if memory ran out and the step was made smaller."""
         job = self._job
         seed, crop = job.settings.seed, self.position.crop
         batches = Batches(job.pictures.learn, job.recipe, job.base.scale, crop, self._batch, seed)
@@ -123,8 +123,11 @@ class Steps:
             return None
 
     def _updated(self, rate: float, decay: float, careful: float) -> bool:
-        """Whether the step was taken; if memory ran out in it, half of the network may have changed, and the
-        training goes on from the last saved state with a smaller step."""
+        """Update the network. Returns whether that worked.
+
+        If memory runs out, half of the network may have changed already, so the training goes back to the
+        last saved state, with a smaller step.
+        """
         try:
             self.learner.update(rate, decay, adversary=careful)
         except Exception as error:
@@ -153,7 +156,8 @@ class Steps:
         self._say(line)
 
     def _go_back(self) -> None:
-        """To the last saved state, once, more carefully. Raises TrainingError the second time."""
+        """Go back to the last saved state, with half the rate and in float32. Raises TrainingError the second
+        time."""
         if self.position.rolled_back:
             raise TrainingError(
                 f"step {self.position.step}: {MAX_STRIKES} losses in a row are not finite, and were before; "

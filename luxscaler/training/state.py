@@ -17,7 +17,7 @@ from luxscaler.errors import TrainingError
 from luxscaler.training.folder import write_synced
 from luxscaler.training.learner import Means
 from luxscaler.training.loss_scale import LossScale
-from luxscaler.weights.checkpoint import safetensors_bytes
+from luxscaler.weights.checkpoint import safetensors_bytes, safetensors_metadata
 from luxscaler.weights.namings import StateDict
 
 STATE, INTERRUPTED = "state.safetensors", "interrupted.safetensors"
@@ -98,8 +98,7 @@ def load(path: Path) -> State:
     try:
         data = path.read_bytes()
         tensors: Mapping[str, Tensor] = safetensors.torch.load(data)
-        length = int.from_bytes(data[:8], "little")
-        values = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["position"])
+        values = json.loads(safetensors_metadata(data)["position"])
         values.update(means=Means(**values["means"]), history=tuple(values["history"]))
         values.update(scale=LossScale(**values.get("scale", {})))
         position = Position(**values)

@@ -33,7 +33,7 @@ class WeightsStatus:
     digest: str = ""
     """SHA-256 of the file that is there."""
     source: Source | None = None
-    """Which source the file is from, by its name."""
+    """The source that the file's name belongs to."""
 
 
 def weights_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -1,8 +1,8 @@
-"""From the name of a network to the loaded network: which file it is, and whether it is the right one.
+"""Loads a network by its name: of the catalogue, of a fetched model, or the path of a checkpoint.
 
-A file of the catalogue counts only if its SHA-256 is the pinned one; it is read into memory once, hashed, and
-parsed from those same bytes. Nothing is downloaded here: weights that are absent are an error that names the
-command (fetch.py downloads).
+A file of the catalogue is used only if its SHA-256 is the pinned one; it is read into memory once, hashed,
+and parsed from those same bytes. Nothing is downloaded here: absent weights are an error that names the
+command that fetches them (fetch.py).
 """
 
 import os
@@ -38,9 +38,9 @@ from luxscaler.weights.spandrel_loader import load_foreign
 from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
 MAX_CHECKPOINT_BYTES = 2 * 1024**3
-"""Largest checkpoint of the user's own that is read; the largest known one has 700 MB."""
+"""Size of the largest checkpoint that is read; the largest known one has 700 MB."""
 _SCALE_3 = re.compile(r"(x3|3x)(?![a-z0-9])", re.IGNORECASE)
-"""At the beginning of a file's name: an ESRGAN with one step is of scale 3, which its weights do not show."""
+"""In a file's name: the scale of an ESRGAN with one upsampling step, which its weights do not show, is 3."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LoadedNetwork:
 
     @property
     def own(self) -> Network:
-        """The module, where it is written here; WeightsError with its architecture where spandrel has it."""
+        """The module, if it is an ESRGAN or Compact. Raises WeightsError for one that spandrel loaded."""
         if isinstance(self.module, ForeignNetwork):
             raise WeightsError(
                 f"{self.name} is {self.module.config.architecture}; this is for ESRGAN and Compact alone"
@@ -75,9 +75,9 @@ class LoadedNetwork:
 def load_network(
     name_or_path: str | Path, folder: Path | None = None, entries: Sequence[Entry] | None = None
 ) -> LoadedNetwork:
-    """The network of a catalogue name (str), of a checkpoint (.pth, .pt, .ckpt, .safetensors), or of a name
-    that `luxscaler models fetch` brought.
+    """Load the network of a catalogue name (str), a fetched model's name, or a checkpoint's path.
 
+    A checkpoint is a .pth, .pt, .ckpt or .safetensors file.
     A checkpoint of any other architecture than ESRGAN and Compact is loaded by spandrel.
     `NETWORK+ADAPTER.safetensors` is either of them, changed by an adapter that was trained on it.
 
@@ -112,8 +112,9 @@ def scale_of(name_or_path: str | Path, folder: Path | None = None) -> int:
 
 
 def digest_of_own(name: str) -> str:
-    """SHA-256 of the file that a path names, of both files for NETWORK+ADAPTER; "" for names without a file
-    of the user's, whose contents are pinned. Raises WeightsError for a file that cannot be read.
+    """SHA-256 of the user's own file at a path, of both files for NETWORK+ADAPTER.
+
+    Empty for names whose content is pinned. Raises WeightsError for a file that cannot be read.
     """
     if name in known_names():
         return ""
@@ -142,7 +143,7 @@ def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
 
 
 def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
-    """A checkpoint that the catalogue does not have. expected: the SHA-256 that it must have, if known."""
+    """Load a checkpoint that is not in the catalogue. expected: the SHA-256 that it must have, if known."""
     data = _read(path, MAX_CHECKPOINT_BYTES)
     if len(data) > MAX_CHECKPOINT_BYTES:
         raise WeightsError(f"{path} has more than {MAX_CHECKPOINT_BYTES} bytes")
@@ -157,8 +158,11 @@ def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
 
 
 def network_of(tensors: StateDict, name: str) -> AnyNetwork:
-    """By our own networks where they fit, else by spandrel. name: of the file, without its suffix."""
-    own_state(tensors)  # says what is wrong with names and numbers
+    """The network of a checkpoint's tensors: one of our own if it fits, else one of spandrel's.
+
+    name: of the file, without its suffix. Raises WeightsError where neither fits.
+    """
+    own_state(tensors)  # raises WeightsError for bad names and values
     for reading in readings(tensors):
         state = own_state(reading) if reading else {}
         if is_esrgan(state) or is_compact(state):
@@ -170,7 +174,10 @@ def network_of(tensors: StateDict, name: str) -> AnyNetwork:
 
 
 def _with_adapter(name: str) -> tuple[str, str] | None:
-    """The two sides of NETWORK+ADAPTER: the first "+" with a file behind it. Raises WeightsError."""
+    """The two sides of NETWORK+ADAPTER, split at the first "+" with a file behind it; None if there is none.
+
+    Raises WeightsError for a name like that without the file.
+    """
     places = [index for index, sign in enumerate(name) if sign == "+" and 0 < index < len(name) - 1]
     found = next((index for index in places if Path(name[index + 1 :]).is_file()), None)
     if found is None:
@@ -181,7 +188,7 @@ def _with_adapter(name: str) -> tuple[str, str] | None:
 
 
 def _load_adapted(base: LoadedNetwork, path: Path) -> LoadedNetwork:
-    """The base with an adapter's changes. Raises WeightsError if it was trained on other weights."""
+    """The base with an adapter merged into it. Raises WeightsError if it was trained on other weights."""
     data = _read(path, MAX_CHECKPOINT_BYTES)
     try:
         adapter = parse_adapter(data)
@@ -213,10 +220,10 @@ def convert_checkpoint(source: Path, target: Path) -> str:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """The file's bytes, at most one more than the limit, which is enough to see that it is too long."""
+    """The file's bytes, at most limit + 1 of them, by which a file that is too long shows."""
     try:
         with path.open("rb") as file:
-            # Asked for by its size: read(n) allocates n bytes, however short the file.
+            # Not read(limit + 1): that allocates so many bytes, however short the file.
             return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error

@@ -7,28 +7,23 @@
 Their docstrings, in luxscaler/io/write.py, say what the arguments mean and what is raised.
 """
 
-from luxscaler.io.write import (
-    ESTIMATED_RANGE_COMMENT,
-    EXR_COMPRESSIONS,
-    EXR_TYPES,
+from luxscaler.errors import ExportError
+from luxscaler.io.exif.describe import check_exif
+from luxscaler.io.formats import (
     FLOAT_FORMATS,
     FORMATS,
-    FULL_MANTISSA_BITS,
     HDR_FORMATS,
-    KNEE,
-    REFERENCE_WHITE_CD_M2,
     STREAM_FORMATS,
     SUFFIXES,
-    ExportError,
-    ExportOptions,
-    StreamWriter,
-    check_exif,
     check_picture,
-    export,
-    open_stream,
     suffix_of,
-    tone_map,
 )
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT
+from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportOptions
+from luxscaler.io.sdr import KNEE, tone_map
+from luxscaler.io.write import export, open_stream
+from luxscaler.io.write_rows import StreamWriter
+from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
 __all__ = [
     "ESTIMATED_RANGE_COMMENT",

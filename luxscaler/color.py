@@ -213,6 +213,11 @@ def rgb_to_xyz(primaries: Primaries) -> Matrix:
     return np.asarray(corners * np.linalg.solve(corners, _xyz(primaries.white)))
 
 
+def xyz_to_rec709(white: Point) -> Matrix:
+    """CIE XYZ, adapted by Bradford from `white` to D65, to linear Rec.709; 3 × 3 for column vectors."""
+    return np.asarray(np.linalg.solve(rgb_to_xyz(REC709), bradford(white, D65)), np.float64)
+
+
 def bradford(source_white: Point, target_white: Point) -> Matrix:
     """The 3 × 3 XYZ matrix of the Bradford adaptation between two whites (ICC.1:2022, annex E)."""
     cone = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])

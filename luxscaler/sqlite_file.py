@@ -1,5 +1,9 @@
-"""Opens a SQLite database with a write-ahead log: several threads and processes may use it at once."""
+"""Opens a SQLite database with a write-ahead log: several threads and processes may use it at once.
 
+And tells a full disk from other errors.
+"""
+
+import errno
 import sqlite3
 from pathlib import Path
 from typing import Literal
@@ -28,3 +32,11 @@ def open_sqlite(
         connection.close()
         raise
     return connection
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error, SQLite's or the operating system's, says that the disk or the quota has no room."""
+    if isinstance(error, sqlite3.Error):
+        codes = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+        return getattr(error, "sqlite_errorcode", None) in codes
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -20,8 +20,8 @@ from PIL import Image
 import luxscaler
 from luxscaler.backends.local import LocalBackend
 from luxscaler.geometry import TileBox
+from luxscaler.io.formats import FORMATS, suffix_of
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import FORMATS, suffix_of
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network

@@ -40,7 +40,7 @@ CONTAINER_ONLY = {
     "OpenEXR",
     "platformdirs",
 }
-MAX_LINES = 340
+MAX_LINES = 300
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""IN and OUT of `luxscaler upscale`: one file, a folder or a name pattern, without slow imports."""
+"""IN and OUT of `luxscaler upscale`: one file, a folder or a name pattern.
+
+Usage errors are typer.BadParameter. Slow imports are made inside the functions that need them, so that these
+errors come at once.
+"""
 
 import glob
 import os
@@ -11,15 +15,13 @@ import typer
 from luxscaler.cli.displays import WAYS
 from luxscaler.cli.voice import Manner
 from luxscaler.errors import InputError
+from luxscaler.io.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from luxscaler.geometry import TileBox
     from luxscaler.masters.naming import Naming
     from luxscaler.masters.pairs import Pair
     from luxscaler.masters.shot import Frame
-
-_RESULT_SUFFIXES = frozenset((".exr", ".tif", ".tiff", ".png", ".webp", ".avif", ".jxl", ".jpg", ".jpeg"))
-"""Those of io/write.py (a test holds that), which costs NumPy and the codecs to import."""
 
 
 def is_folder(text: str) -> bool:
@@ -31,11 +33,15 @@ def is_one_file(text: str) -> bool:
     """Whether OUT can only be the name of one file, or standard output."""
     if text == "-":
         return True
-    return not is_folder(text) and not _is_pattern(text) and Path(text).suffix.lower() in _RESULT_SUFFIXES
+    return not is_folder(text) and not _is_pattern(text) and Path(text).suffix.lower() in SUFFIXES
 
 
 def split_paths(paths: list[str], output_format: str, *, previews: bool) -> tuple[list[str], str | None]:
-    """IN and OUT; no OUT beside a preview alone. Wrong usage if one is missing or OUT takes one picture."""
+    """The paths as IN and OUT; OUT is None where a preview is all that is asked for.
+
+    Raises typer.BadParameter if OUT is missing, if it is one file for several pictures, and if it is standard
+    output without a format.
+    """
     if len(paths) == 1:
         if not previews:
             raise typer.BadParameter(
@@ -63,7 +69,7 @@ def _check_one(sources: list[str]) -> None:
 
 
 def box_of(tile_box: str, reference: Path | None) -> "TileBox | None":
-    """Where a tile sits in its master. Raises InputError for a box without one."""
+    """The place of a tile in its master, None if not given. Raises InputError for a box without a master."""
     from luxscaler.geometry import TileBox  # noqa: PLC0415
 
     if tile_box and reference is None:
@@ -72,13 +78,16 @@ def box_of(tile_box: str, reference: Path | None) -> "TileBox | None":
 
 
 def check_opposites(*options: tuple[str, bool]) -> None:
-    """Wrong usage if all options are given, of which one rules the other out."""
+    """Raise typer.BadParameter if all these options, which exclude each other, are given.
+
+    options: name, and whether it is given.
+    """
     if all(is_given for _, is_given in options):
         raise typer.BadParameter(f"{' and '.join(name for name, _ in options)}: give one of them")
 
 
 def manner_of(*, json: bool, quiet: bool, verbose: bool, progress: str, out: str | None) -> Manner:
-    """How the run speaks. Wrong usage for an unknown way of progress, and for both of two opposites."""
+    """How the run reports. Raises typer.BadParameter for an unknown --progress, and for --quiet --verbose."""
     check_opposites(("--quiet", quiet), ("--verbose", verbose))
     if progress not in WAYS:
         raise typer.BadParameter(f"{progress!r} is none of {', '.join(WAYS)}", param_hint="--progress")
@@ -94,7 +103,10 @@ def pairs_of(
     report: str | None,
     recursive: bool,
 ) -> "list[Pair]":
-    """The pictures, and the files that become of them. Raises InputError and ExportError."""
+    """Each picture with the files that are made of it. Raises InputError and ExportError.
+
+    values: what name patterns may hold besides the picture's own name, e.g. {"scale": "4"}.
+    """
     from luxscaler.masters.finding import find_pictures  # noqa: PLC0415
     from luxscaler.masters.naming import Naming  # noqa: PLC0415
     from luxscaler.masters.pairs import Pair, pair_up  # noqa: PLC0415
@@ -109,7 +121,7 @@ def pairs_of(
 
 
 def shot_pairs(sources: Sequence[str], shot: "Sequence[Frame]", report: str | None) -> "list[Pair]":
-    """The frames of an image sequence. Raises InputError for what is said of more than one sequence."""
+    """The frames of an image sequence. Raises InputError if IN names more, and for --report."""
     from luxscaler.masters.finding import Found  # noqa: PLC0415
     from luxscaler.masters.pairs import Pair  # noqa: PLC0415
 
@@ -123,7 +135,8 @@ def shot_pairs(sources: Sequence[str], shot: "Sequence[Frame]", report: str | No
 def _naming(
     sources: Sequence[str], out: str, output_format: str, values: Mapping[str, object]
 ) -> "Naming | None":
-    """How results are called; None where OUT is one file. Raises InputError for what cannot be filled in."""
+    """How results are named; None where OUT is one file. Raises InputError for a pattern that cannot be
+    filled in."""
     from luxscaler.masters.naming import Naming, in_folder  # noqa: PLC0415
 
     if out == "-":

@@ -1,4 +1,4 @@
-"""What typer's commands lack here: an order that helps, IN and OUT as they are, names with a dash."""
+"""typer's commands with a fixed order, IN... OUT in the usage line, and clearer errors for bad values."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ ORDER = (
     *("upscale", "info", "models", "weights", "train", "publish"),
     *("server", "jobs", "gateway", "doctor", "completion"),
 )
-"""What most people want first."""
+"""The commands as --help lists them: those that most people need come first."""
 _REFUSALS = {
     "int_": "is not a whole number",
     "float_": "is not a number",
@@ -18,11 +18,11 @@ _REFUSALS = {
     "greater_than_equal": "is below the least, {ge}",
     "less_than_equal": "is above the most, {le}",
 }
-"""By the beginning of pydantic's kind of an error."""
+"""What is wrong, by the beginning of pydantic's type of the error."""
 
 
 class Flags:
-    """For a command: its help shows no type behind an option that takes no value."""
+    """Mixed into a command: its help shows no type behind an option that takes no value."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, flags without a type."""
@@ -34,7 +34,7 @@ class Flags:
 
 
 def refusal(error: Exception) -> str:
-    """What is wrong with a value, with the value: typer's own words do not name it."""
+    """A message for a bad value that names the value, which typer's own does not."""
     found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     if not found:
         return str(getattr(error, "message", None) or error)
@@ -49,7 +49,7 @@ class Group(Flags, typer.core.TyperGroup):
     """The whole command, or one that has others below it."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Call the command. A value that it cannot take is named in the error."""
+        """Call the command; errors of bad values get the message of `refusal`."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -58,13 +58,13 @@ class Group(Flags, typer.core.TyperGroup):
             raise
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In ORDER, and what is not in it behind."""
+        """The commands in ORDER; others come last."""
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
 class Command(Flags, typer.core.TyperCommand):
-    """A command. The name of a file with a dash before it is told from an option that is unknown."""
+    """A command that tells a file whose name begins with a dash from an unknown option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; raises typer's usage errors."""
@@ -74,7 +74,7 @@ class Command(Flags, typer.core.TyperCommand):
         except typer.BadParameter:
             raise
         except Exception as error:
-            # typer brings the class of this error with it, under a private name.
+            # The class of this error is private in typer, so it is recognised by its name.
             name = _file_among(given) if type(error).__name__ == "NoSuchOption" else None
             if name is None:
                 raise
@@ -87,7 +87,7 @@ class UpscaleCommand(Command):
     """`luxscaler upscale`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Several IN and one OUT, which for the parser are one list."""
+        """The usage line: several IN and one OUT, which are one list for the parser."""
         return [*super().collect_usage_pieces(ctx)[:-1], "IN... OUT"]
 
 

@@ -1,6 +1,7 @@
 """`luxscaler completion`: what a shell needs to complete commands, options and values, as a script.
 
-The script holds all of it, so that a tab costs no start of Python. It is made from the commands themselves.
+The script holds everything, so that pressing Tab does not start Python. It is made from the commands
+themselves.
 """
 
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ SHELLS = ("bash", "zsh", "fish")
 
 @dataclass(frozen=True)
 class Node:
-    """A command, or the group of some."""
+    """A command, or a group of commands."""
 
     path: str
-    """Its words, without the first; empty for the top."""
+    """Its words without "luxscaler", e.g. "weights fetch"; empty for the command itself."""
     help: str
     options: tuple[tuple[str, str, bool], ...]
     """Name, help, and whether a value follows."""
@@ -55,11 +56,11 @@ def _nodes(command: Any, path: str = "") -> Iterator[Node]:
 
 
 def _choices() -> dict[str, tuple[str, ...]]:
-    """Values of the options that have few, and of the arguments of `weights`."""
+    """The values of options that have few."""
     from luxscaler.backends.choice import BACKENDS  # noqa: PLC0415
     from luxscaler.cli.displays import WAYS  # noqa: PLC0415
+    from luxscaler.io.formats import FORMATS  # noqa: PLC0415
     from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES  # noqa: PLC0415
-    from luxscaler.io.write import FORMATS  # noqa: PLC0415
     from luxscaler.options import DEVICES, PRECISIONS  # noqa: PLC0415
     from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
 
@@ -81,13 +82,13 @@ def _choices() -> dict[str, tuple[str, ...]]:
 
 
 def _place(nodes: list[Node], line: str) -> str:
-    """Lines of a case that follow the words to the command."""
+    """Lines of a shell's `case` that find the command among the words typed so far."""
     steps = ((node.path, name) for node in nodes for name in node.below)
     return "\n".join(line.format(at=path, word=name, to=f"{path} {name}".strip()) for path, name in steps)
 
 
 def _values(nodes: list[Node], choices: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
-    """Path, option and its values, for every option with few."""
+    """Path, option and its values, of every option in `choices`."""
     for node in nodes:
         for name, _, _ in node.options:
             if name in choices:
@@ -134,7 +135,7 @@ complete -o bashdefault -o default -F _luxscaler luxscaler"""
 
 
 def _quoted(text: str) -> str:
-    """For single quotes of zsh and fish."""
+    """The text as it can stand within single quotes in zsh and fish."""
     return text.replace("\\", "").replace("'", "’")
 
 

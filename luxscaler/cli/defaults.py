@@ -1,11 +1,11 @@
-"""Defaults of one's own for the command's options: a configuration file, and variables of the environment.
+"""The user's own defaults for options: a configuration file, and variables of the environment.
 
     command line  >  LUXSCALER_UPSCALE_MODEL=fast  >  [upscale] model = "fast"  >  the option's default
 
 The file is config.toml in the user's configuration folder (~/.config/luxscaler on Linux), or the one that
-LUXSCALER_CONFIG names; empty, there is none. A table for each command, a key for each option, without its
-dashes. A key or a variable that stands for no option is refused by its name: a misspelt one would be
-ignored without a word.
+LUXSCALER_CONFIG names; if that variable is empty, no file is read. The file has a table for each command and
+in it a key for each option, without its dashes. A key or a variable that stands for no option is an error, so
+that a misspelt one is not silently ignored.
 """
 
 import difflib
@@ -32,7 +32,8 @@ _NOT_OPTIONS = frozenset(("help",))
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The configuration file, which need not exist unless LUXSCALER_CONFIG names it; None: there is none."""
+    """The path of the configuration file, None for none. Only one that LUXSCALER_CONFIG names has to
+    exist."""
     named = environ.get(FILE_VARIABLE)
     if named is not None:
         return Path(named).expanduser() if named else None
@@ -64,7 +65,7 @@ def default_map(group: Any, environ: Mapping[str, str] = os.environ) -> dict[str
 
 
 def _tables(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the file holds."""
+    """The file's content, empty where there is no file. Raises InputError where it cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -122,7 +123,10 @@ def _check(parameter: Any, context: Any, value: Any, beginning: str) -> None:
 def _check_environment(
     group: Any, known: Iterable[str], bare: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
-    """bare: names of options without a command, and the variable that is probably meant."""
+    """Raise InputError for a variable that stands for no option.
+
+    bare: variables that lack the command's name, and the variable that is probably meant.
+    """
     beginnings = tuple(f"{PREFIX}_{name.upper()}_" for name in group.commands)
     for name in environ:
         if name in bare and name not in known:

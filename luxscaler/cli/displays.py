@@ -1,9 +1,8 @@
-"""Ways to show where the work is: a bar, lines for a pipe or a log, JSON for programs, or nothing.
+"""Ways to show progress: a bar, lines for a pipe or a log, JSON for programs, or nothing.
 
-A thread looks four times a second: something is said from the first second on, however long one step takes.
+A thread looks at the work four times a second, so that progress shows however long a single step takes.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from luxscaler.cli.meter import View
+from luxscaler.cli.terminal import event_line
 from luxscaler.words import printable
 
 WAYS = ("auto", "bar", "lines", "none")
@@ -24,14 +24,13 @@ _GLANCE_SECONDS = 0.25
 _FIRST_LINE, _NEXT_STAGE, _NEXT_LINE = 1.0, 2.0, 10.0
 """Seconds until the first line, between lines of two stages, and between any two lines."""
 _LEAST_BAR, _LEAST_NAME = 10, 8
-"""Cells of a terminal: less bar than that, with the spaces around it, shows nothing, and less of a name says
-nothing."""
+"""Cells of a terminal that a bar with its spaces, and a shortened name, need at least to be of use."""
 _WORDS = len("100 %, 59 min 59 s left")
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What is shown: one picture's view, and its place among all."""
+    """What is shown: how far one picture is, and its place among all."""
 
     name: str
     number: int
@@ -45,7 +44,7 @@ class Moment:
         return f"{self._beginning} {self.name}".rstrip()
 
     def short_title(self, cells: int) -> str:
-        """The same for `cells` of a terminal: without the folder, the name shortened or left out."""
+        """`title` within `cells` of a terminal: without the folder, the name shortened or left out."""
         name = printable(Path(self.name).name)
         room = cells - cell_len(self._beginning) - 1
         if room < _LEAST_NAME or not name:
@@ -59,7 +58,7 @@ class Moment:
 
 
 def _shortened(name: str, cells: int) -> str:
-    """A name that fits, without its middle: the end tells one picture of a camera from the next."""
+    """A name that fits, its middle left out: pictures of a camera differ at the end of their names."""
     if cell_len(name) <= cells:
         return name
     end = ""
@@ -69,33 +68,33 @@ def _shortened(name: str, cells: int) -> str:
 
 
 class Display(Protocol):
-    """Shows moments."""
+    """A way to show progress."""
 
     def show(self, moment: Moment) -> None:
-        """Called four times a second, from one thread at a time."""
+        """Show this moment. Called four times a second, from one thread at a time."""
 
     def pause(self) -> None:
-        """Out of the way: something else is printed."""
+        """Clear the display, because something else is about to be printed; `show` brings it back."""
 
     def close(self) -> None:
-        """For good."""
+        """Clear the display; `show` is not called again."""
 
 
 class NoDisplay:
     """Shows nothing."""
 
     def show(self, moment: Moment) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def pause(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Bar:
-    """Rich's bar, of the picture and, where there are several, of all of them."""
+    """Rich's progress bars: one for the picture, and where there are several, one for all of them."""
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
@@ -115,7 +114,7 @@ class Bar:
         """Move the bars."""
         view = moment.view
         share, words = view.fraction, _words(view)
-        # Words keep their width, so that names and times do not jump, and the bar has the rest.
+        # Words have a fixed width, so that nothing jumps; the bar takes the rest.
         title = moment.short_title(self._console.width - _LEAST_BAR - max(len(words), _WORDS))
         if moment.count > 1 and self._all is None:
             self._all = self._progress.add_task("all", total=moment.count, words="")
@@ -166,7 +165,7 @@ def _time(seconds: float) -> str:
 
 
 class Lines:
-    """A line as a stage begins, and every ten seconds: for pipes, logs and terminals without a cursor."""
+    """A line when a stage begins, and every ten seconds: for pipes, logs and terminals without a cursor."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say = say
@@ -176,7 +175,7 @@ class Lines:
         self._title = ""
 
     def show(self, moment: Moment) -> None:
-        """Say it, if it is time."""
+        """Print a line, if it is time for one."""
         now = self._clock()
         if now - self._began < _FIRST_LINE:
             return
@@ -189,14 +188,14 @@ class Lines:
         self._say(f"{moment.title}: {_words(view)}")
 
     def pause(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class JsonLines:
-    """One JSON object a line: as a stage begins, and once a second."""
+    """One JSON object a line: when a stage begins, and once a second."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -205,7 +204,7 @@ class JsonLines:
         self._stage = ""
 
     def show(self, moment: Moment) -> None:
-        """Write it, if it is time."""
+        """Write an object, if it is time for one."""
         now, view = time.monotonic(), moment.view
         stage = f"{moment.number} {view.stage}"
         if stage == self._stage and now - self._last < 1.0:
@@ -226,21 +225,21 @@ class JsonLines:
         )
 
     def write(self, event: str, **values: object) -> None:
-        """An object of any kind, on a line of its own; text is escaped to ASCII."""
-        line = json.dumps({"event": event, **values}, ensure_ascii=True, allow_nan=False, default=str)
+        """Write an event as a line; see `terminal.event_line`. Any thread may call it."""
+        line = event_line(event, **values)
         with self._lock:
             self._stream.write(line + "\n")
             self._stream.flush()
 
     def pause(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Watch:
-    """The thread that looks, and what it looks at. A context: on leaving it nothing is shown any more."""
+    """The thread that shows progress while its `with` block runs."""
 
     def __init__(self, display: Display, moment: Callable[[], Moment]) -> None:
         self._display = display
@@ -260,7 +259,7 @@ class Watch:
 
     @contextmanager
     def out_of_the_way(self) -> Iterator[None]:
-        """While something else is printed."""
+        """Clear the display while the block prints something else."""
         with self._lock:
             self._display.pause()
             yield
@@ -274,5 +273,5 @@ class Watch:
                     moment = self._moment()
                     if moment.view.stage != "done":
                         self._display.show(moment)
-                except (OSError, ValueError):  # whoever read it has gone
+                except (OSError, ValueError):  # the reader has closed the stream
                     return

@@ -1,7 +1,7 @@
 """`luxscaler doctor`: what this installation has and can do, for people and for reports of bugs.
 
-Every check stands alone: one that fails is a finding, and the others still answer. Exit status 1 if
-something that LuxScaler needs does not work; weights that are not fetched yet are no fault.
+Each check stands alone: one that fails is a finding, and the others still answer. The exit status is 1 if
+something that LuxScaler needs does not work; weights that are not fetched yet are no finding.
 """
 
 import os
@@ -25,11 +25,11 @@ _CLIENTS = ("typer", "rich", "httpx", "platformdirs")
 _EXTRAS = ("rawpy", "pillow-heif", "ray", "cog", "fastapi", "uvicorn", "pydantic", "spandrel")
 _SECRET = ("TOKEN", "PASSWORD", "SECRET", "KEY")
 _SIDE = 32
-"""Pixels of the picture that codecs are tried on: the least that all of them take."""
+"""Side in pixels of the picture that codecs are tried on: the smallest that all of them accept."""
 
 
-class Finding(Exception):  # noqa: N818 - what a check says, no error of the program
-    """Something does not work; its text says what."""
+class Finding(Exception):  # noqa: N818 - what a check finds, not an error of the program
+    """Something that does not work; its text says what."""
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -51,7 +51,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def examine(environ: Mapping[str, str]) -> tuple[dict[str, Facts], list[str]]:
-    """Facts by section, and what does not work."""
+    """The facts of each section, and one line for everything that does not work."""
     sections: dict[str, Callable[[], Facts]] = {
         "versions": _versions,
         "machine": _machine,
@@ -67,7 +67,7 @@ def examine(environ: Mapping[str, str]) -> tuple[dict[str, Facts], list[str]]:
     for title, look in sections.items():
         try:
             facts[title] = look()
-        except Exception as error:  # noqa: BLE001, RUF100 - whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001, RUF100 - any failure is a finding
             facts[title] = {}
             findings.append(f"{title}: {type(error).__name__}: {error}")
             continue
@@ -157,10 +157,11 @@ def _kernels() -> Facts:
 
 
 def _codecs() -> Facts:
-    """Each format that is written, written and read again; and what decodes elsewhere."""
+    """Whether each format can be written and read again, and whether decoding runs in child processes."""
     import numpy as np  # noqa: PLC0415
 
-    from luxscaler.io.write import FORMATS, export  # noqa: PLC0415
+    from luxscaler.io.formats import FORMATS  # noqa: PLC0415
+    from luxscaler.io.write import export  # noqa: PLC0415
     from luxscaler.isolation.pool import IS_AVAILABLE, read_picture_isolated  # noqa: PLC0415
 
     ramp = np.linspace(0.0, 1.0, 3 * _SIDE * _SIDE, dtype=np.float32).reshape(_SIDE, _SIDE, 3)
@@ -171,7 +172,7 @@ def _codecs() -> Facts:
             try:
                 export(path, ramp, file_format=name)
                 picture = read_picture_isolated(path)
-            except Exception as error:  # noqa: BLE001, RUF100 - whatever it is, it is what is looked for
+            except Exception as error:  # noqa: BLE001, RUF100 - any failure is a finding
                 facts[name] = Finding(f"{type(error).__name__}: {error}")
             else:
                 shape = (picture.height, picture.width)
@@ -183,7 +184,7 @@ def _codecs() -> Facts:
 
 
 def _weights() -> Facts:
-    from luxscaler.weights.store import list_weights, weights_folder  # noqa: PLC0415
+    from luxscaler.weights.installed import list_weights, weights_folder  # noqa: PLC0415
 
     facts: Facts = {}
     for status in list_weights():
@@ -193,7 +194,7 @@ def _weights() -> Facts:
 
 
 def _folders() -> Facts:
-    from luxscaler.weights.store import weights_folder  # noqa: PLC0415
+    from luxscaler.weights.installed import weights_folder  # noqa: PLC0415
 
     return {
         "weights": _room(weights_folder()),

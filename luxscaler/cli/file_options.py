@@ -1,4 +1,4 @@
-"""Options of `luxscaler upscale` that say how a file is read and how one is written: formats, codecs."""
+"""Options of `luxscaler upscale` for the file that is read and the one that is written: formats, codecs."""
 
 from typing import Annotated
 

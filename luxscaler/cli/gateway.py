@@ -3,14 +3,13 @@
 Its libraries, the extra `gateway`, are imported only when it runs.
 """
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from luxscaler.cli.terminal import err, one_line_errors, out
+from luxscaler.cli.terminal import err, one_line_errors, out, show_log
 from luxscaler.errors import GatewayError
 
 TOKEN_VARIABLE = "LUXSCALER_GATEWAY_TOKEN"  # noqa: S105 - a variable's name
@@ -54,7 +53,7 @@ def gateway(
         float, typer.Option(help="Seconds for which a result is kept.", rich_help_panel=_LIMITS)
     ] = 3600.0,
 ) -> None:
-    """Run a gateway until it is told to stop. Long, because typer reads the options from the signature."""
+    """Run a gateway until it is told to stop. typer reads the options from the signature."""
     with one_line_errors():
         try:
             from luxscaler.gateway import keys, server, settings  # noqa: PLC0415
@@ -93,15 +92,6 @@ def gateway(
             soft_wrap=True,
             markup=False,
         )
-        _show_log()
+        show_log("luxscaler.gateway")
         server.serve(chosen, secrets)
         err.print("the gateway has stopped")
-
-
-def _show_log() -> None:
-    """Its own log on stderr, a line a change; its libraries' would show signed addresses."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    log = logging.getLogger("luxscaler.gateway")
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)

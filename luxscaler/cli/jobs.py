@@ -1,4 +1,4 @@
-"""`luxscaler jobs`: the console's jobs at a terminal, from the same database, whether it runs or not."""
+"""`luxscaler jobs`: the console's jobs, read from its database, whether the console runs or not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=Group, help="The console's jobs: list, show, logs, cancel.", no_args_is_help=True)
 ID_LENGTH = 26
-"""Of a job's id (replicate/signing.py): a list shows it whole, so that it can be copied."""
+"""Characters of a job's id (replicate/signing.py), which a list shows whole so that it can be copied."""
 PIPE_WIDTH = 400
 """Columns of a list that goes to a file or a program, where nothing is to be cut off."""
 Data = Annotated[Path, typer.Option(help="The console's folder.")]
@@ -150,7 +150,7 @@ def _found(jobs: "Jobs", beginning: str) -> "Job":
 
 
 def _object(job: "Job") -> dict[str, object]:
-    """A job as JSON has it."""
+    """A job as a JSON object."""
     from luxscaler.clock import iso  # noqa: PLC0415
 
     facts = (

@@ -59,7 +59,8 @@ app.command(cls=Command, help="Publish FILE at the Hugging Face Hub, in S3-compa
 )
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What writing to a stream meets, which has no file's name; errors of files are told by who wrote them."""
+"""Errors of writing to standard output. They carry no file name; those of files become ExportError
+elsewhere."""
 
 
 @app.command(cls=Command)
@@ -101,18 +102,18 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the `luxscaler` command."""
+    """Run the command; errors of its output streams become one line and exit status 1."""
     spin_briefly()
     prepare_streams()
     try:
         app(prog_name="luxscaler")
-    except BrokenPipeError:  # whoever reads our words has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         if error.errno not in _FULL or error.filename is not None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the way out would try again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails again
         tell(f"error: cannot write to standard output: {error.strerror}", err, style="red")
         sys.exit(1)
 

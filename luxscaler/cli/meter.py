@@ -1,8 +1,8 @@
-"""How far a picture is, as one number that never falls: seconds spent beside seconds that are left.
+"""How far a picture is, as a fraction that never falls: seconds spent / (seconds spent + seconds left).
 
-The network says what share of it is done, and that share gives its seconds. What comes after (expanding the
-range, writing, the compare page) is guessed by the size of the result until a picture of the same run has
-shown how long it takes. Until the network runs nothing is known, and no share is claimed.
+The share of the network's work that is done predicts the seconds it still needs. The time of the later stages
+(expanding the range, writing, the compare page) is guessed from the size of the result until a picture of the
+same run has shown how long they take. Before the network runs nothing is known, and no fraction is given.
 """
 
 import threading
@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 AFTER = ("matching", "expanding", "writing", "reporting")
 """Stages that come after the network."""
 _GUESSED_SECONDS = {"matching": 0.15, "expanding": 0.15, "writing": 0.15, "reporting": 0.15}
-"""For a megapixel of the result. Guesses: they say where the bar stands, and are soon replaced."""
+"""For a megapixel of the result: guesses, replaced once a picture of the run is done."""
 _REST = 0.1
-"""Of the network's seconds, what the stages after it are guessed to take together, at least."""
+"""Share of the network's seconds that the stages after it are guessed to take together, at least."""
 _LEAST_SHARE = 0.01
-"""Of the network; below, its seconds cannot be told."""
+"""Share of the network's work below which its remaining seconds cannot be predicted."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Where the work is at one moment."""
+    """How far the work on one picture is at one moment."""
 
     stage: str
     seconds: float
@@ -37,7 +37,7 @@ class View:
 
     @property
     def words(self) -> str:
-        """The stage as a person reads it."""
+        """The stage, for people."""
         if self.stage == "upscaling" and self.tiles > 1:
             text = f"tile {self.tiles_done} of {self.tiles}"
         else:
@@ -47,21 +47,21 @@ class View:
 
 @dataclass
 class Pace:
-    """Seconds for a megapixel of the result that stages after the network took, in this run."""
+    """How long the stages after the network take in this run, in seconds for a megapixel of the result."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict(_GUESSED_SECONDS))
     is_known: bool = False
-    """Whether a picture has been through."""
+    """Whether these are measured, by a picture that is done, rather than guessed."""
 
     def learn(self, stage: str, seconds: float, megapixels: float) -> None:
-        """One stage of one picture is over."""
+        """Note how long a stage of a picture took."""
         if stage in self.seconds and megapixels > 0.0:
             self.seconds[stage] = seconds / megapixels
             self.is_known = self.is_known or stage == "writing"
 
 
 class Meter:
-    """Takes what a run tells, from any thread, and says where it is. One for each picture."""
+    """Collects the events of a run, from any thread, and computes how far it is. One for each picture."""
 
     def __init__(
         self, pace: Pace, *, with_report: bool = False, clock: Callable[[], float] = time.monotonic
@@ -82,12 +82,12 @@ class Meter:
         self._fraction = self._floor = 0.0
 
     def plan(self, tiles: int, megapixels: float) -> None:
-        """What is to be done: tiles, and megapixels of the result."""
+        """Set what is to be done: the number of tiles, and megapixels of the result."""
         with self._lock:
             self._tiles, self._megapixels = tiles, megapixels
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Note that a stage begins."""
         with self._lock:
             now = self._clock()
             if self._stage == "upscaling" and name != "upscaling" and self._network_began is not None:
@@ -100,18 +100,18 @@ class Meter:
                 self._network_began = now
 
     def tiles(self, done: int, kept: int, dollars: float) -> None:
-        """Tiles that are done, and of those the ones of earlier runs."""
+        """Note how many tiles are done, how many of those in earlier runs, and what was spent."""
         with self._lock:
             self._done, self._kept, self._dollars = done, kept, dollars
 
     def share(self, number: int, share: float) -> None:
-        """What share of a tile is done, 0 to 1."""
+        """Note what share of a tile is done, 0 to 1."""
         with self._lock:
             before = self._shares.pop(number, 0.0)  # the latest is last
             self._shares[number] = max(share, before)
 
     def view(self) -> View:
-        """Where the work is now."""
+        """How far the work is now."""
         with self._lock:
             now = self._clock()
             spent = now - self._began
@@ -132,7 +132,7 @@ class Meter:
             )
 
     def _left(self, now: float) -> float | None:
-        """Seconds."""
+        """Predicted seconds until the picture is done; None while they cannot be predicted."""
         if self._network_began is None:
             return None
         if self._stage not in AFTER:
@@ -143,29 +143,33 @@ class Meter:
             network = max(taken * (1.0 - share) / share, 0.02 * taken)
             return network + sum(self._expected(stage) for stage in self._stages())
         own = self._expected(self._stage) - (now - self._stage_began)
-        return own + self._later() if own > 0.0 else None  # late: nobody knows
+        return own + self._later() if own > 0.0 else None  # later than predicted
 
     def _share_of_stage(self, now: float) -> float:
-        """Of all, in a stage after the network: through its own part of what is left, ever slower."""
+        """The fraction done in a stage after the network.
+
+        It moves through the stage's part of what was left at its beginning, ever slower, so that it never
+        reaches the next stage's part early.
+        """
         taken, own = now - self._stage_began, self._expected(self._stage)
         part = (1.0 - self._floor) * own / max(own + self._later(), 1e-9)
         return self._floor + part * taken / max(taken + own, 1e-9)
 
     def _later(self) -> float:
-        """Seconds of the stages after this one."""
+        """Expected seconds of the stages after this one."""
         after = AFTER.index(self._stage)
         return sum(self._expected(stage) for stage in self._stages() if AFTER.index(stage) > after)
 
     def _stages(self) -> tuple[str, ...]:
-        """Those that come after the network: the tiles of several bring colours and range with them."""
+        """The stages after the network; of several tiles, matching and expanding happen with each tile."""
         last = AFTER if self._with_report else AFTER[:-1]
         return last if self._tiles == 1 and not self._with_report else last[2:]
 
     def _network_share(self) -> float:
-        """Of the tiles of this run.
+        """The share of this run's tiles that the network has done, 0 to 1.
 
-        That a tile is done is told by their count alone, and its last share may be below 1. So the tiles
-        under way are those that were told of last, as many as have begun and are not done.
+        Only the number of finished tiles is known, not which they are, and the last share of a finished one
+        may be below 1. The tiles reported least recently are taken for the finished ones.
         """
         shares = list(self._shares.values())
         own = max(self._tiles - self._kept, 1)
@@ -174,7 +178,8 @@ class Meter:
         return min((whole + min(sum(under_way), own - whole)) / own, 1.0)
 
     def _expected(self, stage: str) -> float:
-        rows = 1.0 if self._tiles == 1 else 1.0 / self._tiles  # the others are written beside the network
+        # Of several tiles, all rows but the last are written while the network runs.
+        rows = 1.0 if self._tiles == 1 else 1.0 / self._tiles
         seconds = self._pace.seconds[stage] * self._megapixels * (rows if stage == "writing" else 1.0)
         if self._pace.is_known or self._network_began is None or self._tiles > 1:
             return seconds

@@ -1,4 +1,4 @@
-"""`luxscaler models`: models of the community, from OpenModelDB's index, at a terminal."""
+"""`luxscaler models`: community models from OpenModelDB's index: search, info, fetch."""
 
 import os
 from dataclasses import asdict
@@ -97,8 +97,8 @@ def models_fetch(
         from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn  # noqa: PLC0415
 
         from luxscaler.web.reach import Reach  # noqa: PLC0415
+        from luxscaler.weights.installed import weights_folder  # noqa: PLC0415
         from luxscaler.weights.model_fetch import chosen_by_user, fetch_model  # noqa: PLC0415
-        from luxscaler.weights.store import weights_folder  # noqa: PLC0415
 
         model = _find(name, index, refresh, as_json=as_json)
         authors = ", ".join(model.authors) or "unknown"
@@ -133,8 +133,8 @@ def _url(given: str) -> str:
 
 
 def _index(url: str, refresh: bool, *, as_json: bool) -> "Index":
+    from luxscaler.weights.installed import weights_folder  # noqa: PLC0415
     from luxscaler.weights.model_fetch import load_index  # noqa: PLC0415
-    from luxscaler.weights.store import weights_folder  # noqa: PLC0415
 
     index = load_index(weights_folder(), _url(url), refresh=refresh)
     say(index.notices, as_json=as_json)
@@ -148,7 +148,7 @@ def _find(name: str, url: str, refresh: bool, *, as_json: bool) -> "Model":
 
 
 def _object(model: "Model") -> dict[str, object]:
-    """A model as JSON has it."""
+    """A model as a JSON object."""
     return {**asdict(model), "commercial_use": model.is_free}
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 def write_preview(
     session: "Session", request: "UpscaleRequest", path: Path, pair: "Pair", *, has_out: bool, overwrite: bool
 ) -> None:
-    """The picture of --preview and its line, before any network is loaded. Raises InputError and its kin."""
+    """Write the sheet of --preview and print its line; no network is loaded.
+
+    has_out: whether a run follows, which then prints the notices. Raises InputError, PictureError and
+    ExportError.
+    """
     from luxscaler.pipeline.preview import check_preview_path, preview_of  # noqa: PLC0415
 
     if not has_out and pair.report is not None:

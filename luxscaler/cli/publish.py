@@ -1,4 +1,5 @@
-"""`luxscaler publish`, and what `luxscaler train` publishes: from options and environment to destinations."""
+"""`luxscaler publish`, and publishing after `luxscaler train`: options and environment become
+destinations."""
 
 import os
 import shlex
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wishes:
-    """Where a user wants a result published; empty: not there."""
+    """Where the user wants a result published; an empty field: not there."""
 
     hub: str = ""
     s3: str = ""
@@ -28,7 +29,7 @@ class Wishes:
     public: bool = False
 
     def destinations(self) -> "list[Destination]":
-        """With the secrets of the environment. Raises InputError and PublishError."""
+        """The destinations, with their secrets from the environment. Raises InputError and PublishError."""
         if self.public and not self.hub:
             raise InputError("--public is about the Hub, and no repository of it is named")
         if self.s3_endpoint and not self.s3:
@@ -47,7 +48,7 @@ class Wishes:
         return found
 
     def command(self, file: Path) -> str:
-        """What publishes `file` there."""
+        """The command line that publishes `file` there."""
         words = ["luxscaler", "publish", str(file)]
         words += [*(["--hub", self.hub] if self.hub else []), *(["--s3", self.s3] if self.s3 else [])]
         words += ["--s3-endpoint", self.s3_endpoint] if self.s3_endpoint else []
@@ -76,7 +77,7 @@ def publish(
 
 
 def check_all(destinations: "Sequence[Destination]") -> None:
-    """Raises PublishError for the first that cannot be written."""
+    """Raise PublishError for the first destination that cannot be written."""
     if destinations:
         from luxscaler.publishing.publish import check  # noqa: PLC0415
 
@@ -87,7 +88,10 @@ def check_all(destinations: "Sequence[Destination]") -> None:
 def publish_to(
     file: Path, destinations: "Sequence[Destination]", wishes: Wishes, *, as_json: bool = False
 ) -> None:
-    """Publish to all; one that fails does not keep the others from it. Raises InputError, PublishError."""
+    """Publish `file` to all destinations; one that fails does not stop the others.
+
+    Raises InputError for the file, PublishError in the end if any failed, StoppedError on Ctrl-C.
+    """
     if not destinations:
         return
     from luxscaler.publishing.package import packaged  # noqa: PLC0415
@@ -105,7 +109,7 @@ def publish_to(
 
 
 def _sent(package: "Package", destination: "Destination", *, as_json: bool) -> PublishError | None:
-    """Publish, and say where it is; or say what went wrong, and give it back."""
+    """Publish and print where; if that fails, print the error and return it."""
     from luxscaler.publishing.publish import publish as send  # noqa: PLC0415
 
     try:

@@ -3,14 +3,13 @@
 Its libraries, the extra `console`, are imported only when it runs.
 """
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from luxscaler.cli.terminal import err, one_line_errors, out
+from luxscaler.cli.terminal import err, one_line_errors, out, show_log
 from luxscaler.errors import ConsoleError
 
 PASSWORD_VARIABLE = "LUXSCALER_CONSOLE_PASSWORD"  # noqa: S105 - a variable's name
@@ -61,7 +60,7 @@ def server(
             },
             base_url=checked_base_url(os.environ.get("REPLICATE_BASE_URL") or DEFAULT_BASE_URL),
         )
-        _show_log()
+        show_log("luxscaler.console")
         console.serve(chosen, lambda: out.print(f"READY {chosen.url}", soft_wrap=True, markup=False))
         err.print("the console has stopped")
 
@@ -72,12 +71,3 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ConsoleError(f"cannot read the password file {str(path)!r}: {reason}") from error
-
-
-def _show_log() -> None:
-    """Its own log on stderr, a line a change; its libraries' would show addresses with signatures."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    log = logging.getLogger("luxscaler.console")
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)

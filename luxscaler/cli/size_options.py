@@ -1,4 +1,4 @@
-"""Options of `luxscaler upscale` that say what the result is for: size, colours, edges that meet, frames."""
+"""Options of `luxscaler upscale` for the result's size and colours, edges that meet, and frames of a shot."""
 
 from typing import Annotated
 

@@ -1,8 +1,8 @@
-"""Ctrl-C, `kill` and a closed terminal end the work cleanly; asked twice, at once.
+"""Ctrl-C, `kill` and a closed terminal end the work cleanly; a second signal ends the process at once.
 
-The first signal raises KeyboardInterrupt in the main thread and sets an event for the others. Files that are
-not complete are removed on the way out, tiles that are done stay in their job folder, what is paid for is
-canceled. The exit status is the shell's: 128 and the signal's number.
+The first signal raises KeyboardInterrupt in the main thread and sets an event for the others. Incomplete
+files are removed on the way out, finished tiles stay in their job folder, and paid predictions are canceled.
+The exit status is the shell's: 128 + the signal's number.
 """
 
 import os
@@ -18,7 +18,7 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Stopping:
-    """Whether the user wants to stop, and how that was said."""
+    """Whether the user wants to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -26,13 +26,13 @@ class Stopping:
 
     @property
     def status(self) -> int:
-        """The exit status of a stopped program."""
+        """The exit status of a program that this signal stopped."""
         return 128 + self._number
 
     def take(self, number: int, _frame: FrameType | None) -> None:
         """The signal handler."""
         if self.event.is_set():
-            # Not by print: the signal may have come in the middle of one.
+            # Not print(): the signal may have interrupted another one, which a stream does not allow.
             os.write(2, (_SHOW_CURSOR if os.isatty(2) else b"") + b"stopped at once\n")
             os._exit(128 + number)
         self._number = number
@@ -42,7 +42,11 @@ class Stopping:
 
 @contextmanager
 def stoppable() -> Iterator[Stopping]:
-    """Within it the signals stop the work. A signal that is ignored, as under nohup, stays so."""
+    """Handle SIGNALS by a `Stopping` while the block runs; only the main thread can, elsewhere it does
+    nothing.
+
+    A signal that was ignored before, as SIGHUP is under nohup, stays ignored.
+    """
     stopping = Stopping()
     if threading.current_thread() is not threading.main_thread():
         yield stopping
@@ -59,6 +63,6 @@ def stoppable() -> Iterator[Stopping]:
 
 
 def end_at_once(number: int, _frame: FrameType | None) -> None:
-    """The signal handler while modules are imported: nothing has begun."""
+    """The signal handler while modules are imported, when no work has begun."""
     os.write(2, b"interrupted: nothing was written\n")
     os._exit(128 + number)

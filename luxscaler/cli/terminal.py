@@ -1,7 +1,8 @@
-"""What the commands share at a terminal: where they print, and how an error becomes one line and a status."""
+"""What the commands share: where they print, and how an error becomes one line and an exit status."""
 
 import io
 import json
+import logging
 import math
 import os
 import sys
@@ -28,7 +29,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON objects, one a
 
 @contextmanager
 def one_line_errors(*, as_json: bool = False) -> Iterator[None]:
-    """One line for every error that is meant; a traceback for every one that is not."""
+    """Turn a LuxScalerError or an interruption into one line and an exit status (typer.Exit).
+
+    Any other error is a bug and keeps its traceback. as_json: the line is a JSON object on standard output.
+    """
     try:
         yield
     except StoppedError as error:
@@ -43,12 +47,12 @@ def one_line_errors(*, as_json: bool = False) -> Iterator[None]:
 
 
 def tell(text: str, console: Console = out, *, style: str | None = None) -> None:
-    """One line, whatever is in the names of files or the words of others."""
+    """Print one line; control characters, which file names and messages of others may hold, are escaped."""
     console.print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
 def tell_error(error: LuxScalerError, *, as_json: bool = False) -> None:
-    """One line on standard error, or an object."""
+    """Print an error as one line on standard error, or as a JSON object on standard output."""
     if as_json:
         write_event("error", kind=type(error).__name__, message=str(error))
     else:
@@ -63,7 +67,10 @@ def _tell_end(event: str, text: str, *, as_json: bool) -> None:
 
 
 def prepare_streams() -> None:
-    """Make printing safe: closed streams lead nowhere, and what a terminal's encoding lacks becomes "?"."""
+    """Make printing safe: it must not fail for the state of a stream.
+
+    Closed streams are replaced by /dev/null; characters that a terminal's encoding lacks become "?".
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -78,22 +85,29 @@ def prepare_streams() -> None:
 
 
 def progress_bar() -> Any:
-    """A progress bar, silent where there is no terminal."""
+    """A rich.progress.Progress on standard error that shows nothing where that is no terminal."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
+def event_line(event: str, **values: object) -> str:
+    """A JSON object on one line, in ASCII; values of types that JSON lacks, such as paths, become text.
+
+    Raises ValueError for NaN and infinity; see `finite`.
+    """
+    return json.dumps({"event": event, **values}, ensure_ascii=True, allow_nan=False, default=str)
+
+
 def write_event(event: str, **values: object) -> None:
-    """One JSON object on standard output, on one line, in ASCII; values that JSON has not become text."""
-    text = json.dumps({"event": event, **values}, ensure_ascii=True, allow_nan=False, default=str)
-    sys.stdout.write(text + "\n")
+    """Write an event to standard output as a line of JSON."""
+    sys.stdout.write(event_line(event, **values) + "\n")
     sys.stdout.flush()
 
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:
-    """The same with null for NaN and infinity, which JSON has not."""
+    """The values with None for NaN and infinity, which JSON lacks."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
@@ -101,7 +115,7 @@ def finite(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def grouped(lines: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Names and values as an object; a name that comes twice has a list."""
+    """Names and values as a JSON object; the values of a name that occurs several times become a list."""
     found: dict[str, str | list[str]] = {}
     for name, value in lines:
         if name not in found:
@@ -113,9 +127,22 @@ def grouped(lines: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
 
 
 def say(notices: tuple[str, ...], *, as_json: bool = False) -> None:
-    """What was decided on the user's behalf, on standard error, or as objects."""
+    """Print notices, which tell what was decided on the user's behalf: on standard error, or as JSON
+    objects."""
     for notice in notices:
         if as_json:
             write_event("note", message=notice)
         else:
             tell(f"note: {notice}", err)
+
+
+def show_log(name: str) -> None:
+    """Print the log of a package, e.g. "luxscaler.gateway", on standard error.
+
+    The logs of its libraries stay off: they would show signed addresses.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger(name)
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)

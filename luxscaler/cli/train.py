@@ -1,4 +1,4 @@
-"""`luxscaler train`: the options of a terminal to one training, with progress and figures."""
+"""`luxscaler train`: its options, its progress, and the figures of the result."""
 
 import os
 import signal
@@ -111,7 +111,7 @@ def train(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train on `pictures` and write `target`. Long, because typer reads the options from the signature."""
+    """Train on `pictures` and write `target`. typer reads the options from the signature."""
     with one_line_errors(as_json=as_json):
         wishes = Wishes(push_to_hub, s3, None, s3_endpoint, public)
         destinations = wishes.destinations()
@@ -167,7 +167,7 @@ def train(
 
 
 def _object(made: "Delivered") -> dict[str, object]:
-    """What a training made, as JSON has it: files, figures on the held-out pictures, what they mean."""
+    """What a training made as a JSON object: files, figures on the held-out pictures, remarks on them."""
     from luxscaler.training.result import remarks  # noqa: PLC0415
 
     trained = made.trained
@@ -185,7 +185,7 @@ def _object(made: "Delivered") -> dict[str, object]:
 
 @contextmanager
 def _json_lines() -> "Iterator[tuple[Say, Advance]]":
-    """What is said as notes, and progress once a second and at the end, as JSON objects."""
+    """A way to print lines as note events, and progress as an event once a second and at the end."""
     last = float("-inf")
 
     def advance(progress: "Progress") -> None:
@@ -235,14 +235,15 @@ def _bar() -> "Iterator[tuple[Say, Advance]]":
 
 @contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C and a polite kill ask the training to save its state; the second Ctrl-C ends it at once."""
+    """An event that Ctrl-C and SIGTERM set, so that the training saves its state; a second one interrupts
+    it."""
     stop = threading.Event()
 
     def ask(_signal: int, _frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        # Not by print: the signal may have come in the middle of one, which a stream does not allow.
+        # Not print(): the signal may have interrupted another one, which a stream does not allow.
         os.write(2, b"stopping after this step\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

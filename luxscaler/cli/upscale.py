@@ -1,7 +1,6 @@
-"""`luxscaler upscale`: the options of a terminal to a request for each picture, run wherever --backend says.
+"""`luxscaler upscale`: its options and the environment become requests, which upscale_run.py runs.
 
-Parses options and reads the environment, once; upscale_run.py runs. PyTorch is imported late, so that
-`--help` answers at once.
+PyTorch is imported late, so that `--help` answers at once.
 """
 
 import os
@@ -11,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from luxscaler.cli import backend_options as place
 from luxscaler.cli import file_options as file
 from luxscaler.cli import size_options as size
 from luxscaler.cli.arguments import box_of, check_opposites, manner_of, pairs_of, shot_pairs, split_paths
 from luxscaler.cli.preview import write_preview
 from luxscaler.cli.weights import fetch_if_known
 
-_MANY, _WHERE, _SAID = "Several pictures", "Where it runs", "What is said"
+_MANY, _SAID = "Several pictures", "What is said"
 _OF = "Colours, and tiles of a master"
 
 
@@ -111,81 +111,21 @@ def upscale(
     decode_seconds: file.DecodeSecondsOption = 60.0,
     decode_memory: file.DecodeMemoryOption = 10_737.0,
     pixels_per_byte: file.PixelsPerByteOption = 1000.0,
-    backend: Annotated[
-        str,
-        typer.Option(
-            help="local (this machine), cog, replicate (paid) or ray.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = "local",
-    device: Annotated[
-        str,
-        typer.Option(help="auto (CUDA, else MPS, else the CPU), cpu, cuda or mps.", rich_help_panel=_WHERE),
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="auto, fp32, bf16 (about four times as fast on CPUs that have it) or fp16.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = "auto",
-    tile: Annotated[
-        int,
-        typer.Option(help="Largest side of a tile, 64 to 8192 pixels of IN.", rich_help_panel=_WHERE),
-    ] = 1024,
-    overlap: Annotated[
-        int | None,
-        typer.Option(
-            help="Pixels of IN that neighbouring tiles share; if not given, by the tile, up to 128.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(help="Tiles at once; if not given, as many as the backend can.", rich_help_panel=_WHERE),
-    ] = None,
-    attempts: Annotated[int, typer.Option(help="Tries for a tile, 1 to 20.", rich_help_panel=_WHERE)] = 3,
-    restart: Annotated[
-        bool,
-        typer.Option(
-            "--restart", help="Begin anew: throw away OUT's unfinished job.", rich_help_panel=_WHERE
-        ),
-    ] = False,
-    cog: Annotated[
-        list[str] | None,
-        typer.Option("--cog", help="Address of a Cog container; may be repeated.", rich_help_panel=_WHERE),
-    ] = None,
-    model_version: Annotated[
-        str,
-        typer.Option(
-            help="Version on Replicate, owner/model or owner/model:hash; MODEL_VERSION if not given.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = "",
-    hardware: Annotated[
-        str,
-        typer.Option(
-            help="Replicate's hardware, for the price; gpu-h100 if not given.", rich_help_panel=_WHERE
-        ),
-    ] = "",
-    price: Annotated[
-        float | None, typer.Option(help="Dollars a second, instead of the table's.", rich_help_panel=_WHERE)
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(help="Dollars that the work may cost at most.", rich_help_panel=_WHERE)
-    ] = None,
-    pay_again: Annotated[
-        bool,
-        typer.Option(
-            "--pay-again", help="Pay again for tiles whose results were lost.", rich_help_panel=_WHERE
-        ),
-    ] = False,
-    ray_address: Annotated[
-        str,
-        typer.Option(
-            help="A Ray cluster, host:port or auto; if not given, one of its own.", rich_help_panel=_WHERE
-        ),
-    ] = "",
+    backend: place.BackendOption = "local",
+    device: place.DeviceOption = "auto",
+    precision: place.PrecisionOption = "auto",
+    tile: place.TileOption = 1024,
+    overlap: place.OverlapOption = None,
+    jobs: place.JobsOption = None,
+    attempts: place.AttemptsOption = 3,
+    restart: place.RestartOption = False,
+    cog: place.CogOption = None,
+    model_version: place.ModelVersionOption = "",
+    hardware: place.HardwareOption = "",
+    price: place.PriceOption = None,
+    max_cost: place.MaxCostOption = None,
+    pay_again: place.PayAgainOption = False,
+    ray_address: place.RayAddressOption = "",
     reference: Annotated[
         Path | None,
         typer.Option("--reference", help="The whole master that IN is one tile of.", rich_help_panel=_OF),
@@ -218,7 +158,7 @@ def upscale(
         typer.Option(help="auto (a bar on a terminal, else lines), bar, lines, none.", rich_help_panel=_SAID),
     ] = "auto",
 ) -> None:
-    """Upscale `paths` but the last, OUT. Long, because typer reads the options from the signature."""
+    """Upscale all `paths` but the last, which is OUT. typer reads the options from the signature."""
     sources, out = split_paths(paths, output_format, previews=preview is not None)
     check_opposites(("--skip-existing", skip_existing), ("--overwrite", overwrite))
     check_opposites(("--dry-run, which writes nothing,", dry_run), ("--preview", preview is not None))

@@ -1,4 +1,4 @@
-"""The run of `luxscaler upscale`: pictures one after another on one backend, watched and told.
+"""The run of `luxscaler upscale`: pictures one after another on one backend, with progress and messages.
 
 Exit status: 0 all written (or there already), 1 an error and nothing written, 3 some written and some failed.
 """
@@ -38,7 +38,7 @@ SOME_FAILED = 3
 
 
 class Session:
-    """What all parts of one command share: its voice, its progress, and whether to stop."""
+    """What all parts of one command share: its messages, its progress, and whether to stop."""
 
     def __init__(self, voice: Voice, stopping: Stopping) -> None:
         self.voice = voice
@@ -50,12 +50,12 @@ class Session:
         self._input: bytes | None = None
 
     def begin(self, name: str, number: int, count: int, *, with_report: bool) -> None:
-        """The next picture."""
+        """Begin the next picture: number `number` of `count`."""
         self.meter = Meter(self.pace, with_report=with_report)
         self.name, self.number, self.count = name, number, count
 
     def standard_input(self) -> bytes:
-        """All of it, read once. Raises InputError where nobody sends anything."""
+        """The bytes of standard input, read once. Raises InputError if it is a terminal."""
         if self._input is None:
             if sys.stdin.isatty():
                 raise InputError("IN is standard input, which is a terminal: send it a picture")
@@ -63,7 +63,7 @@ class Session:
         return self._input
 
     def looked_at(self, count: int) -> None:
-        """So many frames of a shot were looked at."""
+        """Show that the tones of so many frames of a shot were read."""
         self.name, self.number = f"the tones of frame {count}", 0
 
     def _moment(self) -> Moment:
@@ -72,7 +72,7 @@ class Session:
 
 @contextmanager
 def session_of(manner: Manner) -> Iterator[Session]:
-    """The session of a command; errors that are meant become one line and an exit status."""
+    """The session of a command; LuxScalerErrors and interruptions become one line and typer.Exit."""
     voice = Voice(manner)
     with stoppable() as stopping:
         session = Session(voice, stopping)
@@ -102,7 +102,7 @@ class PictureRun:
         options: "RunOptions",
         output_format: str,
     ) -> None:
-        """request: of any of the pictures. output_format: empty: by the suffix of each result."""
+        """request: of any of the pictures. output_format: if empty, by the suffix of each result."""
         self._session = session
         self.request = request
         self._where = where
@@ -113,7 +113,7 @@ class PictureRun:
         self._began = time.monotonic()
 
     def check(self, pairs: "Sequence[Pair]") -> None:
-        """Before any work. Raises ExportError and InputError for results that could not be written."""
+        """Raise ExportError or InputError, before any work, for a result that could not be written."""
         from luxscaler.masters.options import check_report  # noqa: PLC0415
         from luxscaler.pipeline.output import check_path  # noqa: PLC0415
 
@@ -129,9 +129,9 @@ class PictureRun:
             raise InputError("OUT is standard output, which is a terminal: send it to a file or a program")
 
     def plans(self, pairs: "Sequence[Pair]") -> int:
-        """Say what would be done, from the headers of the pictures; nothing is computed, sent or written.
+        """Print what would be done, from the headers of the pictures; nothing is computed, sent or written.
 
-        The exit status: a picture that cannot be planned is told and does not stop the others.
+        Returns the exit status. A picture that cannot be planned is an error that does not stop the others.
         """
         return _status(sum(not self._can_plan(pair, len(pairs)) for pair in pairs), len(pairs))
 
@@ -158,7 +158,7 @@ class PictureRun:
             self._session.voice.planned(pair, width, height, len(cuts), cost)
 
     def all(self, pairs: "Sequence[Pair]", *, skip_existing: bool) -> int:
-        """Every picture; the exit status."""
+        """Upscale every picture. Returns the exit status."""
         from luxscaler.masters.batch import run_batch  # noqa: PLC0415
 
         session, count = self._session, len(pairs)
@@ -230,7 +230,7 @@ class PictureRun:
         return result
 
     def _ready(self) -> "Backend":
-        """The backend: one for all pictures, unless what may be spent is less for each."""
+        """The backend, the same for all pictures unless --max-cost has to shrink by what was spent."""
         from luxscaler.backends.choice import make_backend  # noqa: PLC0415
 
         where = self._where
@@ -265,7 +265,7 @@ def _status(failed: int, count: int) -> int:
 
 
 def _check_can_be_made(folder: Path) -> None:
-    """Raise ExportError for a folder that is to be made and cannot be."""
+    """Raise ExportError for a folder that cannot be made."""
     standing = _standing(folder)
     reason = "is no folder" if not standing.is_dir() else "is not writable"
     if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
@@ -273,14 +273,14 @@ def _check_can_be_made(folder: Path) -> None:
 
 
 def _place_now(target: Path) -> Path:
-    """A name in a folder that is there, which can be checked before the folders are made."""
+    """The target, or a name in the nearest existing folder, which can be checked before folders are made."""
     if target.parent.exists():
         return target
     return _standing(target.parent) / f".dry-run-{os.getpid()}{target.suffix}"
 
 
 def _standing(folder: Path) -> Path:
-    """The nearest folder above one that is there: those in between will be made."""
+    """The nearest existing ancestor of a folder, or the folder itself."""
     while not folder.exists() and folder.parent != folder:
         folder = folder.parent
     return folder

@@ -1,4 +1,4 @@
-"""What `luxscaler upscale` says: as text for people, or as JSON lines for programs.
+"""The messages of `luxscaler upscale`: text for people, or JSON lines for programs.
 
 Results go to standard output, notes and errors to standard error; as JSON all of it goes to standard output.
 Where the picture itself goes to standard output, everything else goes to standard error.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Manner:
-    """How it is said."""
+    """How a command reports: the options --json, --quiet, --verbose, --progress."""
 
     json: bool = False
     quiet: bool = False
@@ -36,14 +36,14 @@ class Manner:
 
 
 class Voice:
-    """Says it. Everything is printed by the main thread, but for progress."""
+    """Prints the messages. All calls come from the main thread; progress has a thread of its own."""
 
     def __init__(self, manner: Manner) -> None:
         self.manner = manner
         self._json = JsonLines(sys.stderr if manner.to_stderr else sys.stdout) if manner.json else None
 
     def display(self) -> Display:
-        """How progress is shown."""
+        """A new display of progress, as the options and the terminal allow."""
         way = self.manner.progress
         if self._json is not None:
             return NoDisplay() if way == "none" else self._json
@@ -55,7 +55,7 @@ class Voice:
         return Lines(lambda line: tell(line, err))
 
     def note(self, text: str, pair: "Pair | None" = None, count: int = 1) -> None:
-        """What was decided on the user's behalf."""
+        """Print a notice: what was decided on the user's behalf. count: of the pictures of the run."""
         if self._json is not None:
             self._json.write("note", input=None if pair is None else pair.source.name, message=text)
         elif not self.manner.quiet:
@@ -66,7 +66,7 @@ class Voice:
         tell(text, err if self.manner.to_stderr else out)
 
     def detail(self, text: str) -> None:
-        """What only --verbose says."""
+        """Print a line that only --verbose shows."""
         if self.manner.verbose:
             if self._json is not None:
                 self._json.write("detail", message=text)
@@ -74,14 +74,14 @@ class Voice:
                 tell(text, err)
 
     def line(self, text: str, **facts: object) -> None:
-        """A result that is no picture of a pair: a preview."""
+        """Print the line of a preview. facts: of its JSON event."""
         if self._json is not None:
             self._json.write("preview", **facts)
         elif not self.manner.quiet:
             self._tell_result(text)
 
     def ended(self, outcome: "Outcome", count: int, seconds: float) -> None:
-        """One picture is done, skipped or failed."""
+        """Print how a picture ended: written, skipped or failed. count: of the pictures of the run."""
         if outcome.error is not None:
             self.failed(outcome.error, outcome.pair, count)
         elif outcome.result is None:
@@ -104,7 +104,7 @@ class Voice:
             self.detail(f"{_name(pair)}: {stages}; {seconds:.2f} s in all")
 
     def planned(self, pair: "Pair", width: int, height: int, tiles: int, cost: str) -> None:
-        """What would be done with a picture."""
+        """Print what would be done with a picture (--dry-run)."""
         name = _name(pair)
         if self._json is not None:
             facts = {"width": width, "height": height, "tiles": tiles, "cost": cost}
@@ -113,7 +113,7 @@ class Voice:
             self._tell_result(f"{name}: {width} × {height}, {cost}")
 
     def failed(self, error: BaseException, pair: "Pair | None" = None, count: int = 1) -> None:
-        """An error, as one line; of one that nobody foresaw the traceback too."""
+        """Print an error as one line; with its traceback if it is not a LuxScalerError, or with --verbose."""
         is_meant = isinstance(error, LuxScalerError)
         text = str(error) if is_meant else f"unexpected {type(error).__name__}: {error}"
         if self._json is not None:
@@ -129,14 +129,14 @@ class Voice:
                 tell(line, err)
 
     def stopped(self, text: str) -> None:
-        """The user stopped the work."""
+        """Print that the user stopped the work."""
         if self._json is not None:
             self._json.write("stopped", message=text)
         else:
             tell(text, err)
 
     def summary(self, outcomes: "Sequence[Outcome]", count: int, seconds: float) -> None:
-        """Of several pictures, how many became what."""
+        """Print how many pictures were written, skipped, failed or not reached."""
         failed = sum(outcome.error is not None for outcome in outcomes)
         skipped = sum(outcome.is_skipped for outcome in outcomes)
         written = len(outcomes) - failed - skipped
@@ -165,7 +165,7 @@ def _name(pair: "Pair") -> str:
 
 
 def _with_path(text: str, pair: "Pair") -> str:
-    """The same, with the whole path of the picture: two folders may have one of the same name."""
+    """The message with the picture's whole path: two folders may hold files of the same name."""
     path, name = pair.source.path, pair.source.name
     if name in text:
         return text
@@ -190,7 +190,7 @@ def _facts(result: "Result", seconds: float) -> dict[str, object]:
 
 
 def _summary(result: "Result", name: str) -> str:
-    """The line that says what was made and what it took."""
+    """The line about a written result: its size, its peak, and how long the stages took."""
     progress = result.progress
     if result.timings:
         work = ", ".join(f"{name} {value:.1f} s" for name, value in result.timings.items() if value >= 0.05)

@@ -1,4 +1,4 @@
-"""`luxscaler weights`: list, fetch, verify and convert the networks' weights, at a terminal."""
+"""`luxscaler weights`: list, fetch, verify and convert the networks' weights."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class _Row:
-    """What is said of one network's weights."""
+    """One network's weights, as `list` shows them."""
 
     name: str
     state: str
@@ -31,7 +31,7 @@ class _Row:
 
 def _rows() -> list[_Row]:
     from luxscaler.weights.feature_networks import feature_network_state, feature_networks  # noqa: PLC0415
-    from luxscaler.weights.store import list_weights, weights_folder  # noqa: PLC0415
+    from luxscaler.weights.installed import list_weights, weights_folder  # noqa: PLC0415
 
     rows = []
     for status in list_weights():
@@ -52,7 +52,7 @@ def weights_list(as_json: JsonOption = False) -> None:
     with one_line_errors(as_json=as_json):
         from rich.table import Table  # noqa: PLC0415
 
-        from luxscaler.weights.store import weights_folder  # noqa: PLC0415
+        from luxscaler.weights.installed import weights_folder  # noqa: PLC0415
 
         rows = _rows()
         if as_json:
@@ -94,7 +94,7 @@ def fetch_weights(
 
     from luxscaler.weights.feature_networks import feature_networks, fetch_feature_network  # noqa: PLC0415
     from luxscaler.weights.fetch import Fetched, fetch  # noqa: PLC0415
-    from luxscaler.weights.store import weights_folder  # noqa: PLC0415
+    from luxscaler.weights.installed import weights_folder  # noqa: PLC0415
 
     special = feature_networks()
     ordinary = None if names is None else [name for name in names if name not in special]
@@ -104,8 +104,9 @@ def fetch_weights(
     with Progress(*columns, console=err, transient=True, disable=not is_shown) as bar:
 
         def advance(name: str, done: int, total: int) -> None:
-            task = tasks.setdefault(name, bar.add_task(name) if name not in tasks else tasks[name])
-            bar.update(task, completed=done, total=total)
+            if name not in tasks:
+                tasks[name] = bar.add_task(name)
+            bar.update(tasks[name], completed=done, total=total)
 
         results = fetch(ordinary, force=force, progress=advance)
         for name in (each for each in names or () if each in special):
@@ -143,7 +144,7 @@ def weights_verify(
     """Check that weights are here and are the ones that the catalogue pins."""
     with one_line_errors(as_json=as_json):
         from luxscaler.weights.feature_networks import feature_networks, verify_feature_network  # noqa: PLC0415
-        from luxscaler.weights.store import verify, weights_folder  # noqa: PLC0415
+        from luxscaler.weights.installed import verify, weights_folder  # noqa: PLC0415
 
         special = feature_networks()
         for status in verify([name for name in names if name not in special] if names else None):

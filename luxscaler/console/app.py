@@ -21,7 +21,7 @@ from luxscaler.console.state import Console, console_of
 from luxscaler.errors import ConsoleError
 from luxscaler.gateway.limits import LimitMiddleware
 from luxscaler.gateway.problems import Problem
-from luxscaler.gateway.store import is_full
+from luxscaler.sqlite_file import is_full
 
 _log = logging.getLogger(__name__)
 

@@ -1,28 +1,30 @@
 """The inputs of a master: one list for Replicate, this machine, a Cog container and the page.
 
-Names, types, values, limits and defaults are the container's (predict.py); a test holds the two together. The
-page builds its fields from this list. On this machine `cog` may name a running container, and `model` a file.
+Names, types, values, limits and defaults are the container's (predict.py); a test compares the two. The page
+builds its fields from this list. On this machine `cog` may name a running container, and `model` a file.
 """
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from luxscaler.errors import ExportError, FetchError, InputError
-from luxscaler.gateway.problems import Problem
-from luxscaler.geometry import MAX_SCALE, MIN_SCALE, output_size
-from luxscaler.options import DEFAULT_MAX_PIXELS, MAX_LAYER_NAME
+from luxscaler.geometry import MAX_SCALE, MIN_SCALE
+from luxscaler.io.formats import HDR_FORMATS
+from luxscaler.options import MAX_LAYER_NAME
 from luxscaler.pipeline.final_size import MAX_SIDE
-from luxscaler.web.url import Url
 
-TEXT, NUMBER, FLAG = (str,), (int, float), (bool,)
-_TYPE_WORDS: dict[tuple[type, ...], str] = {TEXT: "text", NUMBER: "a number", FLAG: "true or false"}
-_MOST_ADDRESS = 500
-_HERE_ONLY = {"print": "give a width or a height at Replicate, whose container takes pixels"}
-"""Inputs that the container has not, and what to do instead."""
-_DEFAULT_FORMATS = {"here": {"output_format": "exr"}, "replicate": {"output_format": "webp"}}
-"""Of the places, where none is asked for."""
+TEXT, NUMBER, WHOLE, FLAG = (str,), (int, float), (int,), (bool,)
+"""What Python makes of an input's JSON."""
+TYPE_WORDS: dict[tuple[type, ...], str] = {
+    TEXT: "text",
+    NUMBER: "a number",
+    WHOLE: "a whole number",
+    FLAG: "true or false",
+}
+HERE_ONLY = {"print": "give a width or a height at Replicate, whose container takes pixels"}
+"""Inputs that the container does not have, each with what to do instead."""
+DEFAULT_FORMATS = {"here": "exr", "replicate": "webp"}
+"""The output format at each place, where none is asked for."""
 MODELS = {
     "photo": "photo: the most detail, slow without a GPU",
     "anime": "anime: drawings",
@@ -203,17 +205,16 @@ _INPUTS = {
 }
 SIZES = tuple(name for name, each in _INPUTS.items() if each.group == "size")
 """Of these one at most is given."""
-MASTER_INPUTS = {name: each.types for name, each in _INPUTS.items() if name not in _HERE_ONLY}
+MASTER_INPUTS = {name: each.types for name, each in _INPUTS.items() if name not in HERE_ONLY}
 """Name to types."""
 LOCAL_INPUTS = {**{name: each.types for name, each in _INPUTS.items()}, "cog": TEXT}
 """On this machine."""
 
 
 def offered() -> dict[str, Any]:
-    """What the page builds its fields from: the inputs, in their order, and their groups; the formats
-    that hold light above white; and the profiles that each format takes."""
-    from luxscaler.io.profiles import profiles_of  # noqa: PLC0415 - its formats take a second to load
-    from luxscaler.io.write import HDR_FORMATS  # noqa: PLC0415 - as above
+    """What the page builds its fields from: the inputs in their order, their groups, the formats that hold
+    light above white, and the profiles that each format takes."""
+    from luxscaler.io.profiles import profiles_of  # noqa: PLC0415 - NumPy, for the page alone
 
     return {
         "inputs": [{"name": name, **_described(each)} for name, each in _INPUTS.items()],
@@ -223,100 +224,6 @@ def offered() -> dict[str, Any]:
     }
 
 
-def wrong_input(reason: str, known: Iterable[str]) -> Problem:
-    """422; the input's name is its `input` where the reason begins with it, as the library's reasons do."""
-    name = reason.partition(" ")[0]
-    named: dict[str, Any] = {"input": name} if name in known else {}
-    return Problem(422, f"inputs: {reason}", field="inputs", **named)
-
-
-def check_master_inputs(inputs: Mapping[str, Any], *, is_here: bool = False) -> None:
-    """As the container checks them. Raises Problem (422)."""
-    known = LOCAL_INPUTS if is_here else MASTER_INPUTS
-    for name, value in inputs.items():
-        if name in _HERE_ONLY and not is_here:
-            _refuse(f"{name} is for this machine and Cog containers: {_HERE_ONLY[name]}")
-        if name not in known:
-            _refuse(f"unknown {name[:80]!r}; known are {', '.join(known)}")
-        if name == "cog":
-            _check_cog(value)
-            continue
-        types = known[name]
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            _refuse(f"{name} must be {_TYPE_WORDS[types]}, got {str(value)[:80]!r}")
-    _check_values({name: value for name, value in inputs.items() if name != "cog"})
-
-
-def master_size(
-    inputs: Mapping[str, Any], width: int, height: int, place: str = "replicate"
-) -> tuple[int, int]:
-    """Width and height of the result of a picture of that size. Raises Problem (422)."""
-    check_master_inputs(inputs, is_here=place == "here")
-    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
-
-    try:
-        request = picture_request(b"", **inputs).for_picture(width, height)
-    except InputError as error:
-        size = next((name for name in SIZES if inputs.get(name)), "scale")
-        raise Problem(422, f"inputs: {error}", field="inputs", input=size) from error
-    return request.final or output_size(width, height, request.scale)
-
-
-def check_master_result(inputs: Mapping[str, Any], width: int, height: int, place: str) -> None:
-    """Whether a result of a picture of that size can be: its format holds it, and at Replicate one container
-    makes it as one tile. Raises Problem (422)."""
-    from luxscaler.io.write import check_pixels  # noqa: PLC0415 - as above
-    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
-    from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_MAX_OUTPUT_PIXELS  # noqa: PLC0415 - as above
-
-    final = master_size(inputs, width, height, place)
-    inputs = {**_DEFAULT_FORMATS[place], **inputs}
-    request = picture_request(b"", **inputs).for_picture(width, height)
-    most = DEFAULT_MAX_PIXELS if place == "replicate" else DEFAULT_MAX_MASTER_PIXELS
-    if width * height > most:
-        raise Problem(
-            422,
-            f"source: the picture has {width * height:,} pixels; {most:,} are the most there",
-            field="source",
-        )
-    made = math.prod(output_size(width, height, request.scale))
-    if place == "replicate" and made > DEFAULT_MAX_OUTPUT_PIXELS:
-        raise Problem(
-            422,
-            f"inputs: at Replicate a container makes up to {DEFAULT_MAX_OUTPUT_PIXELS:,} pixels at once, and "
-            f"these would be {made:,}: choose a smaller scale, or this machine; "
-            "`luxscaler upscale --backend replicate` sends tiles",
-            field="inputs",
-            input="scale",
-        )
-    try:
-        check_pixels(request.output_format, *final, DEFAULT_MAX_OUTPUT_PIXELS)
-    except ExportError as error:
-        raise Problem(422, f"inputs: {error}", field="inputs", input="output_format") from error
-
-
-def _check_values(inputs: Mapping[str, Any]) -> None:
-    from luxscaler.pipeline.inputs import picture_request  # noqa: PLC0415 - as above
-
-    try:
-        picture_request(b"", **inputs)
-    except (InputError, ExportError) as error:
-        raise wrong_input(str(error), LOCAL_INPUTS) from error
-
-
-def _check_cog(address: object) -> None:
-    try:
-        Url.parse(address if isinstance(address, str) and len(address) <= _MOST_ADDRESS else "")
-    except FetchError:
-        _refuse(
-            f"cog must be the address of a container, e.g. http://127.0.0.1:5000, got {str(address)[:80]!r}"
-        )
-
-
 def _described(each: MasterInput) -> dict[str, Any]:
     values = [{"value": value, "words": words} for value, words in each.values.items()]
     return {**vars(each), "values": values, "formats": list(each.formats)}
-
-
-def _refuse(reason: str) -> None:
-    raise wrong_input(reason, LOCAL_INPUTS)

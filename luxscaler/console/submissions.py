@@ -20,7 +20,7 @@ from luxscaler.console.hardware import prices
 from luxscaler.console.job import Job, JobKind, Place
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
-from luxscaler.console.master_inputs import check_master_inputs, check_master_result
+from luxscaler.console.master_checks import check_master_inputs, check_master_result
 from luxscaler.console.models import Models
 from luxscaler.console.packing import Source, checked_source
 from luxscaler.console.provider_settings import ProviderSettings, ProviderSettingsStore
@@ -169,9 +169,9 @@ class Submissions:
             _check_result(request)
         if request.place == "here":
             return self._local_call(request)
-        return (
-            self._master_call(request, provider) if request.kind == "master" else _training(request, provider)
-        )
+        if request.kind == "training":
+            return _training(request, provider)
+        return self._master_call(request, provider)
 
     def _local_call(self, request: SubmitRequest) -> dict[str, Any]:
         check_inputs(request.kind, request.inputs, (*self._settings.folders, self._settings.data / "results"))
@@ -278,11 +278,8 @@ def _check_result(request: SubmitRequest) -> None:
 
 def _unset(request: SubmitRequest) -> set[str]:
     """Fields that later versions added and that have their defaults, so that old keys stay valid."""
-    return {
-        name
-        for name, default in (("place", "replicate"), ("trained_by", ""))
-        if getattr(request, name) == default
-    }
+    added = {"place": "replicate", "trained_by": ""}
+    return {name for name, default in added.items() if getattr(request, name) == default}
 
 
 def _training(request: SubmitRequest, provider: ProviderSettings) -> dict[str, Any]:

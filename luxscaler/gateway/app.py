@@ -18,8 +18,8 @@ from luxscaler.gateway.problems import Problem, disk_full, not_found, unauthenti
 from luxscaler.gateway.routes import cog, deployments, files, models, predictions, trainings
 from luxscaler.gateway.settings import Settings
 from luxscaler.gateway.state import gateway_of, running_gateway
-from luxscaler.gateway.store import is_full
 from luxscaler.replicate.signing import same
+from luxscaler.sqlite_file import is_full
 
 _log = logging.getLogger(__name__)
 

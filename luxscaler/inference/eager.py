@@ -1,4 +1,5 @@
-"""A network run by PyTorch's own operators: on MPS, older cards, wherever prepare.py has nothing faster."""
+"""Runs a network by PyTorch's own operators: on MPS, on older cards, and where prepare.py has nothing
+faster."""
 
 from collections.abc import Callable
 
@@ -10,11 +11,11 @@ from luxscaler.networks.foreign import ForeignNetwork
 from luxscaler.networks.rrdb import RECONSTRUCT_RADIUS, RRDBNet
 
 STRIP_ROWS = 32
-"""Rows of features that RRDBNet's upsampling part does at once: bit-equal to all at once, 1/16 the memory."""
+"""Rows of features that RRDBNet upsamples at once: the result is bit-equal to all rows at once."""
 
 
 class PlainNetwork:
-    """A network moved to a device; called like one of prepare.py."""
+    """A network moved to a device, with the interface of `prepare.Prepared`."""
 
     def __init__(self, network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype = device, dtype
@@ -27,8 +28,8 @@ class PlainNetwork:
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
-        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; `step` is RRDBNet.extract's."""
-        # By default cuDNN takes TF32 for float32, which has no more mantissa than fp16.
+        """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; step: as in RRDBNet.extract."""
+        # By default cuDNN computes float32 in TF32, whose mantissa has no more bits than fp16's.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             if self._is_foreign:
                 return self._mixed(x)
@@ -37,7 +38,7 @@ class PlainNetwork:
             return in_strips(network, x, step) if isinstance(network, RRDBNet) else network(x).float()
 
     def _mixed(self, x: Tensor) -> Tensor:
-        """Products in the dtype, the rest in float32: few of those networks run in half precision alone."""
+        """Run under autocast, as few of spandrel's networks run in half precision throughout."""
         enabled = self._dtype != torch.float32
         with torch.autocast(self._device.type, self._dtype if enabled else None, enabled=enabled):
             out: Tensor = self._network(x.contiguous())
@@ -45,7 +46,7 @@ class PlainNetwork:
 
 
 def in_strips(network: RRDBNet, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
-    """`network(x)`, its upsampling part strip by strip of rows."""
+    """`network(x)`, upsampling strips of rows one after another so that its memory is bounded."""
     features = network.extract(x, step)
     rows, columns = features.shape[2:]
     times = network.config.enlargement

@@ -1,4 +1,4 @@
-"""A loaded network prepared for its device: the same results, faster and in less memory.
+"""Chooses how a loaded network runs on its device: the same results up to rounding, faster, in less memory.
 
 RRDBNet on a CPU, whatever its number of ×2 steps: float32 by Winograd's filtering (cpu/winograd.py), bfloat16
 by oneDNN's prepared convolutions (cpu/planes.py); on an NVIDIA card both float16 and float32 by cuda/.
@@ -23,7 +23,7 @@ from luxscaler.networks.srvgg import SRVGGNetCompact
 
 
 class Prepared(Protocol):
-    """A network run by other code than its own `forward`."""
+    """A network that other code than its own `forward` runs."""
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
@@ -33,7 +33,8 @@ class Prepared(Protocol):
 
 
 def prepared(network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> Prepared | None:
-    """The network prepared, or None where eager.py should run it. network: float32, on the CPU."""
+    """The prepared network; None if eager.py should run it. network: float32, on the CPU; it is not
+    changed."""
     if isinstance(network, SRVGGNetCompact):
         on_cpu = device.type == "cpu" and dtype in (torch.float32, torch.bfloat16)
         return FastSRVGG(network, dtype) if on_cpu else None

@@ -22,12 +22,15 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 LONGEST_NAME = 255
-"""Bytes: ext4, XFS, APFS."""
+"""Bytes of a file's name on ext4, XFS and APFS."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path` and rename it on success. Any number of writers may do so at once."""
+    """Yield the path of a new, empty file beside `path`; rename it to `path` if the block succeeds.
+
+    Any number of writers may do so at once: each has a file of its own. Raises ExportError.
+    """
     name = f".{secrets.token_hex(8)}.partial"
     with translated(path, name):
         target = target_of(path)
@@ -43,8 +46,9 @@ def replacing(path: Path) -> Iterator[Path]:
 class Partial:
     """The unfinished file of one long-running writer: `.NAME.partial` beside the target, always that name.
 
-    What a killed process left is written over by the next, so nothing piles up. A lock of the operating
-    system, which ends with its process, keeps two writers of one target apart. Raises ExportError.
+    The next writer overwrites what a killed process left, so unfinished files do not pile up. A lock of the
+    operating system, which ends with its process, keeps two writers of one target apart. All methods raise
+    ExportError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,8 +116,8 @@ def translated(path: Path, name: str = "") -> Iterator[None]:
 def target_of(path: Path) -> Path:
     """Where a file for `path` is put: a link stays a link, and what it points to is replaced.
 
-    Raises OSError for anything there that is no regular file, a link to a device among them: to put a file in
-    the place of one would take it from everybody.
+    Raises OSError for anything there that is not a regular file, such as a device or a link to one: replacing
+    /dev/null by a file would break every program that uses it.
     """
     try:
         mode = path.stat().st_mode
@@ -125,7 +129,7 @@ def target_of(path: Path) -> Path:
 
 
 def is_same(path: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, by links or hard links too. Raises OSError."""
+    """Whether two paths lead to the same file, also through symbolic or hard links. Raises OSError."""
     try:
         return path.samefile(other)
     except FileNotFoundError:

@@ -1,5 +1,6 @@
-"""BMP through Pillow; bit fields that Pillow does not know by their masks (Windows' BITMAPV4HEADER), and the
-ICC profile of a BITMAPV5HEADER.
+"""BMP through Pillow; what Pillow does not read, by hand.
+
+By hand are bit fields with unusual masks (Windows' BITMAPV4HEADER) and the ICC profile of a BITMAPV5HEADER.
 """
 
 import struct
@@ -33,7 +34,7 @@ class _Fields:
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
-    """Read the header."""
+    """Read the header. Raises PictureError, or what Pillow raises."""
     fields = _fields(stream)
     if not _has_small_alpha(fields):
         try:
@@ -56,7 +57,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode to 8 bits."""
+    """(height, width, channels) uint8; fields of other depths are stretched to 0 … 255."""
     fields = _fields(stream)
     if not _has_small_alpha(fields):
         try:

@@ -31,7 +31,7 @@ def check_metadata(metadata: Metadata) -> None:
 
 
 def with_mantissa_bits(name: str, options: ExportOptions, metadata: Metadata) -> Metadata:
-    """Return the metadata of a file of the format `name`, which says so if its mantissas are rounded."""
+    """The metadata of a file of the format `name`, with a note "mantissa_bits" if mantissas are rounded."""
     is_float32 = name == "tiff" or (name == "exr" and options.exr_type == "float")
     if options.mantissa_bits < FULL_MANTISSA_BITS and is_float32:
         return {**metadata, "mantissa_bits": options.mantissa_bits}
@@ -39,7 +39,11 @@ def with_mantissa_bits(name: str, options: ExportOptions, metadata: Metadata) ->
 
 
 def check_values(what: str, values: FloatArray, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return the maximum. Minimum and maximum show NaN and infinity without a temporary as large as rgb."""
+    """Return the maximum. Raises ExportError for NaN, infinity, and values outside [low, high].
+
+    what: the name of the array in messages. Minimum and maximum are NaN or infinite if any value is, and
+    finding them needs no temporary of the array's size.
+    """
     smallest, largest = float(values.min()), float(values.max())
     if not (math.isfinite(smallest) and math.isfinite(largest)):
         bad = values.size - int(np.count_nonzero(np.isfinite(values)))

@@ -45,7 +45,7 @@ class FileInfo:
     """Channels that read_samples returns: 1 grey, 3 RGB or 4 CMYK, and one more for alpha."""
     coding: ColorCoding
     profile_in_pixels: bool = False
-    """Whether the coding is found out only as the pixels are decoded (JPEG XL with an ICC profile)."""
+    """Whether the coding is known only once the pixels are decoded (JPEG XL with an ICC profile)."""
     is_float: bool = False
     source_bits: int | None = None
     """Depth of the integer picture whose floats these are, where a file of ours says so."""
@@ -63,7 +63,7 @@ class FileInfo:
     subimage: int = 0
     """Number of the picture in the file, as OpenImageIO counts: TIFF's directories, OpenEXR's parts."""
     is_plain: bool = True
-    """Whether the channels are what their places say to any reader, so that OpenImageIO may read bands."""
+    """Whether channel order and alpha are the format's usual ones, so that OpenImageIO may read bands."""
     notices: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
     gain_map: "GainMap | None" = None
@@ -74,10 +74,14 @@ class Decoder(Protocol):
     """The two functions of a decoder module."""
 
     def read_info(self, stream: BinaryIO) -> FileInfo:
-        """Read the header."""
+        """Read the header, whatever the size of the picture. Raises PictureError, or what a library
+        raises."""
 
     def read_samples(self, stream: BinaryIO, info: FileInfo) -> Samples:
-        """Decode the samples, as stored."""
+        """Decode: (height, width, channels), colour channels first, alpha last, before orientation.
+
+        info: what `read_info` returned of the same stream. Raises PictureError, or what a library raises.
+        """
 
 
 def with_channels(array: NDArray[Any]) -> Samples:

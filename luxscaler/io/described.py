@@ -1,4 +1,4 @@
-"""What describes a picture of an AVIF or HEIC file: its EXIF and XMP items. Damage is never an error.
+"""The EXIF and XMP items that describe the picture of an AVIF or HEIC file. Damage is never an error.
 
 An XMP item may be compressed: its entry names the coding, as HTTP does. Sources: ISO/IEC 23008-12, annex A
 (EXIF, XMP), ISO/IEC 14496-12, 8.11.6 (content types of items).
@@ -16,7 +16,10 @@ _DAMAGE = (struct.error, IndexError, OSError, OverflowError)
 
 
 def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
-    """The EXIF item, at most MAX_ITEM_BYTES and 1 of it; empty where it is damaged."""
+    """The EXIF item; None if there is none, empty if it is damaged.
+
+    At most MAX_ITEM_BYTES + 1 bytes are returned, by which the caller sees that an item is too long.
+    """
     try:
         for item in described_by(meta, meta.primary, b"Exif"):
             return item_data(stream, meta, item)
@@ -26,7 +29,10 @@ def exif_item(stream: BinaryIO, meta: Meta) -> bytes | None:
 
 
 def xmp_item(stream: BinaryIO, meta: Meta) -> tuple[bytes | None, tuple[str, ...]]:
-    """The XMP packet, unpacked, cut and empty as EXIF's; or a notice of why it is not read."""
+    """The XMP packet, unpacked, and notices; None, empty and too long mean what they do for `exif_item`.
+
+    A packet in a coding that cannot be unpacked is None, with a notice.
+    """
     try:
         items = described_by(meta, meta.primary, b"mime")
         types = content_types(meta.iinf) if items else {}

@@ -14,7 +14,7 @@ def round_mantissa(values: FloatArray, bits: int) -> FloatArray:
     """Round to `bits` explicit bits of mantissa, to nearest, ties to even; the rest of the bits is 0.
 
     The relative error is at most 2^-(bits + 1) (denormals below 1e-38 aside), at every brightness alike. What
-    would round up to infinity is rounded down. All bits: the array itself comes back, else a new one.
+    would round up to infinity is rounded down. Returns the array itself where all bits stay, else a new one.
 
     Zeros compress: the last bits of a computed picture are noise, and noise is what fills a lossless file.
     """
@@ -22,9 +22,8 @@ def round_mantissa(values: FloatArray, bits: int) -> FloatArray:
         return values
     drop = np.uint32(FULL_MANTISSA_BITS - bits)
     pattern = values.view(np.uint32)
-    rounded = (pattern >> drop) & np.uint32(
-        1
-    )  # ties go to even: half of the step, less one for an even value
+    # Ties go to even: half of the step is added, less one where the last bit that stays is 0.
+    rounded = (pattern >> drop) & np.uint32(1)
     rounded += pattern
     rounded += (np.uint32(1) << (drop - np.uint32(1))) - np.uint32(1)
     rounded &= np.uint32(0xFFFFFFFF) << drop
@@ -37,5 +36,5 @@ def round_mantissa(values: FloatArray, bits: int) -> FloatArray:
 
 
 def to_half(values: FloatArray) -> NDArray[np.float16]:
-    """Round to half floats, clipped at ±65504."""
+    """Round to half floats, to nearest, clipped at ±65504 so that none becomes infinite."""
     return np.clip(values, -HALF_MAX, HALF_MAX).astype(np.float16)

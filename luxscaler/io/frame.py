@@ -15,7 +15,9 @@ from luxscaler.io.profiles import OutputProfile, profile_named
 from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited
 
 Metadata = Mapping[str, str | float | int]
+"""Names and values of what a file says about its making, e.g. {"hdr_boost": 1.5}."""
 Coded = NDArray[np.uint8 | np.uint16 | np.float16]
+"""(height, width, 3 or 4) samples as a format stores them; see write.CODED_TYPES."""
 
 ESTIMATED_RANGE_COMMENT = "The range above SDR white is estimated from an SDR picture by hdr_boost."
 THREADS = min(16, os.cpu_count() or 1)
@@ -30,7 +32,7 @@ class Frame:
     rgb: FloatArray
     """(height, width, 3), linear Rec.709, 1.0 = SDR white, unbounded, finite."""
     alpha: FloatArray | None
-    """(height, width) in [0, 1]; the colour is straight."""
+    """(height, width) in [0, 1]; the colour is straight unless is_associated."""
     sdr_peak: float
     """Linear value that PNG, WebP and 16-bit TIFF show as SDR white."""
     options: ExportOptions
@@ -39,7 +41,7 @@ class Frame:
     exif: bytes | None = None
     inherited: Inherited = NOTHING_INHERITED
     is_grey: bool = False
-    """Whether formats that can write one channel: the second, since all are equal."""
+    """Whether the channels are equal; formats that can then write one take the second (green)."""
     is_associated: bool = False
     """Whether rgb is premultiplied, and may hold light where alpha is 0."""
     sdr: FloatArray | None = None
@@ -58,13 +60,13 @@ class Frame:
         return self.resolution_dpi[1] / self.resolution_dpi[0]
 
     def notes(self) -> str:
-        """Return metadata and comment as JSON in ASCII: TIFF tags and PNG text hold nothing wider."""
+        """Metadata and comment as JSON in ASCII, the only characters that TIFF tags and PNG's tEXt share."""
         comment = {"comments": ESTIMATED_RANGE_COMMENT} if self.options.estimated_range else {}
         return json.dumps({**comment, "luxscaler": dict(self.metadata)})
 
     @property
     def channels(self) -> int:
-        """Of what `samples` gives."""
+        """The number of channels that `samples` returns."""
         return (1 if self.has_one_channel else 3) + (self.alpha is not None)
 
     def samples(self) -> FloatArray:
@@ -90,7 +92,7 @@ class Frame:
 
     @property
     def has_one_channel(self) -> bool:
-        """Whether formats that can write grey: the profiles of other spaces are of three channels."""
+        """Whether grey formats can write it as one channel: profiles other than sRGB have three channels."""
         return self.is_grey and self.profile.name == "srgb"
 
     @property

@@ -1,6 +1,7 @@
-"""GIF through Pillow: the first picture, and around it, where it does not cover the canvas, clear pixels.
+"""GIF through Pillow: the first picture; where it does not cover the canvas, pixels are transparent.
 
-Browsers show what is bare as clear; Pillow fills it with a colour of the palette, unless one is transparent.
+Browsers show the uncovered canvas as transparent; Pillow fills it with a colour of the palette, unless one of
+them is transparent.
 """
 
 from dataclasses import replace
@@ -45,7 +46,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 def _covered(stream: BinaryIO) -> tuple[int, int, int, int] | None:
     """Where the first picture lies on the canvas: left, top, right, bottom.
 
-    None where it covers all, or what is bare is transparent in Pillow too.
+    None where it covers all of it, or Pillow makes the rest transparent itself.
     """
     stream.seek(0)
     image = GifImagePlugin.GifImageFile(stream)

@@ -72,7 +72,7 @@ def _from_boxes(stream: BinaryIO, exif: bytes | None) -> tuple[GainMap | None, b
     """The gain map, the XMP packet, and notices. libheif passes over XMP that is compressed."""
     try:
         meta = read_meta(stream)
-    except (struct.error, IndexError, PictureError):  # libheif read the file, and found no damage in it
+    except (struct.error, IndexError, PictureError):  # libheif reads the file all the same
         return None, None, ()
     gain_map, reason = find_or_notice(stream, meta, exif, _map_codes)
     xmp, unread = xmp_item(stream, meta)
@@ -83,7 +83,7 @@ def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
     """The gain map of a file that has it as its main picture, upright."""
     file = _opened(stream)
     name, _, depth = file.mode.partition(";")
-    if not file.info.get("primary"):  # libheif shows another picture than the one it was asked for
+    if not file.info.get("primary"):  # libheif has opened another picture than the one asked for
         raise PictureError("libheif does not show it")
     if name not in ("L", "I", "RGB"):
         raise PictureError(f"it has the pixel layout {file.mode!r}")

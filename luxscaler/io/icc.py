@@ -1,4 +1,4 @@
-"""ICC profiles: samples through them to linear Rec.709 by LittleCMS (imagecodecs), and the two we write.
+"""ICC profiles: samples through them to linear Rec.709 by LittleCMS (imagecodecs), and profiles to write.
 
 LittleCMS computes in float whenever its result is float, also for integer samples (measured: the green
 of Display P3 comes out as -0.2249, 1.0421, -0.0786), so that colours outside Rec.709 come out below 0 or
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 
 from luxscaler.color import REC709, Matrix, apply_matrix, decode_srgb
-from luxscaler.io.color_encoding import ColorCoding, from_icc
+from luxscaler.io.color_encoding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding, from_icc
 from luxscaler.io.decoder import Samples
 from luxscaler.io.profiles import OutputProfile
 from luxscaler.picture import FloatArray
@@ -40,7 +40,7 @@ _MODEL_TOLERANCE = 5e-5
 
 
 def profile_coding(profile: bytes, channels: int) -> tuple[ColorCoding | None, tuple[str, ...]]:
-    """The coding of an ICC profile for `channels` colour channels; None and a notice where it has no use.
+    """The coding of an ICC profile for `channels` colour channels; None and a notice where it is unusable.
 
     A damaged profile is no reason to refuse the picture, so the caller goes on to its next guess.
     """
@@ -58,6 +58,17 @@ def profile_coding(profile: bytes, channels: int) -> tuple[ColorCoding | None, t
         return from_icc(profile, _description(profile)), ()
     except (imagecodecs.CmsError, ValueError):
         return None, ("the ICC profile cannot be used; it is ignored",)
+
+
+def profile_or_assumed(
+    profile: bytes | None, channels: int, *, is_float: bool
+) -> tuple[ColorCoding, tuple[str, ...]]:
+    """The coding of a usable ICC profile; else sRGB for integers, linear Rec.709 for floats; and notices."""
+    assumed = LINEAR_ASSUMED if is_float else SRGB_ASSUMED
+    if profile is None:
+        return assumed, ()
+    coding, notices = profile_coding(profile, channels)
+    return coding or assumed, notices
 
 
 def profile_space(profile: bytes) -> str | None:
@@ -91,9 +102,9 @@ def to_linear(samples: Samples, profile: bytes) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def ends_of(profile: bytes, channels: int) -> tuple[float, float]:
-    """The values below and above which LittleCMS clips; infinite where the curves go on.
+    """The sample values below and above which LittleCMS clips; infinite where it does not.
 
-    Tables end at 0 and 1, powers at 0. Inks end there by themselves: none is thicker than full.
+    Tables end at 0 and 1, power curves at 0. Inks count as unclipped: none is thicker than full.
     """
     if profile_space(profile) == "cmyk":
         return -math.inf, math.inf
@@ -106,13 +117,13 @@ def ends_of(profile: bytes, channels: int) -> tuple[float, float]:
 def to_linear_beyond(samples: FloatArray, profile: bytes) -> FloatArray:
     """`to_linear` of float samples, on straight lines where LittleCMS would clip them.
 
-    A table says nothing of light above 1, and an HDR picture has some. The lines have the slope that the
-    profile has at its end, channel by channel.
+    A profile's table ends at 1, and an HDR picture has values above. The lines go on with the slope that the
+    profile has at its ends, channel by channel. Shapes, range and errors are those of `to_linear`.
     """
     result = to_linear(samples, profile)
     low, high = ends_of(profile, samples.shape[2])
     if math.isinf(low) and math.isinf(high):
-        return result  # nothing is clipped, so nothing need be looked for
+        return result  # nothing was clipped
     inside = np.clip(samples, low, high).astype(np.float32, copy=False)
     beyond = (inside != samples).any(axis=2)
     if not beyond.any():
@@ -142,10 +153,10 @@ class MatrixModel:
 
 @lru_cache(maxsize=4)
 def matrix_model(profile: bytes, bits: int) -> MatrixModel | None:
-    """Measure an RGB profile channel by channel, and check by other colours that nothing else is in it.
+    """Measure an RGB profile as three curves and a matrix, and check the model against other colours.
 
-    bits: 8 or 16, of the samples to convert. None where the profile is no curves-and-matrix one (it has
-    tables of colours), or is not black at 0.
+    bits: 8 or 16, of the samples to convert. None where the profile is something else (it has tables of
+    colours), or is not black at 0. Raises what `to_linear` raises.
     """
     dtype = np.uint8 if bits == 8 else np.uint16
     # One ramp of grey instead of three of pure colours: most of the time is LittleCMS's.
@@ -219,8 +230,8 @@ def coded_profile(profile: OutputProfile) -> bytes:
 
 
 def _dated(profile: bytes) -> bytes:
-    """With a fixed time of creation, six big-endian uint16 at byte 24 (ICC.1:2022, 7.2): the same picture has
-    to give the same bytes.
+    """The profile with a fixed time of creation, six big-endian uint16 at byte 24 (ICC.1:2022, 7.2), so that
+    the same picture gives the same bytes.
     """
     return profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]
 

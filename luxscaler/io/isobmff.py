@@ -113,7 +113,7 @@ def described_by(meta: Meta, item: int, kind: bytes) -> list[int]:
 
 
 def item_data(stream: BinaryIO, meta: Meta, item: int) -> bytes:
-    """An item's bytes, at most MAX_ITEM_BYTES and 1 of them.
+    """An item's bytes, at most MAX_ITEM_BYTES + 1 of them, by which a longer item shows.
 
     Raises struct.error, IndexError, OSError or OverflowError where the file is damaged.
     """

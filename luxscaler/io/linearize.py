@@ -37,10 +37,10 @@ BEYOND_PROFILE = (
     "its curves are continued in straight lines"
 )
 _BEYOND = 1e-3
-"""What a value may lie outside by rounding."""
+"""How far outside its range a value may lie by rounding."""
 ALPHA_CLIPPED = "alpha above 1 or below 0 is clipped"
 REPAIRED = "with NaN or infinite values"
-"""What a notice of such pixels says."""
+"""Part of the notice about pixels that were repaired."""
 
 
 def oriented(samples: NDArray[Sample], orientation: int) -> NDArray[Sample]:
@@ -75,9 +75,12 @@ def upright_size(info: FileInfo) -> tuple[int, int]:
 def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = None) -> Picture:
     """Bring upright samples of (height, width, info.channels) under the pixel contract.
 
-    Not-a-numbers become 0 and infinities the largest finite size in the picture, with a notice, so that
-    neither spreads. Associated colour is divided by alpha; where alpha is 0 it is kept as it is. light_apart:
-    what `has_light_apart` said, if it was asked.
+    samples: integers from 0 to 2^bits - 1, or float32. NaN becomes 0 and infinity the largest finite size in
+    the picture, with a notice, so that neither spreads. Associated colour is divided by alpha; where alpha is
+    0 it is kept as it is. light_apart: what `has_light_apart` returned, if it was called.
+
+    Returns a Picture: (height, width, 3) float32, linear Rec.709, 1.0 = SDR white; alpha straight in [0, 1].
+    Raises imagecodecs.CmsError where an ICC profile fails.
     """
     notices = info.notices
     if info.is_float:
@@ -97,7 +100,7 @@ def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = No
     rgb = np.empty((height, width, 3), np.float32)
     alpha = np.empty((height, width), np.float32) if has_alpha else None
     to_strip = _converter(info)
-    for rows in _strips(height, width):
+    for rows in strips(height, width):
         strip = samples[rows]
         if alpha is not None:
             alpha[rows] = _unit(strip[..., -1], info).clip(0, 1)
@@ -115,14 +118,14 @@ def linearize(samples: Samples, info: FileInfo, *, light_apart: bool | None = No
 
 @np.errstate(invalid="ignore")
 def has_light_apart(samples: Samples, info: FileInfo) -> bool:
-    """Whether associated colour holds light that alpha does not cover, as of fire and glow.
+    """Whether associated colour holds light that alpha does not cover, such as fire or glow.
 
-    It does where alpha is 0 and colour is not, and where alpha is so low that no surface has the straight
-    colour.
+    It does where alpha is 0 and colour is not, and where alpha is so low that the straight colour would be
+    brighter than any surface.
     """
     if info.alpha is not Alpha.ASSOCIATED:
         return False
-    for rows in _strips(*samples.shape[:2]):
+    for rows in strips(*samples.shape[:2]):
         strip = _unit(samples[rows], info)
         alpha = strip[..., -1].clip(0, 1)
         light = np.abs(strip[..., :-1]).max(axis=2)
@@ -132,8 +135,10 @@ def has_light_apart(samples: Samples, info: FileInfo) -> bool:
 
 
 def _has_values_beyond(samples: Samples, info: FileInfo) -> bool:
-    """Whether colour lies where its ICC profile says nothing. Associated colour, which is divided by alpha
-    before the profile, is not asked about: of nearly clear pixels it often does.
+    """Whether colour lies outside the range of its ICC profile.
+
+    Associated colour is not checked: it is divided by alpha before the profile, and of nearly transparent
+    pixels the quotient often lies outside.
     """
     profile, color = info.coding.icc, _color_channels(info)
     if profile is None:
@@ -141,12 +146,12 @@ def _has_values_beyond(samples: Samples, info: FileInfo) -> bool:
     low, high = ends_of(profile, color)
     if info.alpha is Alpha.ASSOCIATED or (math.isinf(low) and math.isinf(high)):
         return False
-    colors = (samples[rows][..., :color] for rows in _strips(*samples.shape[:2]))
+    colors = (samples[rows][..., :color] for rows in strips(*samples.shape[:2]))
     return any(bool(strip.min() < low - _BEYOND or strip.max() > high + _BEYOND) for strip in colors)
 
 
 def _has_alpha_beyond(samples: Samples) -> bool:
-    alphas = (samples[rows][..., -1] for rows in _strips(*samples.shape[:2]))
+    alphas = (samples[rows][..., -1] for rows in strips(*samples.shape[:2]))
     return any(bool(alpha.min() < -_BEYOND or alpha.max() > 1 + _BEYOND) for alpha in alphas)
 
 
@@ -182,7 +187,8 @@ def _is_contract(samples: Samples, info: FileInfo) -> bool:
     return linear and plain and samples.dtype == np.float32 and samples.flags.c_contiguous
 
 
-def _strips(height: int, width: int) -> Iterator[slice]:
+def strips(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture in strips of about 2^18 pixels, which fit into a processor's cache."""
     step = max(1, _STRIP_PIXELS // width)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
@@ -252,10 +258,10 @@ def _curve(info: FileInfo) -> Callable[[Samples], FloatArray]:
 
 def _finite(samples: Samples) -> tuple[Samples, int]:
     """Samples without NaN and infinity, and the number of pixels that had some."""
-    strips = [samples[rows] for rows in _strips(*samples.shape[:2])]
-    bad = sum(int((~np.isfinite(strip)).any(axis=2).sum()) for strip in strips)
+    parts = [samples[rows] for rows in strips(*samples.shape[:2])]
+    bad = sum(int((~np.isfinite(strip)).any(axis=2).sum()) for strip in parts)
     if not bad:
         return samples, 0
-    limit = max(float(np.abs(strip).max(where=np.isfinite(strip), initial=0)) for strip in strips)
+    limit = max(float(np.abs(strip).max(where=np.isfinite(strip), initial=0)) for strip in parts)
     repaired = np.nan_to_num(samples, nan=0.0, posinf=limit, neginf=-limit)
     return repaired, bad

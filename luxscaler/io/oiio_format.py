@@ -9,10 +9,9 @@ from typing import BinaryIO
 import numpy as np
 
 from luxscaler.errors import PictureError
-from luxscaler.io.color_encoding import LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
-from luxscaler.io.icc import profile_coding
-from luxscaler.io.oiio import OpenedFile, opened
+from luxscaler.io.icc import profile_or_assumed
+from luxscaler.io.oiio import opened
 from luxscaler.words import counted
 
 _LAYOUTS = {
@@ -52,7 +51,7 @@ class OiioFormat:
                 raise PictureError(f"is {self.name} with the channels {layout}, which is not supported")
             (bits, is_float), alpha = _KINDS[kind], _LAYOUTS[names]
             color = len(names) - (alpha is not Alpha.NONE)
-            coding, notices = _coding(file, color, is_float=is_float)
+            coding, notices = profile_or_assumed(file.profile() or None, color, is_float=is_float)
             orientation = spec.getattribute("Orientation")
             return FileInfo(
                 format=self.name,
@@ -88,13 +87,3 @@ def _check_components(stream: BinaryIO) -> None:
     channels = counted(int.from_bytes(count, "big"), "channel")
     what = f"{channels} (grey with alpha)" if channels.startswith("2 ") else channels
     raise PictureError(f"is a JPEG 2000 of {what}, which is not supported; grey, RGB and RGB with alpha are")
-
-
-def _coding(file: OpenedFile, channels: int, *, is_float: bool) -> tuple[ColorCoding, tuple[str, ...]]:
-    profile = file.profile()
-    notices: tuple[str, ...] = ()
-    if profile:
-        coding, notices = profile_coding(profile, channels)
-        if coding is not None:
-            return coding, notices
-    return (LINEAR_ASSUMED if is_float else SRGB_ASSUMED), notices

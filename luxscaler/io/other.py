@@ -19,7 +19,7 @@ from luxscaler.io.pillow_format import PillowFormat
 
 
 class _Sun(SunImagePlugin.SunImageFile):
-    """Of 32 bits a pixel the first byte is the one without meaning; Pillow takes the last for it."""
+    """Sun raster: of a 32-bit pixel the first byte is padding, where Pillow skips the last."""
 
     _PAD_FIRST: ClassVar[dict[str, str]] = {"RGBX": "XRGB", "BGRX": "XBGR"}
 

@@ -1,8 +1,8 @@
 """What a result of ours says about its making: model, scale, hdr_boost and the rest.
 
 EXR has an attribute `luxscaler:NAME` for each. The other formats hold one JSON text (io/frame.py, notes), in
-a PNG text, a TIFF description or EXIF; it is found by its beginning, wherever the format puts it. Of a file
-that was made from a result of ours the last such text is that of the file itself.
+a PNG text, a TIFF description or EXIF; it is found by its beginning, wherever the format puts it. A file that
+was made from another result may hold the text of both; its own is the last.
 """
 
 import json
@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import PictureError
-from luxscaler.io.exr.header import read_parts
+from luxscaler.io.exr.header import MAGIC, OWN_PREFIX, read_parts
 
-_EXR = b"\x76\x2f\x31\x01"
-_PREFIX = "luxscaler:"
 _MARK = b'"luxscaler": {'
 _REACH = 1 << 12
 """Bytes that the text may begin before the mark, and go on behind it."""
 _SHOWN = 200
-"""Characters of a value; more is nothing that we wrote."""
+"""Characters of a value that are returned; LuxScaler writes no longer ones."""
 
 
 def own_tags(file: str | os.PathLike[str]) -> dict[str, str]:
     """Name and value of each tag, none in a file that is not ours. Raises PictureError."""
     try:
         with Path(file).open("rb") as stream:
-            if stream.read(4) == _EXR:
+            if stream.read(4) == MAGIC:
                 return _of_exr(stream)
             if os.fstat(stream.fileno()).st_size == 0:
                 return {}
@@ -42,9 +40,9 @@ def _of_exr(stream: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     part = read_parts(stream)[0]
     for name, (kind, _) in part.attributes.items():
-        if name.startswith(_PREFIX):
+        if name.startswith(OWN_PREFIX):
             value = part.text(name) if kind == "string" else part.number(name)
-            found[name.removeprefix(_PREFIX)] = _shown(value)
+            found[name.removeprefix(OWN_PREFIX)] = _shown(value)
     if software := part.text("software"):
         found = {"software": _shown(software), **found} if found else found
     return found

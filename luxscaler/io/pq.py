@@ -1,8 +1,7 @@
-"""The coding of HDR on the web: BT.2020 or P3 primaries, PQ, and what CTA-861.3 wants to know of the picture.
+"""The coding of HDR on the web: PQ (SMPTE ST 2084) in BT.2020 or P3 primaries, and light levels (CTA-861.3).
 
-PQ stands for absolute luminance up to 10,000 cd/m² and for nothing below 0: both ends are clipped here, per
-channel. A colour outside the primaries, which is the only one negative in them, is thereby brought to their
-border.
+PQ codes absolute luminance from 0 to 10,000 cd/m². Values beyond are clipped, channel by channel; a colour
+outside the primaries has negative channels and is thereby brought to the border of the gamut.
 """
 
 from collections.abc import Sequence
@@ -33,7 +32,8 @@ class PqSpace:
     primaries: Primaries
     from_rec709: Matrix
     cicp: tuple[int, int, int]
-    """Of ITU-T H.273: primaries, PQ, the matrix for luma and chroma (that of RGB would be 0)."""
+    """Code points of ITU-T H.273: primaries, transfer (16: PQ), matrix of luma and chroma (0 would be
+    RGB)."""
 
 
 _REC2020 = PqSpace(REC2020, REC709_TO_REC2020, (9, 16, 9))
@@ -60,7 +60,7 @@ class LightLevels:
         """Return x, y of red, green, blue and white in 0.00002, then the largest and the smallest luminance
         in 0.0001 cd/m²: PNG's mDCV, after SMPTE ST 2086.
 
-        Nobody has watched the picture being made. Declared is a nominal display that shows all of it: the
+        There was no mastering display. A nominal one that can show the whole picture is declared: the
         primaries of the file, D65, and the first of 1000, 2000, 4000 and 10,000 cd/m² that reaches MaxCLL.
         """
         largest = next(level for level in _DISPLAYS_CD_M2 if self.max_cll <= level)

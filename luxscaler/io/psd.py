@@ -1,8 +1,8 @@
 """PSD and PSB: the merged picture. RGB, indexed and grey by OpenImageIO, CMYK by hand; the resources by hand.
 
-OpenImageIO adds black to the other inks, and hands on neither EXIF nor resolution. A file that was saved
-without "Maximize Compatibility" holds white instead of a merged picture, and says so: it is refused. Source:
-Adobe, "Photoshop File Formats Specification".
+OpenImageIO adds black to the other inks, and returns neither EXIF nor resolution. A file that was saved
+without "Maximize Compatibility" holds white instead of a merged picture and is marked so: it is refused.
+Source: Adobe, "Photoshop File Formats Specification".
 """
 
 import struct
@@ -59,7 +59,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode the merged picture. Inks are 0 where they are full."""
+    """Decode the merged picture, as stored: of CMYK, 0 is full ink (info.inverted)."""
     head = _head(stream)
     if head.mode != _CMYK:
         return _OIIO.read_samples(stream, info)

@@ -1,7 +1,7 @@
-"""Turns an encoder that asks for its picture into one that is fed: a thread, and a short queue.
+"""Feeds an encoder that reads its bands from an iterator: the encoder runs in a thread, behind a short queue.
 
-Encoders read bands from an iterator; who makes the bands hands them over one by one. Both sides can stop at
-any moment: the other one is told, and no thread stays behind.
+The caller hands the bands over one by one. Either side can stop at any moment: the other one is told, and no
+thread stays behind.
 """
 
 import threading
@@ -33,7 +33,8 @@ class Pump(Generic[Band]):
         self._thread.start()
 
     def put(self, band: Band) -> None:
-        """Hand a band over, once there is room. Raises what the encoder raised, if it did."""
+        """Hand a band over, waiting until there is room. Raises what the encoder raised, or RuntimeError if
+        the encoder ended early without an error."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._queue) < _WAITING or self._ended)
             if not self._ended:
@@ -87,4 +88,4 @@ class Pump(Generic[Band]):
                 band = self._queue.popleft()
                 self._changed.notify_all()
             yield band
-            del band  # or two would stay in memory while the next is waited for
+            del band  # else it stays in memory while this waits for the next

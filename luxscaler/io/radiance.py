@@ -13,7 +13,7 @@ from typing import BinaryIO
 import imagecodecs
 import numpy as np
 
-from luxscaler.color import D65, EQUAL_ENERGY, REC709, Primaries, apply_matrix, bradford, rgb_to_xyz
+from luxscaler.color import EQUAL_ENERGY, Primaries, apply_matrix, xyz_to_rec709
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import LINEAR_ASSUMED, ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import FileInfo, Samples
@@ -34,7 +34,7 @@ _ORIENTATIONS = {
 _FORMATS = (b"32-bit_rle_rgbe", b"32-bit_rle_xyze")
 _NEW_CODING = range(8, 32768)
 _BYTES_PER_PIXEL = 4
-_MAX_GAIN = 1e12  # beyond it the header is not to be believed
+_MAX_GAIN = 1e12  # beyond it the header is taken for damaged
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
@@ -70,7 +70,8 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
         raise PictureError("is truncated, or uses Radiance's old run-length coding, which is not supported")
     imagecodecs.rgbe_decode(data if coded else data[:needed], header=False, rle=coded, out=samples)
     samples /= _gains(variables)
-    return apply_matrix(samples, _from_xyz()) if _is_xyz(variables) else samples
+    # Radiance's white is that of equal energy.
+    return apply_matrix(samples, xyz_to_rec709(EQUAL_ENERGY)) if _is_xyz(variables) else samples
 
 
 def _header(stream: BinaryIO) -> tuple[list[tuple[bytes, bytes]], re.Match[bytes]]:
@@ -114,11 +115,6 @@ def _gains(variables: list[tuple[bytes, bytes]]) -> Samples:
 
 def _is_xyz(variables: list[tuple[bytes, bytes]]) -> bool:
     return dict(variables).get(b"FORMAT") == _FORMATS[1]
-
-
-def _from_xyz() -> Samples:
-    """XYZ with Radiance's white of equal energy to linear Rec.709."""
-    return np.linalg.solve(rgb_to_xyz(REC709), bradford(EQUAL_ENERGY, D65))
 
 
 def _coding(variables: list[tuple[bytes, bytes]]) -> tuple[ColorCoding, tuple[str, ...]]:

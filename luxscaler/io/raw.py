@@ -1,8 +1,8 @@
 """Camera raw files through LibRaw (rawpy), which is an optional extra: the container does not carry it.
 
 Developed with the camera's white balance to linear 16-bit Rec.2020, nothing brightened: 1.0 is where the
-sensor clips. LibRaw's guess of the brightest value is off, because it would differ between pictures of a
-series. Of TIFF files those are raw that say so (DNGVersion), or that hold a colour filter array.
+sensor clips. LibRaw's automatic white level is switched off, because it would differ between pictures of a
+series. A TIFF counts as raw if it has a DNGVersion tag, or holds a colour filter array.
 """
 
 import struct

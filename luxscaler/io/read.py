@@ -107,7 +107,7 @@ def read_picture(
     source: a path, or the bytes of a file. Integer samples without a colour space are taken for sRGB,
     float samples for linear Rec.709; every other coding is converted, unclipped, and `Picture.source`
     says from what. In float files NaN becomes 0 and infinity the largest finite size in the picture.
-    sdr: of a file with a gain map the SDR picture, not the HDR one. choice: which layer of an EXR.
+    sdr: read the SDR picture of a file with a gain map, not the HDR one. choice: which layer of an EXR.
 
     Raises PictureTooLargeError for more than `max_pixels` pixels, or more than `limits` have for each byte,
     before they are decoded, and PictureError for what is not a whole picture of a supported format. Time
@@ -152,7 +152,7 @@ def read_stream(
 
 
 def gain_map_pixels(info: FileInfo, max_pixels: int, *, sdr: bool) -> int:
-    """What read_gain_map will allocate."""
+    """Pixels that `read_gain_map` will allocate; 0 where no map is applied."""
     found = info.gain_map
     return min(found.pixels, max_pixels) if found is not None and found.applies(sdr=sdr) else 0
 
@@ -160,7 +160,7 @@ def gain_map_pixels(info: FileInfo, max_pixels: int, *, sdr: bool) -> int:
 def read_gain_map(
     stream: BinaryIO, info: FileInfo, max_pixels: int, *, sdr: bool
 ) -> tuple[DecodedGainMap | None, tuple[str, ...]]:
-    """The gain map that is to be applied to the rows of the file, if one is; and what is to be said of it.
+    """The decoded gain map to apply to the rows of the file, None if there is none to apply; and notices.
 
     A damaged map, or one of more than `max_pixels` pixels, is no error: the base is a whole picture.
     """
@@ -217,7 +217,10 @@ def preload() -> None:
 
 
 def header_of(stream: BinaryIO, choice: LayerChoice = MAIN_LAYER) -> tuple[Decoder, FileInfo]:
-    """The decoder of the format that the stream holds, and what the header says. Inside one_line_errors."""
+    """The decoder of the format that the stream holds, and what the header says.
+
+    To be called inside `one_line_errors`: raises whatever a decoder's library raises.
+    """
     name = picture_format(stream.read(SNIFF_BYTES))
     if choice:
         if name != "exr":
@@ -270,9 +273,8 @@ def one_line_errors(name: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What a library says; a generic word for what only its authors understand, such as "list index out of
-    range".
-    """
+    """A library's message; a generic sentence instead of those that help only its authors, such as "list
+    index out of range"."""
     speaks = isinstance(error, (OSError, SyntaxError, EOFError)) or type(error) is RuntimeError
     speaks = speaks or type(error).__module__.partition(".")[0] in ("imagecodecs", "tifffile", "rawpy")
     text = _one_line(error)

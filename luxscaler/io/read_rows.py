@@ -2,8 +2,8 @@
 
 For PNG, JPEG, TIFF and OpenEXR in their usual layouts bands come through OpenImageIO; the samples are bit for
 bit those of the decoders (a test compares them). For every other layout, and where OpenImageIO is not
-installed, `read_bands` decodes the whole picture. What one of the two readers refuses, the other is asked
-about: so a file is read, or not, whichever way it comes.
+installed, `read_bands` decodes the whole picture. Where one of the two readers refuses a file, the other is
+tried, so that a file can be read as a whole if and only if it can be read in bands.
 """
 
 from collections.abc import Callable, Iterator
@@ -77,10 +77,11 @@ def whole_samples(stream: BinaryIO, decoder: Decoder, info: FileInfo) -> Samples
 def read_bands(
     stream: BinaryIO, decoder: Decoder, info: FileInfo, *, on_whole: Callable[[], None]
 ) -> Iterator[tuple[int, Samples]]:
-    """The first row and the samples of each band, top to bottom, before orientation; once more from the top
-    where bands turn out to be damaged and the decoder reads the picture.
+    """Yield the first row and the samples of each band, top to bottom, before orientation.
 
-    on_whole: called before a picture that should have come in bands is decoded at once.
+    If a band turns out to be damaged, the decoder reads the whole picture and bands come again from the top.
+    on_whole: called before a picture that should have come in bands is decoded as a whole. Raises
+    PictureError, or what the decoder's library raises.
     """
     if can_stream(info):
         try:

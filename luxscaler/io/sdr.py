@@ -17,7 +17,7 @@ where they were and leaves the sRGB codes 225–255 of 255 to the highlights."""
 
 
 def as_written(coded: NDArray[Code], frame: Frame) -> NDArray[Code]:
-    """(height, width, 3 or 4) codes, or 1 or 2 of a grey frame."""
+    """(height, width, 3 or 4) codes with the channels that a file stores: 1 or 2 of a grey frame."""
     if not frame.has_one_channel:
         return coded
     return np.ascontiguousarray(coded[..., 1:2] if frame.alpha is None else coded[..., 1::2])
@@ -29,7 +29,7 @@ def encode_sdr(
     """Return (height, width, 3 or 4) codes of the frame's profile, which has a curve, tone-mapped, rounded to
     nearest; alpha is linear.
 
-    Of frame.rgb, or of `picture` in its place. In float64, so that no code is off by rounding.
+    picture: like frame.rgb, encoded in its place. Computed in float64, so that no code is off by rounding.
     """
     if frame.coded is not None and picture is None:
         return frame.coded.astype(dtype, copy=False)

@@ -1,4 +1,4 @@
-"""Compressed metadata of files, unpacked up to a limit: a few bytes can stand for gigabytes.
+"""Unpacks the compressed metadata of files up to a limit, since a few bytes can unpack to gigabytes.
 
 Sources: RFC 1950 (zlib), 1951 (deflate), 1952 (gzip), 7932 (Brotli); RFC 9110, 8.4.1, for the names of
 content codings; libheif for "compress_zlib", and for "deflate" without zlib's frame.
@@ -33,7 +33,8 @@ def inflated(data: bytes, most: int, frame: int = _ZLIB) -> bytes:
 
 
 def from_brotli(data: bytes, most: int) -> bytes:
-    """The same of Brotli, whose decoder does not tell damage from a limit that is too low."""
+    """What the Brotli stream `data` holds. Raises UnpackError where it is damaged or over `most` bytes, which
+    the decoder does not tell apart."""
     try:
         return bytes(imagecodecs.brotli_decode(data, out=most))
     except imagecodecs.BrotliError as error:

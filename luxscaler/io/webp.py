@@ -21,8 +21,6 @@ from luxscaler.io.frame import Frame
 from luxscaler.io.icc import MAX_PROFILE_BYTES, coded_profile, profile_coding
 from luxscaler.io.sdr import encode_sdr
 
-MAX_SIDE = 16383
-"""Pixels a side: 14-bit fields of the VP8 frame header (RFC 6386, 9.1)."""
 _LOSSLESS_EFFORT = 30
 """Of 100; what libwebp calls quality in lossless files."""
 _RIFF_BYTES = 12
@@ -54,7 +52,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
-    """Decode with Pillow."""
+    """(height, width, 3 or 4) uint8. Raises PictureError where the file is shorter than it says."""
     end = stream.seek(0, 2)
     stream.seek(4)
     (size,) = struct.unpack("<I", stream.read(4))
@@ -70,7 +68,8 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 def write_webp(path: Path, frame: Frame) -> None:
     """Write lossy 8-bit codes of an ICC profile, sRGB unless another is asked for; alpha lossless.
 
-    Grey is lossless: of lossy files decoders round green otherwise than red and blue, which tints some greys.
+    Grey is written lossless: decoders of lossy files round green differently from red and blue, which tints
+    some greys. Raises OSError and ValueError, as Pillow does.
     """
     image = Image.fromarray(encode_sdr(frame, np.dtype(np.uint8)))
     how = {"lossless": True, "quality": _LOSSLESS_EFFORT} if frame.is_grey else {}

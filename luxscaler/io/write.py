@@ -21,58 +21,22 @@ import numpy as np
 
 from luxscaler.errors import ExportError
 from luxscaler.io.atomic import replacing
-from luxscaler.io.avif.write import MAX_SIDE as AVIF_SIDE
 from luxscaler.io.avif.write import write_avif
 from luxscaler.io.checks import check_metadata, check_resolution, check_values, with_mantissa_bits
 from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, Coded, Frame, Metadata
-from luxscaler.io.jpeg.write import MAX_SIDE as JPEG_SIDE
+from luxscaler.io.formats import ASSOCIATED_FORMATS, STREAM_FORMATS, check_picture, format_named
+from luxscaler.io.frame import Coded, Frame, Metadata
 from luxscaler.io.jpeg.write import write_jpeg
 from luxscaler.io.jxl.write import write_jxl
-from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES, FULL_MANTISSA_BITS, ExportOptions
+from luxscaler.io.options import ExportOptions
 from luxscaler.io.png.write import write_png, write_png_pq
-from luxscaler.io.profiles import PROFILES, check_profile, profile_named
-from luxscaler.io.sdr import KNEE, peak_in, tone_map
+from luxscaler.io.profiles import check_profile, profile_named
+from luxscaler.io.sdr import peak_in
 from luxscaler.io.tiff.write import write_tiff, write_tiff16
-from luxscaler.io.webp import MAX_SIDE as WEBP_SIDE
 from luxscaler.io.webp import write_webp
-from luxscaler.io.write_rows import FORMATS as _STREAMED
 from luxscaler.io.write_rows import StreamWriter, streaming
-from luxscaler.picture import (
-    NOTHING_INHERITED,
-    REFERENCE_WHITE_CD_M2,
-    ExrAttribute,
-    FloatArray,
-    Inherited,
-)
-
-__all__ = [
-    "ASSOCIATED_FORMATS",
-    "ESTIMATED_RANGE_COMMENT",
-    "EXR_COMPRESSIONS",
-    "EXR_TYPES",
-    "FLOAT_FORMATS",
-    "FORMATS",
-    "FULL_MANTISSA_BITS",
-    "HDR_FORMATS",
-    "KNEE",
-    "PROFILES",
-    "REFERENCE_WHITE_CD_M2",
-    "STREAM_FORMATS",
-    "SUFFIXES",
-    "ExportError",
-    "ExportOptions",
-    "StreamWriter",
-    "check_exif",
-    "check_picture",
-    "check_pixels",
-    "export",
-    "export_coded",
-    "open_stream",
-    "suffix_of",
-    "tone_map",
-]
+from luxscaler.picture import NOTHING_INHERITED, ExrAttribute, FloatArray, Inherited
 
 _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "webp": write_webp,
@@ -85,41 +49,12 @@ _WRITERS: dict[str, Callable[[Path, Frame], None]] = {
     "jxl": write_jxl,
     "jpg": write_jpeg,
 }
-FORMATS = tuple(_WRITERS)
-FLOAT_FORMATS = ("tiff", "exr", "jxl")
-"""Masters: linear float."""
-ASSOCIATED_FORMATS = ("tiff", "exr")
-"""Formats that hold light where alpha is 0."""
-HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
-"""Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
-STREAM_FORMATS = tuple(_STREAMED)
-"""Formats that `open_stream` writes."""
-SUFFIXES = {
-    ".webp": "webp",
-    ".png": "png",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".exr": "exr",
-    ".avif": "avif",
-    ".jxl": "jxl",
-    ".jpg": "jpg",
-    ".jpeg": "jpg",
-}
-"""Formats by the suffix of a path, in lower case. png-pq and tiff16 share those of png and tiff, and are
-chosen by name."""
 CODED_TYPES: dict[str, np.dtype[np.uint8 | np.uint16 | np.float16]] = {
     "webp": np.dtype(np.uint8),
     "png": np.dtype(np.uint16),
     "exr": np.dtype(np.float16),
 }
-"""Samples that `export_coded` takes."""
-_SIDES = {
-    "webp": ("WebP", WEBP_SIDE),
-    "avif": ("AVIF", AVIF_SIDE),
-    "jpg": ("JPEG", JPEG_SIDE),
-}
-
-
+"""Formats that `export_coded` takes, and the type of their samples."""
 DEFAULT_OPTIONS = ExportOptions()
 _NO_METADATA: Metadata = MappingProxyType({})
 
@@ -150,40 +85,30 @@ def export(
     metadata: text and numbers about the making, e.g. {"hdr_boost": 1.5}.
     resolution_dpi: horizontal and vertical pixels per inch.
     exif: what the picture inherits from its source, from the TIFF header on. PNG, WebP, AVIF, JPEG XL and
-        JPEG (up to 64 KiB, more is an error) carry all; TIFF make, model, date, artist and copyright; EXR
-        owner and capDate.
+        JPEG (up to 64 KiB, more is an error) carry it as a block, TIFF as directories of its own; EXR what
+        its standard attributes can say: camera, lens, exposure, place, owner and date.
     sdr: like rgb, what JPEG shows on an SDR display: the picture before its range was expanded. Without it,
         and for values above 1 in it, `tone_map` decides.
     inherited: XMP, IPTC, texts and the shape of pixels; each format takes what it can hold.
-    is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are written with one.
+    is_grey: that the channels are equal: PNG, TIFF and EXR (as Y) are then written with one.
     is_associated: that rgb is premultiplied and may hold light where alpha is 0. EXR and TIFF keep it; in the
-        other formats, which are straight, what is clear is black.
-    exr_attributes: what an EXR inherits from one, as in PictureSource; other formats have no place for it.
+        other formats, which are straight, transparent pixels become black.
+    exr_attributes: what an EXR inherits from an EXR, as in PictureSource; ignored by other formats.
 
     Raises ExportError: a wrong argument, a picture the format cannot hold, a file that cannot be written.
-    Long for its arguments, not for what it does.
     """
-    name = _format_name(Path(path), file_format)
+    name = format_named(Path(path), file_format)
     _check_shape(name, rgb, alpha)
-    check_metadata(metadata)
     if sdr is not None and (sdr.shape != rgb.shape or sdr.dtype != np.float32):
         raise ExportError(f"sdr must be {rgb.shape} float32 like rgb, got {sdr.shape} {sdr.dtype}")
-    check_resolution(resolution_dpi)
+    _check_texts(metadata, resolution_dpi, exif)
     check_profile(options.profile, name)
-    if exif is not None:
-        check_exif(exif)
     if alpha is not None:
         check_values("alpha", alpha, 0.0, 1.0)
-    peak = check_values("rgb", rgb)
-    shown = rgb
-    if sdr is not None:
-        shown, peak = sdr, check_values("sdr", sdr)
-    if options.sdr_peak is None and profile_named(options.profile).matrix is not None:
-        peak = peak_in(profile_named(options.profile), shown)
     frame = Frame(
         rgb,
         alpha,
-        peak if options.sdr_peak is None else options.sdr_peak,
+        _checked_peak(rgb, sdr, options),
         options,
         with_mantissa_bits(name, options, metadata),
         resolution_dpi,
@@ -219,10 +144,7 @@ def export_coded(
     if expected != coded.dtype or coded.ndim != 3 or coded.shape[2] not in (3, 4) or 0 in coded.shape:
         raise ExportError(f"{file_format} has no samples that are {coded.shape} {coded.dtype}")
     check_picture(file_format, coded.shape[1], coded.shape[0], transparent=False)
-    check_metadata(metadata)
-    check_resolution(resolution_dpi)
-    if exif is not None:
-        check_exif(exif)
+    _check_texts(metadata, resolution_dpi, exif)
     empty = np.empty((0, coded.shape[1], 3), np.float32)
     named = with_mantissa_bits(file_format, options, metadata)
     frame = Frame(empty, None, 1.0, options, named, resolution_dpi, exif, coded=coded)
@@ -261,19 +183,15 @@ def open_stream(
     The other arguments are those of `export`.
 
     Raises ExportError: here for a wrong argument, from `write` and at the end of the block for the rest.
-    Long for its arguments, not for what it does.
     """
-    name = _format_name(Path(path), file_format)
+    name = format_named(Path(path), file_format)
     if name not in STREAM_FORMATS:
         raise ExportError(f"{name} cannot be written row by row; {', '.join(STREAM_FORMATS)} can")
     if min(width, height) < 1:
         raise ExportError(f"width and height must be at least 1, got {width} × {height}")
     check_picture(name, width, height, transparent=has_alpha)
-    check_metadata(metadata)
-    check_resolution(resolution_dpi)
+    _check_texts(metadata, resolution_dpi, exif)
     check_profile(options.profile, name)
-    if exif is not None:
-        check_exif(exif)
     if name in ("png", "tiff16") and options.sdr_peak is None:
         raise ExportError(
             f"{name} row by row needs sdr_peak: "
@@ -295,42 +213,6 @@ def open_stream(
     return streaming(Path(path), name, head, height)
 
 
-def suffix_of(file_format: str) -> str:
-    """Return the suffix of a format's files, e.g. ".png" for "png-pq"."""
-    return {"png-pq": ".png", "tiff16": ".tiff"}.get(file_format, f".{file_format}")
-
-
-def check_picture(file_format: str, width: int, height: int, *, transparent: bool) -> None:
-    """Raise ExportError if the format cannot hold such a picture. Cheap: ask before the work."""
-    name, high = _SIDES.get(file_format, ("", 2**31 - 1))
-    if max(width, height) > high:
-        raise ExportError(
-            f"{name} holds at most {high} pixels a side, got {width} × {height}: choose png, tiff or exr"
-        )
-    if transparent and file_format == "jpg":
-        raise ExportError("JPEG holds no transparency: choose avif, png-pq or jxl")
-
-
-def check_pixels(file_format: str, width: int, height: int, most: int) -> None:
-    """Raise ExportError if the format cannot hold so many pixels, or is encoded in memory and there are more
-    than `most`. Cheap: ask before the work."""
-    check_picture(file_format, width, height, transparent=False)
-    pixels = width * height
-    if file_format not in STREAM_FORMATS and pixels > most:
-        raise ExportError(
-            f"the result would have {pixels:,} pixels ({width} × {height}), and "
-            f"{file_format} is encoded in memory, up to {most:,}: choose {', '.join(STREAM_FORMATS)}"
-        )
-
-
-def _format_name(path: Path, file_format: str | None) -> str:
-    name = SUFFIXES.get(path.suffix.lower(), "") if file_format is None else file_format
-    if name not in FORMATS:
-        asked = f"suffix {path.suffix!r} of {path.name!r}" if file_format is None else repr(file_format)
-        raise ExportError(f"unknown output format {asked}; known are {', '.join(FORMATS)}")
-    return name
-
-
 def _check_shape(name: str, rgb: FloatArray, alpha: FloatArray | None) -> None:
     if rgb.dtype != np.float32 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
         raise ExportError(f"rgb must be height × width × 3 float32, got {rgb.shape} {rgb.dtype}")
@@ -338,3 +220,23 @@ def _check_shape(name: str, rgb: FloatArray, alpha: FloatArray | None) -> None:
         raise ExportError(f"alpha must be {rgb.shape[:2]} float32, got {alpha.shape} {alpha.dtype}")
     transparent = alpha is not None and bool((alpha < 1).any())
     check_picture(name, rgb.shape[1], rgb.shape[0], transparent=transparent)
+
+
+def _check_texts(metadata: Metadata, resolution_dpi: tuple[float, float] | None, exif: bytes | None) -> None:
+    """What the file says besides its pixels. Raises ExportError."""
+    check_metadata(metadata)
+    check_resolution(resolution_dpi)
+    if exif is not None:
+        check_exif(exif)
+
+
+def _checked_peak(rgb: FloatArray, sdr: FloatArray | None, options: ExportOptions) -> float:
+    """The linear value that an SDR format shows as white: the option, else the maximum of what is shown, in
+    the primaries of the profile. Raises ExportError if rgb or sdr holds NaN or infinity."""
+    peak = check_values("rgb", rgb)
+    if sdr is not None:
+        peak = check_values("sdr", sdr)
+    if options.sdr_peak is not None:
+        return options.sdr_peak
+    profile = profile_named(options.profile)
+    return peak if profile.matrix is None else peak_in(profile, rgb if sdr is None else sdr)

@@ -16,6 +16,7 @@ from luxscaler.errors import ExportError
 from luxscaler.io.atomic import Partial, translated
 from luxscaler.io.checks import check_rows
 from luxscaler.io.exr import write_rows as exr
+from luxscaler.io.formats import ASSOCIATED_FORMATS
 from luxscaler.io.frame import Frame
 from luxscaler.io.png import write_rows as png
 from luxscaler.io.pump import Pump
@@ -34,14 +35,12 @@ class StreamFormat:
     encode: Encode
     band_rows: Callable[[Frame], int]
     """Rows of every band but the last."""
-    is_associated: bool = False
-    """Whether it holds light where alpha is 0."""
 
 
-FORMATS = {
-    "tiff": StreamFormat(tiff.write_tiff_bands, tiff.band_rows, is_associated=True),
+_STREAMED = {
+    "tiff": StreamFormat(tiff.write_tiff_bands, tiff.band_rows),
     "tiff16": StreamFormat(tiff.write_tiff16_bands, tiff.band_rows),
-    "exr": StreamFormat(exr.write_exr_bands, exr.band_rows, is_associated=True),
+    "exr": StreamFormat(exr.write_exr_bands, exr.band_rows),
     "png": StreamFormat(png.write_png_bands, png.band_rows),
     "png-pq": StreamFormat(png.write_png_pq_bands, png.band_rows),
 }
@@ -110,12 +109,11 @@ def streaming(path: Path, name: str, head: Frame, height: int) -> Iterator[Strea
 
     head: a Frame without rows, (0, width, 3), and (0, width) where there is alpha. Raises ExportError.
     """
-    kind = FORMATS[name]
     partial = Partial(path)
     try:
-        pump = Pump[Frame](lambda bands: _encode(kind, path, partial.path, head, height, bands))
+        pump = Pump[Frame](lambda bands: _encode(name, path, partial.path, head, height, bands))
         try:
-            writer = StreamWriter(head, height, kind.band_rows(head), pump)
+            writer = StreamWriter(head, height, _STREAMED[name].band_rows(head), pump)
             yield writer
             writer.finish()
         finally:
@@ -125,12 +123,12 @@ def streaming(path: Path, name: str, head: Frame, height: int) -> Iterator[Strea
         partial.discard()
 
 
-def _encode(
-    kind: StreamFormat, target: Path, path: Path, head: Frame, height: int, bands: Iterator[Frame]
-) -> None:
-    straight = head if kind.is_associated else head.straight()
+def _encode(name: str, target: Path, path: Path, head: Frame, height: int, bands: Iterator[Frame]) -> None:
+    straight = head if name in ASSOCIATED_FORMATS else head.straight()
     with translated(target, path.name):
-        kind.encode(path, straight, height, bands if straight is head else (one.straight() for one in bands))
+        _STREAMED[name].encode(
+            path, straight, height, bands if straight is head else (band.straight() for band in bands)
+        )
 
 
 def _empty(head: Frame, rows: int) -> Frame:

@@ -1,8 +1,9 @@
-"""XMP that a result may inherit: rating, keywords, authors, panoramas; nothing that is false of another.
+"""XMP that a result may inherit: rating, keywords, authors, panoramas.
 
-Dropped are size, orientation, resolution and colour, thumbnails, gain maps, the list of pictures in a file,
-and where the rest of a long packet lies. Numbers of pixels of a panorama (GPano) grow with the picture.
-Source: ISO 16684-1. Entities are not accepted: XMP has none, and they can be bombs.
+Properties that would be false of another picture are dropped: size, orientation, resolution and colour,
+thumbnails, gain maps, the list of pictures in a file, and the place of a long packet's rest. Sizes of a
+panorama (GPano), which are in pixels, are scaled with the picture. Source: ISO 16684-1. Document types are
+refused: XMP has none, and their entities can expand to gigabytes.
 """
 
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ _PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%s">%s</rdf:
 
 
 def usable_xmp(packet: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
-    """What a result may inherit of a packet; None where nothing is left; and notices. Never raises."""
+    """The part of a packet that a result may inherit, None if nothing is left; and notices. Never raises."""
     if packet is None:
         return None, ()
     if len(packet) > _MAX_READ_BYTES:

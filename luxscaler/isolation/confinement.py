@@ -1,7 +1,7 @@
-"""What a decoder may take: limits that a fork puts on itself before it touches the picture's bytes.
+"""Limits that a decoding fork puts on itself before it touches the picture's bytes.
 
-Processor time, open files and the size of the result are limited once; memory first to what a header needs,
-then, when the header has said how large the picture is, to what that picture needs and the caller grants.
+CPU time, open files and the size of the result are limited once. Memory is limited first to what a header
+needs, then, when the header has been read, to what a picture of its size needs and the caller grants.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from luxscaler.isolation.linear_file import linear_bytes
 from luxscaler.isolation.messages import GRANTED, DecodeTask
 
 BYTES = struct.Struct("<Q")
-"""How a fork tells the waiting process what it needs."""
+"""The number of bytes that a fork asks the waiting process for."""
 _BASE_BYTES = 512 * 2**20
 """Memory that any picture may take, whatever its size: tables, profiles, rows, the compressed file."""
 _BYTES_PER_PIXEL = 96
@@ -29,19 +29,20 @@ _libc = ctypes.CDLL(None)
 
 
 def confine(task: DecodeTask) -> None:
-    """Limit this process, but for its memory, to what a decoder needs; it is killed when its parent ends."""
+    """Limit everything but the memory of this process to what a decoder needs; it is killed with its
+    parent."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
-        # The waiting process keeps the deadline; this is for the case that it cannot.
+        # The waiting process enforces the deadline; this is the fallback if it cannot.
         (resource.RLIMIT_CPU, int(task.limits.seconds) + 2),
         (resource.RLIMIT_FSIZE, most_written(task)),
     ):
         _, hard = resource.getrlimit(kind)
         lower = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (lower, lower))
-    with suppress(OSError):  # if memory runs out all the same, the kernel is to take this process
+    with suppress(OSError):  # if memory runs out all the same, the kernel should kill this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
@@ -66,11 +67,11 @@ class MemoryLimit:
         """Bytes."""
 
     def allow_header(self) -> None:
-        """Let a header have what it needs."""
+        """Allow the memory that reading a header needs."""
         self._limit_to(0)
 
     def allow(self, pixels: int) -> None:
-        """Let a picture of so many pixels have what it needs, up to the most, once the caller grants that."""
+        """Allow the memory that so many pixels need, up to the limit; waits until the caller grants it."""
         self._limit_to(pixels)
         os.write(self._asks, BYTES.pack(self.allowed))
         os.read(self._grants, len(GRANTED))
@@ -83,12 +84,12 @@ class MemoryLimit:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, self._hard))
 
     def lift(self) -> None:
-        """Remove the limit, so that there is memory to say what went wrong."""
+        """Remove the limit, so that there is memory to report what went wrong."""
         resource.setrlimit(resource.RLIMIT_DATA, (self._hard, self._hard))
 
 
 def is_lack_of_memory(error: BaseException | None) -> bool:
-    """Whether the cause is a failed allocation; C++ libraries only say so in their text."""
+    """Whether an error was caused by a failed allocation; C++ libraries only show that in their message."""
     while error is not None:
         if isinstance(error, MemoryError) or "bad_alloc" in str(error):
             return True

@@ -1,4 +1,5 @@
-"""One decoding task, carried out in the process that calls: in a fork of worker.py, or without isolation."""
+"""Carries out a decoding task in the calling process: a fork of worker.py, or any process without
+isolation."""
 
 import os
 from collections.abc import Callable
@@ -20,12 +21,13 @@ def _unlimited(_pixels: int) -> None:
 
 
 def decode_header(task: DecodeTask, stream: BinaryIO) -> dict[str, Any]:
-    """The fields of PictureHeader, as JSON holds them. Raises PictureError."""
+    """The fields of PictureHeader as JSON types. Raises PictureError."""
     return asdict(header_of_stream(stream, task.name, task.choice))
 
 
 def decode_picture(task: DecodeTask, stream: BinaryIO, on_header: OnHeader = _unlimited) -> Picture:
-    """The picture, as luxscaler.io.read.read_picture gives it. Raises PictureError, PictureTooLargeError."""
+    """The picture, as luxscaler.io.read.read_picture returns it. Raises PictureError,
+    PictureTooLargeError."""
     return read_stream(
         stream,
         task.name,
@@ -40,9 +42,10 @@ def decode_picture(task: DecodeTask, stream: BinaryIO, on_header: OnHeader = _un
 def decode_bands(
     task: DecodeTask, stream: BinaryIO, target: int, on_header: OnHeader = _unlimited
 ) -> dict[str, Any]:
-    """Write the picture into the open file `target`, band by band; the description that LinearFile needs.
+    """Write the picture into the open file `target`, band by band. Returns what LinearFile needs, as JSON
+    types.
 
-    The file's position is behind the pixels then. Raises PictureError, PictureTooLargeError, and OSError
+    The file's position is then behind the pixels. Raises PictureError, PictureTooLargeError, and OSError
     when the disk is full.
     """
     width, height, has_alpha, source = write_linear_file(
@@ -60,5 +63,5 @@ def decode_bands(
 
 
 def not_stored(task: DecodeTask, error: OSError) -> PictureError:
-    """The error for a disk without room for the bands."""
+    """The error for a picture that does not fit on the disk."""
     return PictureError(f"{task.name} cannot be stored on disk: {error.strerror}")

@@ -1,4 +1,4 @@
-"""A picture of any size on disk as linear light, written band by band: what a master is cut from.
+"""A picture of any size stored on disk as linear light, band by band; tiles of a master are read from it.
 
     bytes ─ io/read_rows ─→ samples of a band ─ io/linearize ─→ upright float32 rows in a file
 
@@ -35,7 +35,7 @@ _FLOAT = 4
 
 
 def linear_bytes(width: int, height: int, has_alpha: bool) -> int:
-    """Size of the arrays in the file."""
+    """Bytes of the arrays in the file."""
     return width * height * (4 if has_alpha else 3) * _FLOAT
 
 
@@ -50,7 +50,8 @@ def write_linear_file(
     sdr: bool = False,
     choice: LayerChoice = MAIN_LAYER,
 ) -> tuple[int, int, bool, PictureSource]:
-    """Decode `stream` into the open file `target`; width, height, whether it has alpha, and its source.
+    """Decode `stream` into the open file `target`. Returns width, height, whether there is alpha, and its
+    source.
 
     on_header: called with the number of pixels that will be in memory at once, and again where they turn
     out to be more. Infinite values become the largest finite size of their band. Raises PictureError,
@@ -92,13 +93,13 @@ def write_linear_file(
                 as_stored(alpha, info.orientation)[rows] = band.alpha
             seen.source = band.source
             seen.notices |= dict.fromkeys(band.source.notices)
-            del band  # before the next is made
+            del band  # free its memory before the next one is decoded
     return width, height, has_alpha, _source(seen, info, said)
 
 
 @dataclass
 class _Seen:
-    """What the bands have shown."""
+    """What was found in the bands so far."""
 
     source: PictureSource = PictureSource()
     repaired: int = 0
@@ -192,5 +193,5 @@ class LinearFile:
                 view, start = view[got:], start + got
 
     def whole(self) -> Picture:
-        """The whole picture, in memory."""
+        """The whole picture, read into memory."""
         return self.region(0, self.height, 0, self.width)

@@ -1,4 +1,4 @@
-"""Memory that all decodes of a process may take together: each holds its share, further ones wait."""
+"""Limits the memory of all decodes of a process together: each holds a share, and further ones wait."""
 
 import os
 import threading
@@ -23,14 +23,14 @@ def default_total() -> int:
 
 
 class Share:
-    """What one decode holds of a Budget; nothing at first."""
+    """The bytes that one decode holds of a Budget; none at first."""
 
     def __init__(self, budget: "Budget") -> None:
         self._budget = budget
         self.held = 0
 
     def grow(self, wanted: int, total: int, seconds: float, name: str) -> None:
-        """Hold `wanted` bytes, once no more than `total` are held by all.
+        """Hold `wanted` bytes; waits until all decodes together hold at most `total`.
 
         Raises PictureError after `seconds`. One decode alone may hold more than `total`.
         """
@@ -48,7 +48,7 @@ class Share:
 
 
 class Budget:
-    """The bytes that are held at the moment."""
+    """The bytes that all decodes hold at the moment."""
 
     def __init__(self) -> None:
         self.freed = threading.Condition()
@@ -56,7 +56,7 @@ class Budget:
 
     @contextmanager
     def share(self) -> Iterator[Share]:
-        """A share that is given back at the end."""
+        """A share that is released when the block ends."""
         share = Share(self)
         try:
             yield share

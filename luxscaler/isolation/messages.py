@@ -1,4 +1,4 @@
-"""What the caller and the decoding process send each other over their socket.
+"""The messages between the caller and the decoding process, sent over a socket.
 
 A request is one packet of JSON (DecodeTask), with two files beside it: the picture and the empty result. Once
 the decoder knows from the header how much memory the picture needs, it asks for that in a packet of its own
@@ -22,7 +22,7 @@ class DecodeTask:
     """A request to decode one picture."""
 
     name: str
-    """What to call the picture in messages."""
+    """The picture's name in error messages."""
     max_pixels: int
     limits: DecodeLimits
     wanted: Literal["picture", "bands", "header"] = "picture"
@@ -39,7 +39,7 @@ class DecodeTask:
 
     @classmethod
     def from_packet(cls, packet: bytes) -> "DecodeTask":
-        """The task that `to_packet` wrote."""
+        """The task in the JSON that `to_packet` made."""
         values = json.loads(packet)
         limits, choice = DecodeLimits(**values["limits"]), LayerChoice(**values["choice"])
         return cls(**{**values, "limits": limits, "choice": choice})

@@ -1,11 +1,11 @@
-"""Reads pictures in a process of their own, where a crash, a hang or a lack of memory takes nothing down.
+"""Reads pictures in child processes, so that a crash, a hang or a lack of memory does not harm the caller.
 
     Picture ← mapped memory ← fork of isolation/worker.py ← bytes, limits
 
 A decoding process is started once, with everything loaded that decoders need, and forks for each picture:
-that costs milliseconds. Its results come back in anonymous memory files, which are mapped, not copied.
-Readers in several threads get a process each; processes are kept for the next picture and end with this
-one, however it ends. What is isolated is failure: this is not a sandbox against code that a file smuggles in.
+a fork takes milliseconds. Results come back in anonymous memory files, which are mapped, not copied. Readers
+in several threads get a process each; processes are kept for the next picture and end with this one, however
+it ends. This isolates failures; it is not a sandbox against malicious code in a file.
 
 Linux only, for its memory files. Elsewhere pictures are read in the calling process: there the limits of
 pixels, of pixels a byte and of scans hold, those of time and memory do not, and a decoder that crashes ends
@@ -46,7 +46,7 @@ def read_picture_isolated(
     sdr: bool = False,
     choice: LayerChoice = MAIN_LAYER,
 ) -> Picture:
-    """read_picture, in another process.
+    """`io.read.read_picture` in another process.
 
     Raises the same errors, and PictureError if the decoder crashed, took longer than `limits` allow, or
     needed more memory.
@@ -57,7 +57,7 @@ def read_picture_isolated(
 def read_header_isolated(
     source: Source, *, limits: DecodeLimits | None = None, choice: LayerChoice = MAIN_LAYER
 ) -> PictureHeader:
-    """read_header, in another process. Raises the errors of read_picture_isolated."""
+    """`io.read.read_header` in another process. Raises the errors of read_picture_isolated."""
     return _pool.read_header(source, limits or DecodeLimits(), choice)
 
 
@@ -142,7 +142,7 @@ class DecoderPool:
         sdr: bool = False,
         choice: LayerChoice = MAIN_LAYER,
     ) -> dict[str, Any]:
-        """Decode into the file at `target`; the decoder's description of the picture. Raises PictureError."""
+        """Decode into the file at `target`. Returns the decoder's description. Raises PictureError."""
         with opened(source) as (name, stream), _new_file(target) as result:
             task = DecodeTask(name, max_pixels, limits, "bands", sdr, choice)
             if IS_AVAILABLE:
@@ -165,7 +165,7 @@ class DecoderPool:
             self._end(process)
 
     def forget(self) -> None:
-        """In a fork of this process: begin without the parent's processes."""
+        """Called in a fork of this process: start without the parent's processes."""
         for process in self._all:
             process.forget()
         self._lock, self._all, self._idle = threading.Lock(), set(), []
@@ -195,7 +195,7 @@ class DecoderPool:
                 # An idle process may have been killed long ago; the second one was started just now.
                 if last_try:
                     raise PictureError(f"{task.name} cannot be read: the decoding process ended") from error
-            except BaseException:  # Ctrl-C: the picture is no longer wanted
+            except BaseException:  # e.g. Ctrl-C: the picture is no longer wanted
                 self._end(process)
                 raise
             else:
@@ -248,7 +248,7 @@ def _memory_file(name: str) -> BinaryIO:
 
 
 def _as_file(source: Source, stream: BinaryIO) -> BinaryIO:
-    """The stream, or, if the source is bytes, a memory file of them."""
+    """The stream itself, or a memory file with the bytes that the source consists of."""
     if not isinstance(source, bytes):
         return stream
     file = _memory_file("luxscaler-bytes")

@@ -1,4 +1,4 @@
-"""The caller's end of a decoding process (worker.py): start it, ask it, end it."""
+"""The caller's side of a decoding process (worker.py): starts it, sends tasks, ends it."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from typing import Any
 from luxscaler.isolation.messages import GRANTED, MAX_PACKET, DecodeTask
 
 _GRACE_SECONDS = 30.0
-"""How much longer than the deadline to wait for the decoding process, which keeps the deadline itself."""
+"""Seconds to wait beyond the deadline, which the decoding process itself enforces."""
 _START = "import sys; sys.path[:] = {path!r}; from luxscaler.isolation.worker import main; main()"
-# A fork copies one thread only, so the libraries must not have started more of them.
+# A fork copies only the calling thread, so libraries must not have started others.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -45,9 +45,11 @@ class DecodingProcess:
         return self._process.poll() is None
 
     def ask(self, task: DecodeTask, files: list[int], grant: Callable[[int], None]) -> dict[str, Any]:
-        """Have the picture decoded; how the decoder ended. Raises NoAnswerError, and what `grant` raises.
+        """Have a picture decoded. Returns how the decoder ended. Raises NoAnswerError, and what `grant`
+        raises.
 
-        grant: called with the bytes that the picture needs; waits until it may have them.
+        files: descriptors of the picture and of the empty result. grant: called with the bytes that the
+        picture needs; it returns once they are available.
         """
         try:
             socket.send_fds(self._control, [task.to_packet()], files)
@@ -69,7 +71,7 @@ class DecodingProcess:
 
     def end(self) -> None:
         """Stop it and its decoder, and wait until both are gone."""
-        self._control.close()  # at which it kills its decoder and exits
+        self._control.close()  # then it kills its decoder and exits
         try:
             self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -77,6 +79,6 @@ class DecodingProcess:
             self._process.wait()
 
     def forget(self) -> None:
-        """In a fork of this process: the decoding process stays with the one that started it."""
+        """Called in a fork of this process: drop the decoding process, which belongs to the parent."""
         self._control.close()
         self._process.returncode = 0  # not a child of the fork, so there is nothing to wait for

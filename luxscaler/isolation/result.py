@@ -39,8 +39,10 @@ def write_description(result: int, description: dict[str, Any]) -> None:
 
 
 def write_error(result: int, error: dict[str, Any]) -> None:
-    """Replace whatever is in the file by an error: {"error": "memory", "allowed": bytes}, or
-    {"error": name of the class, "text": message}."""
+    """Replace the content of the file by an error.
+
+    error: {"error": "memory", "allowed": bytes}, or {"error": name of the class, "text": message}.
+    """
     os.ftruncate(result, 0)
     os.lseek(result, 0, os.SEEK_SET)
     write_description(result, error)
@@ -67,7 +69,7 @@ def read_description(task: DecodeTask, answer: dict[str, Any], result: BinaryIO)
 
 
 def _check_end(task: DecodeTask, answer: dict[str, Any]) -> None:
-    """Raises PictureError unless the decoder ended by itself with status 0."""
+    """Raise PictureError unless the decoder ended by itself with status 0."""
     status = answer["exit"]
     if answer["timed_out"] or status == -signal.SIGXCPU:
         reason = f"decoding it took longer than {task.limits.seconds:g} s"
@@ -92,7 +94,7 @@ def _error(task: DecodeTask, description: dict[str, Any]) -> PictureError:
 
 
 def mapped_picture(result: BinaryIO, description: dict[str, Any]) -> Picture:
-    """The picture in its memory file, mapped, not copied; the mapping lives as long as the arrays do."""
+    """The picture in the memory file, mapped, not copied; the mapping lives as long as the arrays."""
     height, width = description["height"], description["width"]
     pixels = np.frombuffer(mmap.mmap(result.fileno(), 0), np.uint8)
     count = height * width * _FLOAT

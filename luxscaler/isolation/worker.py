@@ -1,9 +1,8 @@
 """The process in which pictures are decoded: started by process.py, one fork of it for each picture.
 
-It has the decoders loaded and no PyTorch, and it runs a single thread, so that a fork is cheap and safe. It
-never decodes itself: the fork does, under limits of memory, time and files (confinement.py), with nothing to
-write to but the file that its caller gave it. This process waits, stops the fork at its deadline, and says
-how it ended.
+It has the decoders loaded but not PyTorch, and runs a single thread, so that forking is cheap and safe. Only
+forks decode, under limits of memory, time and files (confinement.py); they can write to nothing but the file
+that the caller passed. This process waits, kills the fork at its deadline, and reports how it ended.
 """
 
 import gc
@@ -30,14 +29,14 @@ from luxscaler.isolation.result import write_description, write_error, write_pic
 
 def main() -> None:
     """Serve until the caller closes its end of the socket: `python -c ... SOCKET [MODULE...]`."""
-    # Ctrl-C reaches every process of the terminal; the caller alone decides what it means.
+    # Ctrl-C reaches every process of the terminal; only the caller handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     preload()
     for name in sys.argv[2:]:
         importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # a collection in the fork would copy every page that it looks at
+    gc.freeze()  # a collection in a fork would copy every page that it touches
     while True:
         packet, files, _, _ = socket.recv_fds(control, MAX_PACKET, 2)
         if not packet:
@@ -46,11 +45,11 @@ def main() -> None:
         if answer is None:
             break
         control.send(json.dumps(answer).encode())
-    os._exit(0)  # an ordinary exit lets OpenImageIO print what it still holds
+    os._exit(0)  # on a normal exit OpenImageIO prints what it still holds
 
 
 def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[str, Any] | None:
-    """Fork, wait, and say how the fork ended; None if the caller has gone by then."""
+    """Fork and wait. Returns how the fork ended; None if the caller has closed the socket."""
     asking, asks = os.pipe()
     grants, granting = os.pipe()
     started = time.monotonic()
@@ -86,7 +85,7 @@ def _serve(task: DecodeTask, files: list[int], control: socket.socket) -> dict[s
 def _watch(
     asking: int, granting: int, control: socket.socket, seconds: float
 ) -> Literal["ended", "timed out", "caller gone"]:
-    """Wait until the fork has ended, and pass on its requests for memory.
+    """Wait until the fork has ended, passing on its requests for memory.
 
     The time that the caller takes to grant one does not count against the fork's deadline.
     """
@@ -111,15 +110,15 @@ def _watch(
 
 
 def _decode(task: DecodeTask, files: list[int], memory: MemoryLimit) -> int:
-    """In the fork: read the picture and write the result; the exit status."""
+    """In the fork: read the picture and write the result. Returns the exit status."""
     source, result = files
     silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)  # OpenEXR prints what it finds wrong
+    os.dup2(silence, 2)  # OpenEXR prints errors there
     confine(task)
     memory.allow_header()
     try:
         raw = io.FileIO(source)
-        raw.name = task.name  # tifffile wants a name, and a file opened by its descriptor has none
+        raw.name = task.name  # tifffile needs a name, which a file opened by its descriptor lacks
         with io.BufferedReader(raw) as stream:
             _write_result(task, stream, result, memory)
     except PictureError as error:
@@ -149,7 +148,7 @@ def _described(error: PictureError) -> dict[str, Any]:
 
 
 def _no_room(task: DecodeTask, error: OSError) -> dict[str, Any] | None:
-    """Why the result could not be written, if that was not a lack of memory."""
+    """The error for a result that could not be written; None if memory was the reason."""
     if task.wanted == "bands":
         return _described(not_stored(task, error))
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luxscaler.errors import InputError
-from luxscaler.io.write import FORMATS, suffix_of
+from luxscaler.io.formats import FORMATS, suffix_of
 from luxscaler.masters.finding import Found
 
 FIELDS = ("stem", "name", "ext", "folder", "index", "scale", "model", "hdr_boost")

@@ -21,7 +21,7 @@ from luxscaler.backends.local import LocalBackend
 from luxscaler.checks import check_callable, check_type
 from luxscaler.errors import InputError, JobError, StoppedError
 from luxscaler.hdr.expand import ToneStatistics
-from luxscaler.io.write import STREAM_FORMATS, check_picture
+from luxscaler.io.formats import STREAM_FORMATS, check_picture
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.isolation.pool import read_header_isolated
 from luxscaler.masters.job import Job, folder_of, restart

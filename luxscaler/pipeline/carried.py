@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from luxscaler.errors import ExportError
+from luxscaler.io.exif.describe import check_exif
 from luxscaler.io.exr.from_exif import has_more
-from luxscaler.io.write import ASSOCIATED_FORMATS, check_exif
+from luxscaler.io.formats import ASSOCIATED_FORMATS
 from luxscaler.picture import Inherited, PictureSource
 from luxscaler.words import shortened
 

@@ -17,8 +17,8 @@ from luxscaler.errors import ExportError, InputError
 from luxscaler.hdr.expand import SDR_PEAK
 from luxscaler.io.atomic import is_same, target_of, translated
 from luxscaler.io.float_rounding import HALF_MAX
+from luxscaler.io.formats import HDR_FORMATS, STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.options import ExportOptions
-from luxscaler.io.write import HDR_FORMATS, STREAM_FORMATS, SUFFIXES, check_pixels
 from luxscaler.io.xmp import scaled_xmp
 from luxscaler.picture import (
     NOTHING_INHERITED,

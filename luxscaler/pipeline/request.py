@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from luxscaler.checks import check_fields, check_type
 from luxscaler.errors import InputError
 from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
+from luxscaler.io.formats import FORMATS, HDR_FORMATS
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.profiles import check_profile, profile_named
-from luxscaler.io.write import FORMATS, HDR_FORMATS
 from luxscaler.options import (
     DEFAULT_MAX_PIXELS,
     MAIN_LAYER,

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from luxscaler.errors import InputError, StoppedError
-from luxscaler.io.write import suffix_of
+from luxscaler.io.formats import suffix_of
 from luxscaler.pipeline.closing import Closing
 from luxscaler.pipeline.remote import FetchSettings, fetch_file
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest

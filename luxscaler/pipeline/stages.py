@@ -18,7 +18,7 @@ import torch
 from luxscaler.errors import PictureTooLargeError
 from luxscaler.geometry import WHOLE
 from luxscaler.hdr.expand import ToneStatistics, white_of
-from luxscaler.io.write import check_picture
+from luxscaler.io.formats import check_picture
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.light import Light, Sources, light_of

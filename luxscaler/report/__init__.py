@@ -1,1 +1,1 @@
-"""The page that compares a picture before and after."""
+"""What people look at: the page that compares before and after, and the preview of hdr_boost."""

@@ -27,9 +27,9 @@ SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _COLOURS = np.array(
     [(24, 60, 130), (20, 140, 170), (60, 180, 75), (245, 220, 60), (240, 130, 40), (255, 255, 255)]
 )
-"""sRGB codes of the scale, evenly spaced, from just above white to its end."""
+"""sRGB codes, 0 to 255, of the scale: evenly spaced from just above white to its end."""
 _GREY = 0.35
-"""Brightness of what is not above white in the map, in code values of 1, so that colours stand out."""
+"""Factor on the sRGB code values of pixels that are not above white, so that the colours stand out."""
 _BACKGROUND, _INK = (32, 32, 32), (235, 235, 235)
 _LEAST_WIDTH = 360
 """Pixels that the words of a view need; smaller pictures are enlarged by whole numbers."""
@@ -38,8 +38,8 @@ _LEAST_WIDTH = 360
 def draw_sheet(before: Picture, boosted: Picture, stops: FloatArray) -> Sheet:
     """The four views side by side, with words, as 8-bit sRGB.
 
-    before, boosted: the picture before and after the expansion. stops: (h, w), how far each pixel is above
-    SDR white, 0 for what is not. What is transparent is shown over black.
+    before, boosted: the picture before and after the expansion, linear light. stops: (height, width), how
+    many stops each pixel is above SDR white, 0 for the others. Transparent pixels are shown over black.
     """
     peak = max(float(boosted.rgb.max()), 1.0)
     darker = math.log2(peak) / 2
@@ -66,7 +66,7 @@ def draw_sheet(before: Picture, boosted: Picture, stops: FloatArray) -> Sheet:
 
 
 def format_of_sheet(path: Path) -> str:
-    """The encoder's name for a path's suffix. Raises InputError."""
+    """Pillow's name of the format for a path's suffix. Raises InputError."""
     try:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
@@ -75,20 +75,20 @@ def format_of_sheet(path: Path) -> str:
 
 
 def write_sheet(path: Path, sheet: Sheet) -> None:
-    """Write it as PNG, JPEG or WebP, by the suffix. Raises InputError and ExportError."""
+    """Write a sheet as PNG, JPEG or WebP, by the suffix. Raises InputError and ExportError."""
     name = format_of_sheet(path)
     with replacing(path) as temporary, temporary.open("wb") as file:
         Image.fromarray(sheet).save(file, name, quality=92)
 
 
 def _shown(picture: Picture, darker: float) -> Sheet:
-    """The picture so many stops darker, rolled off into SDR."""
+    """The picture `darker` stops darker, tone-mapped into SDR."""
     light = np.maximum(_over_black(picture), 0.0) * 2.0**-darker
     return _codes(tone_map(light, float(light.max())))
 
 
 def _map(before: Picture, stops: FloatArray, end: int) -> Sheet:
-    """Grey and dark where nothing is above white, else the colours of the scale."""
+    """False colours of pixels above white; a dark grey picture elsewhere. end: stops at the scale's end."""
     grey = encode_srgb(luminance(np.clip(_over_black(before), 0.0, 1.0).astype(np.float32))) * _GREY
     coloured = colour_of(stops / end)
     return np.where(stops[..., None] > 0.0, coloured, np.rint(grey * 255)[..., None]).astype(np.uint8)

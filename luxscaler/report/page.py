@@ -32,16 +32,17 @@ from luxscaler.words import counted
 
 _FOLDER = Path(__file__).parent
 DARKEST_STOP, STOPS_PER_BIN = -12, 0.25
-"""Of the histogram: what is darker counts as this dark."""
+"""Where the histogram begins, and the width of its bins, in stops from SDR white; darker light counts as the
+first."""
 BRIGHTEST_STOPS = 2, 16
-"""The histogram ends where the light does, within these."""
+"""The histogram ends at the brightest light, within these limits."""
 PEAK_PERCENTILE = 99.99
-"""Of the pixels' largest channels: what the page takes for the brightest light, without single hot pixels."""
+"""Percentile of the pixels' largest channels that counts as the brightest light, to ignore hot pixels."""
 
 
 @dataclass(frozen=True)
 class TileFigure:
-    """What became of one tile."""
+    """Time, attempts and cost of one tile."""
 
     index: int
     box: Box
@@ -52,7 +53,7 @@ class TileFigure:
 
 @dataclass(frozen=True)
 class Detail:
-    """A place at full size."""
+    """A part of the picture at full size."""
 
     name: str
     box: Box
@@ -68,7 +69,7 @@ class Report:
 
     title: str
     before: Picture
-    """The source; larger than PREVIEW_PIXELS, it is reduced."""
+    """The source; it is reduced to PREVIEW_PIXELS."""
     after: Picture
     """The result, likewise."""
     figures: tuple[tuple[str, str], ...]
@@ -92,7 +93,7 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
 
 
 def render_page(report: Report) -> str:
-    """The page as text."""
+    """The HTML of the page."""
     pictures = {"before": reduce_picture(report.before), "after": reduce_picture(report.after)}
     main, details = dict(pictures), report.details[:DETAILS]
     for number, detail in enumerate(details):
@@ -114,12 +115,12 @@ def render_page(report: Report) -> str:
 
 
 def _json(value: object) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """JSON in which no "<" can end the script element around it."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _data(report: Report, pictures: Mapping[str, Picture], main: Mapping[str, Picture]) -> dict[str, Any]:
-    """What the page's script computes with."""
+    """The data of the page's script."""
     return {
         "codeBits": CODE_BITS,
         "mantissaBits": MANTISSA_BITS,
@@ -140,7 +141,7 @@ def _data(report: Report, pictures: Mapping[str, Picture], main: Mapping[str, Pi
 
 
 def _histogram(pictures: Mapping[str, Picture]) -> dict[str, Any]:
-    """Shares of the pixels by luminance, in stops from SDR white."""
+    """Shares of the pixels by luminance, in bins of stops from SDR white."""
     low, high = BRIGHTEST_STOPS
     brightest = max(_stops(float(luminance(picture.rgb).max())) for picture in pictures.values())
     last = min(max(math.ceil(brightest + STOPS_PER_BIN), low), high)
@@ -154,12 +155,12 @@ def _histogram(pictures: Mapping[str, Picture]) -> dict[str, Any]:
 
 
 def _visible(picture: Picture, values: FloatArray) -> FloatArray:
-    """The values of pixels that are not fully transparent, in a row."""
+    """The values of pixels that are not fully transparent, as a flat array."""
     return values.ravel() if picture.alpha is None else values[picture.alpha > 0]
 
 
 def _peak(picture: Picture) -> float:
-    """The brightest light, in stops."""
+    """The brightest light (PEAK_PERCENTILE), in stops from SDR white."""
     largest = _visible(picture, picture.rgb.max(axis=2))
     return _stops(float(np.percentile(largest, PEAK_PERCENTILE)) if largest.size else 0.0)
 

@@ -1,7 +1,6 @@
-"""Small pictures for the compare page: reduced by area, coded as half floats, and where detail is.
+"""Small pictures for the compare page: reduced by area, coded as half floats, and the richest places.
 
-NumPy only, and by bands of rows, so that a result that lies on disk as a memory map need not fit into
-memory.
+It works on bands of rows, so that a result on disk (a memory map) need not fit into memory.
 
 The coding, which report.js undoes: the samples are straight RGB(A) in linear light, plane by plane. Each
 becomes a half float rounded to MANTISSA_BITS, as an integer of CODE_BITS; the difference to the prediction
@@ -24,7 +23,7 @@ Box = tuple[float, float, float, float]
 """x, y, width, height in fractions of a picture."""
 
 PREVIEW_PIXELS = 1_000_000
-"""About what a desktop's window shows. Two such previews of a photograph are about 6 MB of page."""
+"""About as many as a desktop window shows. Two such previews of a photograph take about 6 MB of the page."""
 DETAIL_SIDE = 320
 """Pixels of the result that a detail shows: four stand side by side on a desktop."""
 DETAILS = 4
@@ -48,7 +47,7 @@ def reduce_picture(picture: Picture, pixels: int = PREVIEW_PIXELS) -> Picture:
     shrink = math.sqrt(pixels / (picture.width * picture.height))
     if shrink >= 1:
         return picture
-    # A strip one pixel wide gets no narrower: its length takes it all.
+    # A picture one pixel wide cannot become narrower: its length shrinks instead.
     width = min(max(1, int(picture.width * shrink)), pixels)
     height = min(max(1, int(picture.height * shrink)), pixels // width)
     width = min(picture.width, pixels // height) if height == 1 else width
@@ -71,7 +70,7 @@ def _weighted(picture: Picture, band: slice) -> FloatArray:
 
 
 def _average_rows(rows: Callable[[slice], FloatArray], length: int, count: int) -> FloatArray:
-    """`length` rows averaged into `count`; a row that lies in two of them counts in both by its share."""
+    """`length` rows averaged into `count`; a row on a border counts in both averages, by its share."""
     averaged = []
     for index in range(count):
         start, stop = index * length / count, (index + 1) * length / count
@@ -98,7 +97,11 @@ def encode_picture(picture: Picture) -> str:
 
 
 def _predicted(codes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """What left, upper and upper left neighbour make likely (LOCO-I); outside the picture they are 0."""
+    """The prediction of each code from its left, upper and upper left neighbours (LOCO-I, Weinberger et al.
+    2000).
+
+    Neighbours outside the picture are 0.
+    """
     padded = np.pad(codes, ((0, 0), (1, 0), (1, 0)))
     left, upper, corner = padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1]
     return np.asarray(np.clip(left + upper - corner, np.minimum(left, upper), np.maximum(left, upper)))
@@ -107,7 +110,7 @@ def _predicted(codes: NDArray[np.int32]) -> NDArray[np.int32]:
 def choose_details(
     reduced: Picture, size: tuple[int, int], count: int = DETAILS, side: int = DETAIL_SIDE
 ) -> tuple[Box, ...]:
-    """Up to `count` places with the most detail, apart from one another, the richest first.
+    """Up to `count` places with the most detail, not too close to one another, the richest first.
 
     reduced: the result, small. size: (width, height) of the result itself. Each box is `side` pixels of the
     result a side, or all of it where it is smaller, and begins at a whole pixel.
@@ -143,7 +146,7 @@ def _box(x: float, y: float, size: tuple[int, int], side: int) -> Box:
 
 
 def _mean_detail(picture: Picture, wide: int, high: int) -> NDArray[np.float64]:
-    """Mean step between neighbouring pixels, as the eye sees it, in each window of wide × high."""
+    """Mean difference of neighbouring sRGB-coded luminances in each window of wide × high pixels."""
     seen = encode_srgb(np.maximum(luminance(picture.rgb), 0))
     if picture.alpha is not None:
         seen = seen * picture.alpha

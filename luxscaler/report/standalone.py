@@ -1,8 +1,8 @@
-"""A page that is one HTML file: its head, its policy, its style and script, and what is filled in.
+"""Builds a self-contained HTML page from a template, its style, its script and parts that are filled in.
 
-NAME.html, NAME.css and NAME.js lie beside each other. The page asks for nothing outside itself: a
-Content-Security-Policy forbids it, and names the page's own script and style by their hashes, so that a file
-name with markup in it stays text.
+NAME.html, NAME.css and NAME.js lie beside each other. A Content-Security-Policy forbids the page to load
+anything, and allows only its own script and style, by their hashes, so that a file name with markup in it
+cannot act.
 """
 
 import base64
@@ -26,7 +26,7 @@ _HEAD = """<head>
 def standalone_page(
     folder: Path, name: str, title: str, parts: Mapping[str, str], *, has_images: bool = False
 ) -> str:
-    """The page as text: NAME.html with HEAD, SCRIPT and the parts in their places, {{PLACE}}.
+    """The page's HTML: NAME.html with each {{PLACE}} filled in by HEAD, SCRIPT or a part.
 
     parts: HTML; title: text. has_images: whether it shows pictures of data URLs.
     """
@@ -39,7 +39,7 @@ def standalone_page(
 
 
 def _policy(script: str, style: str, *, has_images: bool) -> str:
-    """Nothing may be loaded, and only this script and this style may act."""
+    """A policy under which nothing is loaded and only this script and this style act."""
     script, style = (
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
         for text in (script, style)

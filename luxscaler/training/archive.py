@@ -1,8 +1,8 @@
 """Unpacks an archive of pictures that may be hostile: zip, or tar with or without gzip, bzip2 or xz.
 
-Only regular files inside the archive come out, under plain relative names. Anything else (links, devices,
-names that lead elsewhere, more data than the limits) refuses the whole archive with one line; what is
-counted is what comes out of it, not what its headers say.
+Only regular files are unpacked, under plain relative names. Anything else (links, devices, names that lead
+out of the folder, more data than the limits) refuses the whole archive with one line. Limits count the
+unpacked data, not what headers claim.
 """
 
 import bz2
@@ -23,7 +23,7 @@ from luxscaler.errors import InputError
 
 _CHUNK = 1 << 20
 _LARGEST_READ = 64 << 20
-"""No part of a tar but files' contents, which are read in chunks, is longer."""
+"""Bytes of the longest single read that tarfile may ask for; contents of files are read in smaller chunks."""
 _Opener = Callable[..., Any]
 _OPENERS: dict[bytes, _Opener] = {
     b"\x1f\x8b": gzip.open,
@@ -53,7 +53,7 @@ class ArchiveLimits:
 
 
 def unpack(archive: Path, folder: Path, limits: ArchiveLimits = ArchiveLimits()) -> int:
-    """Unpack into an existing folder; the number of files. Raises InputError."""
+    """Unpack into an existing folder. Returns the number of files. Raises InputError."""
     members = 0
     left = limits.bytes
     try:
@@ -73,11 +73,11 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits = ArchiveLimits())
 
 
 def is_tar(path: Path, limits: ArchiveLimits = ArchiveLimits()) -> bool:
-    """Whether a file begins as a tar, compressed or not; its head is read within the limits too."""
+    """Whether a file begins like a tar, compressed or not; the limits also bound what is unpacked to tell."""
     try:
         with path.open("rb") as file, tarfile.open(fileobj=_decompressed(file, limits), mode="r:"):
             return True
-    except (InputError, ValueError, *_DAMAGE):  # ValueError: tarfile's, for numbers in a header that are none
+    except (InputError, *_DAMAGE):  # a ValueError among them: numbers in a header that are none
         return False
 
 
@@ -143,7 +143,7 @@ def _of_tar(stream: "_Limited") -> Iterator[tuple[str, AbstractContextManager[IO
 
 
 class _Limited(io.RawIOBase):
-    """A decompressed tar as it is read: refuses to go on beyond the limit, and reads of absurd sizes."""
+    """The decompressed stream of a tar. Raises InputError beyond the limit, and for reads of absurd sizes."""
 
     def __init__(self, stream: Any, limits: ArchiveLimits) -> None:
         self._stream = stream

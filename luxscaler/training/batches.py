@@ -1,8 +1,8 @@
-"""Batches as a function: seed and step decide every crop, whether the training was interrupted or not.
+"""Batches as a function of seed and step, so that an interrupted training goes on with the same crops.
 
-Pictures with light outside [0, 1] are seen through a random exposure, from their own to one that brings their
-brightest light to white: the network learns highlights in the range in which it sees pictures
-(code_values.py), and what lies beyond is clipped as the upscaler clips it.
+Crops with light outside [0, 1] get a random exposure, from 1 down to the one that brings their brightest
+light to white: the network learns highlights in the range in which it sees pictures (code_values.py). What
+still lies outside is clipped, as the upscaler clips it.
 """
 
 import math
@@ -26,7 +26,7 @@ _MOST_STOPS = 6.0
 
 @dataclass(frozen=True)
 class Batches:
-    """All batches of a training."""
+    """All batches of a training: crops, turned and mirrored at random, with their degraded versions."""
 
     pictures: Sequence[TrainingPicture]
     recipe: Recipe
@@ -58,7 +58,7 @@ class Batches:
 
 
 def part_of(picture: TrainingPicture, top: int, left: int, height: int, width: int) -> Tensor:
-    """1×3×height×width code values in [0, 1] of a part of a picture, as it was exposed."""
+    """1×3×height×width code values in [0, 1] of a part of a picture, at its own exposure."""
     return _tensor(picture.region(top, left, height, width), 1.0)
 
 

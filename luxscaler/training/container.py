@@ -20,7 +20,7 @@ from luxscaler.weights.bundle import MODEL, write_bundle
 from luxscaler.words import counted
 
 ARCHIVE_LIMITS = replace(DEFAULT_LIMITS, bytes=10_000_000_000, seconds=1800.0)
-"""What fetching an archive may take."""
+"""The most bytes and seconds of fetching an archive."""
 SECONDS_BETWEEN_LINES = 1.0
 _BAR = 20
 
@@ -28,10 +28,10 @@ _BAR = 20
 def train_archive(
     url: str, settings: TrainingSettings, reach: Reach = PUBLIC, say: Callable[[str], None] = print
 ) -> Path:
-    """Train on the pictures of an archive; the tar of the result, in a new temporary folder.
+    """Train on the pictures of an archive. Returns the tar of the result, in a new temporary folder.
 
-    url: http, https or data. reach: which addresses may be asked. Raises InputError for the archive and what
-    train raises.
+    url: http, https or data. reach: the addresses that may be connected to. say: called with each line of the
+    log. Raises InputError for the archive, and what `train` raises.
     """
     with tempfile.TemporaryDirectory(prefix="luxscaler-training-") as folder:
         archive, pictures, target = (Path(folder) / name for name in ("archive", "pictures", MODEL))
@@ -52,14 +52,14 @@ def train_archive(
 
 
 class ProgressLines:
-    """Says progress in the form that Replicate's clients read, at most a line a second."""
+    """Prints progress in the form that Replicate's clients parse, at most a line a second."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
         self._last = -SECONDS_BETWEEN_LINES
 
     def __call__(self, progress: Progress) -> None:
-        """Say it, unless a line was said just now; the last step is said always."""
+        """Print a line if the last one is a second old, or this is the last step."""
         now = self._clock()
         if now - self._last < SECONDS_BETWEEN_LINES and progress.step < progress.steps:
             return
@@ -75,7 +75,7 @@ class ProgressLines:
 
 
 def _files(made: Delivered) -> dict[str, Path]:
-    """Names in the tar, the network first."""
+    """The files by their names in the tar, the network first."""
     files = {MODEL: made.model}
     if made.adapter is not None:
         files["adapter.safetensors"] = made.adapter

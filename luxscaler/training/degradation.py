@@ -1,4 +1,6 @@
-"""What a small picture has suffered: recipes of blur, resizing, noise and JPEG, as presets or from a file.
+"""Recipes by which small pictures are made of large ones: random blur, resizing, noise and JPEG.
+
+A recipe is a preset or comes from a file.
 
 The ranges of "real-esrgan" are those of Wang et al., "Real-ESRGAN", ICCV workshops 2021 (second-order
 degradations); the networks were trained on them. A file is JSON with the fields of Recipe and Stage; a
@@ -46,11 +48,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stages, and then the resize to the small picture's size."""
+    """Stages, followed by the resize to the small picture's size."""
 
     stages: tuple[Stage, ...] = ()
     modes: tuple[str, ...] = ("antialiased",)
-    """Ways to resize, chosen from at random."""
+    """Ways to resize; each resize takes one of them at random."""
     final_sinc: float = 0.0
     """Probability of a last ideal low-pass, before or after the last JPEG."""
 
@@ -92,7 +94,10 @@ def recipe_of(name: str) -> Recipe:
 
 
 def parsed(content: object, where: str) -> Recipe:
-    """The recipe that JSON holds; InputError names the first field that is wrong."""
+    """The recipe in decoded JSON. Raises InputError, which names the first field that is wrong.
+
+    where: the name of the file, for messages.
+    """
     values = _object(content, Recipe, where)
     stages = values.get("stages", [])
     if not isinstance(stages, list) or len(stages) > 4:

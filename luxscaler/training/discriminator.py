@@ -1,9 +1,9 @@
 """The U-Net discriminator of Real-ESRGAN (Wang et al. 2021) with spectral norm (Miyato et al. 2018).
 
-It says of every pixel how real its surroundings look. Each normed weight is divided by its largest singular
-value, which one vector for each layer follows. The vectors move with `advance` alone, not with every forward
-pass as in torch.nn.utils: a pass that is tried and given up leaves no trace, so a training that goes on
-from a saved state computes the same.
+Its output says for each pixel how real the surroundings look. Each normed weight is divided by its largest
+singular value, which power iteration with one vector a layer estimates. The vectors move with `advance`
+alone, not with every forward pass as in torch.nn.utils: a pass that is given up changes nothing, so a
+training that goes on from a saved state computes the same.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class NormedConv(nn.Module):
     def __init__(self, channels: int, made: int, kernel: int, stride: int, source: torch.Generator) -> None:
         super().__init__()
         self._stride, self._padding = stride, 1
-        bound = (channels * kernel**2) ** -0.5  # as PyTorch begins a convolution
+        bound = (channels * kernel**2) ** -0.5  # PyTorch's initial values of a convolution
         shape = (made, channels, kernel, kernel)
         self.weight = nn.Parameter((2 * torch.rand(shape, generator=source) - 1) * bound)
         self.register_buffer("u", F.normalize(torch.randn(made, generator=source), dim=0))
@@ -44,7 +44,7 @@ class NormedConv(nn.Module):
 
     @torch.no_grad()
     def advance(self) -> None:
-        """Follow the largest singular value by one power iteration."""
+        """Improve the estimate of the largest singular value by one power iteration."""
         matrix = self.weight.flatten(1)
         self.u.copy_(F.normalize(matrix @ F.normalize(matrix.T @ self.u, dim=0), dim=0))
 
@@ -67,7 +67,7 @@ class Discriminator(nn.Module):
         self.conv9 = _plain(nn.Conv2d(f, 1, 3, padding=1), source)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Down by eight, up again, with the way's own parts added."""
+        """Down to an eighth of the size and up again, with skip connections."""
         ways = [F.leaky_relu(self.conv0(picture), _LEAK)]
         for down in (self.conv1, self.conv2, self.conv3):
             ways.append(F.leaky_relu(down(ways[-1]), _LEAK))

@@ -1,8 +1,8 @@
-"""The feature loss: how far two pictures are apart in what a VGG's layers see, before ReLU.
+"""The feature (perceptual) loss: the difference of two pictures in the activations of a VGG, before ReLU.
 
-Layers and their weights are Real-ESRGAN's, for VGG16 their counterparts. Each difference is divided by how
-much the layer sees in the true picture, because the scales of networks and layers differ widely: one weight
-beside the other losses then suits both networks.
+Layers and their weights are Real-ESRGAN's; of VGG16, their counterparts. Each difference is divided by the
+mean magnitude of the true picture's activations, because these differ widely between networks and layers: one
+weight beside the other losses then suits both networks.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from luxscaler.weights.namings import StateDict
 NETWORKS: Mapping[str, VGGConfig] = {VGG19_NAME: VGG19, HED_NAME: VGG16_HED}
 """By name, the best one first."""
 BLOCK_WEIGHTS = (0.1, 0.1, 1.0, 1.0, 1.0)
-"""Of the last layer of each block."""
+"""Weight of the last layer of each block."""
 _LEAST = 1e-6
 
 
 class FeatureLoss(nn.Module):
-    """A VGG that stays as it is."""
+    """The loss, by a VGG with fixed weights."""
 
     def __init__(self, config: VGGConfig, state: StateDict, device: torch.device) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class FeatureLoss(nn.Module):
         }
 
     def forward(self, made: Tensor, true: Tensor) -> Tensor:
-        """A scalar of two N×3×H×W float32 code values; 0 for equal pictures."""
+        """A scalar from two N×3×H×W float32 code values; 0 for equal pictures. Gradients flow to `made`."""
         with torch.no_grad():
             expected = self._vgg(true, self._weights.keys())
         seen = self._vgg(made, self._weights.keys())

@@ -1,8 +1,8 @@
-"""The folder `OUT.train`, in which a training keeps what it needs to go on.
+"""The folder `OUT.train`: what a training needs to go on, and its reports.
 
     settings.json           settings, base and pictures, to refuse another run's folder
-    state.safetensors       where the training is, saved with every validation (state.py)
-    interrupted.safetensors the same, saved when it was stopped in between
+    state.safetensors       the training's state, saved with every validation (state.py)
+    interrupted.safetensors its state when it was stopped between validations
     pictures/               decoded pictures; made again if absent
     metrics.jsonl           a line a step and a validation
     samples/                a sheet of pictures for every validation
@@ -39,7 +39,7 @@ def folder_of(target: Path) -> Path:
 
 
 def is_training(folder: Path) -> bool:
-    """Whether a folder is that of a training."""
+    """Whether a folder is the `OUT.train` of a training."""
     return folder.suffix == _SUFFIX and (folder / _LOCK).exists()
 
 
@@ -61,7 +61,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def write_error(path: Path, error: OSError) -> TrainingError:
-    """The error for a file that cannot be written; a full disk is named with what to do."""
+    """The error for a file that cannot be written; of a full disk it says what to do."""
     reason = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         reason += "; make room and go on with --resume"
@@ -70,7 +70,7 @@ def write_error(path: Path, error: OSError) -> TrainingError:
 
 @contextmanager
 def locked(folder: Path, has_begun: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Make the folder and keep other processes out of it for the block. Raises TrainingError.
+    """Make the folder and hold its lock during the block. Raises TrainingError if another process has it.
 
     has_begun: asked when the block raises; if False, what was not there before is removed, the folder too.
     """

@@ -1,4 +1,4 @@
-"""What JPEG does to a picture, on its device and without a file: 4:2:0 chroma, quantised cosines.
+"""The loss of JPEG compression, computed on tensors without a file: 4:2:0 chroma, quantised DCT coefficients.
 
 Tables are those of ITU-T T.81, annex K, scaled as libjpeg scales them.
 """
@@ -27,16 +27,17 @@ _CHROMA = (
     *(47, 66, 99, 99, 99, 99, 99, 99),
     *(99,) * 32,
 )
-_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+"""R, G, B to luma and chroma (JFIF, ITU-T T.871, section 7)."""
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
 def through_jpeg(picture: Tensor, quality: int) -> Tensor:
-    """1×3×H×W sRGB codes in [0, 1] → the same as a JPEG of that quality (1 to 100) would show them."""
+    """1×3×H×W sRGB code values in [0, 1] → the same shape and range after JPEG of that quality, 1 to 100."""
     height, width = picture.shape[2:]
     padded = F.pad(picture, (0, -width % 16, 0, -height % 16), mode="replicate")
     levels = (padded * 255.0).round()
-    ycc = torch.einsum("kc,nchw->nkhw", levels.new_tensor(_TO_YCC), levels).round()
+    ycc = torch.einsum("kc,nchw->nkhw", levels.new_tensor(TO_YCC), levels).round()
     luma = _blocks_quantised(ycc[:, :1] - 128.0, _table(_LUMA, quality)) + 128.0
     chroma = _blocks_quantised(F.avg_pool2d(ycc[:, 1:], 2).round(), _table(_CHROMA, quality))
     chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear")
@@ -45,7 +46,10 @@ def through_jpeg(picture: Tensor, quality: int) -> Tensor:
 
 
 def _blocks_quantised(planes: Tensor, table: Tensor) -> Tensor:
-    """N×C×H×W, H and W multiples of 8, each 8×8 block's cosines rounded to multiples of the table."""
+    """Round the DCT coefficients of 8×8 blocks to multiples of the 8×8 table.
+
+    planes: N×C×H×W, H and W multiples of 8; the result has the same shape.
+    """
     n, c, height, width = planes.shape
     blocks = planes.reshape(n, c, height // 8, 8, width // 8, 8).transpose(3, 4)
     cosines, steps = _cosines().to(planes.device), table.to(planes.device)

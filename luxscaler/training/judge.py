@@ -1,8 +1,8 @@
-"""The judge: how far apart two pictures look to a network that no training ever sees as a loss.
+"""The judge: a perceptual distance between two pictures by a network that is never part of a loss.
 
-Features of EfficientNet-Lite0 at four sizes, each pixel's scaled to length 1; the distance is the mean square
-of their difference, summed over channels, and its mean over the sizes: the construction of LPIPS (Zhang et
-al. 2018) without its learned weights. It is not LPIPS, and its values compare with nothing but one another.
+Features of EfficientNet-Lite0 at four sizes, each pixel's scaled to length 1; the distance is the squared
+difference, summed over channels and averaged over pixels and sizes. This is the construction of LPIPS (Zhang
+et al. 2018) without its learned weights: values are comparable with one another, not with LPIPS.
 """
 
 import torch
@@ -14,7 +14,7 @@ from luxscaler.weights.namings import StateDict
 
 
 class Judge:
-    """A network that judges."""
+    """The network of the perceptual distance, with fixed weights."""
 
     def __init__(self, state: StateDict, device: torch.device) -> None:
         network = EfficientNetLite0()

@@ -1,7 +1,7 @@
-"""The network while it learns: what of it changes, its optimiser, its moving average, its adversary.
+"""The network while it learns: its trainable parameters, optimiser, moving average (EMA) and adversary.
 
-Everything that changes is a named float32 tensor or a number, so that a state on disk is plain data. What is
-validated and shipped is the moving average, as a plain network with the base's names.
+Everything that changes is a named float32 tensor or a number, so that a state on disk is plain data. The
+moving average is what is validated and shipped, as a plain network with the base's names.
 """
 
 import copy
@@ -19,6 +19,7 @@ from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.networks.srvgg import SRVGGNetCompact
 from luxscaler.training.lora import insert_adapters
 from luxscaler.training.losses import Detail, losses
+from luxscaler.training.moments import moments_of, restore_moments
 from luxscaler.weights.adapter import Adapter, merge
 from luxscaler.weights.namings import StateDict
 
@@ -26,7 +27,7 @@ BETAS = (0.9, 0.99)
 WEIGHT_DECAY = 1e-4
 MAX_NORM = 1.0
 """Gradients are scaled down to this norm."""
-LONGEST_MEMORY = 0.999
+MAX_EMA_DECAY = 0.999
 """Largest decay of the moving average."""
 _WARM_UP_SHARE, _MAX_WARM_UP = 0.05, 500
 _LAST_SHARE = 0.05
@@ -42,9 +43,12 @@ def learning_rate(step: int, steps: int, highest: float) -> float:
     return highest * (_LAST_SHARE + (1 - _LAST_SHARE) * 0.5 * (1 + cos(pi * min(1.0, share))))
 
 
-def memory_decay(step: int, steps: int) -> float:
-    """Decay of the moving average after the step with this number: short runs remember their last tenth."""
-    return min(LONGEST_MEMORY, 1 - 10 / max(steps, 20), (1 + step) / (10 + step))
+def ema_decay(step: int, steps: int) -> float:
+    """Decay of the moving average after the step with this number, from 0.
+
+    It averages over about the last tenth of a short training, and over fewer steps at its beginning.
+    """
+    return min(MAX_EMA_DECAY, 1 - 10 / max(steps, 20), (1 + step) / (10 + step))
 
 
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -52,11 +56,12 @@ _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Means:
-    """How a step is computed; what it computes is the same but for rounding."""
+    """How a step is computed, which changes its memory and time, and its result by rounding only."""
 
     precision: str = "fp32"
     """fp32, bf16 or fp16; the last convolution, the losses and the adversary are float32 always."""
     checkpointing: bool = False
+    """Whether activations are computed again for the gradients instead of kept."""
     parts: int = 1
     """Into how many pieces a batch is cut, their gradients summed."""
 
@@ -73,7 +78,11 @@ class Learner:
         device: torch.device,
         detail: Detail | None = None,
     ) -> None:
-        """method: "lora" or "full". detail: of the goal "detailed". The base itself is left as it is."""
+        """Copy the base, which stays as it is.
+
+        method: "lora" (adapters of this rank learn) or "full" (all parameters). seed: of the adapters'
+        initial values. detail: the further losses of the goal "detailed".
+        """
         self.device = device
         self._detail = detail
         self.terms: dict[str, float] = {}
@@ -98,7 +107,8 @@ class Learner:
         )
 
     def forward(self, small: Tensor, means: Means) -> Tensor:
-        """N×3×h×w → N×3×(scale·h)×(scale·w) float32, for gradients."""
+        """N×3×h×w → N×3×(scale·h)×(scale·w) float32, code values nominally in [0, 1], recorded for
+        gradients."""
         half = _HALVES.get(means.precision)
         with torch.autocast(self.device.type, half, enabled=half is not None):
             if isinstance(self.network, RRDBNet):
@@ -108,10 +118,11 @@ class Learner:
     def gradients(
         self, small: Tensor, large: Tensor, means: Means, *, weight: float = 0.0, scale: float = 1.0
     ) -> tuple[float, float]:
-        """Loss of a batch, and the norm of its gradients, which stay at the parameters until `update`.
+        """The loss of a batch and the norm of its gradients, which stay at the parameters until `update`.
 
-        weight: of the adversary. scale: by which the loss is multiplied on its way back, and the gradients
-        divided after it. The norm is not finite if the adversary's gradients are not.
+        small, large: N×3×h×w and N×3×(scale·h)×(scale·w) code values in [0, 1], float32. weight: of the
+        adversarial loss. scale: the loss is multiplied by it before the backward pass, and the gradients are
+        divided by it (loss_scale.py). The norm is not finite if the adversary's gradients are not.
         """
         self.forget_gradients()
         self.terms = {}
@@ -141,7 +152,7 @@ class Learner:
         return norm if isfinite(other) else other
 
     def update(self, rate: float, decay: float, *, adversary: float = 1.0) -> None:
-        """One step of the optimiser along the gradients, of the moving average, and of the adversary.
+        """Take a step of the optimiser with the gradients, of the moving average, and of the adversary.
 
         adversary: a factor of the adversary's own rate.
         """
@@ -167,43 +178,34 @@ class Learner:
         for name, value in self.parameters.items():
             found[f"now/{name}"] = value.detach()
             found[f"average/{name}"] = self.average[name]
-            moments = self._optimiser.state.get(value) or {}
-            for key in ("exp_avg", "exp_avg_sq"):
-                found[f"{key}/{name}"] = moments.get(key, torch.zeros_like(value))
+        found |= moments_of(self._optimiser, self.parameters)
         own = {} if self._detail is None else self._detail.adversary.tensors()
         return {name: value.detach().cpu().clone() for name, value in found.items()} | own
 
     def restore(self, tensors: Mapping[str, Tensor], updates: int) -> None:
-        """Go back to what `tensors` gave after so many updates. Raises KeyError if one is missing."""
+        """Go back to what `tensors` returned after so many updates. Raises KeyError if one is missing."""
         self.updates = updates
         if self._detail is not None:
             self._detail.adversary.restore(tensors, updates)
-        self._optimiser.state.clear()
         with torch.no_grad():
             for name, value in self.parameters.items():
                 value.copy_(tensors[f"now/{name}"])
                 self.average[name].copy_(tensors[f"average/{name}"])
-                if updates:
-                    self._optimiser.state[value] = {
-                        "step": torch.tensor(float(updates)),
-                        **{
-                            key: tensors[f"{key}/{name}"].to(self.device).clone()
-                            for key in ("exp_avg", "exp_avg_sq")
-                        },
-                    }
+        restore_moments(self._optimiser, self.parameters, tensors, updates)
 
     def averaged(self) -> StateDict:
         """The moving average of what changes, on the CPU."""
         return {name: value.detach().cpu().clone() for name, value in self.average.items()}
 
     def adapter(self, values: Mapping[str, Tensor], base_sha256: str) -> Adapter:
-        """These values of a LoRA as an adapter of the base with this hash."""
+        """Values of the trained parameters (lora) as an adapter for the base with this SHA-256."""
         layers = sorted({name.rpartition(".")[0] for name in values})
         pairs = {name: (values[f"{name}.a"], values[f"{name}.b"]) for name in layers}
         return Adapter(base_sha256, self._rank, float(self._rank), pairs)
 
     def whole(self, values: Mapping[str, Tensor]) -> StateDict:
-        """The state dict, with the base's names, of the network that these values make."""
+        """The state dict of the whole network with these values of its trained parameters, by the base's
+        names."""
         if self.adapted:
             return merge(self._base, self.adapter(values, ""))
         return {name: value.clone() for name, value in values.items()}
@@ -227,7 +229,7 @@ def _rrdb_forward(network: RRDBNet, x: Tensor, *, checkpointing: bool) -> Tensor
 
 
 def _srvgg_forward(network: SRVGGNetCompact, small: Tensor, *, checkpointing: bool) -> Tensor:
-    """As the network's own, with the last convolution in float32."""
+    """The network's forward pass, its last convolution in float32 under autocast."""
     x = small
     layers = list(network.body)
     for first, second in zip(layers[:-1:2], layers[1:-1:2], strict=True):

@@ -1,9 +1,8 @@
-"""Which pictures show the same: copies that were resized, compressed or mirrored, and parts of one picture.
+"""Near-duplicates: pictures that are resized, compressed or mirrored copies, or parts, of one another.
 
-What is learned from in one of them is no fair question in another, so they are held out together or not at
-all. Copies are found by small versions of them, in all eight ways in which a crop may be turned and mirrored;
-parts by runs of pixels that are equal to the bit, wherever they lie. A part that was resized or compressed
-is not found.
+Validating on a copy of a training picture would overstate the gain, so near-duplicates are held out together
+or not at all. Copies are found by comparing thumbnails in all eight turned and mirrored positions; parts by
+runs of pixels that are equal to the bit, wherever they lie. A part that was resized or compressed is missed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,17 +14,17 @@ from numpy.typing import NDArray
 from luxscaler.picture import FloatArray
 
 _LEAST_CORRELATION = 0.99
-"""Of two thumbnails that show the same."""
+"""Least correlation of the thumbnails of two copies."""
 _LEAST_CONTRAST = 4 / 255
 """Standard deviation of a thumbnail, in code values, below which it shows nothing to compare."""
 _RUN = 32
 """Pixels of a row that are compared at once: a power of two."""
 _LEAST_CHANGES = 16
-"""From pixel to pixel of a run; plain areas are equal in pictures that have nothing else in common."""
+"""Least changes from pixel to pixel of a run: plain areas are equal in unrelated pictures too."""
 _ONE_IN = 512
-"""Of so many runs one is kept, chosen by its pixels and so the same one in every picture."""
+"""One run in so many is kept, selected by its hash, so that all pictures keep the same ones."""
 _LEAST_SHARED, _LEAST_SHARE = 8, 0.05
-"""Kept runs that two pictures must have in common: a number, and a share of the fewer."""
+"""Kept runs that two pictures must share: a number, and a share of the picture with fewer."""
 _BAND = 256
 """Rows looked at in one go."""
 _FACTOR, _MIXER = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
@@ -33,7 +32,7 @@ _FACTOR, _MIXER = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 
 @dataclass(frozen=True)
 class Look:
-    """What is remembered of a picture."""
+    """What near-duplicates of a picture are found by."""
 
     thumbnail: FloatArray
     """(s, s, 3) averages of the code values."""
@@ -51,7 +50,7 @@ def runs_of(code: FloatArray) -> NDArray[np.uint64]:
 
 
 def groups_of(looks: Sequence[Look]) -> list[list[int]]:
-    """Numbers of the pictures that belong together, also by way of a third; each is in one group."""
+    """The numbers of near-duplicate pictures, also by way of a third one; each picture is in one group."""
     first = list(range(len(looks)))
 
     def root(number: int) -> int:
@@ -68,7 +67,7 @@ def groups_of(looks: Sequence[Look]) -> list[list[int]]:
 
 
 def _kept(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """A polynomial hash of every run, doubled in length step by step; the kept ones."""
+    """The polynomial hashes of the kept runs of some rows, computed by doubling the runs' length."""
     hashes, factor, length = rows.astype(np.uint64) + np.uint64(1), _FACTOR, 1
     while length < _RUN:
         hashes = hashes[:, :-length] * np.uint64(factor) + hashes[:, length:]
@@ -97,7 +96,7 @@ def _copies(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
 
 
 def _parts(looks: Sequence[Look]) -> Iterator[tuple[int, int]]:
-    """Pairs that share enough runs; of pictures that all share one, each with the next."""
+    """Pairs that share enough runs; of several pictures with the same run, each is compared with the next."""
     counts = np.array([len(look.runs) for look in looks], np.int64)
     runs = np.concatenate([look.runs for look in looks])
     owners = np.repeat(np.arange(len(looks)), counts)

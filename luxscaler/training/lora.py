@@ -1,7 +1,7 @@
 """Low-rank adapters in a network that learns (Hu et al. 2021, for convolutions as in peft).
 
-Every convolution but the first and the last gets A (in → rank, 3×3) and B (rank → out, 1×1) beside it. B
-begins at zero, so the network begins as exactly its base. What comes out is merged into the weights
+Every convolution but the first and the last gets A (in → rank, 3×3) and B (rank → out, 1×1) beside it. B is
+zero at first, so the network starts as exactly its base. The result is merged into the weights
 (weights/adapter.py): names and shapes of the network stay, and every engine runs it.
 """
 
@@ -17,12 +17,12 @@ from luxscaler.weights.checkpoint import layer_names
 
 
 class AdaptedConv(nn.Module):
-    """A convolution that stays, and a change of low rank that learns."""
+    """A fixed convolution plus a low-rank change that learns."""
 
     def __init__(self, base: nn.Conv2d, rank: int, source: torch.Generator) -> None:
         super().__init__()
         self.base = base
-        bound = math.sqrt(1 / (base.in_channels * 9))  # as PyTorch begins a convolution
+        bound = math.sqrt(1 / (base.in_channels * 9))  # PyTorch's initial values of a convolution
         shape = (rank, base.in_channels, 3, 3)
         self.a = nn.Parameter((2 * torch.rand(shape, generator=source) - 1) * bound)
         self.b = nn.Parameter(torch.zeros(base.out_channels, rank, 1, 1))
@@ -40,7 +40,7 @@ def adapted_layers(network: Network) -> list[str]:
 
 
 def insert_adapters(network: Network, rank: int, seed: int) -> dict[str, AdaptedConv]:
-    """Put adapters into a network, in place; by the names of their layers."""
+    """Put adapters into a network, in place. Returns them by the names of their layers."""
     adapters = {}
     for name in adapted_layers(network):
         parent, _, child = name.rpartition(".")

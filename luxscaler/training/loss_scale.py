@@ -1,7 +1,7 @@
 """The factor of the loss in float16, whose gradients would vanish below 6e-8 without one.
 
 It is halved when gradients overflow, and doubled after many steps without an overflow (Micikevicius et al.
-2018). A value and not an object with a state, so that it is saved as numbers.
+2018). It is an immutable value, so that a training's state can be saved as plain numbers.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class LossScale:
 
     @property
     def can_fall(self) -> bool:
-        """Whether an overflow may be the factor's doing."""
+        """Whether a smaller factor could prevent an overflow."""
         return self.factor > 1.0
 
     def after(self, *, overflow: bool) -> "LossScale":

@@ -1,8 +1,7 @@
-"""What the network is asked to make small: errors of pixels, of structure, of colour; and for detail, more.
+"""The losses: errors of pixels, structure and colour; for `--goal detailed` also features and an adversary.
 
-`--goal detailed` adds the feature loss and the adversary's objection with Real-ESRGAN's weights: pixels 1,
-features 1, adversary 0.1. At the beginning the adversary only learns: before it knows anything, its
-objections would be noise.
+The feature loss and the adversarial loss have Real-ESRGAN's weights: pixels 1, features 1, adversary 0.1. At
+the beginning only the discriminator learns from the pictures, since an untrained one would add noise.
 """
 
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ _ALONE_SHARE, _MAX_ALONE = 0.1, 500
 
 @dataclass(frozen=True)
 class Detail:
-    """What `--goal detailed` has beside the faithful losses."""
+    """The networks behind the further losses of `--goal detailed`."""
 
     features: FeatureLoss
     adversary: Adversary
@@ -36,16 +35,22 @@ def faithful(made: Tensor, true: Tensor) -> Tensor:
 
 
 def losses(made: Tensor, true: Tensor, detail: Detail | None, weight: float) -> dict[str, Tensor]:
-    """The scalars whose sum is the loss, by name. weight: of the adversary; 0: it is not asked."""
+    """The scalars whose sum is the loss, by name.
+
+    made, true: N×3×H×W float32 code values. weight: of the adversarial loss, which 0 leaves out.
+    """
     found = {"faithful": faithful(made, true)}
     if detail is not None:
         found["features"] = FEATURE_WEIGHT * detail.features(made, true)
         if weight > 0.0:
-            found["adversary"] = weight * detail.adversary.objection(made)
+            found["adversary"] = weight * detail.adversary.generator_loss(made)
     return found
 
 
 def adversary_weight(step: int, steps: int) -> float:
-    """In the step with this number, from 0: none in the first tenth, at most 500 steps, then 0.1."""
+    """The weight of the adversarial loss in the step with this number, from 0.
+
+    0 in the first tenth of the steps, at most 500 of them, then ADVERSARY_WEIGHT.
+    """
     alone = max(1, min(_MAX_ALONE, round(_ALONE_SHARE * steps)))
     return 0.0 if step < alone else ADVERSARY_WEIGHT

@@ -1,4 +1,4 @@
-"""What is given up, one thing after the other, when memory runs out: time first, then the size of a crop."""
+"""What a training does when memory runs out: it trades time for memory, then makes crops smaller."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ ADVICE = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or here."""
+    """Whether an error says that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _WORDS)
@@ -27,7 +27,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def advised() -> Iterator[None]:
-    """A lack of memory becomes a TrainingError with advice, where nothing can be made smaller."""
+    """Turn an out-of-memory error of the block, where nothing can be made smaller, into a TrainingError."""
     try:
         yield
     except Exception as error:

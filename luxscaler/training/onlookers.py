@@ -1,7 +1,7 @@
-"""Which networks look on while a network learns: one for the feature loss, one that judges.
+"""The auxiliary networks of a training: one for the feature loss, and the judge of the validations.
 
-Nothing is replaced silently: what is used is said, what is needed and absent is an error with the command
-that gets it. A training that goes on uses what it began with, whatever else has been fetched since.
+None is replaced silently: the choice is printed, and a network that is needed and absent is an error with the
+command that fetches it. A resumed training uses the networks that it began with.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,19 +15,19 @@ from luxscaler.training.features import NETWORKS, FeatureLoss
 from luxscaler.training.judge import Judge
 from luxscaler.training.settings import TrainingSettings
 from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, absent_line, is_there, read
-from luxscaler.weights.store import weights_folder
+from luxscaler.weights.installed import weights_folder
 
 
 @dataclass(frozen=True)
 class Onlookers:
-    """The networks that look on."""
+    """The auxiliary networks, and their names."""
 
     features: FeatureLoss | None
     """None for a training without a feature loss."""
     judge: Judge | None
-    """None where it is not here, which only a training that chooses without it allows."""
+    """None where its weights are absent, which only the goal "faithful" allows."""
     used: Mapping[str, str | None]
-    """What a state remembers: "features", the network's name, and "judge", "here" or None."""
+    """As saved in the settings: "features", the network's name or None, and "judge", "here" or None."""
 
 
 def choose(
@@ -36,9 +36,10 @@ def choose(
     device: torch.device,
     say: Callable[[str], None],
 ) -> Onlookers:
-    """The networks of a training. before: `used` of the one that goes on.
+    """Load the networks of a training.
 
-    Raises WeightsError if one that is needed is absent or damaged.
+    before: `used` of the training that is resumed; None for a new one. say: called with a line for the user.
+    Raises WeightsError if a network that is needed is absent or damaged.
     """
     folder = weights_folder()
     detailed = settings.goal == "detailed"
@@ -58,7 +59,7 @@ def choose(
 def needed_weights(settings: TrainingSettings, known: Collection[str]) -> list[str]:
     """Names of the weights without which a training cannot begin. known: names of bases that have weights.
 
-    Of the feature networks it is the one that was named, or the small one if none is there.
+    Of the feature networks it is the named one; for "auto", the small one if none is there.
     """
     base = [settings.base] if settings.base in known else []
     if settings.goal != "detailed":

@@ -1,4 +1,4 @@
-"""A training's report as one HTML file: figures, curves, pictures before and after, what was not used.
+"""A training's report as one HTML file: figures, curves, pictures before and after, rejected files.
 
 page.html, page.css and page.js hold the page (report/standalone.py); this module fills in words, numbers and
 pictures.
@@ -22,13 +22,13 @@ _FOLDER = Path(__file__).parent
 _WIDTH, _HEIGHT, _EDGE = 420, 200, 34
 MOST_SAMPLES = 6
 _POINTS = 200
-"""Points of a curve at most; each is a mean."""
+"""Most points of a curve; where there are more, neighbours are averaged."""
 
 Point = tuple[float, float]
 
 
 def page(job: Prepared, trained: Trained) -> str:
-    """The page as text."""
+    """The HTML of the report."""
     settings = {**job.settings.to_json(), "base's SHA-256": job.base.digest, "ended": trained.ended}
     parts = {
         "TITLE": html.escape(job.target.name),
@@ -86,7 +86,7 @@ def _rejected(job: Prepared) -> str:
 
 
 def _samples(job: Prepared, trained: Trained) -> Iterable[str]:
-    """Base and trained network side by side; the network at the end where none was better."""
+    """Figures of base and trained network side by side; the last network where none was better."""
     config, device = job.base.own.config, job.device
     base = network_of(config, job.base.own.state_dict()).to(device)
     values = trained.best or trained.learner.averaged()
@@ -123,7 +123,7 @@ def _curves(job: Prepared, trained: Trained) -> str:
 
 
 def _thinned(points: Sequence[Point]) -> list[Point]:
-    """At most _POINTS points, each the mean of its neighbours."""
+    """At most _POINTS points, each the mean of a group of neighbours."""
     size = max(1, math.ceil(len(points) / _POINTS))
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]

@@ -1,7 +1,7 @@
-"""Pairs that the user gives: a small picture for every large one, of the same name, checked before any step.
+"""The user's own pairs: a small picture of the same name for every large one, checked before any step.
 
-Three things must be right: the names, the sizes (large = scale × small, exactly), and that both show the same
-at the same place. A pair that is off by a pixel would teach the network to shift every picture.
+Three things must be right: the names, the sizes (large = scale × small, exactly), and the alignment. A pair
+that is off by a pixel would teach the network to shift every picture.
 """
 
 from dataclasses import replace
@@ -26,10 +26,10 @@ _MARGIN = 8
 def pair_up(
     good: list[TrainingPicture], folder: Path, store: Path, scale: int
 ) -> tuple[list[TrainingPicture], list[Rejected]]:
-    """The pictures with their small ones, and those whose small one is absent or wrong.
+    """The pictures with their small ones, and the rejected ones, whose small picture is absent or wrong.
 
-    Names are compared without their suffixes. Raises InputError if the folder is empty or two of its files
-    have one name.
+    store: the folder for decoded pixels. Names are compared without their suffixes. Raises InputError if the
+    folder is empty, or two of its files differ in their suffix only.
     """
     small_files: dict[str, Path] = {}
     for path in files_in(folder, "pairs"):
@@ -119,7 +119,7 @@ def _whole_shift(a: Tensor, b: Tensor) -> tuple[float, float]:
 
 
 def _moved(picture: Tensor, right: float, down: float) -> Tensor:
-    """The picture with its content moved; the border is repeated."""
+    """The picture with its content moved by that many pixels, bicubic; the border is repeated."""
     height, width = picture.shape[2:]
     rows = (2 * (torch.arange(height, dtype=torch.float64) - down) + 1) / height - 1
     columns = (2 * (torch.arange(width, dtype=torch.float64) - right) + 1) / width - 1

@@ -1,8 +1,8 @@
-"""A folder of pictures to learn from: decoded, judged, split into those to learn from and those held out.
+"""A folder of pictures to learn from: decoded, checked, and split into training and held-out pictures.
 
-Every file is decoded through the isolation before any step. What cannot serve is named with its reason. The
-pixels of the rest lie decoded in a folder, so that a crop costs no decoding: pictures within [0, 1] as
-16-bit code values, all others (HDR, wide gamut) as float32 linear light.
+Every file is decoded in an isolated process before any step. Unusable ones are listed with the reason. The
+pixels of the others are stored decoded, so that cropping is fast: pictures within [0, 1] as 16-bit code
+values, all others (HDR, wide gamut) as float32 linear light.
 """
 
 import os
@@ -51,10 +51,10 @@ class TrainingPicture:
     small: "TrainingPicture | None" = None
     """The small picture that the user gave for it."""
     look: Look | None = field(default=None, compare=False, repr=False)
-    """By which pictures that show the same are found."""
+    """By which near-duplicates are found."""
 
     def region(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-        """Some of its pixels, as they are stored, in memory of their own."""
+        """A copy of a part of its pixels, (height, width, 3), as they are stored."""
         stored = np.load(self.pixels, mmap_mode="r")
         return np.array(stored[top : top + height, left : left + width])
 
@@ -69,19 +69,19 @@ class Rejected:
 
 @dataclass(frozen=True)
 class PictureSet:
-    """What a folder holds, in two parts that share no file."""
+    """The pictures of a folder: those to learn from, those held out, and the rejected files."""
 
     learn: tuple[TrainingPicture, ...]
     held_out: tuple[TrainingPicture, ...]
     rejected: tuple[Rejected, ...] = ()
     alike: int = 0
-    """How many pictures show the same as others, or parts of the same."""
+    """How many pictures have near-duplicates among the others (likeness.py)."""
     is_fair: bool = True
-    """Whether no held-out picture shows what is learned from, as far as can be seen."""
+    """Whether no held-out picture has a near-duplicate among those to learn from."""
 
     @property
     def digests(self) -> dict[str, str]:
-        """Name → SHA-256 of every picture that counts, small ones included."""
+        """SHA-256 by name, of all pictures of both parts and of their small pictures."""
         found = {}
         for picture in (*self.learn, *self.held_out):
             found[picture.name] = picture.sha256
@@ -91,10 +91,11 @@ class PictureSet:
 
 
 def files_in(folder: Path, what: str = "pictures") -> list[Path]:
-    """Every file below a folder, by name; links are followed, also those that lead nowhere are named.
+    """Every file below a folder, sorted by name. Links are followed; broken ones are listed too.
 
-    Not hidden ones, and none of a training's own folder, whose samples are no pictures to learn from. Raises
-    InputError if there is no file, or a folder cannot be read.
+    Hidden files are left out, and so are folders of trainings, whose samples are not to be learned from.
+    what: the name of the option, for messages. Raises InputError if there is no file, or a folder cannot be
+    read.
     """
     if not folder.is_dir():
         raise InputError(f"{what}: {str(folder)!r} is not a folder")
@@ -114,7 +115,7 @@ def files_in(folder: Path, what: str = "pictures") -> list[Path]:
 
 
 def _is_new(folder: Path, seen: set[Path]) -> bool:
-    """Whether a folder is to be looked into: once, however many links lead to it."""
+    """Whether a folder is to be searched: each one once, however many links lead to it."""
     real = folder.resolve()
     if folder.name.startswith(".") or is_training(folder) or real in seen:
         return False
@@ -130,10 +131,11 @@ def name_in(folder: Path, path: Path) -> str:
 def survey(
     folder: Path, store: Path, *, least_side: int, tell: Callable[[int, int], None]
 ) -> tuple[list[TrainingPicture], list[Rejected]]:
-    """Decode and judge every file of a folder.
+    """Decode and check every file of a folder. Returns the good pictures and the rejected files.
 
-    store: where decoded pixels lie. least_side: pixels that width and height must have. `tell` hears of files
-    done and in all. Raises InputError for a folder without files, TrainingError if pixels cannot be stored.
+    store: the folder for decoded pixels. least_side: pixels that width and height must have. tell: called
+    with the number of files done and of all. Raises InputError for a folder without files, TrainingError if
+    pixels cannot be stored.
     """
     files = files_in(folder)
     good: list[TrainingPicture] = []
@@ -155,7 +157,11 @@ def survey(
 
 
 def take(path: Path, name: str, store: Path) -> tuple[TrainingPicture, FloatArray]:
-    """Decode one file and store its pixels; the picture and its thumbnail. Raises PictureError."""
+    """Decode one file and store its pixels. Returns the picture and its thumbnail.
+
+    Raises PictureError if it cannot be decoded or has transparent parts, TrainingError if it cannot be
+    stored.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -178,7 +184,7 @@ def take(path: Path, name: str, store: Path) -> tuple[TrainingPicture, FloatArra
 def split(
     good: Sequence[TrainingPicture], rejected: Sequence[Rejected], share: float, seed: int
 ) -> PictureSet:
-    """Hold out a share of the pictures, at least one, chosen by the seed; those that show the same together.
+    """Hold out a share of the pictures, at least one, chosen by the seed; near-duplicates stay together.
 
     Raises TrainingError, with the reasons, if too few are left to learn from.
     """
@@ -210,7 +216,8 @@ def _groups(good: Sequence[TrainingPicture]) -> list[list[int]]:
 
 
 def _chosen(order: Sequence[int], groups: Sequence[list[int]], held: int) -> set[int]:
-    """Whole groups in that order until `held` pictures are chosen, or a few more; empty if none can be."""
+    """Whole groups in that order until about `held` pictures are chosen; empty if no group may be held
+    out."""
     group_of = {place: group for group in groups for place in group}
     for most in (2 * held, len(order)):
         chosen: set[int] = set()
@@ -224,7 +231,7 @@ def _chosen(order: Sequence[int], groups: Sequence[list[int]], held: int) -> set
 
 
 def reason_of(error: PictureError, path: Path) -> str:
-    """The error's text without the name of the file, which is said beside it."""
+    """The error's text without the name of the file, which is shown beside it."""
     text = str(error)
     for name in (f"{str(path)!r} ", f"{path} ", "the picture "):
         text = text.replace(name, "")
@@ -232,7 +239,7 @@ def reason_of(error: PictureError, path: Path) -> str:
 
 
 class _Thumbnails:
-    """The pictures so far, small."""
+    """The thumbnails of the pictures so far, to find the same picture stored twice."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -240,9 +247,9 @@ class _Thumbnails:
         self._means: list[float] = []
 
     def add(self, name: str, thumbnail: FloatArray) -> None:
-        """One more. Raises PictureError if it is the same as one of them."""
+        """Add one. Raises PictureError if it is the same as one of them."""
         mean = float(thumbnail.mean())
-        # Equal pictures have equal means, which are compared sooner than thumbnails.
+        # Equal pictures have equal means, which are faster to compare than thumbnails.
         for place in np.flatnonzero(np.abs(np.array(self._means) - mean) < _SAME):
             if float(np.abs(thumbnail - self._thumbnails[place]).max()) < _SAME:
                 raise PictureError(f"it is the same picture as {self._names[place]}")
@@ -272,7 +279,7 @@ def _thumbnail(code: FloatArray) -> FloatArray:
 
 
 def _is_stored(path: Path, shape: tuple[int, ...], kind: type) -> bool:
-    """Whether the pixels of an earlier run are there, and whole."""
+    """Whether the pixels that an earlier run stored are there and complete."""
     try:
         stored = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):  # absent, or cut short by a power cut
@@ -281,7 +288,7 @@ def _is_stored(path: Path, shape: tuple[int, ...], kind: type) -> bool:
 
 
 def _store(path: Path, pixels: NDArray[Any]) -> None:
-    """No sync: pixels that a power cut destroys leave no whole file, and are decoded again."""
+    """Store pixels without a sync: after a power cut, an incomplete file is decoded again."""
     temporary = path.with_name(f".{path.stem}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

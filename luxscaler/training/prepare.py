@@ -1,4 +1,4 @@
-"""Everything that can be wrong is found before the first step: settings, base, folder, pictures."""
+"""Checks and loads everything before the first step: settings, base, folder, pictures."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ _NOBODY: dict[str, str | None] = {"features": None, "judge": None}
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is."""
+    """How far a training is, after a step."""
 
     step: int
     steps: int
@@ -49,18 +49,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Events:
-    """Whom a training tells, and who may stop it."""
+    """How a training reports, and how it is stopped."""
 
     say: Callable[[str], None]
-    """A line for the user."""
+    """Called with each line for the user."""
     progress: Callable[[Progress], None]
     stop: threading.Event
-    """Set it, and the training saves its state and ends with StoppedError."""
+    """Once it is set, the training saves its state and ends with StoppedError."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a training works with."""
+    """Everything that a training works with, checked and loaded."""
 
     settings: TrainingSettings
     target: Path
@@ -73,14 +73,14 @@ class Prepared:
     """fp32, bf16 or fp16."""
     onlookers: Onlookers
     state: State | None
-    """Where it goes on; None for a new training."""
+    """The state from which it resumes; None for a new training."""
 
 
 @contextmanager
 def prepared(
     settings: TrainingSettings, folder: Path, target: Path, events: Events, *, resume: bool
 ) -> Iterator[Prepared]:
-    """Check everything and decode the pictures; the training's folder is this process's for the block.
+    """Check everything and decode the pictures; the training's folder stays locked during the block.
 
     Raises InputError, WeightsError and TrainingError, each with the first thing that is wrong. If the block
     or this raises before a first state is saved, nothing of a new training is left in the folder.
@@ -118,7 +118,7 @@ def prepared(
 
 
 def check_target(target: Path) -> None:
-    """InputError unless a file of that name can be made."""
+    """Raise InputError unless a .safetensors file of that name can be written."""
     if target.suffix != ".safetensors":
         raise InputError(f"OUT is {str(target)!r}; its suffix must be .safetensors")
     if not target.parent.is_dir():
@@ -128,7 +128,8 @@ def check_target(target: Path) -> None:
 
 
 def _precision(name: str, device: torch.device) -> str:
-    """What `auto` stands for; InputError for what the device does not compute."""
+    """The precision that a name, or "auto", stands for. Raises InputError if the device does not support
+    it."""
     if name == "auto":
         if device.type != "cuda":
             return "fp32"
@@ -177,7 +178,7 @@ def _chosen(settings: TrainingSettings, base: LoadedNetwork, recipe: Recipe) -> 
 
 
 def _as_json(value: Any) -> Any:
-    """Tuples as lists, as they come back from a file."""
+    """Tuples as lists, which is what reading JSON returns."""
     if isinstance(value, dict):
         return {key: _as_json(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,10 +14,11 @@ from luxscaler.training.tensorboard import Board
 
 
 class Record:
-    """The open log. A training that goes on first takes out the lines of steps that it will do again."""
+    """The open log. A resumed training first removes the lines of steps that it will do again."""
 
     def __init__(self, folder: Path, step: int, *, board: bool = False) -> None:
-        """step: steps done. board: write for TensorBoard too. Raises TrainingError if that is impossible."""
+        """step: steps done. board: write for TensorBoard too. Raises TrainingError if files cannot be
+        written."""
         path = folder / METRICS
         if path.is_file():
             kept = [line for line in _whole_lines(path) if line["step"] <= step]
@@ -57,7 +58,7 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """Its lines but one at the end that a killed process left unfinished. Raises TrainingError."""
+    """The complete lines of a log; a killed process may leave half a line. Raises TrainingError."""
     try:
         texts = path.read_text("utf-8").split("\n")
         return [json.loads(text) for text in texts[:-1] if text]

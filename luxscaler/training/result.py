@@ -1,4 +1,4 @@
-"""What is said of a training that has ended: lines for a terminal, and the model's card."""
+"""The figures of a training that has ended: as lines for a terminal, and as the model's card."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _MORE = (
     ("judge", "judge", ".4f"),
     ("forgetting", "base's own dB", ".2f"),
 )
-"""Those that not every training has are left out where it has not."""
+"""Columns that not every training has."""
 
 
 def rows(trained: Trained) -> list[tuple[str, ...]]:
@@ -31,7 +31,7 @@ def rows(trained: Trained) -> list[tuple[str, ...]]:
 
 
 def lines(trained: Trained) -> list[str]:
-    """The table as text, and what it means."""
+    """The table as text, followed by remarks."""
     table = rows(trained)
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     text = [

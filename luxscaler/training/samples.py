@@ -1,4 +1,5 @@
-"""A sheet of pictures for every validation: cubic, base, trained and true side by side, one row each."""
+"""The sheet of samples of a validation: cubic, base, trained and true side by side, a row for each
+picture."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -16,7 +17,7 @@ _GAP, _TITLE = 6, 18
 
 
 def sheet(rows: Sequence[Sequence[Tensor]]) -> bytes:
-    """A PNG of rows of 1×3×H×W code values in [0, 1], as many as TITLES; of each its middle is shown."""
+    """A PNG that shows the middle of each picture; rows: a picture for each of TITLES, 1×3×H×W in [0, 1]."""
     width = len(TITLES) * (SIDE + _GAP) + _GAP
     height = _TITLE + len(rows[:MOST_ROWS]) * (SIDE + _GAP) + _GAP
     image = Image.new("RGB", (width, height), (24, 24, 24))
@@ -31,7 +32,7 @@ def sheet(rows: Sequence[Sequence[Tensor]]) -> bytes:
 
 
 def middle(picture: Tensor, side: int = SIDE) -> Tensor:
-    """The middle of a picture, at most `side` pixels a side."""
+    """The middle of an N×C×H×W picture, at most `side` pixels a side."""
     top, left = (max(0, each - side) // 2 for each in picture.shape[2:])
     return picture[:, :, top : top + side, left : left + side]
 

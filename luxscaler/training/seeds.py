@@ -1,4 +1,5 @@
-"""Random numbers as a function of where they are used, so that no state of a generator has to be kept."""
+"""Random numbers as a function of the place where they are used, so that no generator's state must be
+saved."""
 
 from hashlib import sha256
 

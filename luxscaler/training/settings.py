@@ -1,4 +1,4 @@
-"""What can be chosen about a training, as one value that checks itself."""
+"""The settings of a training, as one value that checks itself."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ MAX_RANK = 128
 MIN_CROP, MAX_CROP = 16, 256
 MAX_BATCH = 256
 FREE_TO_CHANGE = ("steps", "max_minutes", "tensorboard")
-"""What may be different when a training goes on."""
+"""Settings that may be changed when a training is resumed."""
 
 _FULL_LR = {"rrdbnet": 5e-5, "srvgg": 5e-4}
 _LORA_LR = {"rrdbnet": 1e-3, "srvgg": 2e-3}

@@ -1,4 +1,6 @@
-"""How alike two pictures are: PSNR, SSIM, MS-SSIM, shift of colour. Differentiable where a loss needs it.
+"""How alike two pictures are: PSNR, SSIM, MS-SSIM, shift of colour.
+
+ms_ssim and colour_difference can be differentiated, for the losses.
 
 Pictures are N×3×H×W sRGB code values, nominally in [0, 1]. SSIM is that of Wang et al. 2004 (Gaussian window,
 11×11, σ 1.5), MS-SSIM that of Wang et al. 2003 with as many of its five scales as the size allows.
@@ -10,30 +12,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.training.jpeg import TO_YCC
+
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the scales, the finest first (Wang et al. 2003)."""
+"""Exponents of the scales, the finest first (Wang et al. 2003)."""
 COLOUR_CELL = 16
 """Side of the cells over which colours are averaged, in pixels."""
-_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
 def psnr(made: Tensor, true: Tensor) -> float:
-    """dB, over all channels and pixels, 1.0 being the peak; at most 100."""
+    """PSNR in dB over all channels and pixels, with 1.0 as the peak; at most 100."""
     error = float((made.double() - true.double()).square().mean())
     return min(100.0, -10.0 * math.log10(error)) if error > 0.0 else 100.0
 
 
 def ssim(made: Tensor, true: Tensor) -> float:
-    """The mean over all channels and pixels; 1 is equal. Sides must be at least 11."""
+    """Mean SSIM over all channels and pixels; 1 for equal pictures. Sides must be at least 11."""
     contrast, whole = _maps(made, true)
     del contrast
     return float(whole.mean())
 
 
 def ms_ssim(made: Tensor, true: Tensor) -> Tensor:
-    """The mean over pictures and channels, a scalar that can be differentiated. Sides must be at least 11."""
+    """Mean MS-SSIM over pictures and channels, a scalar; 1 for equal pictures. Sides must be at least 11."""
     scales = max(1, min(len(_WEIGHTS), 1 + int(math.log2(min(made.shape[2:]) / _WINDOW))))
     total = sum(_WEIGHTS[:scales])
     product = made.new_ones(made.shape[:2])
@@ -55,11 +58,11 @@ def colour_difference(made: Tensor, true: Tensor) -> Tensor:
     """Mean difference of luma and chroma of the cells' averages, a scalar that can be differentiated."""
     cell = min(COLOUR_CELL, *made.shape[2:])
     difference = F.avg_pool2d(made, cell) - F.avg_pool2d(true, cell)
-    return torch.einsum("kc,nchw->nkhw", difference.new_tensor(_TO_YCC), difference).abs().mean()
+    return torch.einsum("kc,nchw->nkhw", difference.new_tensor(TO_YCC), difference).abs().mean()
 
 
 def _maps(made: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM's contrast and structure by pixel, and the same with its luminance."""
+    """Maps of SSIM's contrast–structure term, and of SSIM itself (with its luminance term)."""
     axis = torch.arange(_WINDOW, device=made.device, dtype=made.dtype) - _WINDOW // 2
     line = torch.exp(-0.5 * (axis / _SIGMA) ** 2)
     line = line / line.sum()

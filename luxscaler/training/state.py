@@ -1,7 +1,7 @@
-"""Where a training is, as one file: parameters, moving average, moments, the best so far, the history.
+"""The state of a training as one file: parameters, moving average, moments, best network, history.
 
 A file is safetensors: tensors by name and JSON in its metadata; nothing in it is executed. It is written
-whole or not at all, so a training that is killed at any moment goes on from the last one.
+whole or not at all, so a training that is killed at any moment can resume from the last one.
 """
 
 import json
@@ -17,7 +17,7 @@ from luxscaler.errors import TrainingError
 from luxscaler.training.folder import write_synced
 from luxscaler.training.learner import Means
 from luxscaler.training.loss_scale import LossScale
-from luxscaler.weights.checkpoint import safetensors_bytes
+from luxscaler.weights.checkpoint import safetensors_bytes, safetensors_metadata
 from luxscaler.weights.namings import StateDict
 
 STATE, INTERRUPTED = "state.safetensors", "interrupted.safetensors"
@@ -26,7 +26,7 @@ _BEST = "best/"
 
 @dataclass(frozen=True)
 class Position:
-    """The numbers of a training's state."""
+    """The numbers of a training's state; tensors are in `State`."""
 
     step: int = 0
     """Steps done."""
@@ -51,6 +51,16 @@ class Position:
         """Validations since the best one, or since the beginning."""
         return sum(entry["step"] > (self.best_step or 0) for entry in self.history)
 
+    @property
+    def best_entry(self) -> dict[str, Any] | None:
+        """The validation at `best_step`; None if there is none."""
+        return next((entry for entry in self.history if entry["step"] == self.best_step), None)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether the last validation was at this step."""
+        return bool(self.history) and self.history[-1]["step"] == self.step
+
 
 @dataclass
 class State:
@@ -58,7 +68,7 @@ class State:
 
     position: Position
     tensors: StateDict
-    """What `Learner.tensors` gives."""
+    """The result of `Learner.tensors`."""
     best: StateDict = field(default_factory=dict)
     """The moving average at `best_step`; empty if there is none."""
 
@@ -84,12 +94,11 @@ def load_latest(folder: Path) -> State | None:
 
 
 def load(path: Path) -> State:
-    """Raises TrainingError if the file cannot be read."""
+    """The state in a file. Raises TrainingError if it cannot be read or is damaged."""
     try:
         data = path.read_bytes()
         tensors: Mapping[str, Tensor] = safetensors.torch.load(data)
-        length = int.from_bytes(data[:8], "little")
-        values = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["position"])
+        values = json.loads(safetensors_metadata(data)["position"])
         values.update(means=Means(**values["means"]), history=tuple(values["history"]))
         values.update(scale=LossScale(**values.get("scale", {})))
         position = Position(**values)

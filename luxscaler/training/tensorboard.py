@@ -19,7 +19,7 @@ FOLDER = "tensorboard"
 
 
 def check_tensorboard() -> None:
-    """InputError if tensorboardX is not installed."""
+    """Raise InputError if tensorboardX is not installed."""
     try:
         import tensorboardX.event_file_writer  # noqa: F401, PLC0415
     except ImportError as error:
@@ -32,7 +32,7 @@ class Board:
     """An open file of events."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """step: steps done; TensorBoard drops what earlier files have of later ones.
+        """step: steps done; TensorBoard drops what earlier files hold of later steps.
 
         Raises TrainingError if the file cannot be written.
         """

@@ -24,7 +24,7 @@ class Delivered:
     adapter: Path | None
     """Beside the model; None after full training."""
     folder: Path
-    """With the report, the card, the samples, the log and the state."""
+    """OUT.train, with the report, the card, the samples, the log and the state."""
     trained: Trained
 
 
@@ -38,7 +38,7 @@ def train(
     network of the training was better than the base on the held-out pictures; then no model is written.
     """
     with prepared(settings, pictures, target, events, resume=resume) as job:
-        with memory.advised():  # such as that of a network that does not fit at all
+        with memory.advised():  # e.g. a network that does not fit at all
             trained = Run(job, events).to_end()
         write_synced(job.folder / REPORT, page(job, trained).encode())
         if trained.best_scores is None:

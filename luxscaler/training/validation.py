@@ -1,8 +1,8 @@
-"""How good a network is on the pictures that it did not learn from, beside its base and a cubic.
+"""Measures a network on the held-out pictures, and compares it with its base and a cubic enlargement.
 
-Each held-out picture gives its middle, at most 512 pixels a side, and a small picture of it that depends on
-the seed alone, so every validation of a training asks the same. The forgetting test is on the degradations
-that the base was trained on.
+The middle of each held-out picture is used, at most 512 pixels a side, with a small version that depends on
+the seed alone, so that all validations of a training are comparable. The measure "forgetting" is PSNR on the
+degradations that the base was trained on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,15 @@ from luxscaler.weights.checkpoint import build_loaded
 MAX_SIDE = 512
 """Largest side of a large picture that is validated."""
 MEASURES = ("psnr", "ssim", "ms_ssim", "colour")
-"""Of every picture; "judge" too where there is one."""
+"""Measures of every picture; where there is a judge, its distance is one more."""
 LEAST_GAIN_DB = 0.01
 """How much better in PSNR a network must be on the average to count as better."""
 LEAST_NEARER = 0.01
 """For detail: by which share of the base's distance the judge must find it nearer on the average."""
 MOST_LOST_DB = 0.5
-"""For detail: how much PSNR it may lose for that; a judge can be fooled by what the true picture lacks."""
+"""For detail: the most PSNR it may lose for that, since invented detail can fool a judge."""
 _WORST = {"psnr": 0.0, "ssim": 0.0, "ms_ssim": 0.0, "colour": 255.0, "judge": 1.0}
-"""Of a picture with values that are not finite; a network that makes one is never better."""
+"""The measures of a result that is not finite; a network with such a result is never better."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Scores:
 def questions(
     pictures: Sequence[TrainingPicture], recipe: Recipe, scale: int, unshuffle: int, seed: int
 ) -> list[Question]:
-    """What the held-out pictures ask."""
+    """The held-out pictures as questions: middle, small version, original degradation."""
     return [_question(picture, recipe, scale, unshuffle, seed) for picture in pictures]
 
 
@@ -127,24 +127,24 @@ def scores_of(
 
 
 def answer(network: Network, small: Tensor, device: torch.device) -> Tensor:
-    """The network's picture, clamped as the upscaler clamps it, on the CPU."""
+    """The network's result, 1×3×(scale·h)×(scale·w) float32 on the CPU, clamped as the upscaler clamps it."""
     made: Tensor = network(small.to(device))
     return made.float().clamp(0.0, 1.0).cpu()
 
 
 def cubic(small: Tensor, large: Tensor) -> Tensor:
-    """The small picture enlarged by a cubic."""
+    """The small picture enlarged to the size of the large one by a cubic; N×3×H×W in [0, 1]."""
     size = (large.shape[2], large.shape[3])
     return F.interpolate(small, size, mode="bicubic", antialias=True).clamp(0.0, 1.0)
 
 
 def cubic_scores(asked: Sequence[Question], judge: Judge | None = None) -> Scores:
-    """The scores of a cubic."""
+    """The scores of a cubic enlargement."""
     return Scores({each.name: _measures(cubic(each.small, each.large), each.large, judge) for each in asked})
 
 
 def network_of(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
-    """The plain network that would be shipped."""
+    """The network with this state dict, as it would be shipped. Raises WeightsError if they do not fit."""
     return build_loaded(config, state)
 
 
@@ -159,7 +159,7 @@ def is_better(scores: Scores, than: Scores, goal: str) -> bool:
         for values in scores.by_picture.values()
         for measure in ("psnr", "forgetting")
     ]
-    if min(made) <= 0.0:  # something that is no picture
+    if min(made) <= 0.0:  # a result that is not finite, or worthless
         return False
     gain = scores.mean("psnr") - than.mean("psnr")
     if goal == "detailed":
@@ -168,7 +168,7 @@ def is_better(scores: Scores, than: Scores, goal: str) -> bool:
 
 
 def rank(means: Mapping[str, float], goal: str) -> float:
-    """By which the better of two networks is chosen, the higher the better: judge or PSNR."""
+    """The figure by which networks are compared, higher is better: minus the judge's distance, or PSNR."""
     return -means["judge"] if goal == "detailed" else means["psnr"]
 
 

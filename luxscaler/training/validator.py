@@ -1,6 +1,6 @@
-"""Shows a network under training the held-out pictures: its scores, and a sheet beside base and cubic.
+"""Validates a network under training: its scores on the held-out pictures, and a sheet beside base and cubic.
 
-Where memory runs out the processor makes the validations from then on.
+If memory runs out on a GPU, validations run on the CPU from then on.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,10 +15,11 @@ from luxscaler.training.validation import Scores, cubic, cubic_scores, network_o
 
 
 class Validator:
-    """The held-out pictures of one training, and what the base makes of them."""
+    """The held-out pictures of one training, and the base's scores on them."""
 
     def __init__(self, job: Prepared, say: Callable[[str], None], free: Callable[[], None]) -> None:
-        """Scores the base. say: called with a line for the user. free: frees what can be made again."""
+        """Score the base. say: called with a line for the user. free: called to free memory when it runs
+        out."""
         base = job.base.own
         self._config, self._device, self._judge = base.config, job.device, job.onlookers.judge
         self._say, self._free = say, free

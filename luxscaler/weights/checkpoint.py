@@ -29,11 +29,13 @@ _GENERATORS = (
     *("g_ema", "net_g_ema", "generator_ema", "ema", "ema_model", "model_ema"),
     *("netg", "net_g", "generator", "gen", "g"),
 )
-"""Of several networks beside one another the one that enlarges; capitals and `_state_dict` do not count."""
+"""Keys of the upscaler among several networks; case and a final `_state_dict` do not count."""
 _DEPTH = 4
-"""Wrappers inside wrappers, at most."""
+"""Most levels of wrappers inside wrappers."""
+_LENGTH_BYTES = 8
+"""Bytes of the length, little-endian, that begins a safetensors file."""
 MAX_PARAMETERS = 2**30
-"""Numbers that all tensors of a file have together, at most: 4 GiB as float32."""
+"""Most values of all tensors of a file together: 4 GiB as float32."""
 
 
 def read_state_dict(data: bytes, suffix: str, key: str | None = None) -> StateDict:
@@ -73,8 +75,18 @@ def tensors_of(data: bytes) -> StateDict:
     return _unwrap(_read_safetensors(data), None)
 
 
+def safetensors_metadata(data: bytes) -> dict[str, str]:
+    """The free text in the header of a safetensors file; empty where there is none.
+
+    Raises ValueError where the header is no JSON; `tensors_of` checks it first.
+    """
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    found = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length]).get("__metadata__", {})
+    return found if isinstance(found, dict) else {}
+
+
 def _is_safetensors(data: bytes, suffix: str) -> bool:
-    """By the content, and where that could be either, by the suffix: many files have the other one's."""
+    """Whether it is safetensors, by content first: many files have the other format's suffix."""
     if data.startswith(ZIP_HEAD):
         return False
     return suffix.lower() == ".safetensors" or data[8:9] == b"{"
@@ -112,7 +124,7 @@ def _unwrap(content: Any, key: str | None) -> StateDict:
         if not isinstance(name, str) or not _is_plain(value):
             raise WeightsError(f"checkpoint entry {name!r} is not a plain tensor of floating point numbers")
         found[name] = value
-    # A tensor may be a small one, repeated: a file of 1 kB can hold more than memory.
+    # A tensor may be a small one with strides of 0: a file of 1 kB can stand for more than memory holds.
     if (count := sum(value.numel() for value in found.values())) > MAX_PARAMETERS:
         raise WeightsError(f"checkpoint has {count:,} numbers, more than {MAX_PARAMETERS:,}")
     return found
@@ -122,7 +134,7 @@ _NUMBERS = (bool, int, float, str, type(None), Inert)
 
 
 def _wrapper(content: Any) -> Any:
-    """The key under which the state dict lies; None if `content` is one, or nobody can tell."""
+    """The key under which the state dict lies; None if `content` is one itself, or the key is unclear."""
     if not isinstance(content, Mapping):
         return None
     inner = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
@@ -161,7 +173,7 @@ def build_loaded(config: NetworkConfig, state: Mapping[str, Tensor]) -> Network:
     _compare(expected, state)
     parameters = {name: state[name].to(torch.float32).contiguous() for name in expected}
     for name, value in parameters.items():
-        # The extremes carry any NaN or infinity, at half the cost of looking at every value twice.
+        # Minimum and maximum are not finite if any value is not, and take half the time of isfinite().
         if not all(torch.isfinite(extreme) for extreme in torch.aminmax(value)):
             raise WeightsError(f"{name} has values that are not finite")
     network.load_state_dict(parameters, assign=True)

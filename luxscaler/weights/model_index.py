@@ -1,4 +1,4 @@
-"""OpenModelDB's published index of models: read from JSON, searched. What it says comes from strangers.
+"""OpenModelDB's published index of models: parsed and searched. Its content is untrusted.
 
 {"4x-Name": {"name": …, "author": …, "license": …, "architecture": …, "scale": 4, "resources": [
     {"platform": "pytorch", "type": "pth", "size": …, "sha256": …, "urls": […]}]}, …}
@@ -20,16 +20,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NON_COMMERCIAL = re.compile(r"(?<![a-z])nc(?![a-z])|non-?commercial", re.IGNORECASE)
 _PLATFORM = "pytorch"
 FILE_KINDS = {"safetensors": ".safetensors", "pth": ".pth", "pt": ".pt", "ckpt": ".ckpt"}
-"""What the index calls files that can be loaded, the best first, and their suffixes."""
+"""The index's names of loadable file types, the best first, and their suffixes."""
 OWN_ARCHITECTURES = ("esrgan", "esrgan+", "compact")
-"""Those that need no more than LuxScaler, as the index calls them."""
+"""The index's names of architectures that run without the extra `models`."""
 _BY_HAND = (
     *("mega.nz", "mega.co.nz", "drive.google.com", "docs.google.com", "1drv.ms", "onedrive.live.com"),
     *("mediafire.com", "icedrive.net", "workupload.com", "gofile.io", "pan.baidu.com", "yadi.sk"),
     *("disk.yandex.ru", "pixeldrain.com", "we.tl", "wetransfer.com", "sharepoint.com", "anonfiles.com"),
     *("dropbox.com", "discord.com", "discord.gg", "openmodeldb.info"),
 )
-"""Hosts that show a page, where a person has to press a button."""
+"""Hosts whose links lead to a page, where a person has to press a button."""
 _ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tar")
 _SUGGESTIONS = 5
 
@@ -48,7 +48,7 @@ class ModelFile:
 
     @property
     def direct_urls(self) -> tuple[str, ...]:
-        """Addresses that give the file itself."""
+        """Addresses of the file itself, not of a page about it."""
         return tuple(found for url in self.urls if (found := direct_url(url)))
 
 
@@ -70,23 +70,23 @@ class Model:
     tags: tuple[str, ...]
     description: str
     files: tuple[ModelFile, ...]
-    """Those that can be loaded, the best first."""
+    """The files that can be loaded, the best first."""
 
     @property
     def is_free(self) -> bool:
-        """Whether its licence leaves commercial use open. Without a licence nothing is allowed."""
+        """Whether a licence is stated that does not forbid commercial use."""
         return bool(self.licence) and not _NON_COMMERCIAL.search(self.licence)
 
     @property
     def licence_words(self) -> str:
-        """The licence, and what it means here."""
+        """The licence, and what it forbids, for people."""
         if not self.licence:
             return "none stated: by law nothing is allowed, ask the author"
         return self.licence if self.is_free else f"{self.licence} (no commercial use)"
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Where its files lie."""
+        """The hosts of its files."""
         names = (urlsplit(url).hostname or "" for file in self.files for url in file.urls)
         return tuple(dict.fromkeys(names))
 
@@ -111,9 +111,9 @@ def direct_url(url: str) -> str:
 
 
 def parse_index(data: bytes) -> tuple[Model, ...]:
-    """The models of an index; entries that are not as they should be are left out.
+    """The models of an index; malformed entries are left out.
 
-    Raises `WeightsError` for what is no such index.
+    Raises `WeightsError` for anything that is not such an index.
     """
     try:
         content = json.loads(data)
@@ -145,9 +145,9 @@ def search(
 
 
 def find(models: Iterable[Model], name: str) -> Model:
-    """The model of that id or name, upper and lower case alike.
+    """The model of that id or name, case ignored.
 
-    Raises `WeightsError` that names what is alike, if there is none or more than one.
+    Raises `WeightsError`, with similar names, if there is none or more than one.
     """
     known = list(models)
     wanted = name.lower()
@@ -168,7 +168,7 @@ def _list(ids: Iterable[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """An architecture's name without what people write differently."""
+    """An architecture's name without the punctuation and case in which spellings differ."""
     return re.sub(r"[^a-z0-9+]", "", name.lower())
 
 
@@ -210,7 +210,7 @@ def _file(value: Any) -> ModelFile | None:
 
 
 def _text(value: Any) -> str:
-    """On one line, without what a terminal would obey."""
+    """Text on one line, without control characters, which a terminal would obey."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 

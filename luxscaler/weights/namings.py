@@ -1,4 +1,4 @@
-"""State dicts of all published namings → one naming, and the size of the network that they belong to.
+"""State dicts under any published naming → our names, and the size of the network that they belong to.
 
 ESRGAN's weights have been published under three namings (BasicSR's, which is ours, and two of ESRGAN's), with
 any number of upsampling steps; Compact's under one.
@@ -24,16 +24,16 @@ _GENERATORS = (
     *("net_g_ema.", "generator_ema.", "g_ema.", "ema_model.", "ema."),
     *("netG.", "net_g.", "generator.", "gen.", "G."),
 )
-"""What they put before the names of one network among several: of the averaged one before the other."""
+"""Prefixes of the generator among several networks, its moving average first."""
 _MODEL = "model."
-"""A prefix too, but for the first ESRGAN, whose names are `model.0.…`."""
+"""A prefix too, except in the first ESRGAN, whose names are `model.0.…`."""
 
 _COMPANION = re.compile(
     r".*(loss|lpips|vgg|percep|discriminator|metric|criterion|psnr|ssim)|(net_?)?d$|disc$|cri_", re.IGNORECASE
 )
-"""Names of networks that a training keeps beside the one that enlarges."""
+"""Names of the other networks in a training's checkpoint: losses, metrics, discriminators."""
 _DEPTH = 4
-"""Unknown prefixes behind one another, at most."""
+"""Most unknown prefixes in a row."""
 
 _LAYER = r"\.(?=weight$|bias$)"
 _RENAMES = tuple(
@@ -74,8 +74,10 @@ def plain_names(state: Mapping[str, Tensor]) -> StateDict:
 
 
 def readings(state: Mapping[str, Tensor]) -> Iterator[StateDict]:
-    """The state dicts that one may stand for, the likeliest first: without counters, and then without
-    prefixes, those that all names share whatever they are, and without the networks of a loss.
+    """The state dicts that one may stand for, the likeliest first.
+
+    First without counters, then without known prefixes, and then step by step without any prefix that all
+    names share, and without the networks of losses and metrics.
     """
     plain = {name: value for name, value in state.items() if "." in name or not _is_counter(value)}
     yield plain
@@ -92,12 +94,12 @@ def readings(state: Mapping[str, Tensor]) -> Iterator[StateDict]:
 
 
 def _is_counter(value: Tensor) -> bool:
-    """Whether it is a number that training counts or keeps beside the parameters."""
+    """Whether it is a single number beside the parameters, such as a count of steps."""
     return value.ndim == 0 or (value.numel() == 1 and not value.is_floating_point())
 
 
 def _by_first_word(state: Mapping[str, Tensor]) -> dict[str, StateDict]:
-    """The names that have a dot, by what is before the first one, without it."""
+    """The entries whose names have a dot, grouped by the word before the first dot, which is removed."""
     parts: dict[str, StateDict] = {}
     for name, value in state.items():
         word, dot, rest = name.partition(".")
@@ -107,7 +109,7 @@ def _by_first_word(state: Mapping[str, Tensor]) -> dict[str, StateDict]:
 
 
 def normalise_names(state: Mapping[str, Tensor]) -> StateDict:
-    """The same tensors under the names of `networks/rrdb.py`; names that are not known stay as they are.
+    """The same tensors under the names of `networks/rrdb.py`; unknown names stay as they are.
 
     Raises `WeightsError` if two entries come out with the same name.
     """

@@ -5,8 +5,8 @@ name, numbers of inputs and outputs, their names, and `key=value` options. `.bin
 the layers in the same order, without names or lengths: a Convolution is a 4-byte flag (fp16 or float32),
 its weights (padded to 4 bytes) and a float32 bias; a PReLU is its float32 slopes.
 
-Values are returned as they are stored (float16 stays float16). Parameters only: the caller says what each
-layer with parameters is called.
+Values are returned as they are stored (float16 stays float16). The caller names the layers with parameters,
+since names in ncnn files differ from those in PyTorch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ ALIGNMENT = 4
 """Blocks of weights are padded to a multiple of this many bytes."""
 
 WITHOUT_PARAMETERS = frozenset({"Input", "Split", "Concat", "BinaryOp", "Eltwise", "Interp", "PixelShuffle"})
-"""Layers that may be passed over. Any other type might own bytes of the `.bin` and is refused."""
+"""Layers without parameters. Any other unknown type might own bytes of the `.bin` and is refused."""
 
 Array = NDArray[np.float16] | NDArray[np.float32]
 

@@ -1,7 +1,7 @@
-"""A PyTorch checkpoint's bytes → what lies in it, by PyTorch's own reader, which runs no code.
+"""Reads a PyTorch checkpoint by PyTorch's own restricted unpickler, which runs no code from the file.
 
 Training code leaves settings beside the weights: `argparse.Namespace`, paths, NumPy's numbers, the containers
-of Lightning and OmegaConf. These classes alone are read as empty stand-ins; every other one is refused.
+of Lightning and OmegaConf. These classes are replaced by empty stand-ins; any other class is refused.
 """
 
 import io
@@ -31,18 +31,18 @@ _HEADS = (
 
 
 class Inert:
-    """Stands for an object that is of no use here; holds nothing, whatever it is given."""
+    """Stands in for an object that is not needed; it holds nothing."""
 
     def __new__(cls, *_arguments: object, **_options: object) -> Self:
-        """Takes whatever its class took."""
+        """Accept the arguments of any class."""
         return super().__new__(cls)
 
     def __setstate__(self, _state: object) -> None:
-        """Forgets it."""
+        """Ignore the state."""
 
 
 class _Items:
-    """Makes a plain dict in place of a class of them."""
+    """Makes a plain dict in place of a class derived from dict."""
 
     def __new__(cls, *_arguments: object) -> Any:
         return {}
@@ -70,7 +70,7 @@ _STAND_INS: list[Any] = [*((Inert, name) for name in _OBJECTS), *((_Items, name)
 
 
 def read_pickle(data: bytes) -> Any:
-    """What a .pth file holds, tensors on the CPU; nothing in it is executed. Raises `WeightsError`."""
+    """The content of a .pth file, tensors on the CPU; nothing in it is executed. Raises `WeightsError`."""
     check_is_weights(data)
     _check_content(data)
     try:
@@ -94,14 +94,15 @@ def read_pickle(data: bytes) -> Any:
 
 
 def check_is_weights(data: bytes) -> None:
-    """Raise `WeightsError` for what is often saved in place of a model, by its name."""
+    """Raise `WeightsError` for files that are often saved by mistake instead of a model, such as a web
+    page."""
     for head, what in _HEADS:
         if head.match(data):
             raise WeightsError(f"not a checkpoint: the file is {what}")
 
 
 def _check_content(data: bytes) -> None:
-    """Raise `WeightsError` for a small archive of far more than it seems."""
+    """Raise `WeightsError` for an archive that unpacks to more than MAX_CONTENT_BYTES, or is cut off."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())

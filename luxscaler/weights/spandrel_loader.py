@@ -1,4 +1,4 @@
-"""Networks of other architectures than ours, by spandrel (extra `models`), which is imported on first use.
+"""Loads networks of other architectures by spandrel (extra `models`), which is imported on first use.
 
 spandrel imports torchvision for two functions. That takes seconds, and fails beside a PyTorch for which
 torchvision has no compiled operators, so while spandrel is imported small stand-ins take torchvision's place.
@@ -33,7 +33,7 @@ REFUSED = {
 """Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
 _IN_PATCHES = "IPT"
 _ITS_CALLS = r"spandrel\.|torch\.functional$|torch\.nn\.(init|modules\..*)$"
-"""Modules in whose names PyTorch warns of its callers."""
+"""Modules whose warnings about deprecated calls are silenced."""
 _importing = threading.Lock()
 
 
@@ -70,12 +70,13 @@ def _unknown(state: StateDict) -> WeightsError:
 
 
 def foreign_architectures() -> dict[str, str]:
-    """Ids and names of all that spandrel knows. Raises `WeightsError` if it is not installed."""
+    """Ids and names of all of spandrel's architectures. Raises `WeightsError` if it is not installed."""
     return {str(one.architecture.id): one.architecture.name for one in _spandrel().MAIN_REGISTRY}
 
 
 def _detected(spandrel: Any, state: StateDict) -> tuple[Any, StateDict] | None:
-    """The architecture of a state dict, with its names as that wants them."""
+    """The architecture of a state dict, and the state dict under the names that it expects; None if
+    unknown."""
     for candidate in readings(state):
         for support in spandrel.MAIN_REGISTRY.architectures("detection"):
             if support.detect(candidate):
@@ -115,7 +116,7 @@ def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
 
 def _spandrel() -> Any:
     with _importing:
-        # What its architectures could call otherwise (meshgrid, empty tensors) is nothing to a user.
+        # Warnings about its architectures' code (meshgrid, empty tensors) are of no use to a user.
         warnings.filterwarnings("ignore", category=UserWarning, module=_ITS_CALLS)
         if "spandrel" in sys.modules:
             return sys.modules["spandrel"]

@@ -1,25 +1,22 @@
-"""From the name of a network to the loaded network: which file it is, and whether it is the right one.
+"""Loads a network by its name: of the catalogue, of a fetched model, or the path of a checkpoint.
 
-A weights file counts only if its SHA-256 is one that the catalogue pins; it is read into memory once,
-hashed, and parsed from those same bytes. Nothing is ever downloaded here: weights that are absent are an
-error that names the command (`fetch.py` does that work).
+A file of the catalogue is used only if its SHA-256 is the pinned one; it is read into memory once, hashed,
+and parsed from those same bytes. Nothing is downloaded here: absent weights are an error that names the
+command that fetches them (fetch.py).
 """
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
-
-import platformdirs
 
 from luxscaler.errors import WeightsError
 from luxscaler.networks.build import AnyConfig, AnyNetwork, Network
 from luxscaler.networks.foreign import ForeignNetwork
 from luxscaler.weights.adapter import merge, parse_adapter
-from luxscaler.weights.catalogue import Entry, Source, known_names, load_catalogue
+from luxscaler.weights.catalogue import Entry, known_names, load_catalogue
 from luxscaler.weights.checkpoint import (
     build_loaded,
     own_state,
@@ -28,18 +25,22 @@ from luxscaler.weights.checkpoint import (
     safetensors_bytes,
 )
 from luxscaler.weights.community import fetched_model
-from luxscaler.weights.download import sha256_of, write_atomically
+from luxscaler.weights.download import write_atomically
+from luxscaler.weights.installed import (
+    absent_error,
+    damaged_error,
+    installed_source,
+    status_of,
+    weights_folder,
+)
 from luxscaler.weights.namings import StateDict, infer_config, is_compact, is_esrgan, readings
 from luxscaler.weights.spandrel_loader import load_foreign
 from luxscaler.weights.unsupported import unsupported_error, unsupported_name
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-"""The folder of the repository or the container's image, if the package runs from one; else site-packages."""
-FOLDER_VARIABLE = "LUXSCALER_WEIGHTS"
 MAX_CHECKPOINT_BYTES = 2 * 1024**3
-"""Largest checkpoint of the user's own that is read; the largest known one has 700 MB."""
+"""Size of the largest checkpoint that is read; the largest known one has 700 MB."""
 _SCALE_3 = re.compile(r"(x3|3x)(?![a-z0-9])", re.IGNORECASE)
-"""At the beginning of a file's name: an ESRGAN with one step is of scale 3, which its weights do not show."""
+"""In a file's name: the scale of an ESRGAN with one upsampling step, which its weights do not show, is 3."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class LoadedNetwork:
 
     @property
     def own(self) -> Network:
-        """The module, where it is written here; WeightsError with its architecture where spandrel has it."""
+        """The module, if it is an ESRGAN or Compact. Raises WeightsError for one that spandrel loaded."""
         if isinstance(self.module, ForeignNetwork):
             raise WeightsError(
                 f"{self.name} is {self.module.config.architecture}; this is for ESRGAN and Compact alone"
@@ -71,37 +72,12 @@ class LoadedNetwork:
         return self.module
 
 
-@dataclass(frozen=True)
-class WeightsStatus:
-    """What the weights folder holds of one entry."""
-
-    entry: Entry
-    state: Literal["absent", "verified", "damaged"]
-    path: Path | None = None
-    """The file; None if absent."""
-    size: int = 0
-    """Bytes of the file that is there; 0 if absent."""
-    digest: str = ""
-    """SHA-256 of the file that is there."""
-    source: Source | None = None
-    """Which source the file is from, by its name."""
-
-
-def weights_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """`LUXSCALER_WEIGHTS` if set, else the checkout's weights/, else a folder in the user's cache."""
-    if chosen := environ.get(FOLDER_VARIABLE):
-        return Path(chosen)
-    if (CHECKOUT / "predict.py").is_file():
-        return CHECKOUT / "weights"
-    return platformdirs.user_cache_path("luxscaler", appauthor=False) / "weights"
-
-
 def load_network(
     name_or_path: str | Path, folder: Path | None = None, entries: Sequence[Entry] | None = None
 ) -> LoadedNetwork:
-    """The network of a catalogue name (str), of a checkpoint (.pth, .pt, .ckpt, .safetensors), or of a name
-    that `luxscaler models fetch` brought.
+    """Load the network of a catalogue name (str), a fetched model's name, or a checkpoint's path.
 
+    A checkpoint is a .pth, .pt, .ckpt or .safetensors file.
     A checkpoint of any other architecture than ESRGAN and Compact is loaded by spandrel.
     `NETWORK+ADAPTER.safetensors` is either of them, changed by an adapter that was trained on it.
 
@@ -136,8 +112,9 @@ def scale_of(name_or_path: str | Path, folder: Path | None = None) -> int:
 
 
 def digest_of_own(name: str) -> str:
-    """SHA-256 of the file that a path names, of both files for NETWORK+ADAPTER; "" for names without a file
-    of the user's, whose contents are pinned. Raises WeightsError for a file that cannot be read.
+    """SHA-256 of the user's own file at a path, of both files for NETWORK+ADAPTER.
+
+    Empty for names whose content is pinned. Raises WeightsError for a file that cannot be read.
     """
     if name in known_names():
         return ""
@@ -149,9 +126,9 @@ def digest_of_own(name: str) -> str:
 
 
 def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
-    source = _installed(entry, folder)
+    source = installed_source(entry, folder)
     if source is None:
-        raise _absent_error(entry, folder)
+        raise absent_error(entry, folder)
     path = folder / source.file.name
     data = _read(path, source.file.size)
     digest = sha256(data).hexdigest()
@@ -166,7 +143,7 @@ def _load_entry(entry: Entry, folder: Path) -> LoadedNetwork:
 
 
 def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
-    """A checkpoint that the catalogue does not have. expected: the SHA-256 that it must have, if known."""
+    """Load a checkpoint that is not in the catalogue. expected: the SHA-256 that it must have, if known."""
     data = _read(path, MAX_CHECKPOINT_BYTES)
     if len(data) > MAX_CHECKPOINT_BYTES:
         raise WeightsError(f"{path} has more than {MAX_CHECKPOINT_BYTES} bytes")
@@ -181,8 +158,11 @@ def _load_own(path: Path, expected: str | None = None) -> LoadedNetwork:
 
 
 def network_of(tensors: StateDict, name: str) -> AnyNetwork:
-    """By our own networks where they fit, else by spandrel. name: of the file, without its suffix."""
-    own_state(tensors)  # says what is wrong with names and numbers
+    """The network of a checkpoint's tensors: one of our own if it fits, else one of spandrel's.
+
+    name: of the file, without its suffix. Raises WeightsError where neither fits.
+    """
+    own_state(tensors)  # raises WeightsError for bad names and values
     for reading in readings(tensors):
         state = own_state(reading) if reading else {}
         if is_esrgan(state) or is_compact(state):
@@ -194,7 +174,10 @@ def network_of(tensors: StateDict, name: str) -> AnyNetwork:
 
 
 def _with_adapter(name: str) -> tuple[str, str] | None:
-    """The two sides of NETWORK+ADAPTER: the first "+" with a file behind it. Raises WeightsError."""
+    """The two sides of NETWORK+ADAPTER, split at the first "+" with a file behind it; None if there is none.
+
+    Raises WeightsError for a name like that without the file.
+    """
     places = [index for index, sign in enumerate(name) if sign == "+" and 0 < index < len(name) - 1]
     found = next((index for index in places if Path(name[index + 1 :]).is_file()), None)
     if found is None:
@@ -205,7 +188,7 @@ def _with_adapter(name: str) -> tuple[str, str] | None:
 
 
 def _load_adapted(base: LoadedNetwork, path: Path) -> LoadedNetwork:
-    """The base with an adapter's changes. Raises WeightsError if it was trained on other weights."""
+    """The base with an adapter merged into it. Raises WeightsError if it was trained on other weights."""
     data = _read(path, MAX_CHECKPOINT_BYTES)
     try:
         adapter = parse_adapter(data)
@@ -237,75 +220,10 @@ def convert_checkpoint(source: Path, target: Path) -> str:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """The file's bytes, at most one more than the limit, which is enough to see that it is too long."""
+    """The file's bytes, at most limit + 1 of them, by which a file that is too long shows."""
     try:
         with path.open("rb") as file:
-            # Asked for by its size: read(n) allocates n bytes, however short the file.
+            # Not read(limit + 1): that allocates so many bytes, however short the file.
             return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _installed(entry: Entry, folder: Path) -> Source | None:
-    """The first source whose file exists; it is not checked."""
-    return next((source for source in entry.sources if (folder / source.file.name).is_file()), None)
-
-
-def _absent_error(entry: Entry, folder: Path) -> WeightsError:
-    return WeightsError(
-        f"weights {entry.name!r} are not in {folder}; get them with `luxscaler weights fetch {entry.name}`"
-    )
-
-
-def damaged_error(status: WeightsStatus) -> WeightsError:
-    """The error for a file that is not the pinned one."""
-    expected = status.source.file.sha256 if status.source else "nothing"
-    return WeightsError(
-        f"{status.path} is not what the catalogue pins: SHA-256 {status.digest}, expected {expected}; "
-        f"repair it with `luxscaler weights fetch --force {status.entry.name}`"
-    )
-
-
-def list_weights(folder: Path | None = None, entries: Sequence[Entry] | None = None) -> list[WeightsStatus]:
-    """The status of every entry, hashes computed; raises `WeightsError` if a file cannot be read."""
-    folder = folder or weights_folder()
-    return [status_of(entry, folder) for entry in (load_catalogue() if entries is None else entries)]
-
-
-def verify(
-    names: Sequence[str] | None = None, folder: Path | None = None, entries: Sequence[Entry] | None = None
-) -> list[WeightsStatus]:
-    """Status of the named entries (None: all), each of them verified.
-
-    Raises `WeightsError` on the first that is absent or damaged, or on a name that is not known.
-    """
-    folder = folder or weights_folder()
-    statuses = [status_of(entry, folder) for entry in choose_entries(names, entries)]
-    for status in statuses:
-        if status.state == "absent":
-            raise _absent_error(status.entry, folder)
-        if status.state == "damaged":
-            raise damaged_error(status)
-    return statuses
-
-
-def status_of(entry: Entry, folder: Path) -> WeightsStatus:
-    """The status of one entry, hash computed; raises `WeightsError` if the file cannot be read."""
-    source = _installed(entry, folder)
-    if source is None:
-        return WeightsStatus(entry, "absent")
-    path = folder / source.file.name
-    try:
-        digest, size = sha256_of(path), path.stat().st_size
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-    state: Literal["verified", "damaged"] = "verified" if digest == source.file.sha256 else "damaged"
-    return WeightsStatus(entry, state, path, size, digest, source)
-
-
-def choose_entries(names: Sequence[str] | None, entries: Sequence[Entry] | None) -> list[Entry]:
-    """The named entries, all for None; raises `WeightsError` on a name that is not known."""
-    known = {entry.name: entry for entry in (load_catalogue() if entries is None else entries)}
-    if unknown := [name for name in names or () if name not in known]:
-        raise WeightsError(f"no weights called {unknown[0]!r}; known names: {', '.join(known)}")
-    return [known[name] for name in (known if names is None else names)]

@@ -1,4 +1,4 @@
-"""Architectures that nothing here can run, told by their state dicts, to refuse them by name."""
+"""Recognises unsupported architectures by their state dicts, so that errors can name them."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _FIRST = ("model.0.weight", "conv_first.weight")
 
 
 def unsupported_name(state: Mapping[str, Tensor]) -> str:
-    """Name of the architecture of a state dict if it is one of these; else empty."""
+    """The name of a state dict's architecture if it is a known unsupported one; else empty."""
     first = next((state[name] for name in _FIRST if name in state), None)
     if first is not None and tuple(first.shape[2:]) == (2, 2):
         return _TWO_BY_TWO
@@ -41,5 +41,5 @@ def unsupported_name(state: Mapping[str, Tensor]) -> str:
 
 
 def unsupported_error(name: str) -> WeightsError:
-    """The refusal of an architecture."""
+    """The error for an unsupported architecture."""
     return WeightsError(f"architecture {name} is not supported: neither by LuxScaler nor by spandrel")

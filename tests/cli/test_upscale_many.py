@@ -11,10 +11,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import luxscaler
-from luxscaler.cli.arguments import _RESULT_SUFFIXES
+from luxscaler.cli.arguments import is_one_file
 from luxscaler.cli.main import app
 from luxscaler.errors import ExportError
-from luxscaler.io.write import SUFFIXES
+from luxscaler.io.formats import SUFFIXES
 from luxscaler.upscaling.model_cache import Models
 from tests.support.picture_files import noise, pillow
 from tests.support.small_weights import make_small_weights
@@ -50,8 +50,12 @@ def _events(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_the_suffixes_are_those_that_are_written() -> None:
-    assert set(SUFFIXES) == _RESULT_SUFFIXES
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_name_with_a_suffix_that_is_written_is_one_file(here: Path, suffix: str) -> None:
+    assert is_one_file(f"out{suffix}")
+    assert is_one_file(f"out{suffix.upper()}")
+    (here / f"folder{suffix}").mkdir()
+    assert not is_one_file(f"folder{suffix}")
 
 
 def test_a_folder_into_a_folder_with_one_network(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

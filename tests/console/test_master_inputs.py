@@ -10,17 +10,12 @@ import pytest
 from PIL import Image
 
 from luxscaler.console.local import upscaling
-from luxscaler.console.master_inputs import (
-    FORMATS,
-    MASTER_INPUTS,
-    check_master_inputs,
-    master_size,
-    offered,
-)
+from luxscaler.console.master_checks import check_master_inputs, master_size
+from luxscaler.console.master_inputs import FORMATS, MASTER_INPUTS, offered
 from luxscaler.gateway.problems import Problem
+from luxscaler.io.formats import FORMATS as WRITTEN
 from luxscaler.io.options import EXR_COMPRESSIONS, EXR_TYPES
 from luxscaler.io.profiles import PROFILES
-from luxscaler.io.write import FORMATS as WRITTEN
 from luxscaler.pipeline.final_size import FinalSize
 from tests.conftest import ROOT
 from tests.support.console_server import ConsoleServer, console_server

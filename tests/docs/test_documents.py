@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from luxscaler.cli.main import app
-from luxscaler.io.write import FORMATS, SUFFIXES
+from luxscaler.io.formats import FORMATS, SUFFIXES
 from tests.conftest import ROOT
 from tests.test_structure import FLOORS
 

@@ -279,13 +279,13 @@ def test_a_full_database_is_a_507_and_recovers(cog: FakeCog, tmp_path: Path) -> 
         gateway.create(inputs())
         before = gateway.predictions()
         store = _store_of(gateway)
-        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        pages = store._database._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._database._connection.execute(f"PRAGMA max_page_count = {pages}")
         large = {"version": gateway.version, "input": inputs(tile_box="x" * 500_000)}
         found = problem(gateway.post("/v1/predictions", json=large), 507)
         assert "disk is full" in found["detail"]
         assert gateway.predictions() == before
-        store._connection.execute("PRAGMA max_page_count = 1000000")
+        store._database._connection.execute("PRAGMA max_page_count = 1000000")
         assert gateway.post("/v1/predictions", json=large).status_code == 201
         assert path.exists()
 
@@ -297,7 +297,7 @@ def _store_of(gateway: GatewayServer) -> Store:
 
 def _path(store: Store) -> Path:
     try:
-        return Path(store._connection.execute("PRAGMA database_list").fetchone()[2]).parent
+        return Path(store._database._connection.execute("PRAGMA database_list").fetchone()[2]).parent
     except sqlite3.ProgrammingError:  # closed
         return Path()
 

@@ -124,13 +124,13 @@ def test_what_is_over_is_not_read_to_find_what_is_not(tmp_path: Path) -> None:
     """A gateway keeps all runs that are over: to look through them twice a second would make it deaf."""
     with closing(Store(tmp_path / "gateway.sqlite3")) as store:
         asked: list[str] = []
-        store._connection.set_trace_callback(asked.append)
+        store._database._connection.set_trace_callback(asked.append)
         store.claim("http://c:1", "predictions")
         store.overdue(1.0)
         store.with_container()
-        store._connection.set_trace_callback(None)
+        store._database._connection.set_trace_callback(None)
         selects = [sql for sql in asked if sql.startswith("SELECT")]
         assert len(selects) == 3
         for sql in selects:
-            plan = store._connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+            plan = store._database._connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
             assert "USING INDEX predictions_status (status=?" in plan[0]["detail"]

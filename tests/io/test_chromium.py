@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luxscaler.color import decode_srgb
-from luxscaler.io.write import export, suffix_of
+from luxscaler.io.formats import suffix_of
+from luxscaler.io.write import export
 from tests.conftest import SAMPLE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -10,9 +10,10 @@ import OpenImageIO as oiio  # noqa: N813
 import pytest
 
 from luxscaler.io.exr.standard import STANDARD
+from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.read import read_picture
-from luxscaler.io.write import ESTIMATED_RANGE_COMMENT, export, open_stream
+from luxscaler.io.write import export, open_stream
 from luxscaler.isolation.pool import decode_to_file
 from luxscaler.picture import PictureSource
 

@@ -27,9 +27,11 @@ from PIL import Image, ImageCms
 import hdr_exporter
 from luxscaler.errors import ExportError
 from luxscaler.io import write
+from luxscaler.io.formats import FORMATS
 from luxscaler.io.options import ExportOptions
+from luxscaler.io.sdr import KNEE, tone_map
 from luxscaler.io.tiff import write as tiff
-from luxscaler.io.write import FORMATS, KNEE, export, tone_map
+from luxscaler.io.write import export
 
 FloatArray = NDArray[np.float32]
 METADATA: dict[str, str | float | int] = {

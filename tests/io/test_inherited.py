@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 from luxscaler.backends.local import LocalBackend
+from luxscaler.io.formats import FORMATS, suffix_of
 from luxscaler.io.read import read_picture
-from luxscaler.io.write import FORMATS, suffix_of
 from luxscaler.io.xmp import scaled_xmp, usable_xmp
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network

@@ -17,11 +17,12 @@ from PIL import Image, ImageCms
 
 from luxscaler.errors import ExportError
 from luxscaler.io.exif.ifd import EXIF_IFD, GPS_IFD, Entries, Tiff, bytes_reader, tiff_block
+from luxscaler.io.formats import FORMATS
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.own_tags import own_tags
 from luxscaler.io.read import read_picture
 from luxscaler.io.tiff import write, write_rows
-from luxscaler.io.write import FORMATS, export, open_stream
+from luxscaler.io.write import export, open_stream
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Inherited, Picture, PictureSource

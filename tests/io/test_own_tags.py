@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from luxscaler.errors import PictureError
+from luxscaler.io.formats import FORMATS
 from luxscaler.io.own_tags import own_tags
-from luxscaler.io.write import FORMATS, export
+from luxscaler.io.write import export
 from tests.support.picture_files import noise, pillow
 
 TAGS: dict[str, str | float | int] = {"model": "fast", "scale": 2.5, "hdr_boost": 4.0, "tiles": 6}

@@ -14,10 +14,11 @@ from PIL import Image, ImageCms
 
 from luxscaler.color import REC709, decode_srgb, encode_srgb, rgb_to_rgb
 from luxscaler.errors import ExportError, InputError
+from luxscaler.io.formats import FORMATS, suffix_of
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.profiles import PROFILES, check_profile, profile_named
 from luxscaler.io.read import read_header, read_picture
-from luxscaler.io.write import FORMATS, export, open_stream, suffix_of
+from luxscaler.io.write import export, open_stream
 from luxscaler.picture import FloatArray, Picture
 from luxscaler.pipeline.request import UpscaleRequest
 

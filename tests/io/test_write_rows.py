@@ -25,9 +25,10 @@ from PIL import Image
 import hdr_exporter
 from luxscaler.io import frame
 from luxscaler.io.exr import write_rows
+from luxscaler.io.formats import STREAM_FORMATS
 from luxscaler.io.options import EXR_COMPRESSIONS, ExportOptions
 from luxscaler.io.png.write_rows import _joined_adler
-from luxscaler.io.write import STREAM_FORMATS, export
+from luxscaler.io.write import export
 from tests.support.examples import examples
 from tests.support.streamed import (
     ABOUT,

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from luxscaler.errors import ExportError
-from luxscaler.io.write import STREAM_FORMATS, export, open_stream
+from luxscaler.io.formats import STREAM_FORMATS
+from luxscaler.io.write import export, open_stream
 from luxscaler.words import counted
 from tests.conftest import ROOT
 from tests.support.streamed import OPTIONS, SAME, SUFFIX, FloatArray, names, picture, stream

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from luxscaler.errors import ExportError, InputError
-from luxscaler.io.write import FORMATS, SUFFIXES, suffix_of
+from luxscaler.io.formats import FORMATS, SUFFIXES, suffix_of
 from luxscaler.masters.finding import find_pictures
 from luxscaler.masters.naming import Naming, in_folder
 from luxscaler.masters.pairs import Pair, existing, pair_up, refuse_existing

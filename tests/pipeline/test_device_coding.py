@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from luxscaler.errors import ExportError
 from luxscaler.io.exr.write import stored_samples
+from luxscaler.io.formats import suffix_of
 from luxscaler.io.frame import Frame
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.sdr import encode_sdr
-from luxscaler.io.write import CODED_TYPES, ExportError, export_coded, suffix_of
+from luxscaler.io.write import CODED_TYPES, export_coded
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline import light

@@ -22,9 +22,9 @@ from luxscaler.color import encode_pq, encode_srgb
 from luxscaler.errors import ExportError, InputError, LuxScalerError, PictureError, PictureTooLargeError
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics, expand
+from luxscaler.io.formats import FLOAT_FORMATS, suffix_of
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.read import read_picture
-from luxscaler.io.write import FLOAT_FORMATS, suffix_of
 from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet
 from luxscaler.networks.srvgg import SRVGGConfig, SRVGGNetCompact

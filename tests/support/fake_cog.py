@@ -44,8 +44,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from luxscaler.io.formats import suffix_of
 from luxscaler.io.read import read_picture
-from luxscaler.io.write import export, suffix_of
+from luxscaler.io.write import export
 
 Json = dict[str, Any]
 Fault = Literal["fail", "500", "cut", "html", "truncate", "refuse", "deaf"]

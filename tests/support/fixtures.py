@@ -25,7 +25,7 @@ from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 from luxscaler.weights.feature_networks import HED_NAME, JUDGE_NAME, fetch_feature_network
 from luxscaler.weights.fetch import fetch
-from luxscaler.weights.store import verify, weights_folder
+from luxscaler.weights.installed import verify, weights_folder
 from tests.support.cuda_on_cpu import ALL_BITS, CpuKernels, build, build_key
 from tests.support.deferred import defer_what_no_test_uses
 from tests.support.impatient_database import ImpatientDatabase

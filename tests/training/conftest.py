@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from luxscaler.weights.store import FOLDER_VARIABLE
+from luxscaler.weights.installed import FOLDER_VARIABLE
 from tests.support.training_files import SRVGG, use_tiny_onlookers, write_base, write_pictures
 
 

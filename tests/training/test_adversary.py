@@ -63,7 +63,7 @@ def test_the_largest_singular_value_is_one() -> None:
 def test_a_pass_leaves_no_trace() -> None:
     adversary = _adversary()
     before = adversary.tensors()
-    adversary.objection(LARGE.requires_grad_(False))
+    adversary.generator_loss(LARGE.requires_grad_(False))
     adversary.gradients(LARGE, LARGE.flip(3), 1.0)
     adversary.forget_gradients()
     after = adversary.tensors()
@@ -71,7 +71,7 @@ def test_a_pass_leaves_no_trace() -> None:
 
 
 @pytest.mark.slow
-def test_it_learns_to_tell_and_its_objection_reaches_the_picture() -> None:
+def test_it_learns_to_tell_and_its_loss_reaches_the_picture() -> None:
     adversary = _adversary()
     true, made = LARGE, F.avg_pool2d(LARGE, 5, 1, 2)
     first = adversary.gradients(made, true, 1.0)
@@ -81,13 +81,13 @@ def test_it_learns_to_tell_and_its_objection_reaches_the_picture() -> None:
         adversary.forget_gradients()
         last = adversary.gradients(made, true, 1.0)
     assert last < first
-    assert float(adversary.objection(made)) > float(adversary.objection(true))
+    assert float(adversary.generator_loss(made)) > float(adversary.generator_loss(true))
     picture = made.clone().requires_grad_(True)
     adversary.forget_gradients()
-    adversary.objection(picture).backward()  # type: ignore[no-untyped-call]
+    adversary.generator_loss(picture).backward()  # type: ignore[no-untyped-call]
     assert picture.grad is not None
     assert float(picture.grad.abs().max()) > 0
-    assert adversary.norm() == 0.0  # an objection teaches the adversary nothing
+    assert adversary.norm() == 0.0  # the loss of the network teaches the adversary nothing
 
 
 @pytest.mark.slow
@@ -144,6 +144,6 @@ def test_the_parts_of_the_loss_have_real_esrgans_weights() -> None:
     found = losses(made, true, detail, ADVERSARY_WEIGHT)
     assert float(found["faithful"]) == pytest.approx(float(faithful(made, true)))
     assert float(found["features"]) == pytest.approx(float(detail.features(made, true)))
-    assert float(found["adversary"]) == pytest.approx(0.1 * float(detail.adversary.objection(made)))
+    assert float(found["adversary"]) == pytest.approx(0.1 * float(detail.adversary.generator_loss(made)))
     assert set(losses(made, true, detail, 0.0)) == {"faithful", "features"}
     assert set(losses(made, true, None, ADVERSARY_WEIGHT)) == {"faithful"}

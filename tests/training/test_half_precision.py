@@ -75,7 +75,7 @@ def test_an_overflow_is_no_strike_until_the_factor_is_one(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU with a factor as in float16; gradients overflow in the second and third step."""
-    monkeypatch.setattr("luxscaler.training.run.first_scale", lambda _: LossScale(4.0))
+    monkeypatch.setattr("luxscaler.training.steps.first_scale", lambda _: LossScale(4.0))
     true, calls = Learner.gradients, list[float]()
 
     def gradients(learner: Learner, *batch: Any, scale: float, **more: Any) -> tuple[float, float]:

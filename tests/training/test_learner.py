@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from luxscaler.networks.build import Network, NetworkConfig, build_network
-from luxscaler.training.learner import Learner, Means, learning_rate, memory_decay
+from luxscaler.training.learner import Learner, Means, ema_decay, learning_rate
 from tests.support.training_files import RRDB, SRVGG
 
 CPU = torch.device("cpu")
@@ -35,9 +35,9 @@ def test_the_rate_warms_up_and_falls() -> None:
 
 
 def test_short_runs_have_a_short_memory() -> None:
-    assert memory_decay(0, 10_000) == pytest.approx(0.1)
-    assert memory_decay(90, 100) == pytest.approx(0.9)
-    assert memory_decay(90_000, 100_000) == 0.999
+    assert ema_decay(0, 10_000) == pytest.approx(0.1)
+    assert ema_decay(90, 100) == pytest.approx(0.9)
+    assert ema_decay(90_000, 100_000) == 0.999
 
 
 def _cases(*quick: tuple[Any, ...]) -> list[Any]:

@@ -12,7 +12,8 @@ from luxscaler.training.record import lines_of
 from luxscaler.training.run import Run
 from luxscaler.training.similarity import psnr
 from luxscaler.weights.checkpoint import build_loaded
-from luxscaler.weights.store import FOLDER_VARIABLE, load_network
+from luxscaler.weights.installed import FOLDER_VARIABLE
+from luxscaler.weights.store import load_network
 from tests.support.training_files import Listener, tiny_settings, write_pictures
 
 

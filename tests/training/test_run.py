@@ -356,8 +356,8 @@ def test_patience_ends_a_training_that_gets_no_better(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tiny_settings(base, steps=500, every=2, patience=2, method="full")
-    monkeypatch.setattr("luxscaler.training.run.learning_rate", lambda step, *_: 3e-3 if step < 4 else 0.0)
-    monkeypatch.setattr("luxscaler.training.run.memory_decay", lambda *_: 0.0)
+    monkeypatch.setattr("luxscaler.training.steps.learning_rate", lambda step, *_: 3e-3 if step < 4 else 0.0)
+    monkeypatch.setattr("luxscaler.training.steps.ema_decay", lambda *_: 0.0)
     made = train(pictures, tmp_path / "o.safetensors", settings, Listener().events)
     assert made.trained.position.step == 8
     assert made.trained.position.best_step == 4

@@ -32,7 +32,7 @@ from luxscaler.weights.feature_networks import (
     is_there,
     read,
 )
-from luxscaler.weights.store import FOLDER_VARIABLE
+from luxscaler.weights.installed import FOLDER_VARIABLE
 from luxscaler.weights.wheel import Wheel, _pip_command
 from tests.support.local_server import serve, whole
 from tests.support.small_weights import digest_of

@@ -12,7 +12,8 @@ from luxscaler.weights import fetch as fetch_module
 from luxscaler.weights.catalogue import Entry, ReleaseSource
 from luxscaler.weights.download import Limits
 from luxscaler.weights.fetch import fetch
-from luxscaler.weights.store import load_network, verify
+from luxscaler.weights.installed import verify
+from luxscaler.weights.store import load_network
 from luxscaler.weights.wheel import Wheel
 from tests.support.local_server import serve, whole
 from tests.support.small_weights import SmallWeights, make_small_weights

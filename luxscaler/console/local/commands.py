@@ -10,9 +10,11 @@ from typing import Any, NoReturn
 
 from luxscaler.console.job import Job
 from luxscaler.console.local import upscaling
-from luxscaler.console.master_inputs import FLAG, LOCAL_INPUTS, NUMBER, TEXT, wrong_input
+from luxscaler.console.master_checks import wrong_input, wrong_type
+from luxscaler.console.master_inputs import DEFAULT_FORMATS, LOCAL_INPUTS, NUMBER, TEXT, WHOLE
 from luxscaler.console.models import MODEL
 from luxscaler.console.provider_settings import ProviderSettings
+from luxscaler.io.formats import suffix_of
 from luxscaler.private_files import write_private
 
 _ADAPTER = "model.adapter.safetensors"
@@ -20,27 +22,20 @@ REPORT = "report.html"
 """The compare page of an upscaled picture; of a training its report."""
 WORK = "model.train"
 """The folder in which `luxscaler train` keeps what it needs to go on."""
-_WHOLE = (int,)
-_TYPE_WORDS: dict[tuple[type, ...], str] = {
-    TEXT: "text",
-    NUMBER: "a number",
-    _WHOLE: "a whole number",
-    FLAG: "true or false",
-}
 _TRAINING: dict[str, tuple[str, tuple[type, ...]]] = {
     "base": ("--base", TEXT),
     "method": ("--method", TEXT),
-    "rank": ("--rank", _WHOLE),
-    "steps": ("--steps", _WHOLE),
+    "rank": ("--rank", WHOLE),
+    "steps": ("--steps", WHOLE),
     "learning_rate": ("--lr", NUMBER),
-    "batch": ("--batch", _WHOLE),
-    "crop": ("--crop", _WHOLE),
+    "batch": ("--batch", WHOLE),
+    "crop": ("--crop", WHOLE),
     "goal": ("--goal", TEXT),
     "degradation": ("--degradation", TEXT),
     "validate": ("--validate", NUMBER),
-    "every": ("--every", _WHOLE),
-    "patience": ("--patience", _WHOLE),
-    "seed": ("--seed", _WHOLE),
+    "every": ("--every", WHOLE),
+    "patience": ("--patience", WHOLE),
+    "seed": ("--seed", WHOLE),
     "precision": ("--precision", TEXT),
     "device": ("--device", TEXT),
 }
@@ -48,9 +43,7 @@ _TRAINING: dict[str, tuple[str, tuple[type, ...]]] = {
 _AUTOMATIC_AT_ZERO = ("learning_rate", "batch")
 _PATHS = {"base", "model", "degradation"}
 """Inputs that may name a file."""
-_DEFAULT_FORMAT = "exr"
 _INPUTS = "inputs.json"
-_SUFFIXES = {"png-pq": "png", "tiff16": "tiff"}
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 
 
@@ -69,9 +62,8 @@ def check_inputs(kind: str, inputs: Mapping[str, Any], folders: tuple[Path, ...]
     for name, value in inputs.items():
         if name not in known:
             _refuse(f"unknown {name[:80]!r}; on this machine a {kind} has {', '.join(known)}")
-        types = known[name]
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            _refuse(f"{name} must be {_TYPE_WORDS[types]}, got {str(value)[:80]!r}")
+        if reason := wrong_type(name, value, known[name]):
+            _refuse(reason)
         if isinstance(value, str) and ("\0" in value or value.startswith("-")):
             _refuse(f"{name} cannot be {value[:80]!r}")
         if name in _PATHS and _is_path(str(value)):
@@ -97,8 +89,8 @@ def master_command(job: Job, source: Path, folder: Path, model: Path | None) -> 
 
     model: the file of a trained network, instead of the one that the inputs name.
     """
-    form = str(job.call["input"].get("output_format", _DEFAULT_FORMAT))
-    target = folder / f"output.{_SUFFIXES.get(form, form)}"
+    form = str(job.call["input"].get("output_format", DEFAULT_FORMATS["here"]))
+    target = folder / f"output{suffix_of(form)}"
     inputs = {"output_format": form, **job.call["input"]}
     if model is not None:
         inputs["model"] = str(model)

@@ -16,7 +16,8 @@ from starlette.responses import FileResponse, Response
 
 from luxscaler.console.job import Place
 from luxscaler.console.local.commands import REPORT, check_inputs
-from luxscaler.console.master_inputs import check_master_inputs, check_master_result, master_size, offered
+from luxscaler.console.master_checks import check_master_inputs, check_master_result, master_size
+from luxscaler.console.master_inputs import offered
 from luxscaler.console.routes.strict import StrictRoute
 from luxscaler.console.state import Here
 from luxscaler.gateway.problems import Problem

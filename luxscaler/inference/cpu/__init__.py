@@ -1,1 +1,1 @@
-"""Networks on a CPU: fewer products, no copies, less memory."""
+"""Networks on a CPU: fewer multiplications, no copies, less memory."""

@@ -1,7 +1,7 @@
-"""Zeros in huge pages, where Linux has them, for tensors that are read and written over and over.
+"""Allocates tensors that are read and written over and over in huge pages, where Linux supports them.
 
-A processor caches the addresses of some 2000 pages. In pages of 4 KiB the planes of a dense block are more
-than that, and the misses cost 8 % of its time (docs/experiments.md).
+A processor caches the addresses of some 2000 pages (its TLB). The planes of a dense block take more pages of
+4 KiB than that, and TLB misses cost 8 % of its time (docs/experiments.md).
 """
 
 import contextlib
@@ -16,7 +16,7 @@ HUGE_PAGE = 1 << 21
 
 
 def huge_zeros(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros on the CPU, freed with the last view of them. Raises MemoryError when they do not fit."""
+    """A tensor of zeros on the CPU, freed with its last view. Raises MemoryError if memory runs out."""
     length = math.prod(size) * dtype.itemsize
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is None or length < HUGE_PAGE:
@@ -25,7 +25,7 @@ def huge_zeros(size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         memory = mmap.mmap(-1, length + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError(f"out of memory: {length} bytes") from error
-    with contextlib.suppress(OSError):  # a kernel without them
+    with contextlib.suppress(OSError):  # a kernel without huge pages
         memory.madvise(advice)
     start = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % HUGE_PAGE
     return torch.frombuffer(memory, dtype=dtype, count=math.prod(size), offset=start).view(size)

@@ -1,9 +1,10 @@
 """A convolution and its leaky ReLU as one prepared function for each size, by oneDNN's graph interface.
 
-PyTorch's own operators look up their kernel in every call: 0.1 ms where the convolutions sweep the caches, a
-fifth of the time of small pictures. A traced function keeps the kernel it found. Weights are arguments, so
-all layers of a size share one function. PyTorch calls tracing outdated but still ships it; its version is
-pinned, and where oneDNN fuses nothing the function runs PyTorch's own operators.
+PyTorch's own operators look up their kernel in every call, which takes 0.1 ms when the convolutions have
+evicted the lookup's data from the caches: a fifth of the time of small pictures. A traced function keeps its
+kernel. Weights are arguments, so all layers of a size share one function. PyTorch has deprecated tracing but
+still ships it; its version is pinned, and where oneDNN fuses nothing the function runs PyTorch's own
+operators.
 """
 
 import warnings
@@ -18,20 +19,21 @@ from luxscaler.networks.rrdb import LEAK
 MOST_FUNCTIONS = 128
 """PyTorch never frees a traced function (0.5 MB each): further sizes take the slower operator."""
 _RUNS = 3
-"""Of a new function: the first records sizes, the second fuses, the third prepares the kernel."""
+"""First calls of a new function: the first records sizes, the second fuses, the third prepares the kernel."""
 _ONES = [1, 1, 1]
 """Strides and dilations."""
 
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 _functions: dict[tuple[int, ...], Function] = {}
-"""By size; shared by the whole process."""
+"""Functions by size, shared by the whole process."""
 
 
 def leaky_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A convolution in three dimensions, nothing padded, and its activation.
+    """A 3-D convolution without padding, followed by its leaky ReLU.
 
-    1×C×n×(rows + 2)×(W + 2), O×C×n×3×3, O → 1×O×1×rows×W; bfloat16, channels last in memory. Rounded once.
+    1×C×n×(rows + 2)×(W + 2), O×C×n×3×3, O → 1×O×1×rows×W; bfloat16, channels last in memory. The
+    result is rounded to bfloat16 once, after the activation.
     """
     size = (*weight.shape[:3], *x.shape[3:])
     function = _functions.get(size)
@@ -52,7 +54,7 @@ def _plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _prepared(x: Tensor, weight: Tensor, bias: Tensor) -> Function:
-    """`_plain` for tensors like these."""
+    """`_plain`, traced and prepared for tensors of these sizes."""
     fusing = torch.jit.onednn_fusion_enabled()  # type: ignore[no-untyped-call]
     torch.jit.enable_onednn_fusion(True)
     try:

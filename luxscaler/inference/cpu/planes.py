@@ -1,13 +1,13 @@
-"""RRDBNet's blocks in bfloat16 without a copy of what is concatenated, by oneDNN's prepared convolutions.
+"""RRDBNet's blocks in bfloat16 without copies for concatenation, by oneDNN's prepared convolutions.
 
-A dense block concatenates ever more channels. Here every `PLANE` channels are a plane of their own, one
-behind the other in memory, and the convolution over the first n planes is one in three dimensions whose
-kernel is n deep, so that concatenating only raises n. Bias, activation and residual are part of the
-convolutions. The layers run over bands of rows (wavefront.py).
+A dense block concatenates ever more channels. Here every `PLANE` channels form a plane, one behind the other
+in memory, and a convolution over the first n planes is a 3-D convolution whose kernel is n deep, so that
+concatenating a plane only increases n. Bias, activation and residual are part of the convolutions. The layers
+run over bands of rows (wavefront.py).
 
-Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W + 2, PLANE), with what lies around them:
-the neighbours' rows, and zeros beside the picture. oneDNN's kernels could add the zeros themselves, but take
-up to 1.7 times as long when they do (docs/experiments.md).
+Tensors of a band: the picture (rows, W, C); planes (n, rows + 2, W + 2, PLANE) with a border of one pixel,
+the neighbouring bands' rows or zeros outside the picture. oneDNN's kernels could pad with zeros themselves,
+but then take up to 1.7 times as long (docs/experiments.md).
 
 The operators are those that PyTorch's own compiler emits (`torch.ops.mkldnn`); `usable` says whether they are
 available and can run the network.
@@ -29,9 +29,9 @@ from luxscaler.networks.rrdb import RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RR
 PLANE = 32
 """Channels of a plane: one row of an AMX tile register in bfloat16."""
 TARGET_PIXELS = 16384
-"""Pixels of a band: fewer would cost more calls, more would cost memory (docs/experiments.md)."""
+"""Pixels of a band: smaller ones mean more calls, larger ones more memory (docs/experiments.md)."""
 WHOLE_PIXELS = 65536
-"""Largest picture, in pixels, that is one band: 8 % faster at 256², for 25 MB."""
+"""Pixels of the largest picture that is a single band, which is 8 % faster at 256² and takes 25 MB more."""
 _ONES = [1, 1, 1]
 """Strides and dilations."""
 
@@ -42,14 +42,14 @@ def usable(network: RRDBNet) -> bool:
 
 
 class AddedConvolution:
-    """The convolution that ends a dense block: its weights in oneDNN's own order."""
+    """The convolution that ends a dense block, with its weights in oneDNN's own order."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight, self._bias = _deep(weight), None if bias is None else bias.to(torch.bfloat16)
         self._prepared: dict[tuple[int, int], Any] = {}
 
     def add_to(self, total: Tensor, x: Tensor) -> None:
-        """Add the result, without activation, to (rows, W, out) seen as 1×out×1×rows×W; rounded once."""
+        """Add the result, without activation, to `total`, 1×out×1×rows×W bfloat16; rounded once."""
         torch.ops.mkldnn._convolution_pointwise_.binary(
             total, x, self._weights_for(x), self._bias, [0, 0, 0], _ONES, _ONES, 1, "add", 1.0, None, [], None
         )
@@ -81,7 +81,8 @@ class _DenseWeights:
 
     @staticmethod
     def of(dense: ResidualDenseBlock) -> "_DenseWeights":
-        """The last one carries the residual's scale in its weights, so that it can add to the picture."""
+        """The weights of a block, prepared; the last ones include the residual's scale, so that they can
+        add."""
         leaky = (dense.conv1, dense.conv2, dense.conv3, dense.conv4)
         bias = dense.conv5.bias
         scaled = None if bias is None else bias * RESIDUAL_SCALE
@@ -95,7 +96,7 @@ def _bias(conv: nn.Conv2d) -> Tensor:
 
 
 class PlaneTrunk:
-    """The blocks of a loaded RRDBNet, prepared; the network itself is not changed."""
+    """The blocks of a loaded RRDBNet, prepared for bfloat16; the network itself is not changed."""
 
     def __init__(self, network: RRDBNet) -> None:
         self._blocks = [
@@ -105,12 +106,12 @@ class PlaneTrunk:
         ]
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "PlanePicture":
-        """1×features×H×W bfloat16 → the blocks' output of that shape; `step` is RRDBNet.extract's."""
+        """1×features×H×W bfloat16 → the blocks' output, the same shape; step: as in RRDBNet.extract."""
         return self.run(PlanePicture.of(x), step)
 
     @staticmethod
     def cut(x: Tensor) -> "PlanePicture":
-        """1×features×H×W as `run` takes it; `x` need not be kept."""
+        """1×features×H×W bfloat16 in the form that `run` takes; `x` may be freed afterwards."""
         return PlanePicture.of(x)
 
     def run(self, picture: "PlanePicture", step: Callable[[float], None] | None = None) -> "PlanePicture":
@@ -128,7 +129,7 @@ class PlaneTrunk:
 
 
 class PlanePicture:
-    """A picture of bfloat16 channels, in bands of rows; what lies beyond its edges is zero."""
+    """A picture of bfloat16 channels, in bands of rows; rows of the last band beyond its edge are zero."""
 
     def __init__(self, pixels: Tensor, bands: Bands) -> None:
         self.pixels = pixels
@@ -137,7 +138,7 @@ class PlanePicture:
 
     @staticmethod
     def of(x: Tensor) -> "PlanePicture":
-        """From 1×C×H×W."""
+        """The picture in a 1×C×H×W tensor, copied."""
         channels, height, width = x.shape[1:]
         rows = height if height * width <= WHOLE_PIXELS else TARGET_PIXELS // width
         bands = Bands.cut(height, rows)
@@ -146,7 +147,7 @@ class PlanePicture:
         return PlanePicture(pixels, bands)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """1×C×(stop − start)×W of the picture's rows, channels_last; not to be written to."""
+        """Rows [start, stop) as 1×C×(stop − start)×W, channels_last; a view that must not be written to."""
         return self.pixels.flatten(0, 1)[start:stop].permute(2, 0, 1)[None]
 
 
@@ -161,7 +162,7 @@ class _Pass:
         rows, width, channels = picture.pixels.shape[1:]
         own = channels // PLANE
         count, slots = picture.bands.count, picture.bands.slots
-        # Zero at first: what lies beyond the picture's edges is never written.
+        # Zeros: the border beyond the picture's edges is never written.
         held_bands = count if count == slots else slots + 2
         size = (held_bands, own + LEVELS - 1, rows + 2, width + 2, PLANE)
         planes = huge_zeros(size, torch.bfloat16)

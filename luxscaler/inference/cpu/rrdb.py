@@ -3,9 +3,10 @@
 The blocks run by winograd.py (float32) or planes.py (bfloat16). The upsampling part runs here, in blocks of
 pixels small enough that the allocator reuses its memory:
 
-- A nearest ×2 step and the 3 × 3 convolution after it become one 2 × 2 convolution before it for each of the
-  four pixels that one becomes: 16 products instead of 36.
-- The last convolution, with 3 outputs, is 27 products per pixel, shifted and added.
+- A nearest ×2 step followed by a 3 × 3 convolution is computed as four 2 × 2 convolutions of the small
+picture,
+  one for each of the four pixels that one becomes: 16 multiplications instead of 36.
+- The last convolution, with 3 outputs, is one matrix product, 27 values a pixel, which are shifted and added.
 
 The network that is passed in is not changed.
 """
@@ -24,16 +25,17 @@ from luxscaler.inference.cpu.winograd import TiledPicture, WinogradTrunk
 from luxscaler.networks.rrdb import LEAK, RECONSTRUCT_RADIUS, RRDBNet
 
 BLOCK = 64
-"""Largest side, in pixels of features, of what is upsampled at once; 2 pixels on each side are computed
-twice. Larger tensors are mapped anew for each block, and their page faults cost as much as the work."""
+"""Largest side, in pixels of features, of a block that is upsampled at once; 2 pixels on each side are
+computed twice. The allocator maps larger tensors anew for each block, and the page faults take as long as the
+work."""
 PRODUCT_PIXELS = 4096
-"""Pixels that the last convolution turns into float32 at once."""
+"""Pixels that the last convolution converts to float32 at once."""
 _PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
-"""(row, column) of the four pixels that one becomes."""
+"""(row, column) of the four pixels that one pixel becomes in a ×2 step."""
 
 
 class FastRRDBNet:
-    """`network(x)`, up to rounding (docs/experiments.md)."""
+    """The same function as the network, up to rounding (docs/experiments.md)."""
 
     def __init__(self, network: RRDBNet, trunk: "WinogradTrunk | PlaneTrunk", dtype: torch.dtype) -> None:
         self.config = network.config
@@ -64,7 +66,8 @@ class FastRRDBNet:
         return out
 
     def _features(self, x: Tensor, body: "TiledPicture | PlanePicture", start: int, stop: int) -> Tensor:
-        """Rows of RRDBNet.extract's output. The first convolution is repeated: keeping it would cost more."""
+        """Rows of RRDBNet.extract's output. The first convolution is computed again, since storing it is
+        slower."""
         top, bottom = max(start - 1, 0), min(stop + 1, x.shape[2])
         beyond = (0, 0, top - start + 1, stop + 1 - bottom)
         first = self._first(F.pad(x[:, :, top:bottom], beyond), (0, 1))
@@ -79,7 +82,8 @@ class FastRRDBNet:
 
 @dataclass(frozen=True)
 class _Cut:
-    """A part of one axis to be upsampled: [start, stop), and with its neighbours in reach, [first, last)."""
+    """A part [start, stop) of one axis, and [first, last), the same with the neighbours that it depends
+    on."""
 
     start: int
     stop: int
@@ -90,17 +94,17 @@ class _Cut:
 
     @property
     def target(self) -> slice:
-        """Where its result belongs."""
+        """The place of its result in the whole result."""
         return slice(self.times * self.start, self.times * self.stop)
 
     @property
     def kept(self) -> slice:
-        """Its result within that of [first, last)."""
+        """The place of its result within the result of [first, last)."""
         return slice(self.times * (self.start - self.first), self.times * (self.stop - self.first))
 
 
 def _cuts(length: int, times: int) -> list[_Cut]:
-    """An axis in parts of at most BLOCK, as even as can be."""
+    """An axis cut into parts of at most BLOCK and nearly equal lengths."""
     side = Bands.cut(length, BLOCK).height
     cuts = ((start, min(start + side, length)) for start in range(0, length, side))
     reach = RECONSTRUCT_RADIUS
@@ -132,11 +136,12 @@ class Convolution:
 
 
 def _doubling(conv: nn.Conv2d) -> nn.Conv2d:
-    """The 3 × 3 convolution after a nearest ×2 step as one of 2 × 2 before it, four times the outputs.
+    """A 3 × 3 convolution after a nearest ×2 step as a 2 × 2 convolution before it, with four times the
+    outputs.
 
-    The four pixels that one becomes see it and one neighbour on each side: of three taps in a row two fall
-    on the same source pixel. Outputs in the order of _PHASES; with a padding of 1 there is one row and column
-    too many, which `_interleaved` drops.
+    Each of the four pixels that one becomes depends on it and its neighbours on one side of each axis: of
+    three taps in a row, two fall on the same source pixel. Outputs are in the order of _PHASES; with a
+    padding of 1 there is one row and column too many, which `_interleaved` drops.
     """
     taps = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
     weight = conv.weight.detach().double()
@@ -163,7 +168,8 @@ def _interleaved(phases: Tensor) -> Tensor:
 
 
 class LastConvolution:
-    """3 × 3, few outputs, in float32: rounding it would cost more precision than all layers before."""
+    """The last 3 × 3 convolution, in float32: in bfloat16 it would lose more precision than all others
+    together."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         self._outputs = conv.out_channels
@@ -191,6 +197,6 @@ class LastConvolution:
 
 
 def _shifted(offset: int, length: int) -> tuple[slice, slice]:
-    """(where a tap `offset` away is added, where it is taken from) along one side."""
+    """Along one axis: where the products of a tap at `offset` are added, and where they are taken from."""
     here = slice(max(-offset, 0), length - max(offset, 0))
     return here, slice(max(offset, 0), length - max(-offset, 0))

@@ -1,12 +1,12 @@
-"""SRVGGNetCompact on a CPU, some rows at a time: each layer's output is used while it is in the cache.
+"""SRVGGNetCompact on a CPU, a band of rows at a time, so that each layer's output is still in the cache.
 
 Layer by layer, each layer of 64 channels would be a new tensor of 134 MB (1024², bfloat16), whose page faults
-took longer than the convolutions. Here a band of rows of the picture goes through all layers at once. A 3 × 3
+took longer than the convolutions. Here a band of rows goes through all layers before the next one. A 3 × 3
 convolution reads one row ahead, so each layer is a row behind the one before it and keeps the last two rows
 of its input; nothing is computed twice, and memory does not grow with the picture's height.
 
-A small picture is one band and needs no buffers: oneDNN adds the zeros around it. The enlarged picture itself
-is added in float32, in bfloat16 too. The network that is passed in is not changed.
+A small picture is one band and needs no buffers: oneDNN pads it with zeros. The enlarged input is added in
+float32 even if the layers are bfloat16. The network that is passed in is not changed.
 """
 
 import math
@@ -23,13 +23,15 @@ from luxscaler.networks.srvgg import SRVGGNetCompact
 TARGET_PIXELS = 32768
 """Pixels of a band (docs/experiments.md)."""
 WHOLE_PIXELS = 65536
-"""Largest picture, in pixels, that is one band: copies into buffers would cost more than they save."""
+"""Pixels of the largest picture that is a single band: for it, copies into buffers take more time than they
+save."""
 _SLOPES = 64
-"""Pixels whose slopes are repeated in a row: PReLU over one pixel's channels at a time is slower."""
+"""Pixels over which PReLU's slopes are repeated: PReLU over one pixel's channels at a time is slower."""
 
 
 class FastSRVGG:
-    """`network(x)`; float32 differs in rounding only, bfloat16 rounds less than the plain network."""
+    """The same function as the network, up to rounding; in bfloat16 it rounds less often than the network
+    does."""
 
     def __init__(self, network: SRVGGNetCompact, dtype: torch.dtype) -> None:
         self.config = network.config
@@ -64,7 +66,7 @@ class FastSRVGG:
     def _in_bands(self, x: Tensor, out: Tensor, step: Callable[[float], None] | None) -> None:
         height, width = x.shape[2:]
         scale = self.config.scale
-        # The last band becomes higher by a row in each layer: so it starts as one of the lowest.
+        # The last band gains a row in each layer, which the choice of the height allows for.
         rows = Bands.cut(height + len(self._layers) - 1, TARGET_PIXELS // width).height
         windows = self._windows(rows, height, width)
         done = 0
@@ -79,7 +81,7 @@ class FastSRVGG:
                 step(min(start + rows, height) / height)
 
     def _windows(self, rows: int, height: int, width: int) -> "list[_Window]":
-        """One for each layer; all but the first share a buffer, which they use in turn."""
+        """A window for each layer; all but the first share one buffer, which they use in turn."""
         most = rows + len(self._layers) - 1
         config, dtype = self.config, self._dtype
         picture = torch.zeros((rows + 3, width + 2, config.in_channels), dtype=dtype)
@@ -87,7 +89,8 @@ class FastSRVGG:
         return [_Window(shared if index else picture, height) for index in range(len(self._layers))]
 
     def _through(self, rows: Tensor, windows: "list[_Window]") -> Tensor | None:
-        """The next rows of the picture (n, W, in) → what the last layer can now make (m, W, out), if any."""
+        """The next rows of the picture, (n, W, in) → the rows that the last layer can now compute, (m, W,
+        out), or None."""
         for layer, window in zip(self._layers, windows, strict=True):
             seen = window.with_next(rows)
             if seen.shape[0] < 3:
@@ -97,17 +100,20 @@ class FastSRVGG:
 
 
 class _Window:
-    """A layer's input: the rows kept from before, then the next ones, zeros around the picture."""
+    """A layer's input: rows kept from the last band, then the next ones, with zeros around the picture."""
 
     def __init__(self, buffer: Tensor, height: int) -> None:
-        """buffer: (n + 3, W + 2, C), its outer columns zero; height: rows that will be given in all."""
+        """buffer: (n + 3, W + 2, C), its outer columns zero. height: rows of the whole picture."""
         self._buffer = buffer
         self._left = height
         self._held = torch.zeros_like(buffer[:1])
         """At most two rows; the first one is above the picture."""
 
     def with_next(self, rows: Tensor) -> Tensor:
-        """(n, W, C) → (m + 2, W + 2, C), of which m rows can be made; valid until the buffer's next use."""
+        """The next rows, (n, W, C) → the input for m rows of output, (m + 2, W + 2, C).
+
+        It is valid until the buffer's next use.
+        """
         first, last = 2 - self._held.shape[0], 2 + rows.shape[0]
         self._buffer[2:last, 1:-1] = rows
         self._buffer[first:2] = self._held
@@ -133,7 +139,7 @@ class _ActivatedConvolution:
             self._slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else 0.0
 
     def __call__(self, x: Tensor, padding: int = 0) -> Tensor:
-        """(rows + 2, W + 2, in) → (rows, W, out); with a padding of 1 the border is not in `x`."""
+        """(rows + 2, W + 2, in) → (rows, W, out); with a padding of 1, (rows, W, in) → (rows, W, out)."""
         made = F.conv2d(x.permute(2, 0, 1)[None], self._weight, self._bias, padding=padding)
         made = made[0].permute(1, 2, 0)
         if self._slopes is not None:
@@ -143,7 +149,11 @@ class _ActivatedConvolution:
 
 
 def _enlarge(detail: Tensor, picture: Tensor, out: Tensor) -> None:
-    """Into `out`, (out, n·h, n·W): (h, W, out · n²) as n × n pixels each, added to the picture (in, h, W)."""
+    """Pixel shuffle plus the nearest-enlarged input, written into `out`.
+
+    detail: (h, W, out · n²), each pixel n × n pixels of the result. picture: (in, h, W) float32. out: (out,
+    n·h, n·W) float32.
+    """
     rows, width = detail.shape[:2]
     scale = out.shape[1] // rows
     pixels = detail.reshape(rows, width, -1, scale, scale).permute(2, 0, 3, 1, 4)

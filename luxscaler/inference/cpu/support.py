@@ -1,4 +1,4 @@
-"""What this processor and this build of PyTorch can run: oneDNN's operators, and bfloat16 in them."""
+"""Whether this processor and this build of PyTorch support oneDNN's operators, and bfloat16 in them."""
 
 import torch
 
@@ -20,9 +20,9 @@ def has_onednn() -> bool:
 def has_bf16() -> bool:
     """Whether oneDNN computes in bfloat16 here.
 
-    It is oneDNN's own answer, and so follows ONEDNN_MAX_CPU_ISA: x86-64 needs AVX-512 (BW, VL and DQ) or
-    AVX-NE-CONVERT, and ARM its BF16 instructions. True also for processors with AVX-512 that lack AVX512_BF16
-    (Skylake-X, Cascade Lake): there oneDNN converts to float32 and back, which is slower but
-    right. `torch.cpu._is_avx512_bf16_supported()` would tell these apart.
+    oneDNN itself is asked, so ONEDNN_MAX_CPU_ISA counts: x86-64 needs AVX-512 (BW, VL and DQ) or
+    AVX-NE-CONVERT, and ARM its BF16 instructions. It is also true for processors with AVX-512 but without
+    AVX512_BF16 (Skylake-X, Cascade Lake): there oneDNN converts to float32 and back, which is slower but
+    correct. `torch.cpu._is_avx512_bf16_supported()` would tell these apart.
     """
     return has_onednn() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,18 +1,18 @@
-"""RRDBNet's blocks in float32 with a quarter of the products: Winograd's minimal filtering F(4×4, 3×3).
+"""RRDBNet's blocks in float32 with a quarter of the multiplications, by Winograd filtering F(4×4, 3×3).
 
 Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016. The picture is cut into tiles
 of 4 × 4 pixels; of each, 6 × 6 pixels are transformed linearly, multiplied with transformed weights and
 transformed back. Every step is a matrix product: one over all tiles for a transform, one per transformed
-pixel for the layers. The later layers of a dense block reuse what was transformed once, so that nothing is
-concatenated.
+pixel for the layers. The later layers of a dense block reuse the transformed inputs of earlier ones, so that
+nothing is concatenated.
 
 Tensors of a band of tile rows, channels c, tiles t = (tile row, tile column):
     centre  (16, c, t)   the 4 × 4 pixels of each tile, pixel by pixel
     around  (36, c, t)   with the pixels around it, in the order of `_ORDER`
     V, M    (36, c, t)   transformed
 
-Only PyTorch's matrix products are used, so it runs on any processor. Sums are rounded differently than in a
-plain convolution: measured differences are in docs/experiments.md.
+Only PyTorch's matrix products are used, so this runs on any processor. Rounding differs from a direct
+convolution; docs/experiments.md has measured differences.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,14 +25,14 @@ from luxscaler.inference.cpu.wavefront import LEVELS, SPREAD_BANDS, Bands, run_w
 from luxscaler.networks.rrdb import LEAK, RESIDUAL_SCALE, RRDB, ResidualDenseBlock, RRDBNet
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0)
-"""Where the polynomials are evaluated, besides infinity; 1 must be among them (the bias goes in there)."""
+"""Where the polynomials are evaluated, besides infinity; the bias needs 1 among them."""
 TILE = 4
 SEEN = TILE + 2
 TARGET_TILES = 256
 """Tiles of a band: the transformed pixels of 192 channels then fit into a processor's second-level cache."""
 KEEP_PIXELS = 512 * 512
-"""Largest picture, in pixels, for which transformed weights are kept (266 MB for RealESRGAN_x4plus). Beyond,
-memory is scarce, and transforming them again costs little beside the rest."""
+"""Pixels of the largest picture for which transformed weights are kept (266 MB for RealESRGAN_x4plus). For
+larger ones memory is scarcer, and transforming them again takes little of the time."""
 _ROWS = (1, 2, 3, 4, 0, 5)
 _ORDER = (
     *((row, column) for row in _ROWS for column in (1, 2, 3, 4)),
@@ -41,11 +41,11 @@ _ORDER = (
 )
 """(row, column) of the 36 pixels around a tile: its own 16, the rows above and below, the columns beside."""
 _BIAS = POINTS.index(1.0) * SEEN + POINTS.index(1.0)
-"""The transformed pixel that goes into each of the 16 results with weight 1."""
+"""The transformed pixel that enters each of the 16 results with weight 1, where the bias is added."""
 
 
 def matrices(points: Sequence[float] = POINTS) -> tuple[Tensor, Tensor, Tensor]:
-    """(Aᵀ 4×6, G 6×3, Bᵀ 6×6) float64 of Toom and Cook: y = Aᵀ((G g) · (Bᵀ d)) is d filtered with g."""
+    """Toom and Cook's matrices (Aᵀ 4×6, G 6×3, Bᵀ 6×6), float64: Aᵀ((G g) · (Bᵀ d)) is d filtered with g."""
     back, kernel, forth = (
         torch.zeros(rows, columns, dtype=torch.float64) for rows, columns in ((4, 6), (6, 3), (6, 6))
     )
@@ -109,19 +109,19 @@ class _WinogradConvolution:
 
 
 class WinogradTrunk:
-    """The blocks of a loaded RRDBNet, prepared; the network itself is not changed."""
+    """The blocks of a loaded RRDBNet, prepared for float32; the network itself is not changed."""
 
     def __init__(self, network: RRDBNet) -> None:
         self._features, self._growth = network.config.features, network.config.growth
         self._blocks = [_dense_blocks(block) for block in network.body if isinstance(block, RRDB)]
 
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> "TiledPicture":
-        """1×features×H×W float32 → the blocks' output, in tiles; `step` is RRDBNet.extract's."""
+        """1×features×H×W float32 → the blocks' output, in tiles; step: as in RRDBNet.extract."""
         return self.run(TiledPicture.of(x), step)
 
     @staticmethod
     def cut(x: Tensor) -> "TiledPicture":
-        """1×features×H×W as `run` takes it; `x` need not be kept."""
+        """1×features×H×W float32 in the form that `run` takes; `x` may be freed afterwards."""
         return TiledPicture.of(x)
 
     def run(self, picture: "TiledPicture", step: Callable[[float], None] | None = None) -> "TiledPicture":
@@ -157,7 +157,7 @@ def _layers(dense: ResidualDenseBlock) -> list[_WinogradConvolution]:
 
 
 class TiledPicture:
-    """A picture of float32 channels as bands of 4 × 4 tiles; what lies beyond its edges is zero."""
+    """A picture of float32 channels as bands of 4 × 4 tiles; pixels of tiles beyond its edges are zero."""
 
     def __init__(self, centre: Tensor, bands: Bands, height: int, width: int) -> None:
         self.centre = centre
@@ -167,7 +167,7 @@ class TiledPicture:
 
     @staticmethod
     def of(x: Tensor) -> "TiledPicture":
-        """From 1×C×H×W."""
+        """The picture in a 1×C×H×W tensor, copied."""
         channels, height, width = x.shape[1:]
         columns = -(-width // TILE)
         bands = Bands.cut(-(-height // TILE), TARGET_TILES // columns)
@@ -181,7 +181,7 @@ class TiledPicture:
         return TiledPicture(centre, bands, height, width)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """1×C×(stop − start)×W of the picture's rows."""
+        """Rows [start, stop) as 1×C×(stop − start)×W."""
         per_band = self.bands.height * TILE
         first, last = start // per_band, -(-stop // per_band)
         _, _, channels, rows, columns = self.centre.shape
@@ -202,7 +202,7 @@ class _Pass:
         self._near = min(self._bands.count, SPREAD_BANDS)
         new = picture.centre.new_zeros
         channels = (features, *[growth] * (LEVELS - 1))
-        # Zero at first: the margin beyond the left and right edge is never written.
+        # Zeros: the margin beyond the left and right edge is never written.
         self._around = [new((self._near, SEEN * SEEN, count, rows, columns)) for count in channels]
         self._seen = new((slots, SEEN * SEEN, self._starts[-1], tiles))
         self._scratch = new((SEEN * SEEN * max(features, growth) * tiles,))
@@ -214,7 +214,7 @@ class _Pass:
         run_wavefront(self._bands.count, self._make, self._spread)
 
     def _make(self, level: int, band: int) -> None:
-        """The pixels of source `level` on a band; of the last level the result, into the picture."""
+        """Compute the pixels of source `level` on a band; at the last level, the result in the picture."""
         picture = self._picture.centre[band]
         if level == 0:
             self._around[0][band % self._near, : TILE * TILE] = picture
@@ -231,7 +231,7 @@ class _Pass:
         self._clear_beyond(picture, band)
 
     def _clear_beyond(self, centre: Tensor, band: int) -> None:
-        """Zero what lies beyond the picture's right and lower edges, as padding is."""
+        """Set pixels beyond the picture's right and lower edges to zero, like padding."""
         rows, columns = centre.shape[2:]
         pixels = centre.view(TILE, TILE, -1, rows, columns)
         within = self._picture.width - TILE * (columns - 1)
@@ -243,7 +243,7 @@ class _Pass:
                 pixels[row, ..., -((row - left) // TILE) :, :] = 0.0
 
     def _spread(self, level: int, band: int) -> None:
-        """Transform source `level` on a band, whose neighbours have been made too."""
+        """Transform source `level` on a band, once its neighbours are computed too."""
         source, slots = self._around[level], self._near
         around = source[band % slots]
         grid = around[:24].view(SEEN, TILE, *around.shape[1:])  # rows of _ROWS × the tile's columns

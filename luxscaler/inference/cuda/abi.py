@@ -1,7 +1,7 @@
 """The kernels' arguments as C structures: field by field the structs of convolution.cuh and ends.cuh.
 
-Addresses are plain numbers: whoever fills in a structure keeps the tensors alive. Strides are in elements.
-That the sizes are those of the C++ structs is checked when the program is compiled (kernel_source.py).
+Addresses are plain numbers: the caller that fills in a structure must keep the tensors alive. Strides are in
+elements. A static assertion checks the sizes against the C++ structs (kernel_source.py).
 """
 
 from ctypes import Structure, c_float, c_int, c_longlong, c_void_p

@@ -1,7 +1,7 @@
-"""Picks the block shapes of a plan's convolutions: the fastest of those whose results are equal to the bit.
+"""Picks the block shapes of a plan's convolutions: the fastest of those with bit-identical results.
 
-Each kind of launch is timed once on the device. A shape whose result differs from the default's is rejected
-however fast it is: the device then does something that the kernels do not expect.
+Each kind of launch is timed once on the device. A shape whose result differs from the default's is rejected,
+however fast it is, since all shapes must compute the same sums.
 """
 
 import torch
@@ -26,7 +26,7 @@ def autotune(plan: LaunchPlan, kernels: Kernels) -> dict[tuple[int, ...], str]:
 
 
 def _fastest(launch: Launch, kernels: Kernels) -> BlockShape:
-    """The shape for a launch, which is left in the shape that was tried last."""
+    """The fastest shape for a launch; the launch itself keeps the shape that was tried last."""
     default, *others = launch.shapes
     best, least = default, _seconds(launch, default, kernels)
     if least is None or launch.target is None:
@@ -46,6 +46,6 @@ def _seconds(launch: Launch, shape: BlockShape, kernels: Kernels) -> float | Non
 
 
 def _equal(found: torch.Tensor, expected: torch.Tensor, launch: Launch) -> bool:
-    """To the bit, in the rows that the launch writes."""
+    """Whether the rows that the launch writes are equal to the bit."""
     rows = slice(launch.arguments.first, launch.arguments.last)
     return torch.equal(found[:, rows].view(torch.int16), expected[:, rows].view(torch.int16))

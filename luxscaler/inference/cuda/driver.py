@@ -1,7 +1,7 @@
-"""A CUDA device: the program compiled by NVRTC for it, launches on PyTorch's current stream, CUDA graphs.
+"""A CUDA device: compiles the kernels with NVRTC, launches them on PyTorch's stream, records CUDA graphs.
 
-The only module that calls CUDA. NVRTC and the driver are reached through cuda.bindings, which PyTorch's CUDA
-wheels depend on as they do on NVRTC; no toolkit and no compiler need be installed.
+The only module that calls CUDA. NVRTC and the driver are called through cuda.bindings; both cuda.bindings and
+NVRTC are dependencies of PyTorch's CUDA wheels, so no toolkit and no compiler have to be installed.
 """
 
 import ctypes
@@ -16,9 +16,9 @@ from luxscaler.inference.cuda import kept, kernel_source
 from luxscaler.inference.cuda.abi import KernelArguments
 
 FREE_SHARED = 48 * 1024
-"""Bytes of shared memory that a kernel may have without asking (CUDA programming guide)."""
+"""Bytes of shared memory that a kernel may use without setting an attribute (CUDA programming guide)."""
 TIMED = 3
-"""Runs that are timed; the shortest counts."""
+"""Timed runs, of which the shortest counts."""
 
 
 class CompileError(RuntimeError):
@@ -26,7 +26,8 @@ class CompileError(RuntimeError):
 
 
 class CudaKernels:
-    """`Kernels` on a CUDA device of compute capability 8.0 or above. CompileError where it does not work."""
+    """`Kernels` on a CUDA device of compute capability 8.0 or above. Raises CompileError if they do not
+    run."""
 
     def __init__(self, device: torch.device, parts: int) -> None:
         from cuda.bindings import driver  # noqa: PLC0415 - only machines with a card have it
@@ -39,7 +40,7 @@ class CudaKernels:
         major, minor = torch.cuda.get_device_capability(self._device)
         binary = machine_code(kernel_source.source(parts), f"sm_{major}{minor}")
         with torch.cuda.device(self._device):
-            torch.cuda.synchronize()  # PyTorch makes the context, if it has not yet
+            torch.cuda.synchronize()  # makes PyTorch create the context
             self._module = _checked(driver.cuModuleLoadData(binary))
             self._functions = {name: self._function(name, shared) for name, shared in _shared_bytes().items()}
 
@@ -51,7 +52,7 @@ class CudaKernels:
         return function
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Uninitialised memory of the device; torch.OutOfMemoryError where there is not enough."""
+        """Uninitialised memory of the device. Raises torch.OutOfMemoryError."""
         return torch.empty(shape, dtype=dtype, device=self._device)
 
     def upload(self, tensor: Tensor) -> Tensor:
@@ -81,9 +82,12 @@ class CudaKernels:
         )
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """The launches of `run` as a CUDA graph: a small picture's take longer to start than to run."""
+        """A function that repeats the launches of `run` as a CUDA graph.
+
+        For a small picture, launching the kernels one by one takes longer than running them.
+        """
         with torch.cuda.device(self._device):
-            run()  # kernels are loaded when they first run, which a recording must not see
+            run()  # kernels are loaded at their first run, which a recording must not contain
             torch.cuda.synchronize()
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -96,7 +100,7 @@ class CudaKernels:
         return replay
 
     def seconds(self, run: Callable[[], None]) -> float | None:
-        """The shortest of TIMED runs, by CUDA events."""
+        """Seconds of the shortest of TIMED runs, by CUDA events."""
         times: list[float] = []
         with torch.cuda.device(self._device):
             run()
@@ -118,7 +122,7 @@ def _shared_bytes() -> dict[str, int]:
 
 
 def machine_code(source: str, architecture: str) -> bytes:
-    """`compiled`, or what it gave a process before this one. Raises CompileError."""
+    """The result of `compiled`, from the cache on disk if it is there. Raises CompileError."""
     from cuda.bindings import nvrtc  # noqa: PLC0415
 
     error, *version = nvrtc.nvrtcVersion()
@@ -128,7 +132,8 @@ def machine_code(source: str, architecture: str) -> bytes:
 
 
 def compiled(source: str, architecture: str) -> bytes:
-    """CUDA C++ → machine code (cubin) for an architecture, as sm_90. CompileError says what NVRTC says."""
+    """CUDA C++ → machine code (cubin) for an architecture, e.g. sm_90. Raises CompileError with NVRTC's
+    log."""
     from cuda.bindings import nvrtc  # noqa: PLC0415
 
     text = _checked(nvrtc.nvrtcCreateProgram(source.encode(), b"luxscaler.cu", 0, [], []))

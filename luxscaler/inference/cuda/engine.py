@@ -1,6 +1,6 @@
-"""RRDBNet by the kernels of this package: `network(x)`, numbers kept as a half or as two, summed in float32.
+"""RRDBNet by the kernels of this package, with numbers stored as one half or two and summed in float32.
 
-Holds a plan for each of the last sizes, its launches recorded (on a card: a CUDA graph).
+The engine keeps a plan for each of the last sizes, with its launches recorded (on a card: a CUDA graph).
 """
 
 import threading
@@ -19,19 +19,19 @@ from luxscaler.inference.cuda.packed_network import PackedNetwork
 from luxscaler.networks.rrdb import RRDBNet
 
 KEPT = 2
-"""Sizes whose plans are kept: most tiles of a master are of one size."""
+"""Sizes whose plans are kept: most tiles of a master have the same size."""
 
 
 @dataclass(frozen=True)
 class _RecordedPlan:
-    """A plan, and what runs its recorded launches."""
+    """A plan, and the function that runs its recorded launches."""
 
     plan: LaunchPlan
     run: Callable[[], None]
 
 
 class CudaRRDBNet:
-    """A network of 64 features that grow by 32, on one device. Calls from several threads take turns."""
+    """An RRDBNet with 64 features and growth 32 on one device. Calls from several threads take turns."""
 
     def __init__(self, network: RRDBNet, kernels: Kernels) -> None:
         self.config = network.config
@@ -44,8 +44,8 @@ class CudaRRDBNet:
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
         """1×in×H×W float32 → 1×out×(scale·H)×(scale·W) float32; H, W multiples of `config.unshuffle`.
 
-        Raises torch.OutOfMemoryError where the device lacks the memory. `step` is called once, at the end, as
-        all launches are started at once. Threads that call it must be on one stream, as they are by default.
+        Raises torch.OutOfMemoryError if the device lacks memory. step: called once, at the end, since all
+        launches are started together. Threads that call it must use the same stream, as they do by default.
         """
         x = F.pixel_unshuffle(x, self.config.unshuffle) if self.config.unshuffle > 1 else x
         with self._lock:
@@ -58,7 +58,7 @@ class CudaRRDBNet:
         return out
 
     def _for(self, size: tuple[int, int]) -> _RecordedPlan:
-        """The plan for this size, as the newest of those kept."""
+        """The plan for this size, marked as the most recently used."""
         if size not in self._plans:
             while len(self._plans) >= KEPT:
                 self._plans.popitem(last=False)
@@ -72,7 +72,7 @@ class CudaRRDBNet:
         except torch.OutOfMemoryError:
             if not self._plans:
                 raise
-        # Outside of the except clause: the exception's frames hold memory.
+        # Outside the except clause, because the exception's frames hold memory.
         self._plans.clear()
         return self._make(size)
 

@@ -1,7 +1,7 @@
-"""The float32 kernels, and PyTorch for a picture whose features leave their range.
+"""The float32 kernels, with PyTorch as the fallback for a picture whose features exceed their range.
 
-A number is kept as two halves, of which the high one ends at 65504. Beyond that it is not a number, nor is
-what follows from it. Features of published networks stay below 50: this is for networks of other makers.
+A number is stored as two halves, of which the high one ends at 65504; larger features become infinite, and
+the result NaN. Features of published networks stay below 50, so this happens with unusual networks only.
 """
 
 import copy
@@ -18,7 +18,8 @@ from luxscaler.networks.rrdb import RRDBNet
 
 
 class GuardedRRDBNet:
-    """An engine whose results are finite wherever the plain network's are. Remembers nothing of pictures."""
+    """An engine whose results are finite wherever the plain network's are; it keeps no state between
+    pictures."""
 
     def __init__(self, engine: CudaRRDBNet, network: RRDBNet, device: torch.device) -> None:
         """network: float32, on the CPU; it is not changed."""
@@ -30,9 +31,9 @@ class GuardedRRDBNet:
 
     @torch.inference_mode()
     def __call__(self, x: Tensor, step: Callable[[float], None] | None = None) -> Tensor:
-        """Shapes, dtypes and errors are the engine's. Waits for the device, since the result is looked at."""
+        """Shapes, dtypes and errors as in CudaRRDBNet. Waits for the device, since the result is checked."""
         out = self.engine(x)
-        if bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both the least and the most
+        if bool(torch.isfinite(torch.stack(out.aminmax())).all()):  # NaN is both minimum and maximum
             if step is not None:
                 step(1.0)
             return out

@@ -1,7 +1,7 @@
-"""What was found out about a card, kept on disk for the next start: a passed trial, compiled kernels.
+"""A cache on disk of passed trials and compiled kernels, for the next start.
 
-Each is found again under everything that it depends on: the card, its driver, PyTorch, and the text of every
-file of this package. Whatever is absent, damaged or cannot be written is only done again.
+Keys contain everything that an entry depends on: the card, its driver, PyTorch, and the text of every file of
+this package. An entry that is absent, damaged or cannot be written is simply computed again.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ _DIGEST_BYTES = 32
 
 
 def folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where it is kept."""
+    """The folder of the cache."""
     chosen = environ.get(FOLDER_VARIABLE)
     return Path(chosen) if chosen else platformdirs.user_cache_path("luxscaler", appauthor=False)
 
 
 def identity(device: torch.device) -> str | None:
-    """Everything that a trial's verdict depends on, as a short text; None where there is no such card."""
+    """A hash of everything that a trial's result depends on; None if there is no such card."""
     try:
         card = torch.cuda.get_device_name(device)
         capability = torch.cuda.get_device_capability(device)
@@ -44,7 +44,7 @@ def identity(device: torch.device) -> str | None:
 
 
 def package_digest() -> str:
-    """SHA-256 over the kernels and the code that launches them."""
+    """SHA-256 of the kernels and the code that launches them."""
     found = sha256()
     for path in sorted(FOLDER.glob("*")):
         if path.suffix in (".py", ".cuh"):
@@ -54,7 +54,7 @@ def package_digest() -> str:
 
 
 def recall(name: str) -> bytes | None:
-    """What was kept under that name; None where nothing whole is."""
+    """The entry of that name; None if it is absent or damaged."""
     try:
         content = (folder() / name).read_bytes()
     except OSError:
@@ -64,7 +64,7 @@ def recall(name: str) -> bytes | None:
 
 
 def keep(name: str, data: bytes) -> None:
-    """Keep it, readable and writable by its owner alone; a folder that cannot be written is no error."""
+    """Store an entry, accessible to its owner only. A folder that cannot be written to is no error."""
     place = folder()
     partial = place / f".{name}.{secrets.token_hex(8)}.partial"
     with contextlib.suppress(OSError):
@@ -78,7 +78,7 @@ def keep(name: str, data: bytes) -> None:
 
 
 def remembered(name: str, make: Callable[[], bytes]) -> bytes:
-    """What was kept under that name, or what `make` gives, which is kept then."""
+    """The entry of that name, or the result of `make`, which is then stored."""
     data = recall(name)
     if data is None:
         data = make()

@@ -1,8 +1,8 @@
 """The kernels as one source text, and the block shapes that the convolution is compiled for.
 
-There are two programs: `parts`, the halves that a number is kept as, is 1 for float16 and 2 for float32.
-Each `BlockShape` becomes one kernel of its name. All of the same outputs and shift give results that are
-equal to the bit; which is fastest depends on the card and the picture (autotune.py).
+There are two programs: `parts`, the number of halves that store a number, is 1 for float16 and 2 for float32.
+Each `BlockShape` becomes one kernel of its name. Shapes with the same outputs and shift give bit-identical
+results; which one is fastest depends on the card and the picture (autotune.py).
 """
 
 from ctypes import sizeof
@@ -17,7 +17,7 @@ PLANE = 32
 CHUNK = 16
 """Channels that the convolution holds in shared memory at once."""
 LOW = 2048
-"""A low half is kept this many times as large: x = high + low / LOW."""
+"""Factor on the low half of a number: x = high + low / LOW."""
 _PIXEL_BYTES = 2 * CHUNK
 
 
@@ -37,23 +37,23 @@ class BlockShape:
     blocks: int
     """Blocks that a multiprocessor must be able to hold at once, which limits the registers of a thread."""
     shift: int = 0
-    """1: the input is seen enlarged twice."""
+    """1: the input is enlarged ×2 by nearest neighbour as it is read; 0: it is not."""
     stages: int = 2
-    """Chunks in shared memory."""
+    """Chunks in shared memory at a time."""
 
     @property
     def threads(self) -> int:
-        """Of a block."""
+        """Threads of a block."""
         return self.down * self.across * self.outputs
 
     @property
     def height(self) -> int:
-        """Rows of the result."""
+        """Rows of the result that a block computes."""
         return self.down * self.rows
 
     @property
     def width(self) -> int:
-        """Columns of the result."""
+        """Columns of the result that a block computes."""
         return self.across * 16
 
     @property
@@ -64,7 +64,7 @@ class BlockShape:
 
     @property
     def declaration(self) -> str:
-        """The line that makes the kernel."""
+        """The line of C++ that instantiates the kernel."""
         shape = (self.outputs, self.down, self.across, self.rows, self.stages, self.shift)
         numbers = ", ".join(str(number) for number in (self.threads, self.shared, self.blocks, *shape))
         return f"CONVOLUTION({self.name}, {numbers})"
@@ -81,8 +81,8 @@ BLOCK_SHAPES = (
     BlockShape("double_16x16", outputs=64, down=4, across=1, rows=4, blocks=2, shift=1),
     BlockShape("double_16x32", outputs=64, down=2, across=2, rows=8, blocks=1, shift=1),
 )
-"""Names: kind, rows × columns of pixels. The first of the right kind is the default. Warps of 8 rows read a
-third less of shared memory for a product, but take so many registers that half as many fit."""
+"""Names: kind, rows × columns of pixels. The first of each kind is the default. Warps of 8 rows read a third
+less shared memory for a product, but take so many registers that half as many fit."""
 FIRST_ROWS, FIRST_COLUMNS, FIRST_THREADS = 4, 32, 256
 LAST_ROWS, LAST_COLUMNS, LAST_THREADS, LAST_SHARED = 16, 32, 128, 42624
 """Block shapes of the first and the last convolution (ends.cuh)."""
@@ -94,7 +94,7 @@ def candidates(outputs: int, shift: int) -> tuple[BlockShape, ...]:
 
 
 def body(parts: int) -> str:
-    """Everything but the machine's instructions, which must come first: ptx.cuh, or an emulation of them."""
+    """The source without the machine's instructions, which must come before it: ptx.cuh, or an emulation."""
     texts = [f"constexpr int PARTS = {parts};"]
     texts += [(FOLDER / name).read_text(encoding="utf-8") for name in ("convolution.cuh", "ends.cuh")]
     texts += [f"static_assert(2 * LAST_STAGE == {LAST_SHARED} && LOW == {LOW});"]
@@ -106,5 +106,5 @@ def body(parts: int) -> str:
 
 
 def source(parts: int) -> str:
-    """The program for a card."""
+    """The whole source for a card."""
     return (FOLDER / "ptx.cuh").read_text(encoding="utf-8") + body(parts)

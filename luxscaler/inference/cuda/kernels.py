@@ -1,6 +1,6 @@
-"""What the engine needs of a device: memory, launches, and how long they take.
+"""The interface of a device that the engine uses: memory, launches, and timing.
 
-`driver.CudaKernels` is a CUDA device; the tests run the same kernels on a processor.
+`driver.CudaKernels` is a CUDA device; the tests run the same kernels on a CPU.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from luxscaler.inference.cuda.abi import KernelArguments
 
 
 class Kernels(Protocol):
-    """A device that has a program of kernel_source.py."""
+    """A device with a compiled program of kernel_source.py."""
 
     parts: int
-    """Halves that the program keeps a number as: 1 is float16, 2 is float32."""
+    """Number of halves that store a number: 1 for float16, 2 for float32."""
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Memory of the device, its content undefined; torch.OutOfMemoryError where there is not enough."""
+        """Uninitialised memory of the device. Raises torch.OutOfMemoryError."""
 
     def upload(self, tensor: Tensor) -> Tensor:
         """A contiguous copy on the device."""
@@ -33,4 +33,4 @@ class Kernels(Protocol):
         """A function that repeats the launches of `run`, on the same tensors, with less overhead."""
 
     def seconds(self, run: Callable[[], None]) -> float | None:
-        """How long these launches take; None where timing means nothing (an emulation)."""
+        """Seconds that these launches take; None where timing is meaningless (an emulation)."""

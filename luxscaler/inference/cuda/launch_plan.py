@@ -1,9 +1,9 @@
-"""The launches that make one size of picture, with their memory, worked out once.
+"""The launches for pictures of one size, with their memory, planned once.
 
-Feature maps lie in planes of 32 channels, twice as many where a number is two halves. A dense block reads the
-planes of its input and the planes of growth that all blocks share; three maps take turns as input, result and
-outer residual. What enlarges goes over the features in strips of rows (RRDBNet.reconstruct), so that its
-memory is bounded. Shapes are the default ones; autotune.py picks better ones.
+Feature maps are stored in planes of 32 channels, twice as many where a number is two halves. A dense block
+reads the planes of its input and the planes of growth that all blocks share; three maps take turns as input,
+result and outer residual. Upsampling (RRDBNet.reconstruct) goes over the features in strips of rows, so that
+its memory is bounded. Block shapes are the defaults; autotune.py picks better ones.
 """
 
 import torch
@@ -24,9 +24,9 @@ from luxscaler.inference.cuda.packed_network import FEATURES, GROWTH, PackedConv
 from luxscaler.networks.rrdb import RECONSTRUCT_RADIUS, RESIDUAL_SCALE
 
 STRIP_BYTES = 2**27
-"""Of a feature map at four times the size; two are held at once."""
+"""Bytes of a strip's feature map at four times the size; two of them exist at once."""
 MOST_PIXELS = 2**26
-"""Of a feature map: the kernels' offsets within a plane are 32-bit numbers of halves."""
+"""Pixels of a feature map: the kernels' offsets within a plane are 32-bit counts of halves."""
 _PAIR = FEATURES // PLANE
 
 
@@ -34,7 +34,7 @@ class LaunchPlan:
     """`picture` (in, rows, columns) float32 → `out` (3, 4·rows, 4·columns) float32, by `run`."""
 
     def __init__(self, weights: PackedNetwork, kernels: Kernels, rows: int, columns: int) -> None:
-        """Raises torch.OutOfMemoryError where the device lacks memory, or the picture exceeds MOST_PIXELS."""
+        """Raises torch.OutOfMemoryError if the device lacks memory or the picture exceeds MOST_PIXELS."""
         if rows * columns > MOST_PIXELS:
             raise torch.OutOfMemoryError(
                 f"{columns} × {rows} pixels are more than the kernels can address in one run"
@@ -46,7 +46,7 @@ class LaunchPlan:
         self.picture = kernels.empty((weights.first.inputs, rows, columns), torch.float32)
         self.out = kernels.empty((3, 4 * rows, 4 * columns), torch.float32)
         self._enlarge(self._extract(rows, columns))
-        # Every other one from below: it begins with the rows that the one before has just left in the cache.
+        # Every other launch runs from the bottom up: it begins with rows that are still in the cache.
         for index, launch in enumerate(self.launches):
             if isinstance(launch.arguments, ConvolutionArguments):
                 launch.arguments.upwards = index % 2
@@ -98,7 +98,7 @@ class LaunchPlan:
         """The launches of RRDBNet.reconstruct, strip by strip."""
         rows, columns, reach, weights = features.rows, features.columns, RECONSTRUCT_RADIUS, self._weights
         most = max(STRIP_BYTES // (4 * 4 * FEATURES * 2 * self._kernels.parts * columns), 4 * reach)
-        height = min(most, rows + 2 * reach)  # with what is seen beyond the strip
+        height = min(most, rows + 2 * reach)  # with the rows that the strip depends on
         side = height - 2 * reach
         doubled = self._map(_PAIR, 2 * height, 2 * columns)
         one, two = (self._map(_PAIR, 4 * height, 4 * columns) for _ in range(2))

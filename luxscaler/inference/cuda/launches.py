@@ -20,7 +20,7 @@ from luxscaler.inference.cuda.packed_network import PackedConvolution
 class FeatureMap:
     """Rows [first, last) of a feature map, (planes, all rows, columns, 32) float16.
 
-    Where a number is two halves, planes of high and low ones take turns.
+    Where a number is two halves, planes of high and of low halves alternate.
     """
 
     planes: Tensor
@@ -34,7 +34,7 @@ class FeatureMap:
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """The number of rows."""
         return self.last - self.first
 
     @property
@@ -44,7 +44,7 @@ class FeatureMap:
 
     @property
     def address(self) -> int:
-        """Of the first row in the first plane."""
+        """Address of the first row in the first plane."""
         return self.planes[:, self.first :].data_ptr()
 
     @property
@@ -55,7 +55,7 @@ class FeatureMap:
 
 @dataclass
 class Launch:
-    """A kernel, its grid and its arguments. `keep` owns the memory that the addresses in them point to."""
+    """A kernel with its grid and arguments; `keep` owns the memory that the arguments point to."""
 
     arguments: KernelArguments
     name: str
@@ -64,13 +64,13 @@ class Launch:
     shared: int
     keep: tuple[object, ...] = field(repr=False)
     shapes: tuple[BlockShape, ...] = ()
-    """The block shapes that a convolution can run in; `use` sets one."""
+    """The block shapes in which a convolution can run; `use` sets one."""
     target: FeatureMap | None = None
-    """What it writes, if that is a feature map."""
+    """The feature map that it writes; None if it writes the picture."""
 
     @property
     def kind(self) -> tuple[int, ...]:
-        """Of a convolution: launches of one kind take equally long."""
+        """The kind of a convolution: launches of one kind take the same time."""
         arguments, shape = self.arguments, self.shapes[0]
         return (arguments.chunks, arguments.rows, arguments.columns, shape.outputs, shape.shift)
 
@@ -105,9 +105,10 @@ def convolution(
     inner: Residual | None = None,
     outer: Residual | None = None,
 ) -> Launch:
-    """A convolution of the planes of `head` and then, as many as the layer wants, of `tail`.
+    """A convolution over the planes of `head`, followed by as many planes of `tail` as the layer needs.
 
-    A target twice as large as the input makes the nearest ×2 step first. The target is none of the inputs.
+    If the target is twice as large as the input, a nearest ×2 step comes first. The target must not be an
+    input.
     """
     shift = int(target.columns == 2 * head.columns)
     shapes = kernel_source.candidates(layer.outputs, shift)
@@ -140,7 +141,7 @@ def convolution(
 
 
 def first_convolution(layer: PackedConvolution, picture: Tensor, target: FeatureMap) -> Launch:
-    """picture: (in, rows, columns) float32."""
+    """The first convolution of the network. picture: (in, rows, columns) float32."""
     inputs, rows, columns = picture.shape
     arguments = FirstConvolutionArguments(
         source=picture.data_ptr(),
@@ -160,7 +161,10 @@ def first_convolution(layer: PackedConvolution, picture: Tensor, target: Feature
 def last_convolution(
     layer: PackedConvolution, source: FeatureMap, out: Tensor, rows: range, at: int
 ) -> Launch:
-    """The rows of `source` in `rows`; its row 0 is row `at` of `out`, (3, all rows, columns) float32."""
+    """The last convolution of the network, of the given rows of `source`.
+
+    Row 0 of the source is row `at` of `out`, (3, all rows, columns) float32.
+    """
     arguments = LastConvolutionArguments(
         source=source.address,
         weights=layer.weights.data_ptr(),
@@ -183,5 +187,5 @@ def last_convolution(
 
 
 def _grid(rows: int, columns: int, height: int, width: int) -> tuple[int, int]:
-    """Blocks across and down."""
+    """Number of blocks across and down."""
     return -(-columns // width), -(-rows // height)

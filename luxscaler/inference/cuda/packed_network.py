@@ -1,4 +1,4 @@
-"""An RRDBNet's weights on a device, as the kernels read them."""
+"""An RRDBNet's weights on a device, in the order in which the kernels read them."""
 
 from torch import Tensor, nn
 
@@ -8,14 +8,14 @@ from luxscaler.inference.cuda.kernels import Kernels
 from luxscaler.networks.rrdb import RRDB, RRDBNet
 
 FEATURES, GROWTH = 64, 32
-"""What the kernels are written for: the size of every published RRDBNet."""
+"""The size of network that the kernels are written for: that of the published RRDBNets."""
 
 
 class PackedConvolution:
     """A 3 × 3 convolution's weights and bias, on the device."""
 
     def __init__(self, conv: nn.Conv2d, weights: Tensor, kernels: Kernels) -> None:
-        """weights: by a function of packing.py, for the parts of these kernels."""
+        """weights: packed by packing.py, for the parts of these kernels."""
         self.inputs, self.outputs = conv.in_channels, conv.out_channels
         self.both = conv.in_channels // CHUNK * kernels.parts
         """Chunks of 16 channels in all planes of the input."""
@@ -27,7 +27,7 @@ class PackedConvolution:
 
 
 class PackedNetwork:
-    """All of a network of 64 features that grow by 32; the network itself is left as it is."""
+    """The weights of a network with 64 features and growth 32; the network itself is not changed."""
 
     def __init__(self, network: RRDBNet, kernels: Kernels) -> None:
         parts = kernels.parts

@@ -5,10 +5,10 @@ lane 4g + t holds the rows 2t, 2t + 1, 2t + 8, 2t + 9 of column g; of the sum, t
 Columns need not be channels in their order: column n of the j-th of four tiles is channel 8·⌊n/2⌋ + 2j + (n
 mod 2) of its 32, so that the sums of lane 4g + t are the channels 8t to 8t + 7, neighbours in memory.
 
-Where `parts` is 2 a number is two halves, high + low / LOW, and a weight is high + low when it has been
-multiplied by `weight_scale`. A dimension of chunks then goes over all planes first, high and low in turns:
-low weights for the high halves, high ones divided by LOW for the low halves; then over the high halves with
-high weights. The division is exact but for weights 2**16 times smaller than the largest, near enough then.
+Where `parts` is 2, a number is two halves, high + low / LOW, and a weight times `weight_scale` is high + low.
+The dimension of chunks then covers all planes first, high and low alternating: low weights for the high
+halves, high weights divided by LOW for the low halves; then the high halves again, with high weights. The
+division is exact except for weights 2**16 times smaller than the largest, where its error does not matter.
 """
 
 import math
@@ -22,7 +22,7 @@ _LARGEST = 13
 """The largest weight of a layer is scaled to 2**_LARGEST or a little more: its low half is then far from the
 numbers below 2**-14, which have fewer bits, and the sums far from the end of float32."""
 _MOST_DOUBLINGS = 120
-"""Of a scale, whose inverse must be a float32 with all its bits."""
+"""Largest exponent of a scale, whose inverse must be a normal float32."""
 
 
 def convolution_weights(conv: nn.Conv2d, parts: int) -> Tensor:
@@ -37,7 +37,7 @@ def convolution_weights(conv: nn.Conv2d, parts: int) -> Tensor:
 
 
 def weight_scale(conv: nn.Conv2d) -> float:
-    """The power of two by which a layer's weights are multiplied before they become two halves each."""
+    """The power of two by which a layer's weights are multiplied before they are split into two halves."""
     largest = float(conv.weight.detach().abs().max())
     if largest == 0.0:
         return 1.0
@@ -45,7 +45,7 @@ def weight_scale(conv: nn.Conv2d) -> float:
 
 
 def _in_turns(one: Tensor, other: Tensor) -> Tensor:
-    """Two dimensions of chunks as one: a plane's chunks of the first, its chunks of the other, and so on."""
+    """Interleave two tensors of chunks plane by plane: a plane's chunks of the first, then of the other."""
     chunks = PLANE // CHUNK
     both = torch.stack([each.reshape(-1, chunks, *each.shape[1:]) for each in (one, other)], dim=1)
     return both.flatten(0, 2)
@@ -77,7 +77,7 @@ def last_weights(conv: nn.Conv2d, parts: int) -> Tensor:
 
 
 def bias_of(conv: nn.Conv2d) -> Tensor:
-    """float32 (out,)."""
+    """The bias, (out,) float32; zeros for a convolution without one."""
     return torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().float()
 
 

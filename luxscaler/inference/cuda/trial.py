@@ -1,10 +1,10 @@
 """The kernels' first run on a card, in a process of its own.
 
-A kernel that touches memory beyond its own breaks the CUDA context of its process for good: PyTorch could not
-take over there. So a small network runs in a child process first, through every kernel and block shape, and
-only if that succeeds are the kernels loaded here; once for float16, once for float32. It costs the start of a
-Python with PyTorch, so that it passed is kept on disk (kept.py): the next process with the same card, driver,
-PyTorch and kernels tries nothing. A trial that failed is repeated: the card may only have been full.
+A kernel that accesses memory out of bounds breaks the CUDA context of its process for good, so PyTorch could
+not take over there. Therefore a small network runs in a child process first, through every kernel and block
+shape, once for float16 and once for float32; only if that succeeds are the kernels loaded here. Starting
+Python with PyTorch takes seconds, so a passed trial is remembered on disk (kept.py) for the same card,
+driver, PyTorch and kernels. A failed trial is repeated at the next start: the card may just have been full.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from luxscaler.networks.build import build_network
 from luxscaler.networks.rrdb import RRDBNet, RRDBNetConfig
 
 SECONDS = 60.0
-"""A trial that takes longer has failed; some 6 are expected, most of them PyTorch's start."""
+"""Seconds after which a trial has failed; about 6 are usual, most of them for importing PyTorch."""
 _PASSED = "passed"
 _SIDE = 1024
 """Side of the larger of two pictures: the default of UpscalerOptions.tile, as offsets grow with the size."""
@@ -28,9 +28,9 @@ _SIDE = 1024
 
 @cache
 def trial_error(device: torch.device, parts: int) -> str | None:
-    """What went wrong in a trial on that device, in one line; None if it passed, now or before.
+    """The error of a trial on that device, in one line; None if it passed, now or earlier.
 
-    parts: the halves that the kernels keep a number as, 1 or 2.
+    parts: the number of halves that store a number, 1 or 2.
     """
     about = kept.identity(device)
     if about is None:
@@ -45,7 +45,7 @@ def trial_error(device: torch.device, parts: int) -> str | None:
 
 
 def _tried(device: torch.device, parts: int) -> str | None:
-    # Where this process found the package, whatever folder it is in.
+    # The child imports the package from where this process did.
     code = f"import sys; sys.path[:] = {sys.path!r}; from luxscaler.inference.cuda.trial import main; main()"
     command = [sys.executable, "-c", code, str(device), str(parts)]
     try:
@@ -61,7 +61,8 @@ def _tried(device: torch.device, parts: int) -> str | None:
 
 
 def main() -> None:
-    """The child: one block with seeded weights, at two sizes. An exception ends it, its text on stderr."""
+    """The child process: one block with seeded weights, at two sizes. Errors end it, with their text on
+    stderr."""
     torch.manual_seed(0)
     network = build_network(RRDBNetConfig(blocks=1)).eval().requires_grad_(False)
     assert isinstance(network, RRDBNet)  # noqa: S101 - for the type

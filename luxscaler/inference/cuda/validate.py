@@ -1,4 +1,4 @@
-"""An engine for a card, returned only if its results there are PyTorch's to within its precision."""
+"""Makes an engine for a card, and checks that its results match PyTorch's to within its precision."""
 
 import copy
 import math
@@ -10,18 +10,18 @@ from luxscaler.inference.cuda.engine import CudaRRDBNet
 from luxscaler.networks.rrdb import RRDBNet
 
 LEAST_DB = {1: 65.0, 2: 100.0}
-"""By the parts of a number: PSNR to the plain network in float32 on noise. With the real weights and these
-roundings it is 79.6 in float16; in float32 an emulation has 123 on a crop (docs/experiments.md)."""
+"""Least PSNR in dB to PyTorch's float32 result on noise, by the parts of a number. With the real weights it
+is 79.6 in float16; in float32 an emulation has 123 on a crop (docs/experiments.md)."""
 _COMPARED_SIZE = (48, 40)
 """Rows and columns of the picture on which they are compared."""
 
 
 class ValidationError(RuntimeError):
-    """The kernels' result is not the network's."""
+    """The kernels' result differs from PyTorch's."""
 
 
 def validated(network: RRDBNet, device: torch.device, parts: int) -> CudaRRDBNet:
-    """The network (float32, on the CPU) on a card, by the kernels of that many halves a number.
+    """The engine of a network (float32, on the CPU) on a card. parts: halves that store a number.
 
     Raises ValidationError where the results differ or leave the range of a half, CompileError, and what CUDA
     raises.
@@ -35,7 +35,7 @@ def validated(network: RRDBNet, device: torch.device, parts: int) -> CudaRRDBNet
 
 @torch.inference_mode()
 def psnr(engine: CudaRRDBNet, network: RRDBNet, device: torch.device) -> float:
-    """PSNR in code values, dB, of the engine to the network in float32 on the device, on seeded noise."""
+    """PSNR in dB of the engine against the network in float32 on the device, on seeded noise in [0, 1]."""
     unshuffle = network.config.unshuffle
     size = (_COMPARED_SIZE[0] * unshuffle, _COMPARED_SIZE[1] * unshuffle)
     noise = torch.rand((1, network.config.in_channels, *size), generator=torch.Generator().manual_seed(1))

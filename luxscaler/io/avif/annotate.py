@@ -1,4 +1,4 @@
-"""Adds to an AVIF file what its encoder here cannot be told: properties of the picture, EXIF and XMP.
+"""Adds to an AVIF file what imagecodecs' encoder has no arguments for: light levels, EXIF and XMP.
 
 A file is a row of boxes: ftyp, meta (what there is and where), mdat (the coded data). The meta box grows,
 EXIF and XMP get an mdat of their own behind it, and the places of the picture's data move by as much. See
@@ -43,7 +43,7 @@ def annotate(
 
     # Before the picture: some readers ask for EXIF before they have read to the end (OpenCV).
     new = [(number, 0, len(data)) for number, (_, data) in enumerate(items, first)]
-    meta[b"iloc"] = iloc_body([*places, *new])  # of the length that it will have
+    meta[b"iloc"] = iloc_body([*places, *new])  # offsets follow below; its length is final
     size = _FULL_HEAD + sum(_BOX_HEAD + len(body) for body in meta.values())
     block = b"".join(data for _, data in items)
     moved = size - len(old_meta) + _BOX_HEAD + len(block)

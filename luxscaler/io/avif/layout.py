@@ -20,7 +20,10 @@ _ENTRY_LIMITS = (0x7F, 0x7FFF)
 
 
 def clean_aperture(body: bytes | None, width: int, height: int) -> tuple[Rectangle, tuple[str, ...]]:
-    """What a clap box leaves of a picture; all of it, with a notice, where that is not whole pixels in it."""
+    """The part of a picture that a clap box keeps, and notices.
+
+    It is the whole picture, with a notice, where the box is damaged or its edges are not whole pixels inside.
+    """
     whole = (0, 0, width, height)
     if body is None:
         return whole, ()
@@ -46,8 +49,10 @@ def is_sequence(stream: BinaryIO) -> bool:
 
 
 def for_libavif(data: bytes) -> bytes:
-    """The file with nothing but its still picture named, and one ipma box of each kind; all bytes keep their
-    places."""
+    """The file with only its still picture named, and one ipma box of each kind.
+
+    Its size stays, and the coded data stay where they are, so that the offsets in it remain right.
+    """
     new = bytearray(data)
     position = 0
     while position + 8 <= len(data):
@@ -80,7 +85,7 @@ def _meta(body: bytes) -> bytes:
 
 
 def _undescribed(body: bytes) -> bytes:
-    """The body of an iref box, in which nothing describes anything: its kinds "cdsc" become unknown ones."""
+    """The body of an iref box without descriptions: its references "cdsc" get a kind that nobody knows."""
     kinds = {b"cdsc": b"none"}
     return body[:4] + b"".join(box(kinds.get(kind, kind), part) for kind, part in boxes(body[4:]))
 
@@ -103,7 +108,7 @@ def _merged(body: bytes) -> bytes:
             known = seen.setdefault(item, set())
             fresh = [entry for entry, number in entries if number not in known]
             known.update(number for _, number in entries)
-            # An item of two boxes of different kinds stays with both: what libavif says of that is right.
+            # An item in two boxes of different kinds stays in both: libavif is right to refuse that.
             merged.setdefault(part[:4], {}).setdefault(item, []).extend(fresh)
         merged.setdefault(part[:4], {})
     out = [box(name, part) for name, part in parts if name != b"ipma"]

@@ -1,6 +1,6 @@
-"""What a file says beside its pixels: what made it and how, and what it inherits from its source's EXIF.
+"""The EXIF that our files carry: what made them and how, and what they inherit from their source's EXIF.
 
-Fields that are not ours keep their type and their bytes.
+Inherited fields keep their type and their bytes.
 """
 
 import struct
@@ -41,7 +41,8 @@ Directories = tuple[str, Entries, Entries, Entries]
 
 
 def check_exif(exif: bytes) -> None:
-    """Raise ExportError for bytes that are not EXIF."""
+    """Raise ExportError unless `exif` is an EXIF block, from its TIFF header on, with values of up to 64
+    KiB."""
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         raise ExportError(f"exif must start with a TIFF header, got {exif[:4]!r}")
     try:
@@ -77,12 +78,12 @@ def describe(frame: Frame) -> bytes:
 
 
 def exif_item(frame: Frame) -> bytes:
-    """Return `describe` as AVIF and JPEG XL hold it: the place of the TIFF header, 0, and the block."""
+    """`describe` as AVIF and JPEG XL hold it: the offset of the TIFF header (0), then the block."""
     return struct.pack(">I", 0) + describe(frame)
 
 
 def tiff_directories(frame: Frame) -> tuple[Entries, Entries, Entries]:
-    """The main, the EXIF and the GPS directory of `describe`, little-endian: a TIFF has them as its own."""
+    """The main, the EXIF and the GPS directory of `describe`, little-endian, as a TIFF file holds them."""
     order, *found = directories(describe(frame))
     main, exif, gps = found if order == "<" else (swapped(entries) for entries in found)
     return main, exif, gps
@@ -103,8 +104,10 @@ def owner_and_date(frame: Frame) -> tuple[str, str]:
 
 
 def directories(block: bytes | None) -> Directories:
-    """The directories of a block, without what points elsewhere. Raises struct.error, ValueError or
-    OverflowError where it is damaged."""
+    """The directories of an EXIF block, without pointers to other directories; empty ones for None.
+
+    Raises struct.error, ValueError or OverflowError where the block is damaged.
+    """
     if block is None:
         return "<", {}, {}, {}
     tiff = Tiff.of(bytes_reader(block))
@@ -124,8 +127,11 @@ def _has_text(entry: Entry | None, start: int = 0) -> bool:
 
 
 def entry_text(entry: Entry | None) -> str:
-    """EXIF text is ASCII by the standard, UTF-8 or Latin-1 in practice. It may be followed by zero bytes, and
-    copyright holds one between its two parts."""
+    """The text of an entry, on one line; empty where there is none.
+
+    EXIF text is ASCII by the standard, UTF-8 or Latin-1 in practice. Zero bytes may follow it, and a
+    copyright has one between its two parts.
+    """
     if entry is None or entry[0] != ASCII:
         return ""
     try:

@@ -117,7 +117,10 @@ def _short(tiff: Tiff, field: Entry | None) -> int:
 
 
 def from_exif(block: bytes | None, resolution: Resolution | None = None) -> Metadata:
-    """What an EXIF block says, with or without its "Exif\\0\\0" prefix; `resolution` comes before its own."""
+    """What an EXIF block says, with or without its "Exif\\0\\0" prefix. Never raises: damage is a notice.
+
+    resolution: of the file, where its format has one; it overrides the block's.
+    """
     if not block:
         return Metadata(None, resolution)
     return _metadata(bytes_reader(block), resolution)
@@ -130,11 +133,11 @@ def from_exif_item(item: bytes | None) -> Metadata:
     if len(item) > MAX_ITEM_BYTES:
         return Metadata(notices=(f"the EXIF data is over {MAX_ITEM_BYTES} bytes and was not kept",))
     start = 4 + int.from_bytes(item[:4], "big")
-    return from_exif(item[start:] or b"\0")  # which is no block either
+    return from_exif(item[start:] or b"\0")  # an empty item counts as damaged, not as absent
 
 
 def from_texts(owner: str, taken: str, known: Resolution | None) -> Metadata:
-    """EXIF of who owns a picture and when it was taken ("YYYY:MM:DD hh:mm:ss"), as far as that is said."""
+    """An EXIF block with owner and date ("YYYY:MM:DD hh:mm:ss"); a date of another form is left out."""
     main = {_COPYRIGHT: text_entry(owner)} if owner.strip() else {}
     exif = {_DATE_TAKEN: text_entry(taken)} if re.fullmatch(r"\d{4}(:\d\d){2} \d\d(:\d\d){2}", taken) else {}
     return _rewritten("<", main, exif, {}, known)
@@ -146,7 +149,7 @@ def from_tiff(stream: BinaryIO, directory: int | None = None) -> Metadata:
 
 
 def resolution(x: float, y: float, per_inch: float = 1.0) -> Resolution | None:
-    """Pixels per unit, of which `per_inch` make an inch, as a Resolution; None if they make no sense."""
+    """Pixels per inch from pixels per unit, `per_inch` units making an inch; None outside 1 to 100,000."""
     dpi = (x * per_inch, y * per_inch)
     low, high = _DPI_LIMITS
     return dpi if all(math.isfinite(v) and low <= v <= high for v in dpi) else None
@@ -160,7 +163,10 @@ def with_more(
     texts: tuple[tuple[str, str], ...] = (),
     pixel_aspect: float = 1.0,
 ) -> Metadata:
-    """The metadata, and what else the file says, checked; the aspect as of the picture as stored."""
+    """The metadata with XMP, IPTC and texts, as far as a result may inherit them, and notices of the rest.
+
+    pixel_aspect: width / height of a pixel, before orientation; values that make no sense count as 1.
+    """
     kept, notices = usable_xmp(xmp)
     if iptc is not None and len(iptc) > MAX_IPTC_BYTES:
         iptc, notices = None, (*notices, f"the IPTC data is over {MAX_IPTC_BYTES} bytes and was not kept")

@@ -1,8 +1,8 @@
-"""Which codec an EXR gets where none is named: what the picture's own samples say.
+"""Which codec an EXR gets where none is named: it depends on how well the samples compress.
 
 A computed picture's float32 has noise in half of its bits: ZIP then takes a dozen times as long as writing
-the samples as they are, and saves a twentieth of the bytes. Drawings, screenshots and pictures of integers
-have few different samples, of which ZIP makes a fraction. A look at some blocks tells these apart.
+the samples as they are, and saves a twentieth of the bytes. Drawings, screenshots and pictures made of
+integers have few different samples and shrink to a fraction. Compressing some blocks tells the two apart.
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """The header of an OpenEXR file, byte by byte: channels, windows, and what else the reader asks for.
 
-OpenEXR's own Python calls do not do for a file from outside: one of them ends the process at a `preview`
+OpenEXR's own Python calls are not fit for untrusted files: one of them ends the process at a `preview`
 attribute, the other does not tell the types of channels before it has decoded them. A header is a list of
 attributes, each a name, a type (both ended by a 0 byte), a size and a value; an empty name ends it.
 Source: "OpenEXR File Layout" (openexr.com/en/latest/OpenEXRFileLayout.html).
@@ -16,7 +16,13 @@ from numpy.typing import DTypeLike
 from luxscaler.errors import PictureError
 from luxscaler.words import counted
 
-_MAGIC = b"\x76\x2f\x31\x01"
+MAGIC = b"\x76\x2f\x31\x01"
+OWN_PREFIX = "luxscaler:"
+"""Begins the names of the attributes that LuxScaler adds."""
+SOURCE_BITS = f"{OWN_PREFIX}source_bits"
+"""Depth of the integer picture that a tile's floats were made of (backends/exr_transport.py)."""
+LIGHT_APART = f"{OWN_PREFIX}light_apart"
+"""1 where colour holds light that alpha does not cover, if only in other tiles of the picture."""
 _VERSION = 2
 _SINGLE_TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000
 _MAX_NAME = 255
@@ -51,12 +57,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What the part is called; files of one part need not say."""
+        """The part's name; empty in most files of one part."""
         return self.text("name")
 
     @property
     def is_deep(self) -> bool:
-        """Whether pixels hold any number of samples."""
+        """Whether it is deep: each pixel holds a number of samples of its own."""
         return bool(self.flags & _DEEP and not self.flags & _MULTIPART) or self.text("type").startswith(
             "deep"
         )

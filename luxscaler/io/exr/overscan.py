@@ -10,9 +10,8 @@ from fractions import Fraction
 from io import BytesIO
 
 from luxscaler.errors import InputError, PictureError
-from luxscaler.io.exr.header import Window, read_parts
+from luxscaler.io.exr.header import MAGIC, Window, read_parts
 
-MAGIC = b"\x76\x2f\x31\x01"
 _DISPLAY = b"displayWindow\0box2i\0\x10\0\0\0"
 _LARGEST = 2**30
 """OpenEXR refuses windows beyond half of the 32-bit numbers."""
@@ -27,7 +26,8 @@ class Windows:
     display: Window
 
     def scaled(self, scale: float) -> "Windows":
-        """Those of a picture `scale` times as large. Raises InputError where an edge would cut a pixel."""
+        """The windows of a picture `scale` times as large. Raises InputError where an edge would cut a
+        pixel."""
         exact = Fraction(str(float(scale)))
         left, top, right, bottom = self.display
         edges = [edge * exact for edge in (*self.origin, left, top, right + 1, bottom + 1)]

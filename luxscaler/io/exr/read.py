@@ -33,7 +33,7 @@ from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_l
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import Metadata, from_texts, resolution, with_more
 from luxscaler.io.exr.chroma import to_rgb
-from luxscaler.io.exr.header import Part, Window, read_parts
+from luxscaler.io.exr.header import LIGHT_APART, SOURCE_BITS, Part, Window, read_parts
 from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
 from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
@@ -58,9 +58,6 @@ _SPACES = {
 }
 """Beginnings and middles of colorInteropID ("Color Space Encodings for Texture Assets and CG Rendering")."""
 _MOST_NAME = 60
-_SOURCE_BITS = "luxscaler:source_bits"
-LIGHT_APART = "luxscaler:light_apart"
-"""Attribute that is 1 where colour holds light that alpha does not cover, if only in other tiles."""
 _MAX_SOURCE_BITS = 32
 
 
@@ -163,9 +160,9 @@ def _metadata(part: Part) -> Metadata:
 
 
 def _source_bits(part: Part) -> int | None:
-    """What a tile on its way to a container says (exr_transport.py): it was cut from a photo, and is no
-    measured light."""
-    bits = part.number(_SOURCE_BITS)
+    """The attribute of a tile on its way to a container (exr_transport.py): its floats were integers of so
+    many bits, not measured light."""
+    bits = part.number(SOURCE_BITS)
     return bits if isinstance(bits, int) and 1 <= bits <= _MAX_SOURCE_BITS else None
 
 
@@ -177,9 +174,8 @@ def _planes(stream: BinaryIO, part: Part, layer: Layer) -> list[NDArray[Any]]:
     stream.seek(0)
     with closing(OpenEXR.InputFile(stream)) as file:
         names = layer.channels
-        if set(CHROMA) <= set(
-            layer.layout
-        ):  # one by one: the interface takes none together whose sampling differs
+        if set(CHROMA) <= set(layer.layout):
+            # One by one: the interface does not read channels of different sampling together.
             stored = [file.channel(name) for name in names]
         else:
             stored = file.channels(list(names))

@@ -1,17 +1,17 @@
 """OpenEXR's standard attributes that stay true of a larger picture, so that a result inherits them.
 
-Time code, frames per second, camera, lens, exposure, place. They travel as their bytes and are written as
-they were; a comment may get a line more (write.py). OpenEXR's binding refuses some types and OpenImageIO
-renames others, so both write a text as long as the attributes are, which is then replaced. Not among them:
-what says how the file is stored, which colours it has, and where its pixels lie; owner, date and resolution,
-which go the way of EXIF. Attributes of other programs are named and left out: nobody but them knows which are
-true of another picture. Source: ImfStandardAttributes.h of OpenEXR 3.4.
+Time code, frames per second, camera, lens, exposure, place. They are copied byte for byte; a comment may
+get a line more (write.py). OpenEXR's binding refuses some types and OpenImageIO renames others, so both
+write a placeholder text of the same length, which is then overwritten. Left out are attributes about the
+file's storage, colours and windows, which the writer sets itself, and owner, date and resolution, which are
+inherited through EXIF. Attributes of other programs are named in a notice and left out: only those programs
+know which of them are true of another picture. Source: ImfStandardAttributes.h of OpenEXR 3.4.
 """
 
 import struct
 from pathlib import Path
 
-from luxscaler.io.exr.header import Part, read_parts
+from luxscaler.io.exr.header import OWN_PREFIX, Part, read_parts
 from luxscaler.picture import ExrAttribute
 from luxscaler.words import printable, shortened
 
@@ -55,7 +55,7 @@ _KNOWN = {
     *("xDensity", "owner", "capDate", "software", "idManifest"),
 }
 """What the reader looks at, or what is not true of another file."""
-_KNOWN_PREFIXES = ("luxscaler:", "cryptomatte/", "oiio:")
+_KNOWN_PREFIXES = (OWN_PREFIX, "cryptomatte/", "oiio:")
 _SIZES = {
     "float": 4,
     "int": 4,
@@ -73,7 +73,7 @@ _RESERVED = "q"
 
 
 def standard_attributes(part: Part) -> tuple[tuple[ExrAttribute, ...], tuple[str, ...]]:
-    """Those of a part, in the order of its header, and notices of others that are left out."""
+    """The standard attributes of a part, in header order, and notices of damaged and unknown ones."""
     found: list[ExrAttribute] = []
     bad: list[str] = []
     others: list[str] = []
@@ -104,7 +104,7 @@ def comments(attributes: tuple[ExrAttribute, ...], more: str) -> str:
 
 
 def placeholder(attributes: tuple[ExrAttribute, ...]) -> dict[str, str]:
-    """A text attribute that takes as many bytes of a header as these do; `put_in_place` puts them there."""
+    """A text attribute that takes as many header bytes as these; `put_in_place` overwrites it with them."""
     if not _block(attributes):
         return {}
     return {_RESERVED: "q" * (len(_block(attributes)) - len(_head(_RESERVED, "string", b"")))}

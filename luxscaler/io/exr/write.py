@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from luxscaler.io.exif.describe import owner_and_date
 from luxscaler.io.exr.codec import codec
 from luxscaler.io.exr.from_exif import exif_attributes
+from luxscaler.io.exr.header import LIGHT_APART, OWN_PREFIX
 from luxscaler.io.exr.standard import comments, placeholder, put_in_place
 from luxscaler.io.float_rounding import round_mantissa, to_half
 from luxscaler.io.frame import ESTIMATED_RANGE_COMMENT, THREADS, Frame
@@ -29,7 +30,10 @@ _POOL = threading.Lock()
 
 
 def write_exr(path: Path, frame: Frame) -> None:
-    """Scan lines or tiles of float32 or half floats, R, G, B and, where there is one, A."""
+    """Write scan lines or tiles of float32 or half floats: R, G, B or Y, and A where there is alpha.
+
+    Raises OSError, RuntimeError and ValueError, as OpenEXR does; io/write.py translates them.
+    """
     options = frame.options
     stored = stored_samples(frame)
     header: dict[str, object] = {
@@ -74,10 +78,10 @@ def attributes(frame: Frame) -> dict[str, str | float | int | tuple[float, ...]]
         "whiteLuminance": REFERENCE_WHITE_CD_M2,
         **({"colorInteropID": frame.profile.interop_id} if frame.profile.interop_id else {}),
         "software": frame.options.software,
-        **{f"luxscaler:{key}": _exr_value(value) for key, value in frame.metadata.items()},
+        **{f"{OWN_PREFIX}{key}": _exr_value(value) for key, value in frame.metadata.items()},
     }
     if frame.is_associated:
-        found["luxscaler:light_apart"] = 1
+        found[LIGHT_APART] = 1
     estimate = ESTIMATED_RANGE_COMMENT if frame.options.estimated_range else ""
     if text := comments(frame.exr_attributes, estimate):
         found["comments"] = text

@@ -1,7 +1,7 @@
-"""Apple's gain maps: the headroom is said in XMP, or follows from two numbers in the maker's notes of EXIF.
+"""Apple's gain maps: the headroom is in XMP, or follows from two numbers in the maker's notes of EXIF.
 
-The maker's notes begin with "Apple iOS", a version and a byte order; then comes a TIFF directory whose places
-count from the beginning of the notes.
+The maker's notes begin with "Apple iOS", a version and a byte order; then comes a TIFF directory whose
+offsets count from the beginning of the notes.
 """
 
 import struct

@@ -5,7 +5,7 @@
 A map that is damaged costs the HDR picture, not the base: it is read with a notice that says so.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -18,10 +18,9 @@ from luxscaler.io.color_encoding import ColorCoding
 from luxscaler.io.decoder import FileInfo
 from luxscaler.io.gain_map.metadata import Gain
 from luxscaler.io.icc import profile_space, to_linear
-from luxscaler.io.linearize import as_stored
+from luxscaler.io.linearize import as_stored, strips
 from luxscaler.picture import FloatArray
 
-_STRIP_PIXELS = 1 << 18
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _MAX_REASON = 200
 
@@ -40,7 +39,7 @@ class GainMap:
     height: int
     """As stored."""
     decode: Decode
-    """Finds the map in the file that it was found in."""
+    """Decodes the map, given the stream of the file that it was found in."""
     alternate: ColorCoding | None = None
     """Of the alternate picture, whose primaries some gains apply in; None: it has those of the base."""
 
@@ -77,20 +76,20 @@ class DecodedGainMap:
     def apply(self, rgb: FloatArray, top: int) -> None:
         """Replace rows of the base by those of the alternate: (rows, width, 3) float32, linear Rec.709.
 
-        top: where the rows lie in the base. What the base has at 0 or above stays so, in the primaries in
-        which the gain applies.
+        top: the row of the base that rgb[0] is. A value that is not negative in the base does not become
+        negative, in the primaries in which the gain applies.
         """
         inverse = None if self.matrix is None else np.linalg.inv(self.matrix)
-        for start, stop in _strips(*rgb.shape[:2]):
-            base = rgb[start:stop]
+        for rows in strips(*rgb.shape[:2]):
+            base = rgb[rows]
             if inverse is not None:
                 base = apply_matrix(base, inverse)
             with np.errstate(over="ignore", invalid="ignore"):
-                made = self.gain.apply(base, self._sampled(top + start, top + stop))
+                made = self.gain.apply(base, self._sampled(top + rows.start, top + rows.stop))
                 np.maximum(made, np.minimum(base, 0), out=made)
                 if self.matrix is not None:
                     made = apply_matrix(made, self.matrix)
-            rgb[start:stop] = np.nan_to_num(made, copy=False, posinf=_FLOAT32_MAX, neginf=-_FLOAT32_MAX)
+            rgb[rows] = np.nan_to_num(made, copy=False, posinf=_FLOAT32_MAX, neginf=-_FLOAT32_MAX)
 
     def _sampled(self, start: int, stop: int) -> FloatArray:
         """(rows, width, channels) of the map over the base's rows, bilinear between centres, in [0, 1]."""
@@ -150,11 +149,6 @@ def _to_rec709(coding: ColorCoding) -> Matrix | None:
         return None  # grey, or inks
     matrix = to_linear(np.eye(3, dtype=np.float32)[None], coding.icc)[0].T.astype(np.float64)
     return matrix if abs(np.linalg.det(matrix)) > 1e-6 else None
-
-
-def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
-    step = max(1, _STRIP_PIXELS // width)
-    return ((top, min(top + step, height)) for top in range(0, height, step))
 
 
 def _between(

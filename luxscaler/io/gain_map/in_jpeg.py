@@ -1,8 +1,7 @@
-"""Finds the gain map of a JPEG: a second JPEG in the file, that says of itself that it is one.
+"""Finds the gain map of a JPEG: a second JPEG in the file, whose own metadata say that it is one.
 
-Where it lies is said by the multi-picture index (CIPA DC-007), or by the lengths in Google's container. What
-it means is said in the map: as ISO 21496-1 has it, else as Adobe's XMP, else as Apple's XMP with the base's
-EXIF.
+Its place is in the multi-picture index (CIPA DC-007), or follows from the lengths in Google's container. Its
+meaning is in the map itself: ISO 21496-1 metadata, else Adobe's XMP, else Apple's XMP with the base's EXIF.
 """
 
 import io
@@ -24,11 +23,18 @@ from luxscaler.io.gain_map.xmp import (
     properties,
 )
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.jpeg.segments import APP1, APP2, Segment, Span, frame_size, further_pictures, segments
+from luxscaler.io.jpeg.segments import (
+    APP1,
+    APP2,
+    ISO_NAME,
+    XMP_NAME,
+    Segment,
+    Span,
+    frame_size,
+    further_pictures,
+    segments,
+)
 
-ISO_NAME = b"urn:iso:std:iso:ts:21496:-1\0"
-"""Begins the APP2 segment of ISO 21496-1: in the base versions alone, in the map all of its metadata."""
-_XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST_PICTURES = 16
 _VERSIONS_ONLY = 4
 
@@ -93,7 +99,7 @@ def _apple(inner: list[Segment], exif: bytes | None) -> Gain | None:
 
 def _xmp(parts: list[Segment]) -> Properties:
     said: Properties = {}
-    for packet in _named(parts, APP1, _XMP_NAME):
+    for packet in _named(parts, APP1, XMP_NAME):
         said |= properties(packet)
     return said
 
@@ -106,7 +112,7 @@ def _named(parts: list[Segment], marker: int, name: bytes) -> Iterator[bytes]:
 def _in_container(parts: list[Segment], stream: BinaryIO) -> list[Span]:
     """The gain maps of Google's container: its pictures follow one another up to the end of the file."""
     spans = []
-    for packet in _named(parts, APP1, _XMP_NAME):
+    for packet in _named(parts, APP1, XMP_NAME):
         try:
             items = container_items(packet)
         except PictureError:

@@ -1,8 +1,8 @@
 """Finds the gain map of a JPEG XL file: a box of its container with a codestream in it.
 
 The box "jhgm" holds a version, ISO 21496-1's metadata, the alternate picture's colours and the map (ISO/IEC
-18181-2); it may be compressed, in a box "brob". Those colours are coded as in a codestream and are not read;
-few gains are meant in them.
+18181-2); it may be compressed, in a box "brob". The alternate's colours are coded as in a codestream and are
+not read; few gain maps apply in them.
 """
 
 import io

@@ -1,1 +1,1 @@
-"""JPEG, BMP and GIF read; JPEG written with a gain map."""
+"""JPEG: read, and written with a gain map."""

@@ -1,11 +1,11 @@
 """What a gain-map JPEG says in XMP, for readers from before ISO 21496-1: Android 14, older Chromium.
 
-The base names the two pictures of the file (Ultra HDR image format 1.0, GContainer), the map how it is meant
-(Adobe gain map 1.0, namespace hdrgm).
+The base names the two pictures of the file (Ultra HDR image format 1.0, GContainer); the map gives the values
+by which it is applied (Adobe gain map 1.0, namespace hdrgm).
 """
 
-_MARKER = b"http://ns.adobe.com/xap/1.0/\0"
-"""Begins the APP1 segment of XMP (ISO 16684-1 and XMP specification part 3, 1.1.3)."""
+from luxscaler.io.jpeg.segments import XMP_NAME
+
 _PACKET = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description rdf:about="" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"'
@@ -52,4 +52,4 @@ def map_xmp(low: float, high: float, headroom: float, offset: float) -> bytes:
 
 
 def _packet(attributes: str, elements: str, more: str = "") -> bytes:
-    return _MARKER + _PACKET.format(attributes=attributes, elements=elements, more=more).encode()
+    return XMP_NAME + _PACKET.format(attributes=attributes, elements=elements, more=more).encode()

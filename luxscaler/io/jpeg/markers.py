@@ -30,8 +30,8 @@ def scans_of(stream: BinaryIO) -> tuple[int, bool]:
 
 
 def from_first_marker(stream: BinaryIO) -> BinaryIO:
-    """The stream, from its beginning; without bytes between the first two markers, which only Pillow
-    minds."""
+    """The stream at its beginning, without bytes between the first two markers: Pillow alone refuses
+    those."""
     stream.seek(0)
     head = stream.read(1 << 16)
     stream.seek(0)
@@ -42,9 +42,10 @@ def from_first_marker(stream: BinaryIO) -> BinaryIO:
 
 
 def whole_without_end(stream: BinaryIO, decode: Callable[[BinaryIO], Samples]) -> Samples:
-    """Decode a file that lacks its end marker. Raises PictureError where more is missing.
+    """Decode a file that lacks its end marker. Raises PictureError where pixels are missing too.
 
-    Where it is, whatever is put behind the data shows in the pixels.
+    If they are, bytes that are appended to the data are decoded as pixels, so two different fillers give
+    different pictures.
     """
     stream.seek(0)
     data = stream.read()

@@ -9,6 +9,10 @@ from luxscaler.io.exif.ifd import Tiff, bytes_reader
 from luxscaler.words import counted
 
 APP1, APP2 = 0xE1, 0xE2
+XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
+"""Begins the APP1 segment of XMP (XMP specification part 3, 1.1.3)."""
+ISO_NAME = b"urn:iso:std:iso:ts:21496:-1\0"
+"""Begins the APP2 segment of ISO 21496-1: in the base versions alone, in the map all of its metadata."""
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_LS = 0xF7

@@ -22,18 +22,16 @@ from luxscaler.io.exif.ifd import LONG, UNDEFINED, Entries, tiff_block
 from luxscaler.io.frame import Frame, in_bands
 from luxscaler.io.icc import coded_profile
 from luxscaler.io.jpeg.gain_map_xmp import base_xmp, map_xmp
+from luxscaler.io.jpeg.segments import ISO_NAME
 from luxscaler.io.sdr import encode_sdr, peak_in
 from luxscaler.io.xmp import descriptions_of
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
-MAX_SIDE = 65500
-"""Pixels a side that libjpeg takes."""
 _QUALITY = 95
 _OFFSET = 1 / 64  # added to both before the ratio, so that black has one
 _MIN_PEAK = 1.001  # readers refuse a headroom of 0
 _LARGEST = PQ_PEAK_CD_M2 / REFERENCE_WHITE_CD_M2  # linear value of 10,000 cd/m²
 _FRACTION = 1 << 20  # denominator of the metadata's numbers
-_ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _MAX_SEGMENT = 65533
 _START = b"\xff\xd8"
 _INDEX_BYTES = 82  # of the multi-picture index from its TIFF header on: 8, directory 42, two entries 32
@@ -49,7 +47,7 @@ def write_jpeg(path: Path, frame: Frame) -> None:
     headroom = math.log2(np.clip(peak_in(frame.profile, frame.rgb), _MIN_PEAK, _LARGEST))
     gain = _jpeg(codes)
     said = _segment(0xE1, map_xmp(low, high, headroom, _OFFSET))
-    said += _segment(0xE2, _ISO + _metadata(low, high, headroom))
+    said += _segment(0xE2, ISO_NAME + _metadata(low, high, headroom))
     gain = _START + said + gain[2:]
 
     picture = _jpeg(base, coded_profile(frame.profile))
@@ -57,7 +55,7 @@ def write_jpeg(path: Path, frame: Frame) -> None:
     head += _segment(0xE1, base_xmp(len(gain), descriptions_of(frame.inherited.xmp)), "XMP")
     if frame.inherited.iptc:
         head += _segment(0xED, _photoshop(frame.inherited.iptc), "IPTC")
-    head += _segment(0xE2, _ISO + bytes(4))  # versions alone: there is a gain map, and it says the rest
+    head += _segment(0xE2, ISO_NAME + bytes(4))  # versions alone: there is a gain map, and it says the rest
     size = len(head) + 4 + 4 + _INDEX_BYTES + len(picture) - 2
     index_at = len(head) + 4 + 4  # behind marker, length and "MPF"
     index = _segment(0xE2, b"MPF\0" + _index(size, len(gain), size - index_at))

@@ -1,6 +1,6 @@
 """The header of a JPEG XL codestream, bit by bit: size, depth, channels, colour.
 
-imagecodecs' libjxl tells none of that before it has decoded, and nothing about colour at all.
+imagecodecs returns none of these before it has decoded the picture, and nothing about colour at all.
 Source: ISO/IEC 18181-1:2024, annexes A to E, with its names of fields where they are short.
 """
 

@@ -1,8 +1,8 @@
-"""Tells a JPEG XL file what its encoder here cannot be told: how bright 1.0 is, and of which primaries.
+"""Writes into a JPEG XL header what imagecodecs has no arguments for: how bright 1.0 is, and primaries.
 
-The codestream begins with a header of single bits and whole bytes behind it, so a few bits are put in and the
-rest is moved by whole bytes. This is done for the headers that libjxl writes for float pictures without a
-profile, and for no others. Source: ISO/IEC 18181-1:2024, annex D; 18181-2 for the box.
+The codestream begins with a header of single bits, followed by whole bytes; a few bits are inserted and the
+rest moves by whole bytes. This works for the headers that libjxl writes for float pictures without a profile,
+and is refused for others. Source: ISO/IEC 18181-1:2024, annex D; 18181-2 for the box.
 """
 
 import io

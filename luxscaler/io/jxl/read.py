@@ -1,9 +1,9 @@
 """JPEG XL: the header by hand (header.py), pixels by libjxl (imagecodecs), which keeps 16 bits and float.
 
-An ICC profile is compressed within the codestream; imagecodecs does not tell it. OpenImageIO does, by the
-same libjxl, but only once it has decoded the pixels: so it is asked for then (with_profile). The orientation
-is that of the codestream; that of EXIF is void in this format. EXIF and XMP are in boxes of the container,
-which may be compressed (ISO/IEC 18181-2).
+An ICC profile is compressed within the codestream, and imagecodecs does not return it. OpenImageIO does, with
+the same libjxl, but only after decoding the pixels, so it is read then (with_profile). The orientation is
+that of the codestream; that of EXIF is void in this format. EXIF and XMP are in boxes of the container, which
+may be compressed (ISO/IEC 18181-2).
 """
 
 from dataclasses import replace
@@ -24,8 +24,6 @@ from luxscaler.color import (
 )
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import (
-    LINEAR_ASSUMED,
-    SRGB_ASSUMED,
     ColorCoding,
     from_chromaticities,
     from_cicp,
@@ -34,7 +32,7 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import MAX_ITEM_BYTES, from_exif_item, with_more
 from luxscaler.io.gain_map.gain_map import Codes
 from luxscaler.io.gain_map.in_jxl import find_or_notice
-from luxscaler.io.icc import profile_coding
+from luxscaler.io.icc import profile_or_assumed
 from luxscaler.io.isobmff import top_boxes
 from luxscaler.io.jxl.header import PRIMARIES, Color, read_jxl_header
 from luxscaler.io.linearize import oriented
@@ -94,13 +92,15 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def with_profile(stream: BinaryIO, info: FileInfo) -> FileInfo:
-    """The info of a picture of `profile_in_pixels`, with its colour coding; as costly as decoding it."""
+    """The info of a picture with `profile_in_pixels`, completed with its colour coding.
+
+    It takes as long as decoding the picture. Raises PictureError.
+    """
     with opened(stream, "jpegxl") as file:
-        profile = file.profile() or b""
+        profile = file.profile() or b""  # a missing one counts as damaged: the header promises it
     channels = info.channels - (info.alpha is not Alpha.NONE)
-    coding, notices = profile_coding(profile, channels)
-    assumed = LINEAR_ASSUMED if info.is_float else SRGB_ASSUMED
-    return replace(info, coding=coding or assumed, notices=info.notices + notices, profile_in_pixels=False)
+    coding, notices = profile_or_assumed(profile, channels, is_float=info.is_float)
+    return replace(info, coding=coding, notices=info.notices + notices, profile_in_pixels=False)
 
 
 def _map_codes(stream: BinaryIO) -> tuple[Codes, int]:
@@ -129,8 +129,10 @@ def _codestream_head(stream: BinaryIO) -> bytes:
 
 
 def _metadata_box(stream: BinaryIO, kind: bytes) -> bytes | None:
-    """The body of the first box of that kind, compressed or not, at most MAX_ITEM_BYTES and 1 of it; empty
-    where it is damaged."""
+    """The body of the first box of that kind, unpacked; None if there is none, empty if it is damaged.
+
+    At most MAX_ITEM_BYTES + 1 bytes are returned, by which the caller sees that it is too long.
+    """
     stream.seek(0)
     if stream.read(2) == _CODESTREAM:
         return None

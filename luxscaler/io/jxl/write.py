@@ -22,8 +22,9 @@ Debian 12); this one takes twice the time of effort 1."""
 def write_jxl(path: Path, frame: Frame) -> None:
     """Write a container (ISO/IEC 18181-2) of the codestream and, behind it, EXIF.
 
-    Its intensity_target says that 1.0 stands for 203 cd/m²; readers assume 255 where nothing is said.
-    Nor does a rounded mantissa save anything here, so all bits are kept.
+    Its intensity_target says that 1.0 stands for 203 cd/m²; readers assume 255 where nothing is said. A
+    rounded mantissa would not make the file smaller, so all bits are kept. Raises OSError, and what
+    imagecodecs raises.
     """
     samples = frame.interleaved()
     effort = _EFFORT_WITH_SIGN if np.signbit(samples).any() else _EFFORT

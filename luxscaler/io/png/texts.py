@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from luxscaler.io.jpeg.segments import XMP_NAME
 from luxscaler.io.unpacking import UnpackError, inflated
 from luxscaler.words import printable
 
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _OWN = {"Software", "Comment"}
 _PROFILE = "Raw profile type "
-_XMP_MARKER = b"http://ns.adobe.com/xap/1.0/\0"
 _IPTC_RESOURCE = 0x0404
 _MAX_KEYWORD = 79
 _MOST_SAID = 200
@@ -94,8 +94,8 @@ def _unpack_profile(name: str, text: str, packed: dict[str, bytes], lost: list[s
         lost.append(_PROFILE + name)
     elif name == "exif" or (name == "APP1" and data.startswith(b"Exif")):
         packed["exif"] = data
-    elif name == "xmp" or (name == "APP1" and data.startswith(_XMP_MARKER)):
-        packed["xmp"] = data.removeprefix(_XMP_MARKER)
+    elif name == "xmp" or (name == "APP1" and data.startswith(XMP_NAME)):
+        packed["xmp"] = data.removeprefix(XMP_NAME)
     elif name == "iptc":
         packed["iptc"] = _iptc_in(data)
     elif name == "8bim":
@@ -113,7 +113,7 @@ def _iptc_in(data: bytes) -> bytes:
 
 
 def text_chunks(texts: Texts, xmp: bytes | None) -> list[tuple[bytes, bytes]]:
-    """Kinds and data of the chunks that say this: Latin-1 where that can hold it, else UTF-8."""
+    """Kinds and data of the chunks for these texts and this XMP: tEXt in Latin-1 if possible, else iTXt."""
     chunks = [_chunk(keyword, text) for keyword, text in texts]
     return [*chunks, (b"iTXt", _XMP_KEYWORD.encode() + bytes(5) + xmp)] if xmp else chunks
 

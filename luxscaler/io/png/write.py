@@ -1,6 +1,6 @@
 """PNG, 16 bits: the SDR rendering in sRGB or another profile, or the HDR picture in PQ. Alpha is straight.
 
-The chunks that say which go between IHDR and IDAT (PNG third edition, 5.6).
+Chunks that name the colours go between IHDR and IDAT (PNG third edition, 5.6).
 """
 
 import struct
@@ -24,7 +24,7 @@ _RGB_MATRIX, _FULL_RANGE = 0, 1
 
 
 def write_png(path: Path, frame: Frame) -> None:
-    """Write the SDR rendering, with what says of which colours it is."""
+    """Write the SDR rendering, and chunks that name its colours. Raises OSError, and imagecodecs' errors."""
     coded = as_written(encode_sdr(frame, np.dtype(np.uint16)), frame)
     _write(path, coded, sdr_chunks(frame.profile) + notes_chunks(frame))
 
@@ -36,7 +36,11 @@ def write_png_pq(path: Path, frame: Frame) -> None:
 
 
 def sdr_chunks(profile: OutputProfile) -> bytes:
-    """Return what says sRGB, twice: cICP (H.273 code points 1, 13, 0, full range) and sRGB; or a profile."""
+    """The colour chunks of the SDR rendering.
+
+    sRGB twice, as cICP (H.273 code points 1, 13, 0, full range) and as sRGB for older readers; another
+    profile as iCCP.
+    """
     if profile.name != "srgb":
         return chunk(b"iCCP", profile.name.encode() + b"\0\0" + zlib.compress(profile.icc(linear=False), 9))
     chunks = chunk(b"cICP", bytes([1, 13, _RGB_MATRIX, _FULL_RANGE]))
@@ -44,14 +48,15 @@ def sdr_chunks(profile: OutputProfile) -> bytes:
 
 
 def pq_chunks(levels: LightLevels, space: PqSpace) -> bytes:
-    """Return what says PQ and how bright; the length is the same for all levels."""
+    """The chunks for PQ and its light levels: cICP, mDCV, cLLI; their length does not depend on the
+    levels."""
     chunks = chunk(b"cICP", bytes([*space.cicp[:2], _RGB_MATRIX, _FULL_RANGE]))
     chunks += chunk(b"mDCV", struct.pack(">8H2I", *levels.mastering_display(space)))
     return chunks + chunk(b"cLLI", struct.pack(">2I", *levels.clli()))
 
 
 def notes_chunks(frame: Frame) -> bytes:
-    """Return resolution, EXIF and texts."""
+    """The chunks for resolution or pixel aspect, EXIF, texts, XMP, software and notes."""
     chunks = b""
     if frame.resolution_dpi:
         per_metre = (round(value / _INCH_IN_METRES) for value in frame.resolution_dpi)

@@ -2,7 +2,7 @@
 
 Bands are coded, filtered and compressed on several threads. Each is a piece of one deflate stream that ends
 at a byte's end and looks back at nothing before it; that costs nothing, as runs look back by one byte only.
-So the compressed bytes are others than those of `export`, and the samples are the same.
+So the compressed bytes differ from those of `export`; the samples are the same.
 """
 
 import struct

@@ -1,6 +1,6 @@
-"""TIFF through tifffile, which keeps every bit depth and float; one page, the first that is a full picture
-(pages.py).
+"""TIFF through tifffile, which keeps every bit depth and float.
 
+One page is read, the first that is a full picture (pages.py).
 Colours other than grey, RGB, palette and CMYK, and some compressions, are left to special_kinds.py. Baseline:
 TIFF 6.0; associated alpha: section 18.
 """
@@ -14,10 +14,10 @@ import numpy as np
 import tifffile
 
 from luxscaler.errors import PictureError
-from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, LINEAR_ASSUMED, SRGB_ASSUMED, ColorCoding
+from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, ColorCoding
 from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import Metadata, from_tiff, with_more
-from luxscaler.io.icc import profile_coding
+from luxscaler.io.icc import profile_or_assumed
 from luxscaler.io.tiff import special_kinds
 from luxscaler.io.tiff.pages import main_page
 from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
@@ -60,7 +60,7 @@ _SIGNED_NOTICE = "signed integers: 0 is black, the largest is white; negative va
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
-    """Read the directory of the page."""
+    """Read the directory of the page. Raises PictureError for a layout that is not supported."""
     with main_page(stream) as (page, place):
         _check_layout(page)
         color = _COLOR_CHANNELS[page.photometric]
@@ -165,7 +165,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
 
 
 def check_deflate(stream: BinaryIO) -> None:
-    """Raises PictureError where a zlib checksum of the page is wrong; libtiff does not look at them."""
+    """Raise PictureError where a zlib checksum of the page is wrong; libtiff does not check them."""
     with main_page(stream) as (page, _):
         if page.compression not in _DEFLATE:
             return
@@ -250,7 +250,11 @@ def _depth(page: tifffile.TiffPage) -> tuple[int, bool, tuple[str, ...]]:
 
 
 def _alpha(page: tifffile.TiffPage, color: int) -> tuple[Alpha, tuple[str, ...]]:
-    """How the first extra channel is meant; others are left out, and one that nothing says alpha of."""
+    """How the first extra channel relates to the colour, and notices.
+
+    NONE where it is not alpha, by its declaration or, if that is missing, by its values; further extra
+    channels are ignored.
+    """
     is_palette = page.photometric == _PHOTOMETRIC.PALETTE
     count = page.samplesperpixel - (1 if is_palette else color)
     if count == 0:
@@ -276,12 +280,7 @@ def _decoded_pixels(page: tifffile.TiffPage) -> int:
 
 def _coding(page: tifffile.TiffPage, channels: int, *, is_float: bool) -> tuple[ColorCoding, tuple[str, ...]]:
     tag = page.tags.get(_ICC_PROFILE)
-    notices: tuple[str, ...] = ()
-    if tag is not None:
-        coding, notices = profile_coding(bytes(tag.value), channels)
-        if coding is not None:
-            return coding, notices
-    return (LINEAR_ASSUMED if is_float else SRGB_ASSUMED), notices
+    return profile_or_assumed(None if tag is None else bytes(tag.value), channels, is_float=is_float)
 
 
 def _palette(page: tifffile.TiffPage) -> Samples:

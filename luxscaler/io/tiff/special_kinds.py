@@ -1,4 +1,4 @@
-"""The TIFF pictures that tifffile does not decode to grey, RGB or CMYK: by libtiff, or by formula.
+"""TIFF pictures that tifffile does not decode to grey, RGB or CMYK: by libtiff, or by formula.
 
 - CCITT fax, old-style JPEG, YCbCr outside JPEG: libtiff (imagecodecs), as bilevel or 8-bit RGB. The fax
   decoder that tifffile calls goes wrong in the middle of some pictures without an error.
@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from luxscaler.color import D65, EQUAL_ENERGY, REC709, Point, apply_matrix, bradford, rgb_to_xyz
+from luxscaler.color import EQUAL_ENERGY, Point, apply_matrix, xyz_to_rec709
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, keep_linear
 from luxscaler.io.decoder import Samples, with_channels
@@ -47,7 +47,7 @@ class Kind:
     coding: ColorCoding | None = None
     """None: what the page says, as for any other."""
     by_libtiff: bool = True
-    """Whether it is found by its number, which only pages of the file's chain have."""
+    """Whether libtiff reads it, which finds a page by its number in the file's chain of pages."""
 
 
 def kind_of(page: tifffile.TiffPage) -> Kind | None:
@@ -100,7 +100,7 @@ def _log_samples(stream: BinaryIO, page: tifffile.TiffPage, index: int) -> Sampl
     samples = np.asarray(_decoded(stream, page, index), np.float32)
     if samples.shape[2] != 3:
         return samples
-    return apply_matrix(samples, np.linalg.solve(rgb_to_xyz(REC709), bradford(EQUAL_ENERGY, D65)))
+    return apply_matrix(samples, xyz_to_rec709(EQUAL_ENERGY))
 
 
 def _lab_samples(_: BinaryIO, page: tifffile.TiffPage, _index: int) -> Samples:
@@ -110,7 +110,7 @@ def _lab_samples(_: BinaryIO, page: tifffile.TiffPage, _index: int) -> Samples:
         lab = np.moveaxis(lab, 0, -1)
     is_associated = tuple(page.extrasamples[:1]) == (tifffile.EXTRASAMPLE.ASSOCALPHA,)
     out = np.empty((*lab.shape[:2], min(lab.shape[2], 4)), np.float32)
-    to_rgb = np.linalg.solve(rgb_to_xyz(REC709), bradford(_D50, D65))
+    to_rgb = xyz_to_rec709(_D50)
     for row, codes in enumerate(lab):  # row by row: float64 of a whole picture is large
         values = _lab_values(codes[:, :3], page)
         if out.shape[2] == 4:

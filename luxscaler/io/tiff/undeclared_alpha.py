@@ -1,9 +1,10 @@
 """An extra TIFF channel that no tag explains: alpha where its values leave no doubt.
 
-OpenCV and many scripts write RGBA without ExtraSamples; Photoshop writes saved selections, and satellites
-bands, in the same way. The pixels tell: alpha has clear and opaque parts, and either it is all but flat, or
-no colour exceeds it, as in premultiplied pictures. Everything else is left out, with a notice. A strip or
-tile is in memory at a time; of pictures above _MOST_PIXELS some are looked at.
+OpenCV and many scripts write RGBA without ExtraSamples; Photoshop writes saved selections in the same way,
+and satellite pictures further bands. Pixel values decide: alpha has transparent and opaque parts, and either
+nearly nothing in between, or no colour exceeds it, as in premultiplied pictures. Any other channel is left
+out, with a notice. One strip or tile is in memory at a time; of pictures above _MOST_PIXELS only some are
+looked at.
 """
 
 import numpy as np
@@ -15,13 +16,13 @@ _MOST_SEGMENT_BYTES = 64 * 2**20
 """Of one strip or tile, decoded; larger ones are not looked at."""
 _MOST_PIXELS = 2**25
 _CUTOUT_SHARE = 0.9
-"""Least share of clear and opaque pixels in a cutout."""
+"""Least share of transparent and opaque pixels together in a cutout."""
 _EACH_SHARE = 0.005
-"""Least share of each of them."""
+"""Least share of transparent pixels, and of opaque ones."""
 
 
 def undeclared_alpha(page: tifffile.TiffPage, color: int) -> Alpha:
-    """What the last of color + 1 channels is by its values; NONE where that is open."""
+    """How the last of color + 1 channels relates to the colour, by its values; NONE where that is unclear."""
     if color not in (1, 3) or page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         return Alpha.NONE
     if page.planarconfig != tifffile.PLANARCONFIG.CONTIG or page.dtype is None or page.dtype.kind not in "uf":
@@ -32,7 +33,7 @@ def undeclared_alpha(page: tifffile.TiffPage, color: int) -> Alpha:
         return Alpha.NONE
     try:
         return _judged(page, color, -(-page.imagewidth * page.imagelength // _MOST_PIXELS))
-    except Exception:  # a damaged strip is told of when the picture is read
+    except Exception:  # a damaged strip becomes an error when the picture is read
         return Alpha.NONE
 
 

@@ -24,9 +24,10 @@ CLASSIC_BYTES = 0xF000_0000
 
 
 def write_tiff(path: Path, frame: Frame) -> None:
-    """Float32 strips, ZIP with the floating-point predictor: what OpenCV and OpenImageIO read bit for bit.
+    """Write float32 strips, ZIP with the floating-point predictor, which OpenCV and OpenImageIO read too.
 
-    Level 1 takes half the time of level 6 and 3.6 % more space on a noisy picture.
+    Level 1 takes half the time of level 6 and 3.6 % more space on a noisy picture. Raises OSError, and what
+    tifffile raises.
     """
     samples = without_axis_of_one(round_mantissa(frame.samples(), frame.options.mantissa_bits))
     big = samples.nbytes > CLASSIC_BYTES  # tifffile decides so for uncompressed files only
@@ -40,7 +41,7 @@ def without_axis_of_one(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def write_tiff16(path: Path, frame: Frame) -> None:
-    """Strips of 16-bit codes of an ICC profile, ZIP with the horizontal predictor."""
+    """Write strips of 16-bit codes of an ICC profile, ZIP with the horizontal predictor."""
     samples = without_axis_of_one(as_written(encode_sdr(frame, np.dtype(np.uint16)), frame))
     big = samples.nbytes > CLASSIC_BYTES
     tifffile.imwrite(path, samples, **settings(frame, big=big, is_float=False))
@@ -48,7 +49,7 @@ def write_tiff16(path: Path, frame: Frame) -> None:
 
 
 def append_exif(path: Path, frame: Frame) -> None:
-    """Put the EXIF and GPS directories behind the file, and its one page's directory with their places.
+    """Append the EXIF and GPS directories to the file, and its page's directory with pointers to them.
 
     tifffile does not write tags that point to directories.
     """
@@ -66,7 +67,7 @@ def append_exif(path: Path, frame: Frame) -> None:
             file.write(directory_bytes("<", entries, place, big=tiff.big))
             return struct.pack(place_code, place)
 
-        page = tiff.fields(tiff.start)  # their values are short, or places that stay right
+        page = tiff.fields(tiff.start)  # values are inline, or offsets that stay right
         page |= {pointer: (kind, 1, append(entries)) for pointer, entries in directories.items()}
         start = append(page)
         file.seek(places_at)

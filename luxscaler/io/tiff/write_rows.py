@@ -1,6 +1,6 @@
 """TIFF in rows of tiles: values, coding and tags are those of write.py, but tiles where that has strips.
 
-tifffile takes tiles one by one, and no strips; and a viewer of a large master wants a part of it, not all.
+tifffile takes tiles one by one, but not strips; and viewers of large masters read them tile by tile.
 """
 
 from collections.abc import Iterator

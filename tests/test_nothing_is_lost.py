@@ -218,7 +218,9 @@ def test_light_without_coverage_survives(name: str, tile: int, tmp_path: Path) -
 
 def test_light_that_a_format_cannot_hold_is_named(tmp_path: Path) -> None:
     result = upscaled(exr(fire()), tmp_path / "out.png", name="png")
-    assert told(result) == ("png holds no light where alpha is 0: it is left out; choose tiff or exr",)
+    uncovered, above_white = told(result)
+    assert uncovered == "png holds no light where alpha is 0: it is left out; choose tiff or exr"
+    assert above_white.startswith("png shows SDR: light above white, ")
     assert (seen(tmp_path / "out.png")[..., 3][flat(fire()["A"], 0)] == 0).all()
 
 

@@ -18,7 +18,7 @@ from luxscaler.networks.efficientnet import EfficientNetLite0
 from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.networks.vgg import VGG, VGGConfig
-from luxscaler.training import onlookers, run
+from luxscaler.training import onlookers, steps
 from luxscaler.training.features import FeatureLoss
 from luxscaler.training.judge import Judge
 from luxscaler.training.prepare import Events, Progress
@@ -93,7 +93,7 @@ def use_tiny_onlookers(replace: Callable[[Any, str, Any], None] = setattr) -> No
     replace(onlookers, "is_there", lambda *_: True)
     replace(onlookers, "load_features", lambda *_: features)
     replace(onlookers, "load_judge", lambda *_: judge)
-    replace(run, "FEATURES", TINY_ADVERSARY)
+    replace(steps, "FEATURES", TINY_ADVERSARY)
 
 
 def tiny_settings(base: Path, **changes: object) -> TrainingSettings:

@@ -66,13 +66,21 @@ export async function busy(button, work) {
   }
 }
 
-/** A double click is one click: the second would submit, and pay, again, or act on what has moved under the pointer. */
+/**
+ * A double click is one click: the second would submit, and pay, again, or act on what has moved under the pointer.
+ * Only where the first of them missed, because its button moved while it was pressed, the next one counts.
+ */
 export function startSingleClicks() {
+  let met = false; // whether a click of this row of clicks met a button
   document.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
-    if (!button || event.detail < 2) return;
-    event.preventDefault();
-    event.stopPropagation();
+    if (event.detail > 1 && met) {
+      if (!button) return;
+      event.preventDefault();
+      event.stopPropagation();
+    } else {
+      met = Boolean(button);
+    }
   }, { capture: true });
 }
 

@@ -2,8 +2,8 @@
 
     plate.####.exr, 1-100 → frames → statistics of the shot (hdr/shot.py) → one picture after the other
 
-A pattern has one place for the frame's number: `#` for each digit, or `%04d`. What is wrong with the names is
-found before the first frame is read.
+A pattern has one place for the frame's number: `#` for each digit, `%04d`, two or more `@` or Houdini's `$F4`.
+What is wrong with the names is found before the first frame is read.
 """
 
 import re
@@ -27,7 +27,7 @@ from luxscaler.upscaling.render import visible
 from luxscaler.words import counted
 
 MAX_FRAMES = 1_000_000
-_PLACE = re.compile(r"#+|%0?(\d*)d")
+_PLACE = re.compile(r"(?P<each>#+|@@+)|%0?(?P<printf>\d*)d|\$F(?P<houdini>\d*)")
 _RANGE = re.compile(r"(\d+)(?:-(\d+)(?:x(\d+))?)?")
 _SHOWN = 5
 
@@ -54,7 +54,7 @@ class FramePattern:
         if len(places) > 1:
             raise InputError(f"{str(path)!r} has {len(places)} places for a frame's number; it must have one")
         (place,) = places
-        digits = len(place[0]) if place[0].startswith("#") else int(place[1] or 1)
+        digits = len(place["each"] or "") or int(place["printf"] or place["houdini"] or 1)
         return FramePattern(path.parent, path.name[: place.start()], path.name[place.end() :], digits)
 
     def path(self, frame: int) -> Path:

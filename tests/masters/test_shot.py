@@ -49,6 +49,10 @@ def test_bad_ranges_are_named(text: str) -> None:
     [
         ("plate.####.exr", 7, "plate.0007.exr"),
         ("plate.%04d.exr", 12345, "plate.12345.exr"),
+        ("plate.@@@@.exr", 7, "plate.0007.exr"),
+        ("plate@2x.##.exr", 7, "plate@2x.07.exr"),
+        ("plate.$F4.exr", 7, "plate.0007.exr"),
+        ("plate.$F.exr", 7, "plate.7.exr"),
         ("plate_%d.png", 7, "plate_7.png"),
         ("#.png", 12, "12.png"),
     ],

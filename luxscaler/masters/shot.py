@@ -2,8 +2,8 @@
 
     plate.####.exr, 1-100 → frames → statistics of the shot (hdr/shot.py) → one picture after the other
 
-A pattern has one place for the frame's number: `#` for each digit, `%04d`, two or more `@` or Houdini's `$F4`.
-What is wrong with the names is found before the first frame is read.
+A pattern has one place for the frame's number: a `#` for each digit, or an `@` where there are two or more,
+`%04d`, or Houdini's `$F4`. What is wrong with the names is found before the first frame is read.
 """
 
 import re

@@ -44,6 +44,7 @@ def test_options_are_checked() -> None:
         RayOptions(cpus=0)
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "here", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_one_line(address: str) -> None:

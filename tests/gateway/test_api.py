@@ -147,6 +147,7 @@ def endless(total: int) -> Iterator[bytes]:
         yield b"x" * 65536
 
 
+@pytest.mark.slow
 def test_bodies_are_limited_without_a_content_length(gateway: GatewayServer) -> None:
     for path in ("/v1/predictions", "/v1/files"):
         headers = {"Content-Type": "multipart/form-data; boundary=b"}

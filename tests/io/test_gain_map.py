@@ -199,6 +199,7 @@ def test_base_and_map_are_turned_together(orientation: int, tmp_path: Path) -> N
     assert laid.source == read_picture(data).source
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_read_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("luxscaler.io.read_rows.BAND_BYTES", 200_000)
     monkeypatch.setattr("luxscaler.isolation.pool.IS_AVAILABLE", False)  # the bands are made here
@@ -421,6 +422,7 @@ def test_the_map_of_a_jpeg_xl_may_be_in_a_compressed_box(channels: int) -> None:
     np.testing.assert_array_equal(read_picture_isolated(data).rgb, read_picture(whole).rgb)
 
 
+@pytest.mark.slow
 def test_a_compressed_box_that_unpacks_without_end_costs_the_map_alone() -> None:
     base = scene()
     picture = read_picture(jxl_container(base, packed(jhgm(scene(24, 32, 1), iso()) + bytes(65 << 20))))
@@ -605,6 +607,7 @@ def test_other_second_pictures_are_no_gain_maps() -> None:
     assert read_header(jpeg(scene())).gain_map == ""
 
 
+@pytest.mark.slow
 def test_random_damage_of_map_and_index_leaves_a_picture() -> None:
     base, gain = jpeg(scene()), jpeg(scene(24, 32, 1))
     data = joined_jpeg(base, gain, iso_data=iso(), map_xmp=_ADOBE)

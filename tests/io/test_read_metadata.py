@@ -230,6 +230,7 @@ def test_large_blocks_are_left_out() -> None:
     assert large.notices == ("the EXIF data is over 64000 bytes and was not kept",)
 
 
+@pytest.mark.slow
 def test_damaged_blocks_are_left_out() -> None:
     whole = block()[6:]
     for length in range(1, len(whole)):

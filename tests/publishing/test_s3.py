@@ -146,6 +146,7 @@ def _strict(refusal: str = "") -> Iterator[tuple[str, dict[str, bytes]]]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_no_checksum_is_sent_and_keys_that_may_not_delete_do(tmp_path: Path) -> None:
     with _strict() as (url, kept):
         destination = s3_of("s3://bucket/p", KEYS, endpoint=url)

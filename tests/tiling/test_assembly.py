@@ -113,6 +113,7 @@ def test_tiles_of_any_plan_make_the_whole_picture(case: tuple[Picture, Plan]) ->
         assert alpha.max() <= 1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(cases(most=140), st.randoms(use_true_random=False), st.integers(1, 40_000))
 def test_the_order_in_which_tiles_come_changes_no_bit(

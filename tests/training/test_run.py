@@ -50,6 +50,7 @@ def test_a_training_makes_a_better_network_that_loads(
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.slow
 def test_what_is_not_better_than_the_base_is_not_delivered(
     pictures: Path, base: Path, tmp_path: Path
 ) -> None:
@@ -191,6 +192,7 @@ class _Faulty:
         monkeypatch.setattr(Learner, "gradients", gradients)
 
 
+@pytest.mark.slow
 def test_a_step_that_is_not_finite_is_skipped(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +241,7 @@ def test_out_of_memory_is_met_step_by_step(
         train(pictures, tmp_path / "p.safetensors", tiny_settings(base), listener.events)
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_the_first_step(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +263,7 @@ class _FaultyCalls:
         return self._true(*values, **more)
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_an_update_goes_back_to_the_last_saved_state(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +288,7 @@ def test_out_of_memory_in_an_update_goes_back_to_the_last_saved_state(
     assert all(math.isfinite(line["loss"]) for line in lines_of(made.folder) if "loss" in line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [1, 2])  # the base's own, and that of a step
 def test_out_of_memory_in_a_validation_makes_it_on_the_processor(
     call: int, pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -304,6 +309,7 @@ def test_out_of_memory_in_every_validation_is_one_line(
         train(pictures, tmp_path / "o.safetensors", tiny_settings(base), Listener().events)
 
 
+@pytest.mark.slow
 def test_a_network_that_makes_no_numbers_is_not_better(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +358,7 @@ def test_time_that_is_over_ends_it_and_changes_nothing_for_going_on(
     assert _bytes(pictures, out, settings, resume=True) == whole
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +371,7 @@ def test_patience_ends_a_training_that_gets_no_better(
     assert made.trained.ended == "no better network came in 2 validations (step 8)"
 
 
+@pytest.mark.slow
 def test_own_pairs_are_learned_from(pictures: Path, base: Path, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

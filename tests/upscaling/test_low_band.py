@@ -141,6 +141,7 @@ def test_spreading_weights_are_a_partition_of_unity(length: int, cells: int) -> 
 # The low band
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.25, *slow(1.0)])
 @pytest.mark.parametrize("shift", [*SHIFTS[:2], *slow(*SHIFTS[2:])])
 @pytest.mark.parametrize("place", [TILES[0], *slow(*TILES[1:])])

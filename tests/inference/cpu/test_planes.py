@@ -56,6 +56,7 @@ def test_as_near_to_the_truth_as_the_plain_blocks(
     assert distance(PlaneTrunk(plain)(x).rows(0, size[0]), expected) <= max(rounded, 4e-3)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_bands_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     trunk, x = PlaneTrunk(network()), features(64, 40, 16)

@@ -288,6 +288,7 @@ def test_quiet_and_verbose(here: Path) -> None:
     assert "luxscaler.errors.PictureError: broken.png is empty" in loud.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("name", "noted"), [("a.png", True), ("a.webp", True), ("a.exr", False), ("a.jpg", False)]

@@ -139,6 +139,7 @@ def test_the_earlier_one_is_begun_first_whoever_is_looked_at_first(
     assert alone.job(second)["status"] == "queued"
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("script", "reason"),
@@ -158,6 +159,7 @@ def test_what_fails_says_why_and_is_not_begun_again(
     assert list((alone.data / "local").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["exec sleep 600", "sleep 600 & sleep 600"])
 def test_cancel_ends_the_process_and_all_that_it_began(
     alone: ConsoleServer, pictures: Path, command: Callable[[str], None], script: str

@@ -192,6 +192,7 @@ def test_an_exr_without_a_main_layer_is_taken_and_names_its_layers(alone: Consol
 EXR = {"output_format": "exr"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "inputs", "reason"),
     [
@@ -544,6 +545,7 @@ def test_an_error_of_the_work_is_one_line(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.splitlines()[-1].startswith("error: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "name"), [("tiff16", "output.tiff"), ("png-pq", "output.png")])
 def test_results_have_suffixes_that_programs_know(
     alone: ConsoleServer, work: Callable[[str], None], form: str, name: str

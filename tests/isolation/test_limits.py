@@ -177,6 +177,7 @@ def test_limits_that_make_no_sense_are_named() -> None:
             DecodeLimits(**{name: -1})
 
 
+@pytest.mark.slow
 def test_a_gif_that_is_plausible_is_read() -> None:
     file = BytesIO()
     Image.fromarray(noise(40, 50)).save(file, "GIF")

@@ -357,6 +357,7 @@ def test_a_decoder_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> No
     assert family(os.getpid()) <= before
 
 
+@pytest.mark.slow
 def test_the_pipeline_decodes_within_its_limits(tmp_path: Path) -> None:
     def upscaler_for(name: str) -> Any:
         return SimpleNamespace(device=torch.device("cpu"))

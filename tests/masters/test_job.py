@@ -144,6 +144,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_tile(
 # One folder, one job
 
 
+@pytest.mark.slow
 def test_another_process_is_told_to_wait(job: Job) -> None:
     other = in_a_process(job.folder, "")
     other.communicate()

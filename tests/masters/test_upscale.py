@@ -89,6 +89,7 @@ def test_the_tiles_are_put_together_where_they_belong(picture: Path, tmp_path: P
     assert not folder_of(result.path).exists()
 
 
+@pytest.mark.slow
 def test_a_gain_map_is_read_for_masters_too(picture: Path, tmp_path: Path) -> None:
     codes = np.asarray(Image.open(picture))
     file = tmp_path / "picture.jpg"
@@ -113,6 +114,7 @@ def test_an_independent_reader_sees_the_picture(picture: Path, tmp_path: Path) -
     assert np.abs(seen.astype(np.int64) - wanted).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("suffix", [".webp", ".avif", ".jxl", ".jpg"])
 def test_formats_that_are_encoded_as_a_whole(picture: Path, tmp_path: Path, suffix: str) -> None:

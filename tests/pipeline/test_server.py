@@ -351,6 +351,7 @@ def test_a_cancel_ends_a_fetch_at_once_and_others_need_not_wait_for_one(
         asyncio.run(scenario(files))
 
 
+@pytest.mark.slow
 def test_a_real_tile(tiny_network: RRDBNet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "READ_SECONDS", 60.0)  # all are read when all are done
     upscaler = Upscaler(tiny_network)

@@ -36,6 +36,7 @@ def _send(model: Path, destination: HubDestination) -> str:
         return publish(package, destination)
 
 
+@pytest.mark.slow
 def test_a_training_becomes_a_private_repository_with_card_and_samples(hub: FakeHub, tmp_path: Path) -> None:
     model = write_trained(tmp_path)
     assert _send(model, _destination(hub)) == f"{hub.url}/alice/mine"

@@ -48,6 +48,7 @@ def _cases(*quick: tuple[Any, ...]) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("network", "method", "means"),

@@ -100,6 +100,7 @@ def _pairs() -> list[Any]:
     return [pair if pair in once else pytest.param(*pair, marks=pytest.mark.slow) for pair in pairs]
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(("picture", "scale"), _pairs())
 def test_the_mean_of_every_cell_follows_the_source(picture: Callable[[], np.ndarray], scale: float) -> None:

@@ -99,6 +99,7 @@ def test_scale_3_is_told_by_the_files_name(tmp_path: Path) -> None:
     assert upscaler.upscale(torch.rand(5, 7, 3), 3).shape == (15, 21, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("sample", QUICK, ids=lambda sample: sample.architecture)
 def test_other_architectures_run_at_any_size_and_in_tiles(sample: Sample, tmp_path: Path) -> None:
@@ -156,6 +157,7 @@ def _plain(name: str) -> tuple[dict[str, Tensor], AnyNetwork]:
     return state, network_of(state, "model")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("change", SURROUNDED.values(), ids=SURROUNDED)
 @pytest.mark.parametrize("name", ["ours", "SPAN"])
 def test_what_training_adds_to_the_names_is_taken_off(

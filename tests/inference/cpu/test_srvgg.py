@@ -95,6 +95,7 @@ def test_bf16_is_as_near_as_the_plain_network_in_bf16(
     assert noise(found, expected) <= 1.05 * noise(rounded.double(), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @torch.inference_mode()
 def test_the_size_of_the_published_network(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:

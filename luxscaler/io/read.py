@@ -275,6 +275,8 @@ def one_line_errors(name: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """A library's message; a generic sentence instead of those that help only its authors, such as "list
     index out of range"."""
+    if isinstance(error, SyntaxError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # Pillow raises its plugins' IndexError and the like again as this
     speaks = isinstance(error, (OSError, SyntaxError, EOFError)) or type(error) is RuntimeError
     speaks = speaks or type(error).__module__.partition(".")[0] in ("imagecodecs", "tifffile", "rawpy")
     text = _one_line(error)

@@ -255,3 +255,9 @@ def test_the_cause_is_kept() -> None:
     with pytest.raises(PictureError) as caught:
         read_picture(FILES["gif"][:-100])
     assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_what_pillow_says_for_its_authors_is_not_repeated() -> None:
+    """An icon without a single entry: its plugin's IndexError, raised again by Pillow as another."""
+    with pytest.raises(PictureError, match="it may be damaged: its parts do not fit each other"):
+        read_picture(b"\0\0\1\0\0\0" + bytes(64))

@@ -6,7 +6,7 @@ two neighbouring knots a grey may come to differ at most STEEPEST times as much 
 FREE_FROM a curve may be steeper: there lie the lights that a camera clipped, whose edges are sharp anyway.
 
 The limit lowers what lies above a steep step, and never lifts. On pictures that the fit had not seen it takes
-the tearing of pairs from 0.25 to 0.09 % and changes no group's figures by more than 0.06 dB or 0.012 JOD.
+the tearing of pairs from 0.25 to 0.09 % and changes no group's figures by more than 0.06 dB or 0.02 JOD.
 """
 
 import torch

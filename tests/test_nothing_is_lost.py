@@ -107,6 +107,7 @@ def full(samples: NDArray[Any]) -> float:
     return 1.0 if samples.dtype.kind == "f" else {1: 255, 2: 65535}[samples.dtype.itemsize]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "network", "tile"),
     [

@@ -95,6 +95,7 @@ def test_the_short_way_the_job_and_the_api_write_the_same_bytes(
     assert len({_digest(tmp_path / f"{name}{suffix}") for name in names}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
 def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
@@ -110,6 +111,7 @@ def test_step_by_step_gives_the_same_pixels(tile: int, tmp_path: Path, upscaler:
     np.testing.assert_array_equal(np.asarray(whole.alpha), np.asarray(steps.alpha))
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("tile", [1024, 64], ids=["one tile", "several"])
 def test_a_mask_keeps_the_boost_from_where_it_is_black(tile: int, tmp_path: Path, upscaler: Upscaler) -> None:
@@ -131,6 +133,7 @@ def test_a_mask_keeps_the_boost_from_where_it_is_black(tile: int, tmp_path: Path
     assert (boosted[:, right] != plain[:, right]).any()
 
 
+@pytest.mark.slow
 def test_a_tile_of_a_master_is_one_even_beside_an_unfinished_job(tmp_path: Path, upscaler: Upscaler) -> None:
     source = _picture(tmp_path / "in.png", "RGB")
     dark = tmp_path / "dark.png"

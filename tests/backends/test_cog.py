@@ -66,6 +66,7 @@ def test_a_tile_and_its_inputs_get_there_and_back() -> None:
     }
 
 
+@pytest.mark.slow
 def test_two_containers_share_the_tiles() -> None:
     tiles = [a_tile(index, tiles=12) for index in range(12)]
     with fake_cog(seconds=0.01) as one, fake_cog(seconds=0.01) as two, _open(one, two) as session:

@@ -121,6 +121,7 @@ def test_creates_per_minute_are_kept_to_by_all_threads(
     assert len(replicate.made) == 120
 
 
+@pytest.mark.slow
 def test_a_limit_that_the_server_states_is_kept(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     replicate.creates_per_minute = 6  # as for accounts on granted credit
     tiles = [a_tile(index, side=2, tiles=10) for index in range(10)]
@@ -223,6 +224,7 @@ def test_a_create_that_was_refused_is_made_anew_at_no_cost(
     assert replicate.calls["list"] == 0
 
 
+@pytest.mark.slow
 def test_the_lost_one_is_found_behind_pages_of_others(replicate: FakeReplicate, ledger: MemoryLedger) -> None:
     tiles = [a_tile(index, side=2, tiles=12) for index in range(12)]
     with _open(replicate, ledger, tiles=12) as session:
@@ -584,6 +586,7 @@ def test_crashes_at_random_steps_are_not_paid_for(
     assert len(replicate.made) == 10
 
 
+@pytest.mark.slow
 def test_the_token_is_nowhere(
     replicate: FakeReplicate, ledger: MemoryLedger, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.slow
 def test_help_needs_none_of_its_libraries() -> None:
     probe = (
         "import sys; from luxscaler.cli.main import app; "

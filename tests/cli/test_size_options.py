@@ -90,6 +90,7 @@ def test_a_sequence(tmp_path: Path, checkpoint: str) -> None:
     assert "--report compares two pictures; IN is a sequence" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_frame_is_named_and_the_others_are_made(tmp_path: Path, checkpoint: str) -> None:
     for number in (1, 2, 3):
         (tmp_path / f"in.{number}.png").write_bytes(pillow(noise(8, 8), "PNG"))

@@ -101,6 +101,7 @@ def test_odd_names_are_one_line(tmp_path: Path) -> None:
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_end_of_the_command_prints_nothing_of_libraries() -> None:
     """OpenImageIO, which writes large EXRs, would list what was not collected at the interpreter's end."""
     program = (

@@ -275,6 +275,7 @@ def test_pictures_of_one_name_are_told_apart_in_errors(here: Path) -> None:
     assert "error: photos/more/broken.png is empty\n" in result.stderr
 
 
+@pytest.mark.slow
 def test_quiet_and_verbose(here: Path) -> None:
     quiet = _run("photos", "out/{stem}.png", "--quiet", "--hdr-boost", "4")
     assert (quiet.exit_code, quiet.output) == (0, "")

@@ -19,6 +19,7 @@ def _run(account: Account, console: ConsoleServer, job: str) -> dict[str, object
     return found
 
 
+@pytest.mark.slow
 def test_a_training_from_a_folder_to_its_weights(
     account: Account, console: ConsoleServer, folder: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_training_and_a_picture_upscaled_with_it(alone: ConsoleServer, picture
     assert list((alone.data / "local").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_one_at_a_time_and_in_order(
     alone: ConsoleServer, pictures: Path, command: Callable[[str], None], tmp_path: Path
 ) -> None:

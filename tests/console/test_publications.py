@@ -60,6 +60,7 @@ def test_a_trained_model_goes_to_the_hub(
     assert b"27.13" in repo.files["README.md"]
 
 
+@pytest.mark.slow
 def test_a_token_that_may_not_write_is_found_out_before_anything_is_paid(
     account: Account, delivering: ConsoleServer, hub: FakeHub, folder: Path
 ) -> None:

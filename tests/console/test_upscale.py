@@ -129,6 +129,7 @@ def test_too_large_uploads_are_refused(tmp_path: Path) -> None:
         assert "remove some" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_pictures_go_by_age_but_not_under_a_job(tmp_path: Path, work: Callable[[str], None]) -> None:
     work("exec sleep 600")
     clock = ManualClock(time.time())
@@ -275,6 +276,7 @@ def test_the_time_of_another_size_or_model_is_not_this_ones(
     assert seconds(inputs={"model": "anime"}) is None
 
 
+@pytest.mark.slow
 def test_jobs_under_way_are_listed_apart(alone: ConsoleServer, work: Callable[[str], None]) -> None:
     work("exec sleep 600")
     body = {"kind": "master", "place": "here", "source": _upload(alone)["source"]}

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from evaluation.contact_sheet import CELL_WIDTH, STOPS, Row, sheet, webp
@@ -18,6 +19,7 @@ def test_a_sheet_has_every_column_at_every_exposure() -> None:
     assert cells[1] > cells[3], "darker, only the reference is brighter than SDR white"
 
 
+@pytest.mark.slow
 def test_a_webp_keeps_its_limit_by_quality_and_then_by_size() -> None:
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8))
     plain = Image.new("RGB", (300, 400))

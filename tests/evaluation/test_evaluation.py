@@ -104,6 +104,7 @@ def test_every_picture_is_left_out_once(run: Run) -> None:
     assert "without it (leave-one-out)" in run.printed
 
 
+@pytest.mark.slow
 def test_without_leave_one_out_the_tables_say_so(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

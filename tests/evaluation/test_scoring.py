@@ -30,6 +30,7 @@ def tasks(tmp_path: Path) -> list[Task]:
     return [Task(source, doubled, 3.0, tmp_path, with_jod=False) for source in reversed(found)]
 
 
+@pytest.mark.slow
 def test_every_method_on_every_rendering(tasks: list[Task], tmp_path: Path) -> None:
     results = score(tasks, 1, tmp_path)
     assert [picture.name for picture in results.pictures] == ["phone", "desk.exr"]

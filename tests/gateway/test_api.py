@@ -191,6 +191,7 @@ def test_data_lives_for_an_hour_and_uploads_for_a_day(cog: FakeCog, tmp_path: Pa
         eventually(lambda: not list((gateway.settings.data / "files").iterdir()))
 
 
+@pytest.mark.slow
 def test_rate_limits_when_they_are_on(cog: FakeCog, tmp_path: Path) -> None:
     clock = ManualClock()
     with gateway_server(

@@ -273,6 +273,7 @@ def test_wrong_tokens_are_throttled_and_the_right_one_is_not(cog: FakeCog, tmp_p
 # The disk
 
 
+@pytest.mark.slow
 def test_a_full_database_is_a_507_and_recovers(cog: FakeCog, tmp_path: Path) -> None:
     with gateway_server(tmp_path, cog.url) as gateway:
         path = gateway.settings.data / "gateway.sqlite3"

@@ -271,6 +271,7 @@ def test_deadlines(cog: FakeCog, tmp_path: Path, begun: bool, status: str) -> No
             eventually(lambda: cog.predictions[-1].status == "canceled")
 
 
+@pytest.mark.slow
 def test_a_restart_runs_what_waited_and_fails_what_ran(cog: FakeCog, tmp_path: Path) -> None:
     cog.seconds = 30.0
     with gateway_server(tmp_path, cog.url) as gateway:
@@ -332,6 +333,7 @@ def test_kill_9_loses_nothing_and_runs_nothing_twice(cog: FakeCog, tmp_path: Pat
     assert [item.id for item in cog.predictions] == made
 
 
+@pytest.mark.slow
 def test_a_result_of_5_mb(gateway: GatewayServer, cog: FakeCog) -> None:
     cog.output = os.urandom(5 * 1024 * 1024)
     made = gateway.create(inputs())

@@ -225,6 +225,7 @@ def client(gateway: GatewayServer, trainer: FakeCog, monkeypatch: pytest.MonkeyP
     return Client(api_token=gateway.token)
 
 
+@pytest.mark.slow
 def test_the_python_client(client: Client, gateway: GatewayServer, trainer: FakeCog, tmp_path: Path) -> None:
     archive = tmp_path / "pictures.zip"
     archive.write_bytes(b"PK")

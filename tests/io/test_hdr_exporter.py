@@ -458,6 +458,7 @@ def test_bad_options(option: dict[str, Any], words: str) -> None:
         ExportOptions(**option)
 
 
+@pytest.mark.slow
 def test_it_needs_no_pytorch() -> None:
     code = "import sys, hdr_exporter; print({'torch'} & set(sys.modules))"
     root = Path(hdr_exporter.__file__).parent

@@ -92,6 +92,7 @@ def test_damaged_files_are_refused() -> None:
         read_picture_isolated(exr_of_chroma(y[:, :-1], ry, by))  # OpenEXR takes whole pairs of columns only
 
 
+@pytest.mark.slow
 def test_opencv_sees_the_same_red_and_blue(tmp_path: Path) -> None:
     """Green it makes with the y of the primaries in place of their luminance.
 

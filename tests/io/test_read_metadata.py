@@ -182,6 +182,7 @@ def test_owner_date_and_density_of_exr() -> None:
     assert (found.exif, found.resolution_dpi, found.notices) == (None, None, ())
 
 
+@pytest.mark.slow
 def test_damaged_items_cost_the_exif_and_not_the_picture() -> None:
     malformed = ("the EXIF data is malformed and was not kept",)
     for item in (b"", b"\0", bytes(4), b"\xff\xff\xff\xff" + block()[6:], bytes(4) + b"II*\0\xff"):

@@ -112,6 +112,7 @@ def test_pictures_of_many_bands_are_the_same_too(
     SAME[name](*both(tmp_path, picture(600, 300, with_alpha), name, options=OPTIONS, **ABOUT))
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("tile", [0, 64])
 def test_a_band_of_exr_need_not_be_the_whole_picture(tmp_path: Path, tile: int, small_bands: None) -> None:

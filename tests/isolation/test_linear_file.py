@@ -286,6 +286,7 @@ def test_where_the_file_is_cut_off_does_not_matter(name: str, tmp_path: Path) ->
         assert (found is None) == (expected is None)
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("name", ["png 16", "tiff tiles", "tiff float", "exr half", "jpeg"])
@@ -352,6 +353,7 @@ def test_a_large_picture_needs_little_memory(kind: str, tmp_path: Path) -> None:
     assert file.region(4990, 5000, 0, 5000).rgb.max() > 0
 
 
+@pytest.mark.slow
 def test_lack_of_memory_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(pillow(Image.new("RGB", (3000, 3000)), "PNG"))
     limits = DecodeLimits(memory_bytes=60_000_000)

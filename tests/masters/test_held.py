@@ -66,6 +66,7 @@ def cheap_backend(**more: object) -> FakeBackend:
     return FakeBackend(seconds=1e-5, trusted=True, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize(("tiles", "written"), [(0, TILES), (3, None), (100, 0)])
 def test_the_same_bytes_however_many_are_held(

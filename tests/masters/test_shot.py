@@ -161,6 +161,7 @@ def test_a_still_scene_with_noise_does_not_flicker(tmp_path: Path, upscaler: Ups
     assert np.abs(alone[0] / alone[1] - 1.0).max() > 1e-3  # frame by frame, it would
 
 
+@pytest.mark.slow
 def test_in_a_pan_the_gain_goes_on_smoothly() -> None:
     wide = np.random.default_rng(1).uniform(0.2, 1.0, (64, 192, 3)).astype(np.float32)
     wide[:, 90:96] = 0.9

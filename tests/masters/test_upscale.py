@@ -123,6 +123,7 @@ def test_formats_that_are_encoded_as_a_whole(picture: Path, tmp_path: Path, suff
     assert read_picture(result.path).rgb.shape == (300, 400, 3)
 
 
+@pytest.mark.slow
 def test_a_mask_goes_along_with_any_backend(picture: Path, tmp_path: Path) -> None:
     Image.new("L", (8, 8), 0).save(tmp_path / "black.png")
     make(picture, tmp_path / "plain.exr")
@@ -210,6 +211,7 @@ def test_a_run_that_did_nothing_leaves_no_job_behind(picture: Path, tmp_path: Pa
     make(picture, target, scale=3.0)
 
 
+@pytest.mark.slow
 def test_a_damaged_tile_is_made_again(picture: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.exr"
     with pytest.raises(BackendError):

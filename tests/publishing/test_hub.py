@@ -54,6 +54,7 @@ def test_a_training_becomes_a_private_repository_with_card_and_samples(hub: Fake
     assert len(repo.commits) == 1
 
 
+@pytest.mark.slow
 def test_the_check_makes_the_repository_and_sends_no_file(hub: FakeHub) -> None:
     check(_destination(hub, "mine"))
     assert hub.repos["alice/mine"] == Repo(private=True)

@@ -156,6 +156,7 @@ def test_no_checksum_is_sent_and_keys_that_may_not_delete_do(tmp_path: Path) -> 
     assert kept["/bucket/p/mine/mine.safetensors"] == model.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("code", "said"),

@@ -36,6 +36,7 @@ def test_progress_is_what_clients_read_and_at_most_one_a_second() -> None:
     assert said[1].endswith("[loss 0.5000, 27.50 dB, 12 s left]")
 
 
+@pytest.mark.slow
 def test_an_archive_becomes_a_tar_of_weights(pictures: Path, base: Path) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:

@@ -116,6 +116,7 @@ def test_what_is_needed_and_absent_is_one_line(
         tiny_settings(base, features=VGG19_NAME)
 
 
+@pytest.mark.slow
 def test_without_a_judge_a_faithful_training_says_so(pictures: Path, base: Path, tmp_path: Path) -> None:
     listener = Listener()
     made = train(pictures, tmp_path / "out.safetensors", tiny_settings(base), listener.events)

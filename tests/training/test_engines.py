@@ -76,6 +76,7 @@ def _learned(folder: Path, config: NetworkConfig, rank: int = 4, strength: float
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("config", [RRDB, SRVGG], ids=["rrdb", "srvgg"])
@@ -111,6 +112,7 @@ def test_the_cuda_kernels(kernels: CpuKernels, tmp_path: Path) -> None:
     assert psnr(plain, truth) < psnr(merged, truth) - 10.0
 
 
+@pytest.mark.slow
 def test_through_the_command(tmp_path: Path) -> None:
     files = _learned(tmp_path, RRDBNetConfig(features=8, blocks=1, growth=4), rank=2, strength=0.3)
     small = tmp_path / "small.png"

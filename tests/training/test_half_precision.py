@@ -71,6 +71,7 @@ def test_the_factor_is_taken_out_of_the_gradients() -> None:
     assert math.isfinite(scaled.gradients(small, large, Means("fp16"), scale=2.0**10)[1])
 
 
+@pytest.mark.slow
 def test_an_overflow_is_no_strike_until_the_factor_is_one(
     pictures: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

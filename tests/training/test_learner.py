@@ -85,6 +85,7 @@ def test_in_bf16_the_last_convolution_is_float32(network: Network) -> None:
     assert torch.isfinite(torch.tensor(learner.gradients(SMALL, LARGE, Means("bf16")))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("network", "method"), _cases(("rrdb", "lora"), ("srvgg", "full")), indirect=["network"]
@@ -108,6 +109,7 @@ def test_a_restored_learner_goes_on_to_the_same_bits(network: Network, method: s
     assert any(not torch.equal(found[name], kept[name]) for name in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 def test_learning_lowers_the_loss(network: Network) -> None:
     learner = Learner(network, "full", 2, 0, CPU)

@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from luxscaler.training.result import lines, remarks, worse_pictures
 from luxscaler.training.train import train
 from luxscaler.training.validation import Scores
 from tests.support.training_files import Listener, picture, tiny_settings
 
 
+@pytest.mark.slow
 def test_report_and_card(pictures: Path, base: Path, tmp_path: Path) -> None:
     picture(60, 30).save(pictures / "<b>small.png")
     listener = Listener()
@@ -31,6 +34,7 @@ def test_report_and_card(pictures: Path, base: Path, tmp_path: Path) -> None:
     assert "luxscaler upscale IN OUT --model out.safetensors" in text
 
 
+@pytest.mark.slow
 def test_a_cubic_that_is_better_and_a_picture_that_is_worse_are_said(
     pictures: Path, base: Path, tmp_path: Path
 ) -> None:

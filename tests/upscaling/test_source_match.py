@@ -115,6 +115,7 @@ def test_the_mean_of_every_cell_follows_the_source(picture: Callable[[], np.ndar
     assert float((after.mean((0, 1)) - torch.from_numpy(code).mean((0, 1))).abs().max()) < 0.5 * CODE
 
 
+@pytest.mark.slow
 def test_nothing_happens_to_a_result_that_agrees() -> None:
     result = torch.from_numpy(cv2.resize(photo(), (640, 384), interpolation=cv2.INTER_CUBIC)).clamp(0.0, 1.0)
     change = matched(result, area_means(result, (96, 160)).numpy()) - result

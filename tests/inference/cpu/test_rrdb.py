@@ -89,6 +89,7 @@ def test_without_onednn_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(fast(plain)(x), plain(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_bf16
 @torch.inference_mode()
 def test_bf16_is_as_near_as_the_plain_network_in_bf16() -> None:

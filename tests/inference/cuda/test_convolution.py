@@ -87,6 +87,7 @@ def test_a_convolution_of_two_buffers(shape: BlockShape, size: tuple[int, int], 
     assert kernels.bank_conflicts == 0
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize(("outputs", "shift"), [(32, 0), (64, 0), (64, 1)])
 def test_block_shapes_are_equal_to_the_bit(outputs: int, shift: int, kernels: CpuKernels) -> None:

@@ -220,6 +220,7 @@ def on_this_processor(
     monkeypatch.setattr(validate, "psnr", lambda engine, plain, _: psnr(engine, plain, CPU))
 
 
+@pytest.mark.slow
 def test_prepared_gives_it_where_it_agrees(cpu_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_this_processor(monkeypatch, lambda _, parts: CpuKernels(cpu_library, parts))
     monkeypatch.setattr(validate, "_COMPARED_SIZE", (8, 6))
@@ -274,6 +275,7 @@ def test_no_trial_runs_where_the_kernels_are_switched_off(monkeypatch: pytest.Mo
     assert [load.load(network(), CUDA, dtype) for dtype in load.PARTS] == [None, None]
 
 
+@pytest.mark.slow
 def test_an_upscaler_runs_it(kernels: CpuKernels) -> None:
     plain = network(blocks=0)
     rgb = torch.rand(6, 7, 3)

@@ -26,6 +26,7 @@ def beyond_halves() -> RRDBNet:
     return plain
 
 
+@pytest.mark.slow
 def test_float32_is_prepared_and_runs(cpu_library_of_float32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_this_processor(monkeypatch, lambda _, parts: CpuKernels(cpu_library_of_float32, parts))
     monkeypatch.setattr(validate, "_COMPARED_SIZE", (8, 6))
@@ -39,6 +40,7 @@ def test_float32_is_prepared_and_runs(cpu_library_of_float32: Path, monkeypatch:
     assert told == [1.0]
 
 
+@pytest.mark.slow
 def test_a_network_beyond_the_range_is_not_taken(
     cpu_library_of_float32: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,13 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from luxscaler.backends.base import Backend
 from luxscaler.backends.local import LocalBackend
 from luxscaler.checks import check_callable, check_type
 from luxscaler.errors import InputError, JobError, StoppedError
-from luxscaler.hdr.expand import ToneStatistics
 from luxscaler.io.formats import STREAM_FORMATS, check_picture
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.isolation.pool import read_header_isolated
@@ -34,7 +31,7 @@ from luxscaler.pipeline.overscan import with_overscan
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
-from luxscaler.pipeline.stages import cuts_of, process
+from luxscaler.pipeline.stages import cuts_of, process, tones_of
 from luxscaler.tiling.overview import is_transparent, reference_of, sample
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.wrap import bordered
@@ -241,9 +238,7 @@ def _run(
 def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:
     check_picture(request.output_format, *result_size(request, cuts), transparent=is_transparent(picture))
     reference = reference_of(bordered(picture, cuts)) if request.self_reference else None
-    statistics = request.tones
-    if statistics is None:
-        statistics = ToneStatistics.of(torch.from_numpy(visible(sample(picture)).rgb), request.wrap)
+    statistics = request.tones or tones_of(request, visible(sample(picture)))
     return Master(request, target, cuts, picture, reference, statistics)
 
 

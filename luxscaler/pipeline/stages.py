@@ -101,11 +101,7 @@ def look_at(
     with clock.stage("expand"):
         sampled = sample(whole)
         seen = visible(sampled)
-        tones = torch.from_numpy(seen.rgb)
-        # Without an expansion only the white is needed.
-        white = ToneStatistics(white_of(tones))
-        own = ToneStatistics.of(tones, request.wrap) if request.expands and request.tones is None else white
-        statistics = request.tones or own
+        statistics = request.tones or tones_of(request, seen)
     with clock.stage("reference"):
         reference = None
         if given is not None or request.self_reference:
@@ -116,6 +112,15 @@ def look_at(
         else:
             place = place_of(visible(picture), visible(given), None)
     return Sources(request, picture, cuts, reference, place, statistics, clock.timings)
+
+
+def tones_of(request: UpscaleRequest, seen: Picture) -> ToneStatistics:
+    """The tone statistics of the whole picture, of which `seen` is a sample as it is shown.
+
+    Without an expansion only the white is needed, and only that is measured.
+    """
+    rgb = torch.from_numpy(seen.rgb)
+    return ToneStatistics.of(rgb, request.wrap) if request.expands else ToneStatistics(white_of(rgb))
 
 
 def render_sources(

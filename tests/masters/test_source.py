@@ -48,13 +48,17 @@ def touched_means(array: FloatArray, size: tuple[int, int]) -> FloatArray:
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     most=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    at_once=st.sampled_from([1, 2, 7, 1000]),
     alpha=st.booleans(),
 )
 def test_the_reference_is_the_mean_of_what_its_pixels_touch(
-    size: tuple[int, int], most: tuple[int, int], alpha: bool, tmp_path: Path
+    size: tuple[int, int], most: tuple[int, int], at_once: int, alpha: bool, tmp_path: Path
 ) -> None:
+    """at_once: rows that are read at once."""
     laid = a_linear_file(tmp_path, *size, alpha=alpha)
-    whole, small = laid.whole(), reduced(laid, *most)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overview, "_BAND_BYTES", at_once * size[1] * 16)
+        whole, small = laid.whole(), reduced(laid, *most)
     cells = (min(size[0], most[0]), min(size[1], most[1]))
     assert (small.height, small.width) == cells
     if cells == size:

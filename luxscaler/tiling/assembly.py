@@ -96,9 +96,10 @@ class Assembler:
 
     def _rows_seen(self, top: int, bottom: int) -> tuple[int, int]:
         """The rows that the expansion of [top, bottom) reads; they go beyond edges that meet."""
+        margin = MARGIN if self._expansion.boost > 1.0 else 0
         if self._plan.wrap.y:
-            return top - MARGIN, bottom + MARGIN
-        return max(top - MARGIN, 0), min(bottom + MARGIN, self._plan.output_height)
+            return top - margin, bottom + margin
+        return max(top - margin, 0), min(bottom + margin, self._plan.output_height)
 
     @torch.inference_mode()
     def _strip(self, top: int, bottom: int) -> Strip:
@@ -115,8 +116,10 @@ class Assembler:
                 wraps=self._plan.wrap.x,
                 in_place=self._blender.owns and not self._shows_both,
             )
-            self.peak = max(self.peak, float(expanded[rows].max()))
             rgb = to_host(expanded[rows])
+            # On a card there, else by NumPy, which does not wait for PyTorch's threads (blending.py).
+            seen = rgb if expanded.device.type == "cpu" else expanded[rows]
+            self.peak = max(self.peak, float(seen.max()))
             sdr = rgb if expanded is light else to_host(light[rows])
             coverage = None if alpha is None else to_host(alpha[rows])
         return Strip(top, rgb, sdr if self._shows_both else None, coverage)

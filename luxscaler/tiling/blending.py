@@ -2,14 +2,19 @@
 
 Neighbouring tiles share pixels, in which their weights are raised cosines that add up to one (tiled.py).
 Where a tile is alone its rows are copied, once; products and sums are made where tiles meet, in a fixed
-order: the same tiles give the same bytes. All of it happens where the tiles lie, on a card or in memory; on
-a processor in blocks of rows that stay in its cache until they are done.
+order: the same tiles give the same bytes. All of it happens where the tiles lie: on a card by PyTorch; in
+memory by NumPy, in blocks of rows that stay in the processor's cache until they are done. NumPy uses one
+thread, and that is meant: copies and sums of a master are few, and each call of PyTorch would wait for all of
+its threads, which on a processor that encodes rows meanwhile are late (docs/experiments.md).
 Where opposite edges meet, their tiles are blended too (wrap.py).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +28,15 @@ BLOCK_BYTES = 2 * 2**20
 """Of the rows that a processor blends at once, about: with the parts of tiles, what a core's cache holds."""
 
 
+Array = Any
+"""An array of NumPy or a tensor of PyTorch: what is done here has the same names in both."""
+
+
+def library_of(device: torch.device) -> Any:
+    """NumPy or PyTorch, whichever blends there."""
+    return np if device.type == "cpu" else torch
+
+
 class Blender:
     """Blends the tiles of one plan, into memory that is used again for the next rows."""
 
@@ -33,18 +47,20 @@ class Blender:
         self._plan = plan
         self._tile_of = tile_of
         self._device = device
+        self._library = library_of(device)
         self._has_alpha = has_alpha
         rows, columns = plan.border
         self.fold = Fold(plan.output_height, rows)
         """How the rows of a border lie over those of the opposite side."""
         self._fold_columns = Fold(plan.output_width, columns)
-        self._down = [_weights(i, plan.rows, self.fold) for i in range(len(plan.rows))]
+        down = [_weights(i, plan.rows, self.fold) for i in range(len(plan.rows))]
         across = [_weights(i, plan.columns, self._fold_columns) for i in range(len(plan.columns))]
-        self._alone = [_ones(line) for line in across]
-        self._across = [line[:, None].repeat(1, 3).to(device) for line in across]
+        self._lower, self._alone = [_ones(line) for line in down], [_ones(line) for line in across]
+        self._down = [self._array(line) for line in down]
+        self._across = [self._array(line[:, None].repeat(1, 3)) for line in across]
         """(width, 3): a product of rows with it runs through memory in one piece."""
         self._memory = torch.empty(0, 0, 3, device=device)
-        self._product = torch.empty(0, device=device)
+        self._product = self._array(torch.empty(0))
 
     @property
     def owns(self) -> bool:
@@ -54,19 +70,29 @@ class Blender:
     def rows(self, top: int, bottom: int) -> Lines:
         """Rows [top, bottom) of the result, on the device. The next call overwrites them."""
         if not self.owns:
-            return self._on_device(self._tile_of(0).lines(top, bottom))
+            only = self._tile_of(0).lines(top, bottom)
+            return Lines(only.rgb.to(self._device), None if only.alpha is None else only.alpha.to(self._device))
         width = self._plan.output_width
         if len(self._memory) < bottom - top:
             self._memory = torch.empty(bottom - top, width, 3, device=self._device)
-        rgb = self._memory[: bottom - top]
-        alpha = Coverage.nothing(bottom - top, width, self._device) if self._has_alpha else None
+        result = self._memory[: bottom - top]
+        rgb = self._array(result)
+        alpha = torch.zeros(bottom - top, width, device=self._device) if self._has_alpha else None
+        coverage = None if alpha is None else Coverage.nothing(self._array(alpha), self._library)
         step = bottom - top if self._device.type != "cpu" else max(1, BLOCK_BYTES // (width * 12))
         for first in range(top, bottom, step):
             inside = slice(first - top, min(first + step, bottom) - top)
-            self._add_rows(first, rgb[inside].zero_(), None if alpha is None else alpha.part(inside))
-        return Lines(rgb, None if alpha is None else alpha.blended())
+            rgb[inside] = 0.0
+            self._add_rows(first, rgb[inside], None if coverage is None else coverage.part(inside))
+        if coverage is not None:
+            coverage.finish()
+        return Lines(result, alpha)
 
-    def _add_rows(self, top: int, rgb: Tensor, alpha: "Coverage | None") -> None:
+    def _array(self, tensor: Tensor) -> Array:
+        """The tensor on the device, or the array that shares its memory."""
+        return tensor.to(self._device) if self._library is torch else tensor.cpu().numpy()
+
+    def _add_rows(self, top: int, rgb: Array, alpha: "Coverage | None") -> None:
         """Add what tiles have of the rows from `top`."""
         for lines, at in self.fold.lines(top, top + len(rgb)):
             for row, span in enumerate(self._plan.rows):
@@ -76,41 +102,40 @@ class Blender:
                     part = Span(first - span.start, last - span.start)
                     self._add_row(row, part, rgb[inside], None if alpha is None else alpha.part(inside))
 
-    def _add_row(self, row: int, lines: Span, rgb: Tensor, alpha: "Coverage | None") -> None:
+    def _add_row(self, row: int, lines: Span, rgb: Array, alpha: "Coverage | None") -> None:
         """Add lines of a row of tiles, times their weights."""
         weights = self._down[row][lines.start : lines.stop]
-        down = None if bool((weights == 1.0).all()) else weights.to(self._device)[:, None, None]
+        ones = self._lower[row]
+        down = None if ones.start <= lines.start and lines.stop <= ones.stop else weights[:, None, None]
         for column, span in enumerate(self._plan.columns):
             tile = self._tile_of(row * len(self._plan.columns) + column)
-            part = self._on_device(tile.lines(lines.start, lines.stop))
-            alone = self._alone[column]
+            part = tile.lines(lines.start, lines.stop)
+            seen, alone = self._array(part.rgb), self._alone[column]
             for place, at in self._fold_columns.places(span):
                 end = at + place.stop - place.start
                 for left, right in _split(at, end, alone):
                     is_alone = alone.start <= left and right <= alone.stop
                     across = None if is_alone else self._across[column][left:right]
                     target = rgb[:, place.start + left - at : place.start + right - at]
-                    self._add(target, part.rgb[:, left:right], down, across)
+                    self._add(target, seen[:, left:right], down, across)
                 if alpha is not None and part.alpha is not None:
-                    weight = weights.to(self._device)[:, None] * self._across[column][at:end, 0]
+                    weight = weights[:, None] * self._across[column][at:end, 0]
                     where = alpha.part(slice(None), slice(place.start, place.stop))
-                    where.add(part.alpha[:, at:end], weight)
+                    where.add(self._array(part.alpha)[:, at:end], weight)
 
-    def _add(self, target: Tensor, seen: Tensor, down: Tensor | None, across: Tensor | None) -> None:
+    def _add(self, target: Array, seen: Array, down: Array | None, across: Array | None) -> None:
         """Add (n, w, 3) times the weights of its rows and of its columns; None are ones."""
         weight = across if down is None else down if across is None else down * across
         if weight is None:
-            target.copy_(seen)  # times 1, and added to 0
+            target[...] = seen  # times 1, and added to 0
             return
-        if self._product.numel() < seen.numel():
-            self._product = torch.empty(seen.numel(), device=self._device)
-        product = self._product[: seen.numel()].view(seen.shape)
+        size = math.prod(seen.shape)
+        if len(self._product) < size:
+            self._product = self._array(torch.empty(size))
+        product = self._product[:size].reshape(seen.shape)
         # Two roundings, whatever the processor: a fused product and sum has one, and other last bits.
-        target.add_(torch.mul(seen, weight, out=product))
-
-    def _on_device(self, lines: Lines) -> Lines:
-        rgb, alpha = lines
-        return Lines(rgb.to(self._device), None if alpha is None else alpha.to(self._device))
+        self._library.multiply(seen, weight, out=product)
+        self._library.add(target, product, out=target)
 
 
 @dataclass(frozen=True)
@@ -121,31 +146,32 @@ class Coverage:
     exactly clear, and opaque opaque.
     """
 
-    total: Tensor
-    least: Tensor
-    most: Tensor
+    total: Array
+    least: Array
+    most: Array
+    library: Any
+    """The one of the arrays."""
 
     @classmethod
-    def nothing(cls, height: int, width: int, device: torch.device) -> "Coverage":
-        """The coverage before any tile is added."""
-        total = torch.zeros(height, width, device=device)
-        return cls(total, torch.ones_like(total), torch.zeros_like(total))
+    def nothing(cls, total: Array, library: Any) -> "Coverage":
+        """The coverage before any tile is added. total: zeros, which become the blended alpha."""
+        return cls(total, library.ones_like(total), library.zeros_like(total), library)
 
     def part(self, rows: slice, columns: slice = slice(None)) -> "Coverage":
         """A view of some rows and columns: what is added to it is added here."""
         place = rows, columns
-        return Coverage(self.total[place], self.least[place], self.most[place])
+        return Coverage(self.total[place], self.least[place], self.most[place], self.library)
 
-    def add(self, alpha: Tensor, weight: Tensor) -> None:
+    def add(self, alpha: Array, weight: Array) -> None:
         """A tile's alpha, (n, width) in [0, 1], times its weights; where those are 0 it does not count."""
-        self.total.add_(alpha * weight)
-        counts = weight > 0.0
-        torch.where(counts, torch.minimum(self.least, alpha), self.least, out=self.least)
-        torch.where(counts, torch.maximum(self.most, alpha), self.most, out=self.most)
+        library, counts = self.library, weight > 0.0
+        self.total[...] += alpha * weight
+        self.least[...] = library.where(counts, library.minimum(self.least, alpha), self.least)
+        self.most[...] = library.where(counts, library.maximum(self.most, alpha), self.most)
 
-    def blended(self) -> Tensor:
-        """The blended alpha, (n, width) in [0, 1]."""
-        return self.total.clamp_(self.least, self.most)
+    def finish(self) -> None:
+        """`total` becomes the blended alpha, (n, width) in [0, 1]."""
+        self.library.clip(self.total, self.least, self.most, out=self.total)
 
 
 def _split(start: int, stop: int, alone: slice) -> list[tuple[int, int]]:

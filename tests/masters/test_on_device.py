@@ -20,7 +20,7 @@ from luxscaler.networks.build import build_network
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.options import UpscalerOptions
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.tiling import assembly
+from luxscaler.tiling import assembly, blending
 from luxscaler.upscaling.pinned_copy import to_host
 from luxscaler.upscaling.upscaler import Upscaler
 from tests.support.picture_files import noise, pillow
@@ -51,6 +51,7 @@ def request_(request: pytest.FixtureRequest, tmp_path: Path) -> UpscaleRequest:
 @pytest.fixture
 def on_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "stays_on", lambda _device: True)
+    monkeypatch.setattr(blending, "library_of", lambda _device: torch)
 
 
 class Bus:
@@ -123,6 +124,7 @@ def test_the_same_bytes_wherever_tiles_are_kept(
     expected, target = tmp_path / "expected.tiff", tmp_path / "out.tiff"
     upscale_picture(request_, expected, backend)
     monkeypatch.setattr(local, "stays_on", lambda _device: True)
+    monkeypatch.setattr(blending, "library_of", lambda _device: torch)
     monkeypatch.setattr(held, "has_room", lambda _device, others, more: others + more <= room)
     lasting(monkeypatch, seconds)
     numbers = stored(monkeypatch)

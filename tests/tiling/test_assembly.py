@@ -16,7 +16,7 @@ from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.masters.writer import Writer
 from luxscaler.picture import FloatArray, Picture
-from luxscaler.tiling import expansion
+from luxscaler.tiling import blending, expansion
 from luxscaler.tiling.assembly import Assembler
 from luxscaler.tiling.expansion import Expansion, expand_whole
 from luxscaler.tiling.plan import Plan, plan
@@ -111,6 +111,18 @@ def test_tiles_of_any_plan_make_the_whole_picture(case: tuple[Picture, Plan]) ->
         np.testing.assert_allclose(alpha, repeated(picture.alpha), atol=1e-6)
         assert alpha.min() >= 0.0
         assert alpha.max() <= 1.0
+
+
+@settings(max_examples=examples(20))
+@given(cases(most=140))
+def test_pytorch_and_numpy_blend_to_the_same_bytes(case: tuple[Picture, Plan]) -> None:
+    picture, cuts = case
+    by_numpy = assembled(picture, cuts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blending, "library_of", lambda _device: torch)
+        by_pytorch = assembled(picture, cuts)
+    for one, other in ((by_numpy.rgb, by_pytorch.rgb), (by_numpy.alpha, by_pytorch.alpha)):
+        assert [rows.tobytes() for rows in one] == [rows.tobytes() for rows in other]
 
 
 @pytest.mark.slow

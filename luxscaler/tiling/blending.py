@@ -70,23 +70,23 @@ class Blender:
     def rows(self, top: int, bottom: int) -> Lines:
         """Rows [top, bottom) of the result, on the device. The next call overwrites them."""
         if not self.owns:
-            only = self._tile_of(0).lines(top, bottom)
-            return Lines(only.rgb.to(self._device), None if only.alpha is None else only.alpha.to(self._device))
+            rgb, alpha = self._tile_of(0).lines(top, bottom)
+            return Lines(rgb.to(self._device), None if alpha is None else alpha.to(self._device))
         width = self._plan.output_width
         if len(self._memory) < bottom - top:
             self._memory = torch.empty(bottom - top, width, 3, device=self._device)
-        result = self._memory[: bottom - top]
-        rgb = self._array(result)
+        blended = self._memory[: bottom - top]
+        light = self._array(blended)
         alpha = torch.zeros(bottom - top, width, device=self._device) if self._has_alpha else None
         coverage = None if alpha is None else Coverage.nothing(self._array(alpha), self._library)
         step = bottom - top if self._device.type != "cpu" else max(1, BLOCK_BYTES // (width * 12))
         for first in range(top, bottom, step):
             inside = slice(first - top, min(first + step, bottom) - top)
-            rgb[inside] = 0.0
-            self._add_rows(first, rgb[inside], None if coverage is None else coverage.part(inside))
+            light[inside] = 0.0
+            self._add_rows(first, light[inside], None if coverage is None else coverage.part(inside))
         if coverage is not None:
             coverage.finish()
-        return Lines(result, alpha)
+        return Lines(blended, alpha)
 
     def _array(self, tensor: Tensor) -> Array:
         """The tensor on the device, or the array that shares its memory."""

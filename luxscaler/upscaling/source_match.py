@@ -118,10 +118,27 @@ def _without_noise(detail: Tensor, noise: Tensor) -> Tensor:
 
 def _smoothed(picture: Tensor) -> Tensor:
     """(h, w, 3) through a tent of 5 × 5 pixels; the sum over the picture stays."""
-    plane = picture.permute(2, 0, 1)[None]
-    for _ in range(2):
-        plane = F.avg_pool2d(F.pad(plane, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return plane[0].permute(1, 2, 0)
+    means = _pooled if picture.device.type != "cpu" else _averaged
+    return means(means(picture))
+
+
+def _pooled(picture: Tensor) -> Tensor:
+    """Means over 3 × 3 pixels of (h, w, 3), the outermost pixels repeated beyond the edges."""
+    plane = F.pad(picture.permute(2, 0, 1)[None], (1, 1, 1, 1), mode="replicate")
+    return F.avg_pool2d(plane, 3, stride=1)[0].permute(1, 2, 0)
+
+
+def _averaged(picture: Tensor) -> Tensor:
+    """The same but for last bits, in a quarter of a processor's time; on a card it would be many launches."""
+    total = picture
+    for axis in (0, 1):
+        length = total.shape[axis]
+        line, total = total, total.clone()
+        total.narrow(axis, 1, length - 1).add_(line.narrow(axis, 0, length - 1))
+        total.narrow(axis, 0, length - 1).add_(line.narrow(axis, 1, length - 1))
+        for edge in (0, length - 1):
+            total.select(axis, edge).add_(line.select(axis, edge))
+    return total.div_(9.0)
 
 
 def _seen(picture: Tensor, scale: float) -> Tensor:

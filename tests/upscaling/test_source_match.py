@@ -18,6 +18,7 @@ from torch import Tensor
 from luxscaler.color import encode_srgb
 from luxscaler.color_torch import decode_srgb
 from luxscaler.io.read import read_picture
+from luxscaler.upscaling import source_match
 from luxscaler.upscaling.source_match import area_means, match_source
 from tests.conftest import SAMPLE
 from tests.support.examples import examples
@@ -220,3 +221,15 @@ def test_area_means_count_pixels_on_borders_in_part(count: int, scale: float) ->
 def test_it_works_in_place() -> None:
     rgb = torch.rand((32, 32, 3), generator=torch.Generator().manual_seed(2))
     assert match_source(rgb, area_means(rgb, (8, 8))) is rgb
+
+
+@few
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_both_ways_to_smooth_agree_and_keep_the_sum(height: int, width: int, seed: int) -> None:
+    """A card pools, a processor adds slices; OpenCV is the judge."""
+    picture = np.random.default_rng(seed).standard_normal((height, width, 3)).astype(np.float32)
+    wanted = cv2.blur(picture, (3, 3), borderType=cv2.BORDER_REPLICATE).reshape(picture.shape)
+    for way in (source_match._pooled, source_match._averaged):
+        found = way(torch.from_numpy(picture)).numpy()
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        np.testing.assert_allclose(found.sum((0, 1)), picture.sum((0, 1)), atol=1e-4)

@@ -3,9 +3,10 @@
     bytes → io/read → upscaling/render → hdr/expand → io/write → file
     └─ read_sources ┘└──── render_sources ────────┘└ write_finished ┘
 
-The container, and the command for whatever fits into one tile, take this way; `process` takes all of it. Its
-three parts stand alone because only the middle one needs the device: a server may write one picture while the
-next is on it. A picture larger than a tile is cut and put together as a master is (tiling/), in memory.
+The container works like this, and so does the command for a picture of one tile. `process` runs all of it.
+The three parts are separate because only the middle one needs the device: a server may write one picture
+while the next is computed. A picture larger than a tile is cut and put together as a master is (tiling/), in
+memory.
 """
 
 import os

@@ -1,10 +1,9 @@
 """Rows of the result out of the tiles that cover them.
 
 Neighbouring tiles share pixels, in which their weights are raised cosines that add up to one (tiled.py).
-Where a tile is alone its rows are copied, once; products and sums are made where tiles meet, in a fixed
-order: the same tiles give the same bytes. All of it happens where the tiles lie, on a card or in memory; on
-a processor in blocks of rows that stay in its cache until they are done.
-Where opposite edges meet, their tiles are blended too (wrap.py).
+Where a single tile covers a pixel, it is copied. Where tiles meet, they are added in a fixed order, so the
+same tiles give the same bytes. Blending runs on the device that holds the tiles; a processor works in blocks
+of rows that fit into its cache. Where opposite edges meet, their tiles are blended too (wrap.py).
 """
 
 from collections.abc import Callable

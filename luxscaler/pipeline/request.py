@@ -93,7 +93,6 @@ class UpscaleRequest:
     """Width and height that `size` means for the picture at hand; filled in by `for_picture`."""
     size_notices: tuple[str, ...] = ()
     """Notices about `final`, one line each."""
-
     choice: LayerChoice = MAIN_LAYER
     """Which layer of an EXR `source` is."""
 

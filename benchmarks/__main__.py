@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import network, picture, prediction, server, start
+from benchmarks import network, prediction, server, start, whole_master
 from benchmarks.machine import describe
 
 PARTS = {
     "network": network,
     "prediction": prediction,
     "server": server,
-    "master": picture,
+    "master": whole_master,
     "start": start,
 }
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,19 +2,15 @@
 
     PYTHONPATH=. .venv/bin/python -m benchmarks.console --rate 1000 --seconds 20
 
-The console is a process of its own, as `luxscaler server` starts it, and so is each sender; all share this
-machine's cores. A sender does not wait for answers before it sends the next: what the console cannot take
-piles up, and shows in the times. Each webhook is of a running job of its own and signed when its turn comes.
-What is told to come again (503) is sent again, as Replicate does. In the end every id has to be noted as
-applied, once, and be listed with its verdict. Meanwhile a browser's calls are made, one after another, and
-their times are given. The console's processor seconds are the figure that other work on the machine disturbs
-least.
+The console is a process of its own, as `luxscaler server` starts it, and so is each sender
+(webhook_senders.py); all share this machine's cores. Each webhook is of a running job of its own. In the end
+every id must be noted as applied, once, and be listed with its verdict. Meanwhile a browser's calls are made,
+one after another, and their times are given. The console's processor seconds are the figure that other work
+on the machine disturbs least.
 """
 
 import argparse
-import asyncio
 import json
-import multiprocessing
 import os
 import sqlite3
 import statistics
@@ -24,7 +20,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,24 +29,20 @@ import httpx
 import torch
 
 from benchmarks.machine import describe
+from benchmarks.webhook_senders import send
 from luxscaler.clock import Clock, iso
 from luxscaler.console.database import FILE_NAME, Database
 from luxscaler.console.job import Job, JobState
 from luxscaler.console.jobs import Jobs
-from luxscaler.replicate.signing import new_id, webhook_headers
+from luxscaler.replicate.signing import new_id
 from tests.conftest import ROOT
 from tests.support.console_server import console_process
 from tests.support.gateway_server import free_port
 from tests.support.replicate_account import VERSION, Account, Run, replicate_account
 
-PATH = "/api/webhooks/replicate"
-SENDERS = 2
-CONNECTIONS = 32
-"""Of each sender."""
 PROBED = ("/api/health/ready", "/api/cloud/jobs?limit=50")
 _PROBE_SECONDS = 0.25
 """As often as a page looks again while events come."""
-_MOST_AGAIN = 30
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -114,7 +105,7 @@ def load(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
             console.set(webhook_url="https://console.example")
             before = _processor_seconds(console.process.pid)
             with _probes(console.url) as probes:
-                answers = _sent(console.url, account, runs, rate)
+                answers = send(console.url, account.secret, runs, rate)
             processor = _processor_seconds(console.process.pid) - before
             noted, listed, effects = _noted(folder)
     times = sorted(answer.seconds for answer in answers)
@@ -147,16 +138,21 @@ def _jobs(folder: Path, account: Account, count: int) -> list[dict[str, Any]]:
             call = {"field": "tile_input", "input": {}, "model": "josfer/luxscaler-v32"}
             jobs.add(
                 Job(
-                    **{
-                        "id": new_id(),
-                        "kind": "master",
-                        "name": f"job {number}",
-                        "source": "x",
-                        "call": call,
-                    },
-                    **{"fingerprint": "", "nonce": new_id(), "hardware": "gpu-l40s", "price": 0.001},
-                    **{"max_seconds": 3600.0, "created_at": now, "deadline": now + 3600.0, "intent_at": now},
-                    **{"state": JobState.RUNNING, "remote_id": name},
+                    id=new_id(),
+                    kind="master",
+                    name=f"job {number}",
+                    source="x",
+                    call=call,
+                    fingerprint="",
+                    nonce=new_id(),
+                    hardware="gpu-l40s",
+                    price=0.001,
+                    max_seconds=3600.0,
+                    created_at=now,
+                    deadline=now + 3600.0,
+                    intent_at=now,
+                    state=JobState.RUNNING,
+                    remote_id=name,
                 )
             )
             run = Run(name, "predictions", {"version": VERSION, "input": {}}, now, "canceled")
@@ -164,64 +160,6 @@ def _jobs(folder: Path, account: Account, count: int) -> list[dict[str, Any]]:
             found.append({**account.document(run), "completed_at": iso(now)})
     database.close()
     return found
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """How one webhook was answered."""
-
-    webhook_id: str
-    seconds: float
-    """From when it was due, so that a sender that is late does not flatter the console."""
-    status: int
-    again: int
-    """How often it was sent again, because it was told to."""
-    ended_at: float
-    """Seconds from the start."""
-
-
-def _sent(url: str, account: Account, runs: list[dict[str, Any]], rate: int) -> list[_Answer]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(SENDERS, mp_context=context) as pool:
-        work = [
-            pool.submit(_send_all, url, account.secret, runs[first::SENDERS], rate / SENDERS)
-            for first in range(SENDERS)
-        ]
-        return [answer for each in work for answer in each.result()]
-
-
-def _send_all(url: str, secret: str, runs: list[dict[str, Any]], rate: float) -> list[_Answer]:
-    return asyncio.run(_stream(url, secret, runs, rate))
-
-
-async def _stream(url: str, secret: str, runs: list[dict[str, Any]], rate: float) -> list[_Answer]:
-    host, _, port = url.removeprefix("http://").partition(":")
-    lines: asyncio.Queue[_Line] = asyncio.Queue()
-    for _ in range(CONNECTIONS):
-        lines.put_nowait(_Line(host, int(port)))
-    begun, tasks = time.perf_counter(), []
-    for number, run in enumerate(runs):
-        due = begun + number / rate
-        await asyncio.sleep(max(due - time.perf_counter(), 0.0))
-        tasks.append(asyncio.create_task(_send(lines, secret, run, begun, due)))
-    return list(await asyncio.gather(*tasks))
-
-
-async def _send(
-    lines: "asyncio.Queue[_Line]", secret: str, run: dict[str, Any], begun: float, due: float
-) -> _Answer:
-    body, webhook_id = json.dumps(run).encode(), f"msg_{new_id()}"
-    again = 0
-    while True:
-        line = await lines.get()
-        status, pause = await line.post(body, webhook_headers(secret, webhook_id, int(time.time()), body))
-        lines.put_nowait(line)
-        if status != 503 or again >= _MOST_AGAIN:
-            break
-        again += 1
-        await asyncio.sleep(pause)
-    now = time.perf_counter()
-    return _Answer(webhook_id, now - due, status, again, now - begun)
 
 
 @dataclass(frozen=True)
@@ -266,31 +204,6 @@ def _processor_seconds(process: int) -> float:
     """That a process and its threads have used, in its own code and the kernel's for it."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
-
-
-class _Line:
-    """One connection that is kept: a client library would take as much of the cores as the console."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def post(self, body: bytes, headers: dict[str, str]) -> tuple[int, float]:
-        """The status of the answer (0: none came), and the seconds that it asks to wait."""
-        try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection(self._host, self._port)
-            reader, writer = self._streams
-            more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            head = f"POST {PATH} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n{more}"
-            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            await reader.readexactly(int(answer.partition("content-length: ")[2].partition("\r\n")[0]))
-            pause = answer.partition("retry-after: ")[2].partition("\r\n")[0]
-            return int(answer.split()[1]), float(pause or 0)
-        except (OSError, EOFError, ValueError):
-            self._streams = None
-            return 0, 0.0
 
 
 def _noted(folder: Path) -> tuple[set[str], int, int]:

@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/models.py [--only SPAN,DAT] [--rest] [--write]   # spandrel's ids
 
-Each network of tests/support/architectures.py is loaded as a checkpoint is, run on a picture whose sides suit
-nobody, and run in tiles and as a whole. What tiles change is given as the steepest change of the difference
-between neighbouring columns, on the average along them, in parts of the picture's own average change:
-where there is an edge to be seen, this comes near 1 and more. fp16 and bf16: whether noise gives finite
+Each network of tests/support/architectures.py is loaded as a checkpoint is, and run on a picture whose sides
+are no multiples of anything, in tiles and as a whole. The effect of tiles is the steepest change, between
+neighbouring columns, of the difference between the two results, averaged along the columns and divided by the
+picture's own average change. A visible edge gives about 1 or more. fp16 and bf16: whether noise gives finite
 values on this CPU.
 """
 

@@ -29,7 +29,7 @@ from luxscaler.weights.store import load_network
 EXACT_DB, HALF_DB = 100.0, 50.0
 BASE = "RealESRGANer"
 PROBED_SIDE = 32
-"""Side of the crop by which is told how long a candidate takes, in pixels."""
+"""Side, in pixels, of the crop that predicts how long a candidate takes."""
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

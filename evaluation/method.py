@@ -6,6 +6,7 @@ import torch
 
 from evaluation.expansion import Expansion
 from luxscaler.hdr.expand import ToneStatistics, expand
+from luxscaler.hdr.network import GainNetwork
 from luxscaler.picture import FloatArray
 
 OURS = "LuxScaler"
@@ -22,7 +23,10 @@ class Fit(Protocol):
         """
 
 
-def ours(sdr: FloatArray, boost: float) -> FloatArray:
-    """hdr_boost as the pipeline applies it, with the picture's own statistics."""
+def ours(sdr: FloatArray, boost: float, network: GainNetwork | None = None) -> FloatArray:
+    """hdr_boost as the pipeline applies it, with the picture's own statistics.
+
+    network: another than the shipped one.
+    """
     tensor = torch.from_numpy(sdr)
-    return expand(tensor, boost, ToneStatistics.of(tensor)).numpy()
+    return expand(tensor, boost, ToneStatistics.of(tensor), network=network).numpy()

@@ -1,4 +1,4 @@
-"""How much an expansion tears a picture: neighbours that it drives apart, or whose order it turns round.
+"""How much an expansion tears a picture: neighbours that it drives apart, or whose order it reverses.
 
 A smooth expansion needs a moderate slope: BT.2446-1 A multiplies what the eye sees of a difference between
 neighbours by 1.2 to 2.5 (boost 4.93), over 2 only near white. A curve that is steep near white, or a gain

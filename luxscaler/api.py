@@ -18,6 +18,7 @@ from luxscaler.backends.local import LocalBackend
 from luxscaler.checks import path_of, path_text
 from luxscaler.geometry import TileBox, Wrap
 from luxscaler.hdr.expand import ToneStatistics
+from luxscaler.io.formats import format_of
 from luxscaler.io.linearize import has_equal_channels
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import export
@@ -29,15 +30,14 @@ from luxscaler.picture import Picture
 from luxscaler.pipeline.arguments import check_expanding, check_reading, check_writing
 from luxscaler.pipeline.carried import carried
 from luxscaler.pipeline.final_size import FinalSize
-from luxscaler.pipeline.output import check_path, clipped_light, format_of
+from luxscaler.pipeline.output import check_path, clipped_light
 from luxscaler.pipeline.pictures import mask_of
 from luxscaler.pipeline.preview import Preview, preview_of
 from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS, DEFAULT_TILE, PictureFile, UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result
 from luxscaler.tiling.expansion import Expansion, expand_whole
-from luxscaler.tiling.overview import sample
+from luxscaler.tiling.overview import tones_of
 from luxscaler.upscaling.model_cache import Models
-from luxscaler.upscaling.render import visible
 from luxscaler.weights.fetch import fetch_known
 
 _DEFAULT_EXPORT = ExportOptions()
@@ -256,8 +256,7 @@ def expand(
     check_expanding(picture, like)
     check_boost(boost)
     mask = None if boost_mask is None else mask_of(boost_mask)
-    tones = torch.from_numpy(visible(sample((picture if like is None else like).as_light())).rgb)
-    statistics = ToneStatistics.of(tones)
+    statistics = ToneStatistics.of(tones_of((picture if like is None else like).as_light()))
     picture = picture.as_light()
     light = torch.from_numpy(picture.rgb)
     expanded = expand_whole(light, Expansion(boost, statistics, mask=mask), in_place=False)

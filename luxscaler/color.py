@@ -72,8 +72,9 @@ REC709_TO_REC2020: Matrix = np.array(
     ]
 )
 """`rgb_to_rgb(REC709, REC2020)`, written out so that files do not depend on the machine's linear algebra."""
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
 """Weights of linear Rec.709 R, G and B in luminance (ITU-R BT.709-6, item 3.2)."""
+LUMINANCE = np.array(LUMINANCE_WEIGHTS, np.float32)
 
 ADOBE_RGB_GAMMA = 563 / 256
 _BT2020_ALPHA, _BT2020_BETA = 1.09929682680944, 0.018053968510807

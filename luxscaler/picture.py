@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float32]
 ExrAttribute = tuple[str, str, bytes]
 """Name, type and value of an attribute, as OpenEXR stores them."""
 
+HALF_MAX = 65504.0
+"""Largest finite half float; larger values would become infinity."""
 REFERENCE_WHITE_CD_M2 = 203.0
 """Luminance of the linear value 1.0, in cd/m² (ITU-R BT.2408-7, HDR reference white)."""
 

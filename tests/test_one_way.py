@@ -12,6 +12,7 @@ from PIL import Image
 import luxscaler
 from luxscaler.backends.local import LocalBackend
 from luxscaler.geometry import TileBox
+from luxscaler.io.formats import format_of
 from luxscaler.io.read import read_picture
 from luxscaler.masters.job import folder_of
 from luxscaler.masters.options import RunOptions
@@ -19,7 +20,6 @@ from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.options import UpscalerOptions
-from luxscaler.pipeline.output import format_of
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.stages import process
 from luxscaler.upscaling.upscaler import Upscaler

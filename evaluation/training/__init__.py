@@ -2,6 +2,6 @@
 
     .venv/bin/python -m evaluation.training PATH... [--write luxscaler/hdr/gain.safetensors]
 
-scenes.py varies the pictures, cameras.py renders them to SDR, samples.py keeps what a step needs,
-visible.py is the measure that can be followed downhill, fit.py follows it.
+scenes.py varies the pictures, cameras.py renders them to SDR, samples.py keeps what a step needs, visible.py
+is a differentiable measure of quality, and fit.py minimises the loss.
 """

@@ -106,7 +106,7 @@ def edited(scene: FloatArray, rng: Generator) -> Shot:
 
 
 def dim(scene: FloatArray, rng: Generator) -> Shot:
-    """A picture that nothing in takes to white: as it is, it is right."""
+    """A dim picture, in which nothing reaches white: it must stay as it is."""
     peak = decode_srgb(np.array([rng.uniform(0.3, 0.85)], np.float32))[0]
     light = np.asarray(scene * (peak / max(float(np.percentile(scene.max(2), 99.9)), TINY)), np.float32)
     sdr = _finished(_shoulder(0.6 * peak, peak)(light), rng)

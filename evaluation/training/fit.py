@@ -1,8 +1,8 @@
 """Fits the network to samples: AdamW, one cycle, the mean of the last half of the steps' weights.
 
-The loss of a sample adds, in about the same currency of decibels: its PU21 error, as a power of the mean
-square between the logarithm, which PSNR averages, and the root, which fears single bad pictures more; ten
-minus JOD (visible.py); what tears (tearing.py's rule, a little stricter); and unevenness of the map.
+The loss of a sample adds, on about the scale of decibels: its PU21 error, as a power of the mean square
+between the logarithm, which PSNR averages, and the root, which weighs single bad pictures more; ten minus JOD
+(visible.py); tearing (tearing.py's rule, a little stricter); and unevenness of the map.
 """
 
 import math
@@ -21,8 +21,8 @@ from evaluation.pictures import PAIRS, PANORAMAS, PHOTOGRAPHS
 from evaluation.tearing import VISIBLE
 from evaluation.training.samples import Sample
 from evaluation.training.visible import Visible
+from luxscaler.color import LUMINANCE_WEIGHTS
 from luxscaler.color_torch import encode_srgb
-from luxscaler.hdr.analysis import REC709_WEIGHTS
 from luxscaler.hdr.network import KNOT_CODES, GainNetwork
 from luxscaler.picture import REFERENCE_WHITE_CD_M2
 
@@ -30,7 +30,7 @@ KIND_WEIGHT = {
     "exact": 0.10, "standard": 0.15, "curve": 0.10, "phone": 0.20, "fusion": 0.20,
     "edited": 0.06, "dim": 0.05, "pair": 0.11, "exact pair": 0.03,
 }  # fmt: skip
-"""How much each kind of shot counts, whatever its number."""
+"""How much each kind of shot counts, however many there are."""
 GROUP_SHARE = {PANORAMAS: 0.25, PHOTOGRAPHS: 0.48, PAIRS: 0.27}
 """How much each group counts within a kind, however many pictures it has. Users bring photographs."""
 
@@ -46,7 +46,7 @@ class FitOptions:
     rate: float = 3e-3
     dropout: float = 0.15
     noise: float = 0.05
-    """Of the network's inputs, so that it learns no picture by heart."""
+    """Of the network's inputs, against overfitting to single pictures."""
     power: float = 0.15
     """Of the mean square PU21 error: near 0 it is PSNR, 0.5 is the root of the mean square."""
     jod: float = 10.0
@@ -179,7 +179,7 @@ def seen(light: Tensor) -> Tensor:
 
 
 def _luminance(rgb: Tensor) -> Tensor:
-    return (rgb * torch.tensor(REC709_WEIGHTS).view(1, 3, 1, 1)).sum(1)
+    return (rgb * torch.tensor(LUMINANCE_WEIGHTS).view(1, 3, 1, 1)).sum(1)
 
 
 def chances_of(samples: Sequence[Sample]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

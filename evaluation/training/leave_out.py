@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from evaluation.method import ours
 from evaluation.pictures import Source
 from evaluation.training.fit import FitOptions, fit
 from evaluation.training.samples import SEED, Sample, samples_of
-from luxscaler.hdr.expand import ToneStatistics, expand
 from luxscaler.hdr.network import GainNetwork
 from luxscaler.picture import FloatArray
 
@@ -23,8 +23,7 @@ class Fitted:
 
     def __call__(self, sdr: FloatArray, boost: float) -> FloatArray:
         """hdr_boost as the pipeline applies it."""
-        tensor = torch.from_numpy(sdr)
-        return expand(tensor, boost, ToneStatistics.of(tensor), network=self.network).numpy()
+        return ours(sdr, boost, self.network)
 
 
 @dataclass(frozen=True)

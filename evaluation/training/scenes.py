@@ -1,7 +1,7 @@
 """Scenes for training: parts and views of HDR pictures, mirrored, with other colours and contrast.
 
-Pictures that hold real light are few, so each has to stand for many: panoramas are looked at through
-lenses of many angles, all are cut, and light is raised to a power near 1.
+HDR pictures are few, so many scenes are made of each: panoramas are seen through lenses of many angles, all
+pictures are cut, and light is raised to a power near 1.
 """
 
 import math

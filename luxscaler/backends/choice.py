@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from luxscaler.tiling.plan import Plan
 
 BACKENDS = ("local", "cog", "replicate", "ray")
-_CONTAINERS = ("cog", "replicate")
+CONTAINERS = ("cog", "replicate")
+"""Backends that run the container, in which a tile without a reference is its own reference."""
 _CONTAINER_SCALE = 4.0
 """The scale of all models in a container, including one that a training made."""
 
@@ -139,7 +140,7 @@ def own_scale(model: str, backend: str) -> float:
     """
     from luxscaler.weights.store import scale_of  # noqa: PLC0415
 
-    return _CONTAINER_SCALE if backend in _CONTAINERS else float(scale_of(model))
+    return _CONTAINER_SCALE if backend in CONTAINERS else float(scale_of(model))
 
 
 def estimate_of(choice: BackendOptions, cuts: "Plan") -> str | None:

@@ -171,13 +171,13 @@ def upscale(
         warm_up()  # the decoding process starts while PyTorch is imported
         from luxscaler.backends.choice import BackendOptions, own_scale  # noqa: PLC0415
         from luxscaler.geometry import Wrap  # noqa: PLC0415
+        from luxscaler.io.formats import format_of  # noqa: PLC0415
         from luxscaler.io.options import ExportOptions  # noqa: PLC0415
         from luxscaler.masters.options import RunOptions  # noqa: PLC0415
         from luxscaler.masters.pairs import existing, refuse_existing  # noqa: PLC0415
         from luxscaler.masters.shot import described, shot_of, with_tones  # noqa: PLC0415
         from luxscaler.options import DecodeLimits, LayerChoice, UpscalerOptions  # noqa: PLC0415
         from luxscaler.pipeline.final_size import FinalSize  # noqa: PLC0415
-        from luxscaler.pipeline.output import format_of  # noqa: PLC0415
         from luxscaler.pipeline.request import UpscaleRequest  # noqa: PLC0415
 
         chosen_scale = own_scale(model, backend) if scale is None else scale

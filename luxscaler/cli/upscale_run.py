@@ -197,7 +197,7 @@ class PictureRun:
             return result
 
     def _of(self, pair: "Pair", source: Path | bytes) -> "UpscaleRequest":
-        from luxscaler.pipeline.output import format_of  # noqa: PLC0415
+        from luxscaler.io.formats import format_of  # noqa: PLC0415
 
         name = self._format or (self.request.output_format if pair.target is None else format_of(pair.target))
         return replace(self.request, source=source, output_format=name)

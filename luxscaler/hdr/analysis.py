@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.color import LUMINANCE_WEIGHTS
 from luxscaler.color_torch import encode_srgb
 from luxscaler.geometry import NO_WRAP, Wrap
 
@@ -44,7 +45,6 @@ FEW_IN_BAND = 0.003
 """Share of the picture below which a band is described mostly by the whole picture."""
 FLOOR = 0.02
 """Code, of 1, added before logarithms: the depth of shadows is noise."""
-REC709_WEIGHTS = (0.2126, 0.7152, 0.0722)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _codes(light: Tensor, white: float) -> Tensor:
 
 def _luma(codes: Tensor) -> Tensor:
     """Weighted mean of the codes of (3, h, w)."""
-    red, green, blue = REC709_WEIGHTS
+    red, green, blue = LUMINANCE_WEIGHTS
     return codes[0] * red + codes[1] * green + codes[2] * blue
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.color import LUMINANCE_WEIGHTS
 from luxscaler.color_torch import encode_srgb
 from luxscaler.geometry import TileBox, Wrap
-from luxscaler.hdr.analysis import REC709_WEIGHTS
 from luxscaler.hdr.network import KNOT_CODES
 
 KNEE = KNOT_CODES[0] / 255
@@ -30,7 +30,7 @@ def guide_of(rgb: Tensor, white: float, brightest_part: float) -> Tensor:
     white: linear, above 0. brightest_part: the weight of the strongest channel, 0 to 1; the rest is
     luminance's.
     """
-    red, green, blue = REC709_WEIGHTS
+    red, green, blue = LUMINANCE_WEIGHTS
     luminance = rgb[..., 0] * red
     luminance.add_(rgb[..., 1], alpha=green).add_(rgb[..., 2], alpha=blue)
     strongest = encode_srgb(strongest_of(rgb).div_(white))

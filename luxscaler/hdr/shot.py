@@ -1,6 +1,6 @@
 """One curve for all frames of a shot, so that nothing flickers.
 
-Noise, grain and whatever moves change what the network sees from frame to frame, and so the gain it gives.
+Noise, grain and motion change what the network sees from frame to frame, and so the gain that it gives.
 For a shot the gain is decided once: its white is the brightest of the frames, each frame is looked at under
 that white, and the shares of the boost, at every knot and region, are averaged over the frames. The same map
 is then used for all of them. So in every frame the same light at the same place gets the same gain, to the

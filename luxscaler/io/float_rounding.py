@@ -4,10 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luxscaler.io.options import FULL_MANTISSA_BITS
-from luxscaler.picture import FloatArray
-
-HALF_MAX = 65504.0
-"""Largest finite half float; larger values would become infinity."""
+from luxscaler.picture import HALF_MAX, FloatArray
 
 
 def round_mantissa(values: FloatArray, bits: int) -> FloatArray:

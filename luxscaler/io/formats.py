@@ -6,7 +6,7 @@ of `--format` and of `output_format`; write.py and write_rows.py have the functi
 
 from pathlib import Path
 
-from luxscaler.errors import ExportError
+from luxscaler.errors import ExportError, InputError
 
 FORMATS = ("webp", "png", "tiff", "tiff16", "exr", "png-pq", "avif", "jxl", "jpg")
 FLOAT_FORMATS = ("tiff", "exr", "jxl")
@@ -15,6 +15,8 @@ ASSOCIATED_FORMATS = ("tiff", "exr")
 """Formats that can store premultiplied colour, and so light where alpha is 0."""
 HDR_FORMATS = (*FLOAT_FORMATS, "png-pq", "avif", "jpg")
 """Formats that hold light above SDR white; the others show an SDR rendering of the same scene."""
+DUAL_FORMATS = ("jpg",)
+"""Formats that hold the SDR and the HDR rendering side by side: a JPEG with a gain map."""
 STREAM_FORMATS = ("tiff", "tiff16", "exr", "png", "png-pq")
 """Formats that can be written row by row; the others are encoded from memory."""
 SUFFIXES = {
@@ -44,11 +46,25 @@ def format_named(path: Path, file_format: str | None) -> str:
 
     Raises ExportError if there is no such format.
     """
-    name = SUFFIXES.get(path.suffix.lower(), "") if file_format is None else file_format
-    if name not in FORMATS:
-        asked = f"suffix {path.suffix!r} of {path.name!r}" if file_format is None else repr(file_format)
-        raise ExportError(f"unknown output format {asked}; known are {', '.join(FORMATS)}")
-    return name
+    if file_format is None:
+        try:
+            return format_of(path)
+        except InputError as error:
+            raise ExportError(str(error)) from error
+    if file_format not in FORMATS:
+        raise ExportError(f"unknown output format {file_format!r}; known are {', '.join(FORMATS)}")
+    return file_format
+
+
+def format_of(path: Path) -> str:
+    """The format that a path's suffix names. Raises InputError for a suffix of no known format."""
+    try:
+        return SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        known = " ".join(SUFFIXES)
+        raise InputError(
+            f"{str(path)!r} has no suffix of a known format ({known}), and no format is named"
+        ) from None
 
 
 def suffix_of(file_format: str) -> str:

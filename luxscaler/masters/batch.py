@@ -8,7 +8,7 @@ from luxscaler.masters.pairs import Pair, existing
 from luxscaler.pipeline.result import Result
 
 FATAL = (StoppedError, WeightsError)
-"""What would be the same for every picture, or was asked for."""
+"""Errors that end a batch: they concern every picture, or the user stopped the work."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,6 @@ def _done(pair: Pair, work: Callable[[Pair], Result]) -> Outcome:
         return Outcome(pair, work(pair))
     except FATAL:
         raise
-    # Of one picture among many also what nobody foresaw: it is told like any other error, and is not lost.
+    # Unexpected errors too: one picture must not stop the others, and its error is reported.
     except Exception as error:  # noqa: BLE001, RUF100
         return Outcome(pair, error=error)

@@ -21,7 +21,7 @@ _PICTURE_SUFFIXES = frozenset(
         *(".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
     )
 )
-"""Of a folder the files with these suffixes are taken; a file that is named is taken whatever its name."""
+"""Suffixes of the files that are taken from a folder; a file that is named is taken with any suffix."""
 _TOP = PurePath()
 _JOB_SUFFIX = ".job"
 

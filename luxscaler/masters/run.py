@@ -59,6 +59,18 @@ class Master:
         return Tile(number, attempt, part, box, cut.output_size)
 
 
+@dataclass(frozen=True)
+class RunControl:
+    """What a caller is told of a run, and how it stops one."""
+
+    progress: Callable[[Progress], None]
+    """Called as tiles are done."""
+    stage: StageListener
+    """Called with the name of each stage as it begins."""
+    stop: threading.Event
+    """Ends the work once it is set."""
+
+
 _ROOM_SECONDS = 0.1
 """How often a tile that waits for room looks whether rows are still being written."""
 
@@ -77,17 +89,13 @@ class Run:
         backend: Backend,
         job: Job,
         options: RunOptions,
-        progress: Callable[[Progress], None],
-        stop: threading.Event,
-        stage: StageListener,
+        control: RunControl,
     ) -> None:
-        self._begun = stage
         self._master = master
         self._backend = backend
         self._job = job
         self._options = options
-        self._tell = progress
-        self._stop = stop
+        self._control = control
         # The report compares tiles when all are done: then none may be let go before.
         self._held = HeldTiles(0 if options.report is not None else usual_budget())
         self._done = job.intact()
@@ -119,7 +127,7 @@ class Run:
         sink = open_sink(output)
         try:
             assembler = self._assembler(sink, observer)
-            with Writer(assembler, self._done.__contains__, self._stop) as writer:
+            with Writer(assembler, self._done.__contains__, self._control.stop) as writer:
                 self._run_tiles(writer)
             sink.finish()
         except BaseException:
@@ -127,7 +135,7 @@ class Run:
             raise
         result = self._result(assembler, observer)
         if observer is not None and self._options.report is not None:
-            self._begun("reporting")
+            self._control.stage("reporting")
             page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
             write_report(self._options.report, page)
         return result
@@ -152,7 +160,7 @@ class Run:
             take,
             has_alpha=master.picture.has_alpha,
             border=0 if self._reduction is None else self._reduction.border,
-            shows_both=observer is not None or master.request.output_format == "jpg",
+            shows_both=observer is not None or master.request.shows_both,
             device=torch.device(self._backend.device),
         )
         return assembler
@@ -169,13 +177,13 @@ class Run:
                 len(master.plan),
                 ledger,
                 is_hdr=master.statistics.peak >= SDR_PEAK,
-                stop=self._stop,
+                stop=self._control.stop,
             )
-            self._begun("loading")
+            self._control.stage("loading")
             with self._backend.open(context) as session:
-                self._begun("upscaling")
+                self._control.stage("upscaling")
                 self._started = time.monotonic()
-                self._tell(self._progress())
+                self._control.progress(self._progress())
                 work = Work(
                     master.cut, check_tile, lambda tile, out: self._keep(tile, out, writer), self._retried
                 )
@@ -185,15 +193,15 @@ class Run:
                     name=self._backend.name,
                     jobs=self._options.jobs,
                     attempts=self._options.attempts,
-                    stop=self._stop,
+                    stop=self._control.stop,
                 ).run(waiting)
-        self._begun("writing")
+        self._control.stage("writing")
         writer.finish()
 
     def _keep(self, tile: Tile, output: Output, writer: Writer) -> None:
         is_held = self._held.take(tile.index, output)
         may_come = is_cheap(output)
-        while not is_held and may_come and not self._stop.is_set():
+        while not is_held and may_come and not self._control.stop.is_set():
             # Rows are slower than tiles: it waits for them in any case, and to write it would slow them. Rows
             # that end between two looks have made room, so the last attempt comes after the last look.
             if may_come := writer.is_behind:
@@ -207,7 +215,7 @@ class Run:
         self._notices.update(dict.fromkeys(output.notices))
         self._done.add(tile.index)
         writer.wake()
-        self._tell(self._progress())
+        self._control.progress(self._progress())
 
     def _retried(self, _number: int, _error: TileError) -> None:
         self._retries += 1

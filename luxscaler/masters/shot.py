@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from luxscaler.errors import InputError
@@ -22,8 +21,7 @@ from luxscaler.masters.batch import FATAL
 from luxscaler.pipeline.output import check_path
 from luxscaler.pipeline.preview import laid
 from luxscaler.pipeline.request import UpscaleRequest
-from luxscaler.tiling.overview import sample
-from luxscaler.upscaling.render import visible
+from luxscaler.tiling.overview import tones_of
 from luxscaler.words import counted
 
 MAX_FRAMES = 1_000_000
@@ -198,4 +196,4 @@ def _tones(frame: Frame, request: UpscaleRequest) -> Tensor:
     """A sample of the frame's tones: (H, W, 3) float32 linear light. Raises the reader's errors."""
     with tempfile.TemporaryDirectory(prefix="luxscaler-") as folder:
         picture = laid(frame.source, request, Path(folder) / "picture", request.choice)
-        return torch.from_numpy(visible(sample(picture)).rgb)
+        return tones_of(picture)

@@ -1,9 +1,9 @@
-"""A picture of any size to one file, whatever runs its tiles.
+"""Upscales a picture of any size into one file, with its tiles on any backend.
 
     picture ─→ linear file ─→ plan ─→ tiles ─ backend ─→ checked, kept ─→ assembled rows ─→ file
 
-A picture of one tile on this machine takes the short way (pipeline/stages.py), which gives the same bytes.
-Otherwise what is done lies in the job folder (job.py), so that the same call goes on where a killed one was.
+A picture of one tile on this machine takes a shorter way (pipeline/stages.py), which gives the same bytes.
+Otherwise finished tiles lie in the job folder (job.py), so that the same call continues a killed one.
 """
 
 import shutil
@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from luxscaler.backends.base import Backend
+from luxscaler.backends.choice import CONTAINERS
 from luxscaler.backends.local import LocalBackend
 from luxscaler.checks import check_callable, check_type
 from luxscaler.errors import InputError, JobError, StoppedError
@@ -23,7 +24,7 @@ from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.isolation.pool import read_header_isolated
 from luxscaler.masters.job import Job, folder_of, restart
 from luxscaler.masters.options import RunOptions, check_report
-from luxscaler.masters.run import Master, Run
+from luxscaler.masters.run import Master, Run, RunControl
 from luxscaler.masters.source import digest_of, lay_out
 from luxscaler.picture import Picture, PictureSource
 from luxscaler.pipeline.output import check_output, check_path, output_file, result_size
@@ -31,18 +32,15 @@ from luxscaler.pipeline.overscan import with_overscan
 from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.result import Progress, Result, StageListener, unheard
-from luxscaler.pipeline.stages import cuts_of, process, tones_of
-from luxscaler.tiling.overview import is_transparent, reference_of, sample
+from luxscaler.pipeline.stages import cuts_of, process, statistics_of
+from luxscaler.tiling.overview import is_transparent, reference_of, tones_of
 from luxscaler.tiling.plan import Plan
 from luxscaler.tiling.wrap import bordered
-from luxscaler.upscaling.render import visible
 from luxscaler.weights.catalogue import known_names
 from luxscaler.weights.store import digest_of_own
 from luxscaler.words import counted
 
 _FLOAT = 4
-_CONTAINERS = ("cog", "replicate")
-"""Backends that run the container, in which a tile without a reference is its own reference."""
 DEFAULT_RUN = RunOptions()
 
 
@@ -68,7 +66,7 @@ def upscale_picture(
     """
     check_type("stop", stop, threading.Event, type(None))
     check_callable("progress", progress)
-    stop = stop or threading.Event()
+    control = RunControl(progress, stage, stop or threading.Event())
     _check_self_reference(request, backend)
     if request.reference is not None:
         _check_tile(backend, options)
@@ -84,15 +82,15 @@ def upscale_picture(
     if isinstance(backend, LocalBackend) and (
         request.reference is not None or (is_short and options.report is None)
     ):
-        return _short_way(request, target, backend, progress, stage, stop)
+        return _short_way(request, target, backend, control)
     with _job(request, target, cuts, options, lasts=not is_short) as job:
-        return _run(request, target, backend, options, cuts, job, progress, stage, stop)
+        return _run(request, target, backend, options, cuts, job, control)
 
 
 def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:
     if request.self_reference:
         return
-    if backend.name in _CONTAINERS:
+    if backend.name in CONTAINERS:
         raise InputError(
             f"self_reference is off, and containers (backend {backend.name}) give a tile its own colours: "
             "use the backend local or ray"
@@ -133,20 +131,18 @@ def _short_way(
     request: UpscaleRequest,
     target: Path,
     backend: LocalBackend,
-    progress: Callable[[Progress], None],
-    stage: StageListener,
-    stop: threading.Event,
+    control: RunControl,
 ) -> Result:
     """Upscale a picture of one tile in this process, without a job folder: there is nothing to resume."""
 
     def advance(done: int, total: int) -> None:
-        if stop.is_set():
+        if control.stop.is_set():
             raise StoppedError("stopped: nothing was written")
         backend.tell(0, done / max(total, 1))
 
-    progress(Progress(0, 1))
-    result = process(request, backend.upscaler_for, target, advance, stage)
-    progress(result.progress)
+    control.progress(Progress(0, 1))
+    result = process(request, backend.upscaler_for, target, advance, control.stage)
+    control.progress(result.progress)
     return result
 
 
@@ -212,9 +208,7 @@ def _run(
     options: RunOptions,
     cuts: Plan,
     job: Job,
-    progress: Callable[[Progress], None],
-    stage: StageListener,
-    stop: threading.Event,
+    control: RunControl,
 ) -> Result:
     mask = read_mask(request)  # before the work: it may be no mask
     limits = request.decode_limits
@@ -228,7 +222,7 @@ def _run(
     )
     master = replace(_master(request, target, cuts, picture), mask=mask)
     try:
-        result = Run(master, backend, job, options, progress, stop, stage).to_file()
+        result = Run(master, backend, job, options, control).to_file()
     except (StoppedError, KeyboardInterrupt):
         raise StoppedError(_stopped(job)) from None
     job.remove()
@@ -238,7 +232,7 @@ def _run(
 def _master(request: UpscaleRequest, target: Path, cuts: Plan, picture: LinearFile) -> Master:
     check_picture(request.output_format, *result_size(request, cuts), transparent=is_transparent(picture))
     reference = reference_of(bordered(picture, cuts)) if request.self_reference else None
-    statistics = request.tones or tones_of(request, visible(sample(picture)))
+    statistics = request.tones or statistics_of(request, tones_of(picture))
     return Master(request, target, cuts, picture, reference, statistics)
 
 

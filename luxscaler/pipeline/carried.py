@@ -18,39 +18,39 @@ _WITH_ASPECT = ("exr", "tiff", "tiff16", "png", "png-pq")
 
 def carried(source: PictureSource, file_format: str) -> tuple[PictureSource, tuple[str, ...]]:
     """The source without the metadata that a file of that format cannot hold, and notices of what is lost."""
-    said: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     if source.has_light_apart and file_format not in ASSOCIATED_FORMATS:
         choose = " or ".join(ASSOCIATED_FORMATS)
-        said += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
-    inherited, left = _carried(source.inherited, file_format)
-    source, said = replace(source, inherited=inherited), said + left
+        lost += (f"{file_format} holds no light where alpha is 0: it is left out; choose {choose}",)
+    inherited, more = _carried(source.inherited, file_format)
+    source, lost = replace(source, inherited=inherited), lost + more
     if source.exif is not None:
         try:
             check_exif(source.exif)
         except ExportError as error:
-            source, said = replace(source, exif=None), (*said, f"EXIF is left out: {error}")
+            source, lost = replace(source, exif=None), (*lost, f"EXIF is left out: {error}")
     if file_format == "exr" and has_more(source.exif):
-        said += ("EXIF is left out but for camera, lens, exposure, place, date and owner: exr has no more",)
+        lost += ("EXIF is left out but for camera, lens, exposure, place, date and owner: exr has no more",)
     if file_format != "exr" and source.exr_attributes:
         names = ", ".join(name for name, _, _ in source.exr_attributes)
-        said += (shortened(f"EXR attributes are left out: not written into {file_format}: {names}"),)
-    return source, said
+        lost += (shortened(f"EXR attributes are left out: not written into {file_format}: {names}"),)
+    return source, lost
 
 
 def _carried(inherited: Inherited, file_format: str) -> tuple[Inherited, tuple[str, ...]]:
     """The part of `inherited` that a file of that format can hold, and notices of the rest."""
-    said: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     if inherited.xmp is not None and file_format not in _WITH_XMP:
-        inherited, said = replace(inherited, xmp=None), (f"XMP is left out: not written into {file_format}",)
+        inherited, lost = replace(inherited, xmp=None), (f"XMP is left out: not written into {file_format}",)
     if inherited.iptc is not None and file_format not in _WITH_IPTC:
         inherited = replace(inherited, iptc=None)
-        said += (f"IPTC is left out: not written into {file_format}",)
+        lost += (f"IPTC is left out: not written into {file_format}",)
     if inherited.texts and file_format not in _WITH_TEXTS:
         names = ", ".join(dict.fromkeys(keyword for keyword, _ in inherited.texts))
-        said += (shortened(f"PNG texts are left out: not written into {file_format}: {names}"),)
+        lost += (shortened(f"PNG texts are left out: not written into {file_format}: {names}"),)
         inherited = replace(inherited, texts=())
     if inherited.pixel_aspect != 1 and file_format not in _WITH_ASPECT:
         aspect = f"{inherited.pixel_aspect:.4g}"
-        said += (f"pixels are {aspect} times as wide as high, and {file_format} does not say so",)
+        lost += (f"pixels are {aspect} times as wide as high, and {file_format} does not say so",)
         inherited = replace(inherited, pixel_aspect=1.0)
-    return inherited, said
+    return inherited, lost

@@ -1,9 +1,8 @@
 """Whether the server in front of this process is shutting down.
 
 Cog's server handles SIGTERM itself: it stops listening and then waits for its predictions, for as long as
-they take, without telling the process that computes them. Whoever stops a container usually gives it ten
-seconds before killing it. The one sign that this process can see is that the server's port, open before,
-refuses connections.
+they take, without telling the process that computes them. A container usually has ten seconds before it is
+killed. The one sign that this process can see is that the server's port, open before, refuses connections.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from contextlib import suppress
 GLANCE_SECONDS = 0.5
 """Seconds between two tries to connect."""
 GRACE_SECONDS = 6.0
-"""What is under way may take so long once the server shuts down: most tiles end in this time."""
+"""How long predictions may go on once the server shuts down: most tiles end in this time."""
 _CONNECT_SECONDS = 2.0
 
 
@@ -30,7 +29,7 @@ class Closing:
         return cls(int(port) if port.isdecimal() else 5000)
 
     async def expired(self) -> None:
-        """Wait until GRACE_SECONDS after the server stopped listening; for ever if it never listened."""
+        """Return GRACE_SECONDS after the server stopped listening; never if it did not listen at first."""
         if not await self._listens():
             await asyncio.Event().wait()
         while await self._listens():

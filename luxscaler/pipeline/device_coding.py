@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from luxscaler.color_torch import encode_srgb
-from luxscaler.io.float_rounding import HALF_MAX
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.sdr import KNEE
+from luxscaler.picture import HALF_MAX
 from luxscaler.pipeline.output import WHOLE_PIXELS
 from luxscaler.pipeline.request import UpscaleRequest
 

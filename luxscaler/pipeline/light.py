@@ -107,34 +107,42 @@ def _in_one(
         progress=progress,
         matching=lambda: stage("matching"),
     )
-    rgb, alpha, box, notices = rendered.rgb, rendered.alpha, rendered.box, rendered.notices
-    del reference, rendered  # a picture that is held longer than needed is 192 MiB for 4096²
+    del reference  # a picture that is held longer than needed is 192 MiB for 4096²
     stage("expanding")
+    return _expanded(sources, rendered, clock)
+
+
+def _expanded(sources: Sources, rendered: Rendered, clock: Stopwatch) -> Light:
+    """Expand the rendered picture on its device; copy it to the host as floats or as the file's codes."""
+    request, rgb, alpha = sources.request, rendered.rgb, rendered.alpha
     with clock.stage("expand"):
-        # SDR files show the picture as it was before the expansion: that is its SDR rendering.
-        shows_both = request.output_format == "jpg"
-        sdr = rgb if shows_both else None
-        expansion = Expansion(request.boost, sources.statistics, box, sources.mask)
-        rgb = expand_whole(rgb, expansion, in_place=not shows_both)
+        sdr = rgb if request.shows_both else None
+        expansion = Expansion(request.boost, sources.statistics, rendered.box, sources.mask)
+        rgb = expand_whole(rgb, expansion, in_place=not request.shows_both)
         # On the device, where it is a small part of what it is on the host; both in one copy.
         least, peak = torch.stack(rgb.aminmax()).tolist()
-        height, width = rgb.shape[:2]
-        # A reduced result, and what only some files hold, are the writers' work.
-        is_whole = result_size(request, sources.cuts) == (width, height)
-        is_whole = is_whole and _is_plain(sources.picture.source)
-        is_whole = is_whole and codes_on(upscaler.device) and math.isfinite(least + peak)
-        if is_whole and is_coded(request, width * height):
+        samples = None
+        if math.isfinite(least + peak) and _may_be_coded(sources, rgb):
             samples = coded(request, rgb, alpha, max(sources.statistics.peak, 1.0))
-        else:
-            samples = None
     with clock.stage("transfer"):
         if samples is not None:
-            return Light(_NO_ROWS, None, None, peak, notices, to_host(samples))
+            return Light(_NO_ROWS, None, None, peak, rendered.notices, to_host(samples))
         pixels, coverage = to_host(rgb), None if alpha is None else to_host(alpha)
         shown = None if sdr is None else pixels if sdr is rgb else to_host(sdr)
-    light = Light(pixels, coverage, shown, peak, notices)
+    light = Light(pixels, coverage, shown, peak, rendered.notices)
     with clock.stage("expand"):
         return _reduced(light, request, sources.cuts)
+
+
+def _may_be_coded(sources: Sources, rgb: torch.Tensor) -> bool:
+    """Whether the device may code the result: a CPU does not, nor what a writer still reduces or marks."""
+    height, width = rgb.shape[:2]
+    return (
+        codes_on(rgb.device)
+        and result_size(sources.request, sources.cuts) == (width, height)
+        and _is_plain(sources.picture.source)
+        and is_coded(sources.request, width * height)
+    )
 
 
 def _is_plain(source: PictureSource) -> bool:
@@ -162,7 +170,7 @@ def _reduced(light: Light, request: UpscaleRequest, cuts: Plan) -> Light:
 
 def _rows(size: tuple[int, int], request: UpscaleRequest, *, has_alpha: bool) -> WholeRows:
     """Arrays for a result of that width and height."""
-    return WholeRows(size[1], size[0], has_alpha=has_alpha, shows_both=request.output_format == "jpg")
+    return WholeRows(size[1], size[0], has_alpha=has_alpha, shows_both=request.shows_both)
 
 
 def _in_tiles(
@@ -182,7 +190,7 @@ def _in_tiles(
         rows.take if reduction is None else reduction.see,
         has_alpha=sources.picture.has_alpha,
         border=0 if reduction is None else reduction.border,
-        shows_both=request.output_format == "jpg",
+        shows_both=request.shows_both,
         device=upscaler.device,
     )
     picture = bordered(sources.picture, cuts)

@@ -13,14 +13,14 @@ from typing import TypedDict
 
 from luxscaler import __version__
 from luxscaler.color import PQ_PEAK_CD_M2
-from luxscaler.errors import ExportError, InputError
+from luxscaler.errors import ExportError
 from luxscaler.hdr.expand import SDR_PEAK
 from luxscaler.io.atomic import is_same, target_of, translated
-from luxscaler.io.float_rounding import HALF_MAX
-from luxscaler.io.formats import HDR_FORMATS, STREAM_FORMATS, SUFFIXES, check_pixels
+from luxscaler.io.formats import DUAL_FORMATS, HDR_FORMATS, STREAM_FORMATS, check_pixels
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.xmp import scaled_xmp
 from luxscaler.picture import (
+    HALF_MAX,
     NOTHING_INHERITED,
     REFERENCE_WHITE_CD_M2,
     ExrAttribute,
@@ -37,7 +37,7 @@ WHOLE_PIXELS = 4096 * 4096
 """Results up to this size are encoded from memory, 200 MB, whatever the format."""
 
 
-class SaidOfFile(TypedDict):
+class FileArguments(TypedDict):
     """Arguments of export, export_coded and open_stream."""
 
     file_format: str
@@ -47,7 +47,7 @@ class SaidOfFile(TypedDict):
     exif: bytes | None
 
 
-class SaidOfLight(TypedDict):
+class LightArguments(TypedDict):
     """Further arguments of export and open_stream."""
 
     inherited: Inherited
@@ -80,8 +80,13 @@ class OutputFile:
         return self.file_format in STREAM_FORMATS and self.width * self.height > WHOLE_PIXELS
 
     @property
-    def said(self) -> SaidOfFile:
-        """What every writer is told of the file besides its pixels, as keyword arguments."""
+    def shows_both(self) -> bool:
+        """Whether it holds the SDR rendering too, the light before the expansion."""
+        return self.file_format in DUAL_FORMATS
+
+    @property
+    def file_arguments(self) -> FileArguments:
+        """Keyword arguments of every writer, besides the pixels."""
         return {
             "file_format": self.file_format,
             "options": self.options,
@@ -91,8 +96,8 @@ class OutputFile:
         }
 
     @property
-    def said_of_light(self) -> SaidOfLight:
-        """What writers of float light are told as well."""
+    def light_arguments(self) -> LightArguments:
+        """Further keyword arguments of the writers of float light."""
         return {
             "inherited": self.inherited,
             "is_grey": self.is_grey,
@@ -119,7 +124,7 @@ def reduction_of(request: UpscaleRequest, cuts: Plan, take: Callable[[Strip], No
         size[::-1],
         take,
         wrap=cuts.wrap,
-        shows_both=request.output_format == "jpg",
+        shows_both=request.shows_both,
     )
 
 
@@ -133,6 +138,34 @@ def output_file(
     peak: float,
 ) -> OutputFile:
     """The file that the request asks for. source: the picture's. peak: the picture's white, linear."""
+    width, height = result_size(request, cuts)
+    inherited = source.inherited
+    across, down = cuts.output_width / cuts.width, cuts.output_height / cuts.height
+    return OutputFile(
+        path=Path(path),
+        width=width,
+        height=height,
+        has_alpha=has_alpha,
+        file_format=request.output_format,
+        options=replace(
+            request.export,
+            sdr_peak=max(peak, 1.0),
+            estimated_range=request.expands,
+            software=f"LuxScaler {__version__}",
+        ),
+        metadata=_metadata(request, cuts),
+        resolution_dpi=(request.size and request.size.dpi) or source.resolution_dpi,
+        exif=source.exif,
+        inherited=replace(inherited, xmp=scaled_xmp(inherited.xmp, across, down)),
+        # A checkpoint that is to change colours may give grey some.
+        is_grey=source.is_grey and (request.self_reference or request.reference is not None),
+        is_associated=source.has_light_apart,
+        exr_attributes=source.exr_attributes,
+    )
+
+
+def _metadata(request: UpscaleRequest, cuts: Plan) -> dict[str, str | float | int]:
+    """How the result was made, as the file says it."""
     metadata: dict[str, str | float | int] = {
         "model": Path(request.model).name,
         "scale": float(request.scale),
@@ -149,34 +182,7 @@ def output_file(
         metadata["wrap"] = str(cuts.wrap)
     if len(cuts) > 1:
         metadata |= {"tiles": len(cuts), "overlap": cuts.overlap}
-    options = replace(
-        request.export,
-        sdr_peak=max(peak, 1.0),
-        estimated_range=request.expands,
-        software=f"LuxScaler {__version__}",
-    )
-    width, height = result_size(request, cuts)
-    return OutputFile(
-        path=Path(path),
-        width=width,
-        height=height,
-        has_alpha=has_alpha,
-        file_format=request.output_format,
-        options=options,
-        metadata=metadata,
-        resolution_dpi=(request.size and request.size.dpi) or source.resolution_dpi,
-        exif=source.exif,
-        inherited=replace(
-            source.inherited,
-            xmp=scaled_xmp(
-                source.inherited.xmp, cuts.output_width / cuts.width, cuts.output_height / cuts.height
-            ),
-        ),
-        # A checkpoint that is to change colours may give grey some.
-        is_grey=source.is_grey and (request.self_reference or request.reference is not None),
-        is_associated=source.has_light_apart,
-        exr_attributes=source.exr_attributes,
-    )
+    return metadata
 
 
 def clipped_light(name: str, options: ExportOptions, peak: float) -> tuple[str, ...]:
@@ -201,22 +207,11 @@ def clipped_light(name: str, options: ExportOptions, peak: float) -> tuple[str, 
     return (f"light above {of_what}, is clipped: the brightest is {peak:,.0f}; {instead} keeps it",)
 
 
-def format_of(path: Path) -> str:
-    """The format that a suffix names. Raises InputError."""
-    try:
-        return SUFFIXES[path.suffix.lower()]
-    except KeyError:
-        known = " ".join(SUFFIXES)
-        raise InputError(
-            f"{str(path)!r} has no suffix of a known format ({known}), and no format is named"
-        ) from None
-
-
 def check_path(path: Path, *others: object) -> None:
     """Raise ExportError for a path at which the result may not be written; call it before the work.
 
-    Only a regular file may be replaced, and none of `others`, whatever link leads to it: the files that are
-    read or written besides. Values of `others` that are no paths are ignored.
+    Only a regular file may be replaced. others: further files that are read or written; none of them may be
+    replaced, not through a link either. Values that are no paths are ignored.
     """
     with translated(path):
         target_of(path)

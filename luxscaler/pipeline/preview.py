@@ -23,7 +23,7 @@ from luxscaler.pipeline.pictures import read_mask
 from luxscaler.pipeline.request import PictureFile, UpscaleRequest
 from luxscaler.report.boost_sheet import Sheet, draw_sheet, format_of_sheet, write_sheet
 from luxscaler.tiling.expansion import Expansion, expand_whole
-from luxscaler.tiling.overview import Regions, reduced, sample
+from luxscaler.tiling.overview import Regions, reduced, tones_of
 from luxscaler.upscaling.render import place_of, visible
 
 PREVIEW_SIDE = 1024
@@ -88,7 +88,7 @@ def preview_of(request: UpscaleRequest) -> Preview:
         if request.reference is not None:
             whole = laid(request.reference, request, Path(folder) / "reference")
             box = place_of(visible(picture.whole()), visible(whole.whole()), request.box).box
-        statistics = ToneStatistics.of(torch.from_numpy(visible(sample(whole)).rgb))
+        statistics = ToneStatistics.of(tones_of(whole))
         times = max(1.0, max(picture.width, picture.height) / PREVIEW_SIDE)
         small = reduced(picture, max(1, round(picture.height / times)), max(1, round(picture.width / times)))
     return _measured(visible(small), Expansion(request.hdr_boost, statistics, box, mask))

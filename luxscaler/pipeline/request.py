@@ -1,4 +1,4 @@
-"""What can be asked of LuxScaler: one frozen request for every entry, checked when it is made."""
+"""The request: what to upscale and how. One frozen value for every entry, checked when it is made."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from luxscaler.checks import check_fields, check_type
 from luxscaler.errors import InputError
 from luxscaler.geometry import NO_WRAP, TileBox, Wrap, output_size
-from luxscaler.io.formats import FORMATS, HDR_FORMATS
+from luxscaler.io.formats import DUAL_FORMATS, FORMATS, HDR_FORMATS
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.profiles import check_profile, profile_named
 from luxscaler.options import (
@@ -93,7 +93,6 @@ class UpscaleRequest:
     """Width and height that `size` means for the picture at hand; filled in by `for_picture`."""
     size_notices: tuple[str, ...] = ()
     """Notices about `final`, one line each."""
-
     choice: LayerChoice = MAIN_LAYER
     """Which layer of an EXR `source` is."""
 
@@ -166,6 +165,11 @@ class UpscaleRequest:
         return self.hdr_boost > 1.0 and self.output_format in HDR_FORMATS
 
     @property
+    def shows_both(self) -> bool:
+        """Whether the file holds the SDR rendering too, the light before the expansion."""
+        return self.output_format in DUAL_FORMATS
+
+    @property
     def boost(self) -> float:
         """The multiplier that is used: 1 for formats that show the SDR rendering."""
         return self.hdr_boost if self.expands else 1.0
@@ -173,16 +177,16 @@ class UpscaleRequest:
     @property
     def notices(self) -> tuple[str, ...]:
         """Notices of what in the request has no effect, or one that not every reader shows; one line each."""
-        said: tuple[str, ...] = ()
-        if self.output_format == "jpg" and not profile_named(self.export.profile).has_srgb_curve:
-            said = (
+        notices: tuple[str, ...] = ()
+        if self.shows_both and not profile_named(self.export.profile).has_srgb_curve:
+            notices = (
                 f"a gain-map JPEG in {self.export.profile} has wrong HDR colours in readers by libultrahdr, "
                 "such as Android's, which take its curve for sRGB's: choose display-p3 or srgb for those",
             )
         if self.hdr_boost == 1.0 or self.expands:
-            return said
+            return notices
         return (
-            *said,
+            *notices,
             f"hdr_boost {self.hdr_boost:g} changes nothing: {self.output_format} shows the SDR rendering; "
             f"{', '.join(HDR_FORMATS)} keep light above white",
         )

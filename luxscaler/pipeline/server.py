@@ -100,7 +100,7 @@ class TileServer:
             result, folder = await self._ended(asyncio.wrap_future(pending))
         except BaseException:
             stop.set()
-            pending.add_done_callback(_remove)  # the work may have ended a moment before nobody wanted it
+            pending.add_done_callback(_remove)  # the work may have ended just before the cancel
             raise
         self._written.append(folder)
         asyncio.get_running_loop().call_later(READ_SECONDS, self._remove_written, folder)
@@ -196,7 +196,7 @@ class TileServer:
 
 
 def _remove(pending: "Future[_Tile]") -> None:
-    """Remove the folder of a result that nobody took."""
+    """Remove the folder of a result whose caller was cancelled."""
     if not pending.cancelled() and pending.exception() is None:
         pending.result()[1].cleanup()
 

@@ -55,8 +55,8 @@ def write_whole(
         rgb,
         alpha,
         sdr=sdr,
-        **output.said,
-        **output.said_of_light,
+        **output.file_arguments,
+        **output.light_arguments,
     )
 
 
@@ -65,7 +65,7 @@ def write_coded(output: OutputFile, coded: Coded) -> None:
 
     Raises ExportError, and then no file appears.
     """
-    export_coded(output.path, coded, **output.said)
+    export_coded(output.path, coded, **output.file_arguments)
 
 
 class WholeSink:
@@ -73,8 +73,9 @@ class WholeSink:
 
     def __init__(self, output: OutputFile) -> None:
         self._output = output
-        shows_both = output.file_format == "jpg"
-        self._rows = WholeRows(output.height, output.width, has_alpha=output.has_alpha, shows_both=shows_both)
+        self._rows = WholeRows(
+            output.height, output.width, has_alpha=output.has_alpha, shows_both=output.shows_both
+        )
 
     def write(self, strip: Strip) -> None:
         """Keep the rows."""
@@ -99,8 +100,8 @@ class StreamSink:
                 output.width,
                 output.height,
                 has_alpha=output.has_alpha,
-                **output.said,
-                **output.said_of_light,
+                **output.file_arguments,
+                **output.light_arguments,
             )
         )
 

@@ -3,9 +3,10 @@
     bytes → io/read → upscaling/render → hdr/expand → io/write → file
     └─ read_sources ┘└──── render_sources ────────┘└ write_finished ┘
 
-The container, and the command for whatever fits into one tile, take this way; `process` takes all of it. Its
-three parts stand alone because only the middle one needs the device: a server may write one picture while the
-next is on it. A picture larger than a tile is cut and put together as a master is (tiling/), in memory.
+The container works like this, and so does the command for a picture of one tile. `process` runs all of it.
+The three parts are separate because only the middle one needs the device: a server may write one picture
+while the next is computed. A picture larger than a tile is cut and put together as a master is (tiling/), in
+memory.
 """
 
 import os
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from luxscaler.errors import PictureTooLargeError
 from luxscaler.geometry import WHOLE
@@ -101,7 +103,7 @@ def look_at(
     with clock.stage("expand"):
         sampled = sample(whole)
         seen = visible(sampled)
-        statistics = request.tones or tones_of(request, seen)
+        statistics = request.tones or statistics_of(request, torch.from_numpy(seen.rgb))
     with clock.stage("reference"):
         reference = None
         if given is not None or request.self_reference:
@@ -114,13 +116,13 @@ def look_at(
     return Sources(request, picture, cuts, reference, place, statistics, clock.timings)
 
 
-def tones_of(request: UpscaleRequest, seen: Picture) -> ToneStatistics:
-    """The tone statistics of the whole picture, of which `seen` is a sample as it is shown.
+def statistics_of(request: UpscaleRequest, tones: Tensor) -> ToneStatistics:
+    """The tone statistics of a whole picture.
 
-    Without an expansion only the white is needed, and only that is measured.
+    tones: (h, w, 3) float32 linear light, a sample of it (tiling.overview.tones_of). Without an expansion
+    only the white is needed, and only that is measured.
     """
-    rgb = torch.from_numpy(seen.rgb)
-    return ToneStatistics.of(rgb, request.wrap) if request.expands else ToneStatistics(white_of(rgb))
+    return ToneStatistics.of(tones, request.wrap) if request.expands else ToneStatistics(white_of(tones))
 
 
 def render_sources(

@@ -2,10 +2,10 @@
 
     tiles → blended strip → expanded strip → host memory → `take`
 
-A strip is a few rows over the whole width; it is made as soon as all tiles are there that it needs, so that
-writing goes on beside the work, in memory that does not grow with the picture. It is blended and expanded
-where the tiles lie; finished rows come to the host once. The range is expanded here and not in the tiles, by
-one map of gains of the whole picture.
+A strip is a few rows over the whole width. It is made as soon as all of its tiles are there, so rows are
+written while other tiles are computed, and memory does not grow with the picture. It is blended and expanded
+on the device that holds the tiles; finished rows are copied to the host once. The range is expanded here and
+not in the tiles, by one map of gains of the whole picture.
 """
 
 from collections.abc import Callable

@@ -1,12 +1,13 @@
 """Rows of the result out of the tiles that cover them.
 
 Neighbouring tiles share pixels, in which their weights are raised cosines that add up to one (tiled.py).
-Where a tile is alone its rows are copied, once; products and sums are made where tiles meet, in a fixed
-order: the same tiles give the same bytes. All of it happens where the tiles lie: on a card by PyTorch; in
-memory by NumPy, in blocks of rows that stay in the processor's cache until they are done. NumPy uses one
-thread, and that is meant: copies and sums of a master are few, and each call of PyTorch would wait for all of
-its threads, which on a processor that encodes rows meanwhile are late (docs/experiments.md).
-Where opposite edges meet, their tiles are blended too (wrap.py).
+Where a single tile covers a pixel, it is copied. Where tiles meet, they are added in a fixed order, so the
+same tiles give the same bytes. Where opposite edges meet, their tiles are blended too (wrap.py).
+
+Blending runs on the device that holds the tiles: PyTorch on a card; on a processor NumPy, in blocks of rows
+that fit into its cache. NumPy uses one thread on purpose: a master needs few copies and sums, and every call
+of PyTorch waits for all of its threads, which come late on a processor that encodes rows at the same time
+(docs/experiments.md).
 """
 
 import math

@@ -10,11 +10,13 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from luxscaler.geometry import Span
 from luxscaler.picture import FloatArray, Picture, PictureSource
 from luxscaler.tiling.plan import Cut, reduction
+from luxscaler.upscaling.render import visible
 
 SAMPLE_PIXELS = 2048 * 2048
 """Most pixels from which the tone statistics are computed."""
@@ -144,6 +146,11 @@ def sample(picture: Regions, pixels: int = SAMPLE_PIXELS) -> Picture:
         if alpha is not None and line.alpha is not None:
             alpha[index] = line.alpha[0, across.start :: step]
     return Picture(rgb, alpha, _source_of_light(picture))
+
+
+def tones_of(picture: Regions) -> Tensor:
+    """The tones from which ToneStatistics are computed: (H, W, 3) float32 linear light of `sample`."""
+    return torch.from_numpy(visible(sample(picture)).rgb)
 
 
 def is_transparent(picture: Regions) -> bool:

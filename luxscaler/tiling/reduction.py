@@ -108,8 +108,7 @@ class Reduction:
         shows_both: bool,
     ) -> None:
         """size, smaller: (height, width). take: called with every strip of the smaller result, in order.
-        wrap:
-        which edges meet. shows_both: whether strips have the light before the expansion too.
+        wrap: which edges meet. shows_both: whether strips have the light before the expansion too.
         """
         self._size, self._smaller, self._take = size, smaller, take
         self._wrap, self._shows_both = wrap, shows_both

@@ -1,4 +1,4 @@
-"""Back-projection: what the source's pixels measured stays, and the network only distributes it.
+"""Back-projection: keeps the light that the source's pixels measured; the network only distributes it.
 
 Each source pixel is the average of the light in its area. A network drifts from that, most outside its
 training data: in highlights and deep shadows. Here the enlarged picture is corrected, smoothly, until its
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.picture import HALF_MAX
+
 ROUNDS = 2
 """More change the PSNR by less than 0.01 dB (docs/experiments.md)."""
 FLOOR = 1e-3
@@ -27,8 +29,6 @@ LAMP_TOLERANCE = 0.05
 pictures that are bright all over, because their values are cd/m²."""
 LAMP_ROUNDS = 16
 """What the ceiling cuts off goes to the rest of the pixel in the rounds after the first."""
-LARGEST_HALF = 65504.0
-"""The largest half float."""
 
 
 @torch.inference_mode()
@@ -68,7 +68,7 @@ def keep_lights(enlarged: Tensor, source: Tensor) -> Tensor:
     most = float(source.max())
     if most <= LAMP:
         return enlarged
-    ceiling = LARGEST_HALF if most <= LARGEST_HALF else float("inf")
+    ceiling = HALF_MAX if most <= HALF_MAX else float("inf")
     height, width = source.shape[:2]
     factor = enlarged.shape[0] // height
     for channel in range(3):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from luxscaler.color import LUMINANCE_WEIGHTS
 from luxscaler.geometry import WHOLE, TileBox
 
 COARSE_SIDE, FINE_SIDE = 192, 768
@@ -64,7 +65,7 @@ def locate(tile: Tensor, reference: Tensor) -> TileBox | None:
 
 def _brightness(rgb: Tensor) -> Tensor:
     """(H, W) of roughly perceptual brightness: the square root of luminance (Rec.709 weights)."""
-    weights = torch.tensor([0.2126, 0.7152, 0.0722])
+    weights = torch.tensor(LUMINANCE_WEIGHTS)
     return (rgb.float().cpu() @ weights).clamp_(min=0.0).sqrt_()
 
 

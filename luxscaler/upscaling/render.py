@@ -109,12 +109,11 @@ def render(
     """Upscale a tile, and give it back its own colours and the low band of the reference.
 
     tile: as `visible` gives it. scale, fractality: as in UpscaleRequest. is_hdr: whether the picture that the
-    tile was cut from holds light above SDR white.
-    reference: (h, w, 3) float32, linear light, the whole picture at any size, on the upscaler's device. With
-    it, a grey tile stays exactly grey; without, colours stay as the network makes them.
-    place: where the tile sits in the reference. clock: collects the seconds of each stage. matching: called
-    between the network and the stages of detail and colours.
-    Raises InputError, and UpscaleError when the network fails or memory does not suffice.
+    tile was cut from holds light above SDR white. reference: (h, w, 3) float32, linear light, the whole
+    picture at any size, on the upscaler's device. With it, a grey tile stays exactly grey; without, colours
+    stay as the network makes them. place: where the tile sits in the reference. clock: collects the seconds
+    of each stage. matching: called between the network and the stages of detail and colours. Raises
+    InputError, and UpscaleError when the network fails or memory does not suffice.
     """
     clock = clock or Stopwatch(upscaler.device)
     with clock.stage("network"):
@@ -129,8 +128,7 @@ def render(
             rgb = _luminance(rgb)
         alpha = None
         if tile.alpha is not None:
-            coverage = torch.from_numpy(tile.alpha)
-            told = _of_run(progress, 1, runs)
+            coverage, told = torch.from_numpy(tile.alpha), _of_run(progress, 1, runs)
             alpha = upscaler.upscale_alpha(coverage, scale, origin=origin, progress=told)
     matching()
     with clock.stage("detail"):
@@ -178,5 +176,5 @@ def _follow(rgb: Tensor, source: Tensor, reference: Tensor, place: Place) -> tup
     try:
         cells = FOUND_CELL_REFERENCE_PIXELS
         return match_low_band(rgb, source, reference, place.box, cell_pixels=cells), place
-    except InputError as error:  # nobody has said that the tile is there
+    except InputError as error:  # the user gave no box, so registration may be wrong
         return rgb, Place(None, notices=(f"only the tone statistics of global_reference were used: {error}",))

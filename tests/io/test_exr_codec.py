@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from luxscaler.color import decode_srgb
 from luxscaler.io.exr.codec import WORTH, zipped_share
 from luxscaler.io.exr.write import write_exr
-from luxscaler.io.float_rounding import HALF_MAX, to_half
+from luxscaler.io.float_rounding import to_half
 from luxscaler.io.frame import Frame
 from luxscaler.io.options import ExportOptions
 from luxscaler.io.write import export, open_stream
-from luxscaler.picture import FloatArray
+from luxscaler.picture import HALF_MAX, FloatArray
 
 
 def computed(height: int, width: int) -> FloatArray:

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler.upscaling.back_projection import LARGEST_HALF, keep_averages, keep_lights
+from luxscaler.picture import HALF_MAX
+from luxscaler.upscaling.back_projection import keep_averages, keep_lights
 
 
 def averages(picture: Tensor, factor: int) -> Tensor:
@@ -89,7 +90,7 @@ def test_the_light_of_a_sun_stays(light: float, side: int, lost: float) -> None:
     assert float(keep_averages(enlarged, source).clamp_(max=light).mean() / source.mean()) < 0.95
     result = keep_lights(enlarged, source)
     assert abs(float(result.mean() / source.mean()) - 1.0) < lost
-    assert light > LARGEST_HALF or float(result.max()) <= LARGEST_HALF
+    assert light > HALF_MAX or float(result.max()) <= HALF_MAX
     assert float(result[20, 24, 0]) < float(
         result[21, 25, 0]
     )  # the sun's corner stays darker than its inside

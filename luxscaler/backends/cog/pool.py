@@ -103,7 +103,7 @@ class Pool:
         free = [pooled for pooled in self.containers if not pooled.taken]
         usable = [pooled for pooled in free if not pooled.lost and pooled.rests_until <= now]
         due = [pooled for pooled in free if pooled.lost and pooled.look_at <= now]
-        # One that may be back costs a look of some milliseconds: first, or nobody would ever look.
+        # Lost ones that are due come first: a check takes milliseconds, and is otherwise never made.
         return min(due or usable, key=lambda pooled: pooled.used_at, default=None)
 
     def _is_back(self, pooled: PooledContainer) -> bool:

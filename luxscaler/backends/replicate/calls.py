@@ -2,9 +2,9 @@
 
     announce ─→ POST ─→ created ─→ (polling, download) ─→ settle
 
-A crash or a lost answer leaves an intent without an id. Nobody knows then whether the call was made, so the
-account's predictions are looked through for the one that has this intent's marker, the address of its
-upload, as its input. Only when it is surely not there is another call made.
+A crash or a lost answer leaves an intent without an id, and it is unknown whether the call was made. So the
+account's predictions are searched for the one whose input is this intent's marker, the address of its upload.
+Another call is made only if it is certainly not there.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """The tiles of one master on Replicate: each is created, waited for, downloaded, and its cost settled.
 
 The reference is uploaded once and kept in the ledger. An intent stays open until its result is here and
-decoded, so whatever fails after the paid call costs another look, not another call.
+decoded, so a failure after the paid call costs another download, not another call.
 """
 
 import threading

@@ -23,6 +23,7 @@ import numpy as np
 from luxscaler.errors import LuxScalerError
 from luxscaler.geometry import NO_WRAP
 from luxscaler.options import MAIN_LAYER, LayerChoice
+from luxscaler.picture import HALF_MAX
 
 if TYPE_CHECKING:
     from luxscaler.hdr.expand import ToneStatistics
@@ -39,7 +40,6 @@ SMALL_NETWORK_TIMES = 2
 """A network of fewer parameters than SMALL_PARAMETERS shows a part with sides longer by this."""
 SMALL_PARAMETERS = 2_000_000
 _MARGIN = 8
-_LARGEST_HALF = 65504.0
 _NO_SOURCE = ("", False, MAIN_LAYER)
 
 
@@ -129,12 +129,11 @@ class Previews:
 
     def _picture(self, path: str, *, sdr: bool = False, choice: LayerChoice = MAIN_LAYER) -> _Decoded:
         """Decoded once, until another one is asked for."""
-        import torch  # noqa: PLC0415
 
         from luxscaler.hdr.expand import ToneStatistics  # noqa: PLC0415
         from luxscaler.isolation.pool import decode_to_file  # noqa: PLC0415
         from luxscaler.pipeline.request import DEFAULT_MAX_MASTER_PIXELS  # noqa: PLC0415
-        from luxscaler.tiling.overview import reference_of, sample  # noqa: PLC0415
+        from luxscaler.tiling.overview import reference_of, tones_of  # noqa: PLC0415
         from luxscaler.upscaling.render import visible  # noqa: PLC0415
 
         wanted = (path, sdr, choice)
@@ -143,7 +142,7 @@ class Previews:
             file = decode_to_file(
                 path, self.folder / DECODED, max_pixels=DEFAULT_MAX_MASTER_PIXELS, sdr=sdr, choice=choice
             )
-            tones = ToneStatistics.of(torch.from_numpy(visible(sample(file)).rgb))
+            tones = ToneStatistics.of(tones_of(file))
             self._source, self._decoded = wanted, _Decoded(file, visible(reference_of(file)), tones)
         return self._decoded
 
@@ -234,7 +233,7 @@ def _size(picture: "Picture") -> list[int]:
 
 
 def _bytes(rgb: "FloatArray") -> bytes:
-    return np.clip(rgb, -_LARGEST_HALF, _LARGEST_HALF).astype("<f2").tobytes()
+    return np.clip(rgb, -HALF_MAX, HALF_MAX).astype("<f2").tobytes()
 
 
 if __name__ == "__main__":

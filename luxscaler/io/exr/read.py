@@ -6,7 +6,7 @@ it finds wrong with a damaged file on standard error before it raises; its Pytho
 that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -58,6 +58,8 @@ _SPACES = {
 }
 """Beginnings and middles of colorInteropID ("Color Space Encodings for Texture Assets and CG Rendering")."""
 _MOST_NAME = 60
+_SHARED = ("displayWindow", "pixelAspectRatio", "timeCode", "chromaticities")
+"""Attributes that all parts of a file have in common."""
 _MAX_SOURCE_BITS = 32
 
 
@@ -71,6 +73,7 @@ class ExrDecoder:
         """Read the headers of all parts."""
         parts = read_parts(stream)
         layer, notices = chosen_layer(parts, self.choice)
+        _check_shared(parts)
         part = parts[layer.part]
         display, data = part.window("displayWindow"), part.window("dataWindow")
         if not _overlap(display, data):
@@ -117,6 +120,13 @@ class ExrDecoder:
             for number, plane in enumerate(planes):
                 samples[(*target, number)] = plane[inside]
         return samples
+
+
+def _check_shared(parts: Sequence[Part]) -> None:
+    """Raise PictureError where parts differ in what all have to agree on: no library reads such a file."""
+    for name in _SHARED:
+        if len({value for part in parts if (value := part.attributes.get(name)) is not None}) > 1:
+            raise PictureError(f"is an EXR whose parts differ in {name}, which OpenEXR does not allow")
 
 
 def _overlap(one: Window, other: Window) -> bool:

@@ -85,6 +85,16 @@ def test_the_primaries_of_radiance() -> None:
     assert wide.source.color_space == "linear, Radiance primaries"
 
 
+@pytest.mark.parametrize(("resolution", "turned"), [("-Y 20 +X 40", False), ("+X 20 -Y 40", True)])
+def test_the_pixel_aspect_of_radiance_is_handed_on(resolution: str, turned: bool) -> None:
+    """As Radiance shows it: height / width of a pixel of the upright picture, one factor for each program."""
+    lines = ("PIXASPECT=.5", "PIXASPECT= 4", "PIXASPECT=0", "PIXASPECT=x")
+    picture = read_picture(radiance(LIGHT, *lines, resolution=resolution))
+    assert (picture.height > picture.width) == turned
+    assert picture.source.inherited.pixel_aspect == 0.5
+    assert read_picture(radiance(LIGHT, *["PIXASPECT=1e9"] * 99)).source.inherited.pixel_aspect == 1.0
+
+
 def test_radiance_in_xyz() -> None:
     to_xyz = bradford((0.3127, 0.3290), (1 / 3, 1 / 3)) @ rgb_to_xyz(REC709)
     picture = read_picture(radiance((LIGHT @ to_xyz.T).astype(np.float32), kind="xyze"))

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -94,6 +95,10 @@ def test_xmp_beyond_its_first_segment_is_named() -> None:
     ("change", "said"),
     [
         (lambda data, at: data[: at + 4] + b"\x0c" + data[at + 5 :], "is a JPEG of 12 bits a channel"),
+        (
+            lambda data, at: data[: at + 1] + b"\xc1\0\x11\x0b" + data[at + 5 :],
+            "is a JPEG of 11 bits a channel",
+        ),
         (lambda data, at: data[: at + 5] + b"\0\0" + data[at + 7 :], "no height .* DNL marker"),
         (lambda data, at: data[: at + 1] + b"\xf7" + data[at + 2 :], "is a JPEG-LS"),
     ],
@@ -104,10 +109,51 @@ def test_kinds_of_jpeg_that_are_not_read_are_named(change: Callable[[bytes, int]
         read_picture(change(data, data.index(b"\xff\xc0")))
 
 
-def test_a_jpeg_of_12_bits_by_libjpeg_is_named() -> None:
-    codes = noise(bits=16) >> 4
-    with pytest.raises(PictureError, match="is a JPEG of 12 bits a channel, which is not supported"):
-        read_picture(bytes(imagecodecs.jpeg8_encode(codes, bitspersample=12)))
+DEEP = noise(5, 6, bits=16)
+DEEP = np.stack([np.kron(DEEP[..., i], np.ones((9, 8), np.uint16)) for i in range(3)], axis=-1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_of_12_bits(channels: int) -> None:
+    codes = np.ascontiguousarray((DEEP >> 4)[..., :channels].squeeze())
+    data = bytes(imagecodecs.jpeg8_encode(codes, level=100, subsampling="444", bitspersample=12))
+    picture = read_picture(data)
+    expected = srgb(codes / 4095).reshape(45, 48, channels) * np.ones(3)
+    np.testing.assert_allclose(picture.rgb, expected, atol=0.003)  # half a step of 8 bits
+    assert read_header(data).bits == 12
+    assert picture.source.is_grey == (channels == 1)
+    assert not picture.source.notices
+
+
+@pytest.mark.parametrize("bits", [2, 9, 12, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lossless_jpeg_of_every_depth(bits: int, channels: int) -> None:
+    codes = np.ascontiguousarray((DEEP >> (16 - bits))[..., :channels].squeeze())
+    codes = codes if bits > 8 else codes.astype(np.uint8)
+    data = bytes(imagecodecs.jpeg8_encode(codes, lossless=True, bitspersample=bits))
+    picture = read_picture(data)
+    expected = srgb(codes.reshape(45, 48, channels) / (2**bits - 1)) * np.ones(3)
+    np.testing.assert_allclose(picture.rgb, expected, atol=1e-6)
+    assert read_header(data).bits == bits
+
+
+def test_metadata_of_a_deep_jpeg() -> None:
+    data = bytes(imagecodecs.jpeg8_encode(DEEP >> 4, level=95, bitspersample=12))
+    block = exif(6)
+    marked = data[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(block)) + block + data[2:]
+    np.testing.assert_array_equal(read_picture(marked).rgb, np.rot90(read_picture(data).rgb, -1))
+
+
+@pytest.mark.parametrize("options", [{"bitspersample": 12}, {"bitspersample": 14, "lossless": True}])
+def test_a_deep_jpeg_that_was_cut_off_is_an_error(options: dict[str, Any], tmp_path: Path) -> None:
+    data = bytes(imagecodecs.jpeg8_encode(DEEP >> 16 - options["bitspersample"], level=95, **options))
+    assert read_picture(data[:-2]).source.notices == (NOTICE,)
+    for lacking in (60, 150, len(data) // 2):
+        for end in (b"", b"\xff\xd9"):
+            with pytest.raises(PictureError, match="truncated: the JPEG ends before its last row"):
+                read_picture(data[:-lacking] + end)
+            with pytest.raises(PictureError, match="truncated: the JPEG ends before its last row"):
+                decode_to_file(data[:-lacking] + end, tmp_path / "linear", max_pixels=10**6)
 
 
 @pytest.mark.parametrize("kind", ["baseline", "grey", "restarts", "cmyk"])

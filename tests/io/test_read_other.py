@@ -313,14 +313,6 @@ def test_bmp_with_a_profile(array: NDArray[Any]) -> None:
     assert cut.notices == ("the ICC profile is damaged or of an unknown kind; it is ignored",)
 
 
-@pytest.mark.parametrize("codec", ["jp2", "j2k"])
-def test_jpeg_2000_of_other_channels_is_named(codec: str) -> None:
-    for channels, said in ((2, "2 channels .grey with alpha."), (5, "5 channels")):
-        data = bytes(imagecodecs.jpeg2k_encode(noise(40, 50, channels), codecformat=codec))
-        with pytest.raises(PictureError, match=f"is a JPEG 2000 of {said}, which is not supported"):
-            read_picture(data)
-
-
 @pytest.mark.parametrize("is_animated", [False, True])
 def test_what_the_first_picture_of_a_gif_leaves_bare_is_clear(is_animated: bool) -> None:
     picture = Image.fromarray(noise(4, 5)).quantize(8)

@@ -1,7 +1,9 @@
 """JPEG that is whole but for its framing: no end marker, bytes between markers, many scans."""
 
+import re
 import struct
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +173,34 @@ def test_an_end_marker_does_not_make_a_file_whole(kind: str, tmp_path: Path) -> 
 def test_a_picture_that_is_grey_itself_is_whole(grey: int) -> None:
     picture = read_picture(pillow(np.full((40, 50, 3), grey, np.uint8), "JPEG"))
     np.testing.assert_allclose(picture.rgb, srgb(grey / 255), rtol=3e-7)
+
+
+def test_further_pictures_of_a_file_are_told() -> None:
+    file = BytesIO()
+    SMOOTH.save(file, "MPO", save_all=True, append_images=[SMOOTH.rotate(180), SMOOTH])
+    data = file.getvalue()
+    assert read_picture(data).source.notices == ("the first of 3 pictures is read",)
+    np.testing.assert_array_equal(read_picture(data).rgb, read_picture(pillow(SMOOTH, "JPEG")).rgb)
+
+
+def test_thumbnails_are_no_further_pictures() -> None:
+    """As cameras write them: class 1 of the multi-picture format."""
+    file = BytesIO()
+    SMOOTH.save(file, "MPO", save_all=True, append_images=[SMOOTH])
+    data = file.getvalue()
+    first = re.search(rb"\x00\x00\x03\x00.{4}\x00{8}", data, re.DOTALL)
+    assert first is not None
+    entry = first.end()
+    assert data[entry : entry + 4] == bytes(4)
+    marked = data[:entry] + struct.pack("<I", 0x010002) + data[entry + 4 :]
+    assert not read_picture(marked).source.notices
+
+
+def test_inks_that_no_adobe_marker_explains_are_told() -> None:
+    data = KINDS["cmyk"]
+    at = data.index(b"\xff\xee")
+    bare = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+    told = "CMYK without Adobe's marker: taken as Adobe stores it, inverted"
+    assert told in read_picture(bare).source.notices
+    assert told not in read_picture(data).source.notices
+    np.testing.assert_array_equal(read_picture(bare).rgb, read_picture(data).rgb)

@@ -22,7 +22,7 @@ from luxscaler.io.jpeg.markers import (
     scans_of,
     whole_without_end,
 )
-from luxscaler.io.jpeg.segments import Segment, deep_frame, segments, unusual_kind
+from luxscaler.io.jpeg.segments import APP14, Segment, deep_frame, further_views, segments, unusual_kind
 from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_samples
 from luxscaler.io.pillow_format import PillowFormat
@@ -69,11 +69,13 @@ def read_info(stream: BinaryIO) -> FileInfo:
     info = _PILLOW.read_info(stream)
     scans, ends = scans_of(stream)
     notices = info.notices if ends else (*info.notices, "the file ends without its end marker")
-    frame = deep_frame(list(segments(stream)))
+    parts = list(segments(stream))
+    frame = deep_frame(parts)
     if frame is not None:
         return replace(info, bits=frame.data[0], scans=scans, notices=notices)
     gain_map, reason = _gain_map(stream, info)
-    return replace(info, scans=scans, notices=notices + reason, gain_map=gain_map)
+    notices += reason + _not_read(parts, info, is_map_known=gain_map is not None or bool(reason))
+    return replace(info, scans=scans, notices=notices, gain_map=gain_map)
 
 
 def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
@@ -86,6 +88,18 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     samples = decode(stream)
     check_last_rows(stream, samples, decode)
     return samples
+
+
+def _not_read(parts: list[Segment], info: FileInfo, *, is_map_known: bool) -> tuple[str, ...]:
+    """Notices of further pictures, and of inks that no Adobe marker explains."""
+    said: tuple[str, ...] = ()
+    further = further_views(parts) - is_map_known
+    if further > 0:
+        said += (f"the first of {further + 1} pictures is read",)
+    is_explained = any(part.marker == APP14 and part.data.startswith(b"Adobe") for part in parts)
+    if info.channels == 4 and not is_explained:
+        said += ("CMYK without Adobe's marker: taken as Adobe stores it, inverted",)
+    return said
 
 
 def _deep_samples(stream: BinaryIO) -> Samples:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from luxscaler.io.exif.ifd import Tiff, bytes_reader
 from luxscaler.words import counted
 
-APP1, APP2 = 0xE1, 0xE2
+APP1, APP2, APP14 = 0xE1, 0xE2, 0xEE
 XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
 """Begins the APP1 segment of XMP (XMP specification part 3, 1.1.3)."""
 ISO_NAME = b"urn:iso:std:iso:ts:21496:-1\0"
@@ -25,6 +25,8 @@ _MOST_SEGMENTS = 4096
 _MULTI_PICTURE = b"MPF\0"
 _ENTRIES = 0xB002
 _ENTRY = struct.Struct("3I2H")
+_KIND_OF_PICTURE, _THUMBNAIL = 0xFF0000, 0x010000
+"""Of the attributes of an entry (CIPA DC-007, 5.2.3.3.1)."""
 _DAMAGE = (struct.error, ValueError, OverflowError, OSError)
 
 
@@ -104,6 +106,16 @@ def unusual_kind(parts: list[Segment]) -> str | None:
 
 def further_pictures(parts: list[Segment]) -> list[Span]:
     """The pictures behind the first, as the multi-picture index says; none where it is damaged."""
+    return [span for _, span in _indexed(parts)]
+
+
+def further_views(parts: list[Segment]) -> int:
+    """How many of them are no thumbnails of the first: other views or moments, a gain map, a depth map."""
+    return sum(kind & _KIND_OF_PICTURE != _THUMBNAIL for kind, _ in _indexed(parts))
+
+
+def _indexed(parts: list[Segment]) -> list[tuple[int, Span]]:
+    """The attributes and places of the pictures behind the first."""
     for part in parts:
         if part.marker == APP2 and part.data.startswith(_MULTI_PICTURE):
             block, origin = part.data[len(_MULTI_PICTURE) :], part.place + len(_MULTI_PICTURE)
@@ -111,7 +123,7 @@ def further_pictures(parts: list[Segment]) -> list[Span]:
                 tiff = Tiff.of(bytes_reader(block))
                 entries = tiff.directory(tiff.start, {_ENTRIES})[_ENTRIES][2]
                 found = struct.iter_unpack(tiff.order + _ENTRY.format, entries)
-                return [Span(origin + place, size) for _, size, place, *_ in found if place]
+                return [(kind, Span(origin + place, size)) for kind, size, place, *_ in found if place]
             except (*_DAMAGE, KeyError):
                 return []
     return []

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import OpenImageIO
 import pytest
@@ -15,6 +16,8 @@ from PIL import Image
 from luxscaler.color import REC709, REC2020, bradford, rgb_to_rgb, rgb_to_xyz
 from luxscaler.errors import PictureError
 from luxscaler.io.exif.ifd import directory_bytes
+from luxscaler.io.jxl import luminance
+from luxscaler.io.jxl.bits import u_bits
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.isolation.pool import read_picture_isolated
 from tests.support.picture_files import (
@@ -463,3 +466,17 @@ def test_a_pq_png_is_linear_light_with_203_cd_m2_as_1(light: float, code: float)
     coded = np.full((2, 2, 3), round(code * 65535), np.uint16)
     rgb = read_picture(png(coded, (b"cICP", bytes([9, 16, 0, 1])))).rgb
     np.testing.assert_allclose(rgb * 203, light, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_xl_is_turned_as_libjxl_turns_it(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No encoder here writes an orientation, so it is put into the header where other fields are added."""
+    light = noise(12, 20).astype(np.float32) / 255
+    plain = bytes(imagecodecs.jpegxl_encode(light, lossless=True, effort=1, usecontainer=True))
+    monkeypatch.setattr(luminance, "_EXTRA_FIELDS", "1" + u_bits(orientation - 1, 3) + "000")
+    head, rest = luminance.with_luminance(plain, 203.0)
+    data = head + plain[rest:]
+    upright = imagecodecs.jpegxl_decode(data, keeporientation=False)
+    picture, header = read_picture(data), read_header(data)
+    np.testing.assert_array_equal(picture.rgb, upright)
+    assert (header.orientation, header.width) == (orientation, upright.shape[1])

@@ -5,7 +5,6 @@ import struct
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -127,7 +126,7 @@ def test_jpeg_of_12_bits(channels: int) -> None:
     assert not picture.source.notices
 
 
-@pytest.mark.parametrize("bits", [2, 9, 12, 16])
+@pytest.mark.parametrize("bits", [2, 8, 9, 12, 16])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_lossless_jpeg_of_every_depth(bits: int, channels: int) -> None:
     codes = np.ascontiguousarray((DEEP >> (16 - bits))[..., :channels].squeeze())
@@ -139,6 +138,13 @@ def test_lossless_jpeg_of_every_depth(bits: int, channels: int) -> None:
     assert read_header(data).bits == bits
 
 
+def test_deep_inks_are_refused_by_name() -> None:
+    codes = noise(16, 16, 4, bits=16) >> 4
+    data = imagecodecs.jpeg8_encode(codes, bitspersample=12, colorspace="cmyk", outcolorspace="cmyk")
+    with pytest.raises(PictureError, match="is a CMYK JPEG of 12 bits a channel, which is not supported"):
+        read_picture(bytes(data))
+
+
 def test_metadata_of_a_deep_jpeg() -> None:
     data = bytes(imagecodecs.jpeg8_encode(DEEP >> 4, level=95, bitspersample=12))
     block = exif(6)
@@ -146,9 +152,10 @@ def test_metadata_of_a_deep_jpeg() -> None:
     np.testing.assert_array_equal(read_picture(marked).rgb, np.rot90(read_picture(data).rgb, -1))
 
 
-@pytest.mark.parametrize("options", [{"bitspersample": 12}, {"bitspersample": 14, "lossless": True}])
-def test_a_deep_jpeg_that_was_cut_off_is_an_error(options: dict[str, Any], tmp_path: Path) -> None:
-    data = bytes(imagecodecs.jpeg8_encode(DEEP >> 16 - options["bitspersample"], level=95, **options))
+@pytest.mark.parametrize(("bits", "lossless"), [(12, False), (14, True), (8, True)])
+def test_a_deep_jpeg_that_was_cut_off_is_an_error(bits: int, lossless: bool, tmp_path: Path) -> None:
+    codes = (DEEP >> 16 - bits).astype(np.uint8 if bits == 8 else np.uint16)
+    data = bytes(imagecodecs.jpeg8_encode(codes, level=95, bitspersample=bits, lossless=lossless))
     assert read_picture(data[:-2]).source.notices == (NOTICE,)
     for lacking in (60, 150, len(data) // 2):
         for end in (b"", b"\xff\xd9"):

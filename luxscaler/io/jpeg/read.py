@@ -22,7 +22,16 @@ from luxscaler.io.jpeg.markers import (
     scans_of,
     whole_without_end,
 )
-from luxscaler.io.jpeg.segments import APP14, Segment, deep_frame, further_views, segments, unusual_kind
+from luxscaler.io.jpeg.segments import (
+    APP14,
+    LOSSLESS,
+    Segment,
+    deep_frame,
+    frame_of,
+    further_views,
+    segments,
+    unusual_kind,
+)
 from luxscaler.io.linearize import oriented
 from luxscaler.io.pil import eight_bit_samples
 from luxscaler.io.pillow_format import PillowFormat
@@ -83,6 +92,9 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if info.bits != 8:
         return check_whole(stream, _deep_samples)
     decode = partial(_PILLOW.read_samples, info=info)
+    frame = frame_of(list(segments(stream)))
+    if frame is not None and frame.marker == LOSSLESS:  # what is missing of it is not filled with grey
+        return check_whole(stream, decode)
     if not scans_of(stream)[1]:
         return whole_without_end(stream, decode)
     samples = decode(stream)

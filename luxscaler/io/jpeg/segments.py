@@ -15,8 +15,8 @@ ISO_NAME = b"urn:iso:std:iso:ts:21496:-1\0"
 """Begins the APP2 segment of ISO 21496-1: in the base versions alone, in the map all of its metadata."""
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_LOSSLESS = 0xC3
-_DEEP_FRAMES = (0xC1, 0xC2, _LOSSLESS)
+LOSSLESS = 0xC3
+_DEEP_FRAMES = (0xC1, 0xC2, LOSSLESS)
 """Extended sequential, progressive and lossless."""
 _USUAL_BITS, _EXTENDED_BITS, _LOSSLESS_BITS = 8, (12,), range(2, 17)
 _DEEP_CHANNELS = (1, 3)
@@ -80,12 +80,17 @@ def frame_size(parts: list[Segment]) -> tuple[int, int] | None:
     return None
 
 
+def frame_of(parts: list[Segment]) -> Segment | None:
+    """The frame header of the picture."""
+    return next((part for part in parts if part.marker in _FRAMES and len(part.data) >= 6), None)
+
+
 def deep_frame(parts: list[Segment]) -> Segment | None:
     """The frame header of a picture that has other than 8 bits a channel, and that libjpeg decodes."""
-    frame = next((part for part in parts if part.marker in _FRAMES and len(part.data) >= 6), None)
+    frame = frame_of(parts)
     if frame is None or frame.data[0] == _USUAL_BITS or frame.data[5] not in _DEEP_CHANNELS:
         return None
-    depths = _LOSSLESS_BITS if frame.marker == _LOSSLESS else _EXTENDED_BITS
+    depths = _LOSSLESS_BITS if frame.marker == LOSSLESS else _EXTENDED_BITS
     return frame if frame.marker in _DEEP_FRAMES and frame.data[0] in depths else None
 
 
@@ -97,7 +102,8 @@ def unusual_kind(parts: list[Segment]) -> str | None:
         if part.marker in _FRAMES and len(part.data) >= 5:
             bits, height = part.data[0], int.from_bytes(part.data[1:3], "big")
             if bits != _USUAL_BITS:
-                return f"a JPEG of {counted(bits, 'bit')} a channel"
+                kind = "a CMYK JPEG" if part.data[5:6] == b"\4" else "a JPEG"
+                return f"{kind} of {counted(bits, 'bit')} a channel"
             if height == 0:
                 return "a JPEG whose header has no height (it stands behind the pixels, in a DNL marker)"
             return None

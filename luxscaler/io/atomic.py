@@ -22,6 +22,7 @@ _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
 }
+_OWNERS = stat.S_IRUSR | stat.S_IWUSR
 _PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 LONGEST_NAME = 255
 """Bytes of a file's name on ext4, XFS and APFS."""
@@ -39,6 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = target.with_name(name)
         temporary.open("xb").close()  # before any work: a folder that is missing or not writable
         try:
+            with _handle_of(temporary) as handle:
+                _keep_access(handle, target, _OWNERS)
             yield temporary
             with _handle_of(temporary) as handle:
                 _keep_access(handle, target)
@@ -95,6 +98,7 @@ class Partial:
                     raise OSError(f"{self.path.name} is not a regular file")
                 if _same_file(self.path, held):
                     os.ftruncate(handle, 0)
+                    _keep_access(handle, self._target, _OWNERS)
                     return handle
             except BlockingIOError:
                 os.close(handle)
@@ -145,10 +149,11 @@ def _handle_of(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _keep_access(handle: int, target: Path) -> None:
+def _keep_access(handle: int, target: Path, more: int = 0) -> None:
     """Give an open file the owner, group and permissions of the one that it is to replace, if there is one.
 
-    Where the group cannot be kept, its new members get no more than everybody had.
+    more: further permissions, while it is being written. Where the group cannot be kept, its new members get
+    no more than everybody had.
     """
     try:
         before = target.stat()
@@ -163,6 +168,7 @@ def _keep_access(handle: int, target: Path) -> None:
     if now.st_gid != before.st_gid:
         everybody = permissions & stat.S_IRWXO
         permissions = permissions & ~stat.S_IRWXG | everybody << 3
+    permissions |= more
     if now.st_mode & _PERMISSIONS != permissions:  # a file system without permissions refuses the call
         os.fchmod(handle, permissions)
 

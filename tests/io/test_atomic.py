@@ -45,6 +45,17 @@ def test_a_replaced_file_keeps_its_permissions(write: Callable[[Path], None], pa
         assert path.stat().st_mode & 0o7777 == mode & 0o777  # a picture is no program that runs as another
 
 
+def test_a_private_file_is_private_while_it_is_written(path: Path) -> None:
+    path.chmod(0o600)
+    with replacing(path) as temporary:
+        assert temporary.stat().st_mode & 0o777 == 0o600
+    partial = Partial(path)
+    assert partial.path.stat().st_mode & 0o777 == 0o600
+    partial.discard()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_behind_a_link_too(write: Callable[[Path], None], path: Path, tmp_path: Path) -> None:
     path.chmod(0o604)
     link = tmp_path / "link.exr"

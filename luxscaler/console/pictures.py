@@ -9,13 +9,13 @@ A name from the browser is text that is shown, never part of a path.
 import json
 import re
 import shutil
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from luxscaler.clock import Clock, iso
+from luxscaler.console.headers import header_and_layers, without_path
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.settings import Settings
 from luxscaler.errors import PictureError
@@ -23,15 +23,9 @@ from luxscaler.gateway.problems import Problem
 from luxscaler.private_files import private_folder, write_private
 from luxscaler.replicate.signing import new_id
 
-if TYPE_CHECKING:
-    from luxscaler.io.read import PictureHeader
-    from luxscaler.options import LayerChoice
-
 _ID = re.compile(r"[a-z0-9]{26}")
 _ABOUT, _STEM = "about.json", "picture"
 _MOST_NAME = 200
-_MOST_LAYERS = 100
-_EXR_MAGIC = b"\x76\x2f\x31\x01"
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of the text around a name."""
 _SUFFIXES = {
@@ -141,7 +135,7 @@ class Pictures:
     def _about(self, path: Path, name: str) -> dict[str, Any]:
         shown = _UNSEEN.sub("", name).strip()[:_MOST_NAME] or "picture"
         try:
-            header, layers, has_main = _header(path)
+            header, layers, has_main = header_and_layers(path)
         except PictureError as error:
             raise Problem(422, f"{shown}: {without_path(str(error), path)}", field="body") from error
         if header.format not in _SUFFIXES:
@@ -168,38 +162,3 @@ class Pictures:
             "layers": layers,
             "has_main_layer": has_main,
         }
-
-
-def _header(path: Path) -> tuple["PictureHeader", list[str], bool]:
-    """The header, the names of an EXR's layers, and whether one of them is read where none is chosen; else
-    the header is that of the first. Raises PictureError."""
-    from luxscaler.isolation.pool import read_header_isolated  # noqa: PLC0415 - takes a second to load
-
-    choices = _layer_choices(path)
-    names = list(dict.fromkeys(choice.layer for choice in choices))[:_MOST_LAYERS]
-    try:
-        return read_header_isolated(path), names, True
-    except PictureError:
-        if len(choices) < 2:
-            raise
-        return read_header_isolated(path, choice=choices[0]), names, False
-
-
-def _layer_choices(path: Path) -> "tuple[LayerChoice, ...]":
-    """Of an EXR; of anything else none."""
-    from luxscaler.io.exr.header import read_parts  # noqa: PLC0415 - loads NumPy
-    from luxscaler.io.exr.layers import layer_choices  # noqa: PLC0415
-
-    with path.open("rb") as file:
-        if file.read(4) != _EXR_MAGIC:
-            return ()
-        file.seek(0)
-        try:
-            return layer_choices(read_parts(file))
-        except (PictureError, ValueError, struct.error):
-            return ()  # said by the reader of headers
-
-
-def without_path(message: str, path: Path) -> str:
-    """A reader's message without the path that the console gave the file."""
-    return message.replace(str(path), "it").replace(path.name, "it").removeprefix("it: ")

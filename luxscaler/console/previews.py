@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from luxscaler.console.headers import without_path
 from luxscaler.console.local import preview_process
 from luxscaler.console.local.commands import environment
-from luxscaler.console.pictures import without_path
 from luxscaler.console.provider_settings import ProviderSettingsStore
 from luxscaler.gateway.problems import Problem
 from luxscaler.private_files import private_folder

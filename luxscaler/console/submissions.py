@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.clock import Clock
 from luxscaler.console.hardware import prices
+from luxscaler.console.headers import size_read
 from luxscaler.console.job import Job, JobKind, Place
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
@@ -250,30 +251,30 @@ def check_kind(kind: JobKind, source: Source) -> None:
         )
 
 
-def picture_size(source: str) -> tuple[int, int] | None:
-    """Width and height of a picture on this machine; None if its header cannot be read."""
-    from luxscaler.io.read import read_header  # noqa: PLC0415 - its formats take a second to load
-
-    if is_address(source):
-        return None
-    try:
-        header = read_header(Path(source).expanduser())
-    except InputError:
-        return None
-    return header.width, header.height
-
-
 def megapixels_of(request: SubmitRequest) -> float | None:
     """Megapixels of a master's picture; None if its header cannot be read, and for a training."""
-    size = picture_size(request.source) if request.kind == "master" else None
-    return None if size is None else size[0] * size[1] / 1e6
+    if request.kind != "master" or is_address(request.source):
+        return None
+    try:
+        width, height = size_read(Path(request.source), request.inputs)
+    except (InputError, Problem):
+        return None
+    return width * height / 1e6
 
 
 def _check_result(request: SubmitRequest) -> None:
-    """422 for a result that the job would refuse, after an upload and a start that are paid."""
-    if (size := picture_size(request.source)) is not None:
-        inputs = {name: value for name, value in request.inputs.items() if name != "cog"}
-        check_master_result(inputs, *size, request.place)
+    """422 for a result that the job would refuse, after an upload and a start that are paid.
+
+    A header that is not understood here is the job's matter: it may have an extra that this machine lacks.
+    """
+    if is_address(request.source):
+        return
+    try:
+        size = size_read(Path(request.source), request.inputs)
+    except InputError:
+        return
+    inputs = {name: value for name, value in request.inputs.items() if name != "cog"}
+    check_master_result(inputs, *size, request.place)
 
 
 def _unset(request: SubmitRequest) -> set[str]:

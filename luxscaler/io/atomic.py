@@ -1,6 +1,7 @@
 """A file appears whole or not at all: written beside its target, renamed when it is complete.
 
-What encoders and the operating system raise becomes ExportError here.
+A file that replaces another one has its mode, and its owner as far as this process may give files away. What
+encoders and the operating system raise becomes ExportError here.
 """
 
 import fcntl
@@ -9,7 +10,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from luxscaler.errors import ExportError
@@ -21,6 +22,8 @@ _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
 }
+_OWNERS = stat.S_IRUSR | stat.S_IWUSR
+_PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 LONGEST_NAME = 255
 """Bytes of a file's name on ext4, XFS and APFS."""
 
@@ -37,7 +40,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = target.with_name(name)
         temporary.open("xb").close()  # before any work: a folder that is missing or not writable
         try:
+            with _handle_of(temporary) as handle:
+                _keep_access(handle, target, _OWNERS)
             yield temporary
+            with _handle_of(temporary) as handle:
+                _keep_access(handle, target)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -62,6 +69,7 @@ class Partial:
     def keep(self) -> None:
         """Rename the file to its target."""
         with translated(self._path, self.path.name):
+            _keep_access(self._handle, self._target)
             self.path.replace(self._target)
             self._close()
 
@@ -90,6 +98,7 @@ class Partial:
                     raise OSError(f"{self.path.name} is not a regular file")
                 if _same_file(self.path, held):
                     os.ftruncate(handle, 0)
+                    _keep_access(handle, self._target, _OWNERS)
                     return handle
             except BlockingIOError:
                 os.close(handle)
@@ -117,15 +126,51 @@ def target_of(path: Path) -> Path:
     """Where a file for `path` is put: a link stays a link, and what it points to is replaced.
 
     Raises OSError for anything there that is not a regular file, such as a device or a link to one: replacing
-    /dev/null by a file would break every program that uses it.
+    /dev/null by a file would break every program that uses it. Also for a file that is write-protected: that
+    its folder would let it be replaced is not what its owner meant.
     """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        mode = stat.S_IFREG
+        return Path(os.path.realpath(path))
     if not stat.S_ISREG(mode):
         raise OSError(f"it is {_KINDS.get(stat.S_IFMT(mode), 'no regular file')}")
+    if not os.access(path, os.W_OK):
+        raise OSError("it is there already, and write-protected")
     return Path(os.path.realpath(path))
+
+
+@contextmanager
+def _handle_of(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _keep_access(handle: int, target: Path, more: int = 0) -> None:
+    """Give an open file the owner, group and permissions of the one that it is to replace, if there is one.
+
+    more: further permissions, while it is being written. Where the group cannot be kept, its new members get
+    no more than everybody had.
+    """
+    try:
+        before = target.stat()
+    except FileNotFoundError:
+        return
+    permissions = before.st_mode & _PERMISSIONS
+    for owner in (before.st_uid, -1):  # only root gives files away; a group of one's own anybody may keep
+        with suppress(PermissionError):
+            os.fchown(handle, owner, before.st_gid)
+            break
+    now = os.fstat(handle)
+    if now.st_gid != before.st_gid:
+        everybody = permissions & stat.S_IRWXO
+        permissions = permissions & ~stat.S_IRWXG | everybody << 3
+    permissions |= more
+    if now.st_mode & _PERMISSIONS != permissions:  # a file system without permissions refuses the call
+        os.fchmod(handle, permissions)
 
 
 def is_same(path: Path, other: Path) -> bool:

@@ -19,7 +19,7 @@ from luxscaler.io.exif.read import from_exif, with_more
 from luxscaler.io.gain_map.gain_map import Codes, GainMap
 from luxscaler.io.gain_map.in_heif import find_or_notice
 from luxscaler.io.icc import profile_coding
-from luxscaler.io.isobmff import read_meta
+from luxscaler.io.isobmff import read_meta, top_boxes
 from luxscaler.io.shown_item import showing
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ _CHANNELS = {
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
-    """Read the boxes. Raises PictureError where pillow-heif is not installed."""
+    """Read the boxes. Raises PictureError where pillow-heif is not installed, and for films of pictures."""
+    names = {name for name, _, _ in top_boxes(stream)}
+    if b"moov" in names and b"meta" not in names:
+        raise PictureError("is a HEIF image sequence without a still picture, which is not supported")
     file = _opened(stream)
     name, _, depth = file.mode.partition(";")
     if name not in _CHANNELS:

@@ -12,7 +12,6 @@ from luxscaler.errors import PictureError
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.icc import profile_or_assumed
 from luxscaler.io.oiio import opened
-from luxscaler.words import counted
 
 _LAYOUTS = {
     ("R", "G", "B"): Alpha.NONE,
@@ -22,12 +21,6 @@ _LAYOUTS = {
     ("I",): Alpha.NONE,
     ("I", "A"): Alpha.STRAIGHT,
 }
-_JPEG_2000_SIZE = b"\xff\x4f\xff\x51"
-"""Its start of codestream, and the marker that follows it."""
-_COMPONENTS_AT = 40
-_JPEG_2000_HEAD = 1 << 20
-"""Bytes in which the codestream begins; boxes before it hold profiles and XMP."""
-_JPEG_2000_CHANNELS = (1, 3, 4)
 _KINDS = {"uint8": (8, False), "uint16": (16, False), "half": (16, True), "float": (32, True)}
 
 
@@ -41,8 +34,6 @@ class OiioFormat:
 
     def read_info(self, stream: BinaryIO) -> FileInfo:
         """Read the header. Raises PictureError for channels or a type that are not supported."""
-        if self.name == "jpeg2000":
-            _check_components(stream)
         with opened(stream, self.reader) as file:
             spec = file.spec
             kind, names = str(spec.format), tuple(spec.channelnames)
@@ -71,19 +62,3 @@ class OiioFormat:
         kind = "float" if info.is_float else f"uint{info.bits}"
         with opened(stream, self.reader) as file:
             return np.asarray(file.samples(kind))
-
-
-def _check_components(stream: BinaryIO) -> None:
-    """Raise PictureError for a JPEG 2000 of a number of channels that OpenImageIO does not open.
-
-    The SIZ segment, which begins every codestream, says it (ITU-T T.800, A.5.1).
-    """
-    stream.seek(0)
-    head = stream.read(_JPEG_2000_HEAD)
-    at = head.find(_JPEG_2000_SIZE)
-    count = head[at + _COMPONENTS_AT : at + _COMPONENTS_AT + 2]
-    if at < 0 or len(count) < 2 or int.from_bytes(count, "big") in _JPEG_2000_CHANNELS:
-        return
-    channels = counted(int.from_bytes(count, "big"), "channel")
-    what = f"{channels} (grey with alpha)" if channels.startswith("2 ") else channels
-    raise PictureError(f"is a JPEG 2000 of {what}, which is not supported; grey, RGB and RGB with alpha are")

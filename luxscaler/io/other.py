@@ -40,6 +40,5 @@ FORMATS: tuple[PillowFormat | OiioFormat, ...] = (
     PillowFormat("qoi", QoiImagePlugin.QoiImageFile),
     PillowFormat("sun", _Sun),
     OiioFormat("dds", "dds"),
-    OiioFormat("jpeg2000", "jpeg2000"),
     OiioFormat("sgi", "sgi"),
 )

@@ -1,8 +1,8 @@
 """Radiance .hdr: the header by hand, pixels of shared exponents by imagecodecs.
 
 A pixel stands for mantissa × 2^(exponent - 136), as in Bruce Walter's reader, which most programs use. The
-header's EXPOSURE and COLORCORR are what the values were multiplied by, so they are divided out. Read are
-the run-length coding of 1991 and pixels without one; the older coding is refused.
+header's EXPOSURE and COLORCORR are what the values were multiplied by, so they are divided out; PIXASPECT is
+handed on. Read are the run-length coding of 1991 and pixels without one; the older coding is refused.
 Source: Radiance, "Picture file format" (ray/doc/filefmts, chapter 5).
 """
 
@@ -17,6 +17,7 @@ from luxscaler.color import EQUAL_ENERGY, Primaries, apply_matrix, xyz_to_rec709
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import LINEAR_ASSUMED, ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import FileInfo, Samples
+from luxscaler.io.exif.read import Metadata, with_more
 
 _MAX_HEADER = 1 << 16
 _RESOLUTION = re.compile(rb"([+-])([XY]) +(\d{1,7}) +([+-])([XY]) +(\d{1,7})\Z")
@@ -31,6 +32,7 @@ _ORIENTATIONS = {
     b"-X+Y": 7,
     b"+X+Y": 8,
 }
+_TURNED = (5, 6, 7, 8)
 _FORMATS = (b"32-bit_rle_rgbe", b"32-bit_rle_xyze")
 _NEW_CODING = range(8, 32768)
 _BYTES_PER_PIXEL = 4
@@ -44,6 +46,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
     if width < 1 or height < 1:
         raise PictureError(f"has a damaged Radiance header: {width} × {height}")
     coding, notices = _coding(variables)
+    orientation = _ORIENTATIONS[b"".join(resolution.group(1, 2, 4, 5))]
+    aspect = _pixel_aspect(variables)
     if not (_gains(variables) == 1).all():
         notices += ("the exposure that the header names was undone",)
     return FileInfo(
@@ -54,8 +58,10 @@ def read_info(stream: BinaryIO) -> FileInfo:
         channels=3,
         coding=coding,
         is_float=True,
-        orientation=_ORIENTATIONS[b"".join(resolution.group(1, 2, 4, 5))],
+        orientation=orientation,
         notices=notices,
+        # The header speaks of the picture as it is shown, Metadata of that in the file.
+        metadata=with_more(Metadata(), pixel_aspect=1 / aspect if orientation in _TURNED else aspect),
     )
 
 
@@ -111,6 +117,15 @@ def _gains(variables: list[tuple[bytes, bytes]]) -> Samples:
             gains *= factors
     usable = gains.min() >= 1 / _MAX_GAIN and gains.max() <= _MAX_GAIN
     return (gains if usable else np.ones(3)).astype(np.float32)
+
+
+def _pixel_aspect(variables: list[tuple[bytes, bytes]]) -> float:
+    """Width / height of a pixel. PIXASPECT is height / width, and the lines of several programs multiply."""
+    product = 1.0
+    for name, value in variables:
+        ratio = _numbers(value, 1) if name == b"PIXASPECT" else []
+        product *= ratio[0] if ratio and ratio[0] > 0 else 1.0
+    return 1 / product if 1 / _MAX_GAIN < product < _MAX_GAIN else 1.0
 
 
 def _is_xyz(variables: list[tuple[bytes, bytes]]) -> bool:

@@ -12,7 +12,7 @@ from luxscaler.color import REC2020
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import ColorCoding, keep_linear
 from luxscaler.io.decoder import FileInfo, Samples
-from luxscaler.io.exif.ifd import Tiff, stream_reader
+from luxscaler.io.exif.ifd import SUB_IFDS, Entries, Tiff, stream_reader
 from luxscaler.io.exif.read import Metadata, from_tiff
 from luxscaler.words import counted
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import rawpy
 
 EXTRA = "pip install 'luxscaler[raw]'"
-_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 262, 330, 50706
+_PHOTOMETRIC, _DNG_VERSION = 262, 50706
 _COLOR_FILTER_ARRAY = 32803
 _MAX_SUB_IFDS = 8
 # LibRaw's flips: none, half a turn, a quarter anticlockwise, a quarter clockwise → EXIF orientation.
@@ -32,18 +32,21 @@ def is_raw_tiff(stream: BinaryIO) -> bool:
     """Whether a TIFF file is that of a camera; never raises."""
     try:
         tiff = Tiff.of(stream_reader(stream))
-        if tiff.big:
-            return False
-        first = tiff.directory(tiff.start, {_PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION})
+        first = tiff.directory(tiff.start, {_PHOTOMETRIC, SUB_IFDS, _DNG_VERSION})
         if _DNG_VERSION in first:
             return True
-        _, count, offsets = first.get(_SUB_IFDS, (0, 0, b""))
-        starts = struct.unpack(f"{tiff.order}{count}I", offsets)[:_MAX_SUB_IFDS]
-        others = [tiff.directory(offset, {_PHOTOMETRIC}) for offset in starts]
+        others = [tiff.directory(offset, {_PHOTOMETRIC}) for offset in _below(tiff, first)]
     except (ValueError, struct.error):
         return False
     wanted = struct.pack(tiff.order + "H", _COLOR_FILTER_ARRAY)
     return any(page[_PHOTOMETRIC][2][:2] == wanted for page in (first, *others) if _PHOTOMETRIC in page)
+
+
+def _below(tiff: Tiff, directory: Entries) -> list[int]:
+    """Places of the first directories below one."""
+    _, count, value = directory.get(SUB_IFDS, (0, 0, b""))
+    size = len(value) // count if count else 1
+    return [tiff.number(value[at : at + size]) for at in range(0, len(value), size)][:_MAX_SUB_IFDS]
 
 
 def read_info(stream: BinaryIO) -> FileInfo:
@@ -89,4 +92,8 @@ def _opened(stream: BinaryIO) -> "rawpy.RawPy | Any":
     except ImportError as error:
         raise PictureError(f"is a camera raw file; reading those needs an extra: {EXTRA}") from error
     stream.seek(0)
-    return rawpy.imread(stream)
+    try:
+        return rawpy.imread(stream)
+    except rawpy.LibRawError as error:  # its text comes as bytes
+        said = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
+        raise PictureError(f"is a camera raw file that LibRaw cannot read: {said}") from error

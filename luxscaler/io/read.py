@@ -9,22 +9,19 @@ many exceptions of the libraries are translated here.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-import imagecodecs
-
 from luxscaler.errors import PictureError
-from luxscaler.io import bmp, gif, heic, netpbm, other, psd, radiance, raw, tga, webp
+from luxscaler.io import bmp, gif, heic, jpeg2000, netpbm, other, psd, radiance, raw, tga, webp
 from luxscaler.io.avif import read as avif
 from luxscaler.io.decoder import Alpha, Decoder, FileInfo
 from luxscaler.io.exr.read import ExrDecoder
 from luxscaler.io.gain_map.gain_map import DecodedGainMap, applied_notice, decode, unusable_notice
-from luxscaler.io.icc import is_srgb, matrix_model
 from luxscaler.io.jpeg import read as jpeg
 from luxscaler.io.jxl import read as jxl
 from luxscaler.io.limits import check_limits, most_map_pixels, pixels_of
@@ -50,6 +47,7 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "avif": avif,
         "heic": heic,
         "jxl": jxl,
+        "jpeg2000": jpeg2000,
         "raw": raw,
         "bmp": bmp,
         "gif": gif,
@@ -58,13 +56,6 @@ _DECODERS: MappingProxyType[str, Decoder] = MappingProxyType(
         "tga": tga,
         **{each.name: each for each in other.FORMATS},
     }
-)
-_LAZY_CODECS = (
-    *("png_decode", "avif_decode", "jpegxl_decode", "rgbe_decode", "brotli_decode"),
-    *("cms_transform", "cms_profile"),
-    # What tifffile calls for the usual compressions.
-    *("deflate_decode", "zlib_decode", "lzw_decode", "packbits_decode", "packints_decode", "jpeg_decode"),
-    *("zstd_decode", "lzma_decode", "delta_decode", "floatpred_decode", "bitorder_decode"),
 )
 _MAX_MESSAGE = 200
 _SHORTEST_MESSAGE = 12
@@ -201,19 +192,6 @@ def header_of_stream(stream: BinaryIO, name: str, choice: LayerChoice = MAIN_LAY
         notices=info.notices,
         gain_map="" if info.gain_map is None else info.gain_map.description,
     )
-
-
-def preload() -> None:
-    """Load what the libraries load on first use, so that forks of this process find it there."""
-    for name in _LAZY_CODECS:
-        getattr(imagecodecs, name)
-    profile = bytes(imagecodecs.cms_profile("srgb"))
-    is_srgb(profile)
-    matrix_model(profile, 16)
-    with suppress(ImportError):
-        import OpenImageIO as oiio  # noqa: N813, PLC0415 - takes most of a second
-
-        oiio.attribute("threads", 1)  # before its first use: a fork copies no threads
 
 
 def header_of(stream: BinaryIO, choice: LayerChoice = MAIN_LAYER) -> tuple[Decoder, FileInfo]:

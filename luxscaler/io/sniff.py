@@ -26,6 +26,9 @@ _SUPPORTED = (
     (b"IIRS", "raw"),
     (b"MMOR", "raw"),
     (b"IIU\0", "raw"),
+    (b"II\x1a\0\0\0HEAPCCDR", "raw"),
+    (b"\0MRM", "raw"),
+    (b"FOVb", "raw"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
@@ -71,10 +74,21 @@ _UNSUPPORTED = (
     (b"FLIF", "FLIF"),
     (b"BPG\xfb", "BPG"),
     (b"gimp xcf", "a GIMP document"),
+    (b"Paint Shop Pro", "a Paint Shop Pro document"),
+    (b"CSFCHUNK", "a Clip Studio document"),
+    (b"BLP1", "BLP"),
+    (b"BLP2", "BLP"),
     (b"/* XPM */", "XPM"),
     (b"II\xbc\x01", "JPEG XR"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "gzip data"),
+    (b"\xfd7zXZ\0", "xz data"),
+    (b"\x28\xb5\x2f\xfd", "zstd data"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"\x93NUMPY", "a NumPy array"),
     (b"\x7fELF", "a program"),
 )
 
@@ -112,13 +126,18 @@ def _unsupported(head: bytes) -> str | None:
             return name
     if head[_DICOM_PREAMBLE:].startswith(b"DICM"):
         return "DICOM"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "an AVI video"
     if _CURSOR.match(head):
         return "a Windows cursor"
     return "XBM" if _XBM.match(head) else None
 
 
 def _is_raw(head: bytes) -> bool:
-    return (head[:2] == b"II" and head[8:10] == b"CR") or head[4:12] == b"ftypcrx "  # CR2, CR3
+    """CR2 and IIQ, which begin as TIFF does, and CR3, which begins as HEIC does."""
+    is_tiff = head[:4] in (b"II*\0", b"MM\0*")
+    is_marked = head[8:10] == b"CR" or head[8:12] in (b"IIII", b"MMMM")
+    return (is_tiff and is_marked) or head[4:12] == b"ftypcrx "
 
 
 def _is_jpeg(head: bytes) -> bool:

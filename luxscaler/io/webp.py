@@ -24,8 +24,10 @@ from luxscaler.io.sdr import encode_sdr
 _LOSSLESS_EFFORT = 30
 """Of 100; what libwebp calls quality in lossless files."""
 _RIFF_BYTES = 12
-_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"XMP ", b"ANIM"}
+_KEPT_CHUNKS = {b"VP8X", b"VP8L", b"VP8 ", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF"}
 _HEAD_BYTES = 32
+_FRAME_BYTES = 16
+"""Of the chunk ANMF, before its picture."""
 _ALPHA_FLAG = 0x10
 
 
@@ -37,6 +39,11 @@ def read_info(stream: BinaryIO) -> FileInfo:
     coding, notices = _coding(chunks, marks)
     if b"ANIM" in chunks:
         notices += ("an animation: the first picture is read",)
+        left, top, right, bottom = _covered(chunks, width, height)
+        if (right - left, bottom - top) != (width, height):
+            size = f"{right - left} × {bottom - top} of the {width} × {height} pixels"
+            notices += (f"the first picture has {size}; around it all is clear",)
+            alpha = True
     return FileInfo(
         format="webp",
         width=width,
@@ -61,8 +68,16 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     stream.seek(0)
     image = WebPImagePlugin.WebPImageFile(stream)
     image.load()
-    mode = "RGB" if info.alpha is Alpha.NONE else "RGBA"
-    return np.asarray(image if image.mode == mode else image.convert(mode))
+    if info.alpha is Alpha.NONE:
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    if image.mode == "RGBA":
+        return np.asarray(image)
+    # Pillow makes the bare canvas of an animation black where the file announces no alpha; browsers do not.
+    left, top, right, bottom = _covered(_kept_chunks(stream), info.width, info.height)
+    canvas = np.zeros((info.height, info.width, 4), np.uint8)
+    canvas[top:bottom, left:right, :3] = np.asarray(image)[top:bottom, left:right]
+    canvas[top:bottom, left:right, 3] = 255
+    return canvas
 
 
 def write_webp(path: Path, frame: Frame) -> None:
@@ -114,6 +129,15 @@ def _canvas(chunks: dict[bytes, bytes]) -> tuple[int, int, bool]:
     except (KeyError, IndexError, struct.error) as error:
         raise PictureError("is truncated: there is no WebP header") from error
     return width & 0x3FFF, height & 0x3FFF, False
+
+
+def _covered(chunks: dict[bytes, bytes], width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the first picture of an animation (RFC 9649, 2.7.1.1); else the canvas."""
+    head = chunks.get(b"ANMF", b"")
+    if len(head) < _FRAME_BYTES:
+        return 0, 0, width, height
+    x, y, across, down = (int.from_bytes(head[at : at + 3], "little") for at in range(0, 12, 3))
+    return 2 * x, 2 * y, min(2 * x + across + 1, width), min(2 * y + down + 1, height)
 
 
 def _coding(chunks: dict[bytes, bytes], marks: Marks) -> tuple[ColorCoding, tuple[str, ...]]:

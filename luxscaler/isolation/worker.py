@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
 from luxscaler.errors import PictureError
-from luxscaler.io.read import preload
+from luxscaler.io.preload import preload
 from luxscaler.isolation.confinement import BYTES, MemoryLimit, confine, is_lack_of_memory, most_written
 from luxscaler.isolation.decoding import decode_bands, decode_header, decode_picture, not_stored
 from luxscaler.isolation.messages import GRANTED, MAX_PACKET, DecodeTask

@@ -15,10 +15,26 @@ STREAM = "-"
 """Stands for standard input or output."""
 _PICTURE_SUFFIXES = frozenset(
     (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".exr", ".hdr", ".avif"),
-        *(".jxl", ".bmp", ".gif", ".heic", ".heif", ".tga", ".psd", ".dds", ".jp2", ".j2k", ".pbm", ".pgm"),
-        *(".ppm", ".pnm", ".pam", ".pfm", ".qoi", ".ico", ".pcx", ".sgi", ".dng", ".cr2", ".cr3", ".nef"),
-        *(".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff", ".exr"),
+        *(
+            ".hdr",
+            ".xyze",
+            ".avif",
+            ".avifs",
+            ".jxl",
+            ".bmp",
+            ".dib",
+            ".gif",
+            ".heic",
+            ".heif",
+            ".hif",
+            ".tga",
+        ),
+        *(".psd", ".psb", ".dds", ".jp2", ".jpx", ".jpf", ".jph", ".j2k", ".j2c", ".jpc", ".pbm", ".pgm"),
+        *(".ppm", ".pnm", ".pam", ".pfm", ".qoi", ".ico", ".pcx", ".sgi", ".ras"),
+        # Of cameras.
+        *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".orf", ".rw2", ".rwl", ".raf"),
+        *(".pef", ".srw", ".x3f", ".3fr", ".fff", ".iiq", ".mrw", ".erf", ".mef", ".mos", ".kdc", ".dcr"),
     )
 )
 """Suffixes of the files that are taken from a folder; a file that is named is taken with any suffix."""

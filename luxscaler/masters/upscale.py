@@ -72,7 +72,6 @@ def upscale_picture(
         _check_tile(backend, options)
     stage("reading")
     check_path(target, *request.files)
-    request = with_overscan(request)
     request, cuts = plan_of(request, target, options)
     planned(cuts)
     if options.restart:
@@ -110,15 +109,16 @@ def _check_tile(backend: Backend, options: RunOptions) -> None:
 
 
 def plan_of(request: UpscaleRequest, target: Path, options: RunOptions) -> tuple[UpscaleRequest, Plan]:
-    """The request for the picture's size, and its plan, both from the header alone.
+    """The request for the picture's size and windows, and its plan, both from the header alone.
 
     Raises InputError, PictureError or ExportError for what cannot be done, before any work.
     """
+    read = request.files
+    request = with_overscan(request)
     picture = request.source
     header = picture if isinstance(picture, Picture) else read_header_isolated(picture, choice=request.choice)
     request = request.for_picture(header.width, header.height)
     cuts = cuts_of(request, header.width, header.height)
-    read = request.files
     if options.report is not None:
         check_path(options.report, *read, target)
         check_report(options.report)

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from luxscaler.cli.main import app
-from tests.support.picture_files import noise, pillow
+from tests.support.picture_files import exr, noise, pillow
 
 
 @pytest.fixture
@@ -29,6 +30,14 @@ def test_size_and_tiles_here(picture: Path, tmp_path: Path) -> None:
     assert "2000 × 1200, 15 tiles" in run(picture, out, "--model", "fast", "--tile", 128, "--overlap", 16)
     assert "1000 × 600" in run(picture, out, "--model", "fast", "--width", 1000)
     assert list(tmp_path.iterdir()) == [picture]
+
+
+def test_the_size_is_that_of_the_window_that_is_read(tmp_path: Path) -> None:
+    plate, out = tmp_path / "in.exr", tmp_path / "out.exr"
+    windows = {"displayWindow": (np.array([2, 1], np.int32), np.array([7, 4], np.int32))}
+    plate.write_bytes(exr({"RGB": np.ones((9, 10, 3), np.float32)}, **windows))
+    assert "24 × 16, 1 tile" in run(plate, out, "--model", "fast")
+    assert "40 × 36, 1 tile" in run(plate, out, "--model", "fast", "--overscan", "keep")
 
 
 def test_seconds_and_dollars_at_replicate_without_a_token(

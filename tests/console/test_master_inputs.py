@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import OpenEXR
 import pytest
 from PIL import Image
@@ -20,6 +21,7 @@ from luxscaler.pipeline.final_size import FinalSize
 from tests.conftest import ROOT
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_cog import fake_cog
+from tests.support.picture_files import exr
 from tests.support.replicate_account import Account
 
 PICTURES = ("tile_input", "global_reference", "tile_box")
@@ -139,9 +141,11 @@ def test_the_page_is_told_them(console: ConsoleServer) -> None:
 
 @pytest.mark.parametrize("place", ["replicate", "here"])
 def test_every_place_takes_all_of_them(
-    account: Account, tmp_path: Path, picture: Path, place: str, monkeypatch: pytest.MonkeyPatch
+    account: Account, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("luxscaler.console.local.commands._upscaling", lambda *_: ["true"])
+    picture = tmp_path / "plate.exr"
+    picture.write_bytes(exr({f"rgb.{name}": np.ones((48, 64), np.float32) for name in "RGB"}))
     inputs = {**EXR, "hdr_boost": 4, "fractality": 1.2, "scale": 2, "model": "fast", "sdr": True}
     inputs |= {"profile": "ap0", "layer": "rgb", "part": 1, "wrap": "x", "width": 90}
     assert set(inputs) == set(MASTER_INPUTS) - {"height", "long_edge", "megapixels"}  # one size at most

@@ -253,8 +253,8 @@ def test_every_input_of_a_master_has_a_field(
 ) -> None:
     monkeypatch.setattr("luxscaler.console.local.commands._upscaling", lambda *_: ["true"])
     monkeypatch.setattr("luxscaler.console.previews._command", fake_previews)
-    picture = tmp_path / "scan.png"
-    Image.new("RGB", (48, 32), (200, 120, 40)).save(picture)
+    picture = tmp_path / "plate.exr"
+    picture.write_bytes(exr({f"rgb.{name}": np.ones((32, 48), np.float32) for name in "RGB"}))
     inputs = {"output_format": "exr", "exr_type": "half", "exr_compression": "dwaa", "scale": 2}
     inputs |= {"hdr_boost": 4.5, "fractality": 1.25, "model": "fast", "profile": "ap0", "sdr": True}
     inputs |= {"width": 90, "layer": "rgb", "part": 1, "wrap": "x"}

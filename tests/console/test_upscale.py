@@ -22,6 +22,7 @@ from luxscaler.console.local.commands import _upscaling
 from luxscaler.console.local.preview_process import Previews, serve
 from luxscaler.console.local.upscaling import Meter
 from luxscaler.console.progress import read_progress
+from luxscaler.console.submissions import SubmitRequest, megapixels_of
 from luxscaler.pipeline.result import Progress
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_clock import ManualClock
@@ -241,6 +242,23 @@ def test_what_a_result_will_be(alone: ConsoleServer) -> None:
         answer = alone.post(path, json={"inputs": inputs})
         assert answer.status_code == 422
         assert reason in answer.json()["detail"]
+
+
+def test_what_a_result_of_a_layer_will_be(alone: ConsoleServer) -> None:
+    """What is said, kept and refused is that of the layer that is read, and not of the first."""
+    names = [f"beauty.left.{name}" for name in "RGB"] + [f"spec.{name}" for name in "RGBA"]
+    picture = _upload(alone, exr({name: np.ones((6, 9), np.float32) for name in names}), "plate.exr")
+    path, pixels = f"{PICTURES}/{picture['id']}/result", 36 * 24
+    for inputs, planes in (({"layer": "left"}, 3), ({"layer": "SPEC"}, 4), ({"layer": "spec.A"}, 3)):
+        assert alone.post(path, json={"inputs": inputs | EXR}).json()["light_bytes"] == pixels * planes * 4
+    for name, value in (("layer", "no"), ("part", 2), ("part", 0.5)):
+        answer = alone.post(path, json={"inputs": {name: value} | EXR})
+        assert (answer.status_code, answer.json()["input"]) == (422, name)
+    body = {"kind": "master", "place": "here", "source": picture["source"]}
+    answer = alone.post("/api/cloud/jobs/submit", json=body | {"inputs": {"layer": "no"}})
+    assert answer.json()["detail"] == "inputs: it has no EXR layer 'no'; it has beauty.left, spec"
+    assert megapixels_of(SubmitRequest(**body, inputs={"layer": "spec"})) == 54e-6
+    assert megapixels_of(SubmitRequest(**body, inputs={"layer": "no"})) is None
 
 
 @pytest.mark.slow

@@ -599,11 +599,11 @@ def test_a_damaged_map_in_jpeg_xl(box: bytes, reason: str) -> None:
 
 
 def test_other_second_pictures_are_no_gain_maps() -> None:
-    """Cameras keep previews there."""
+    """Cameras keep other views there."""
     base = jpeg(scene())
     picture = read_picture(joined_jpeg(base, jpeg(scene(24, 32))))
     assert_close(picture.rgb, srgb(pixels(base)))
-    assert picture.source.notices == ()
+    assert picture.source.notices == ("the first of 2 pictures is read",)
     assert read_header(jpeg(scene())).gain_map == ""
 
 

@@ -361,6 +361,7 @@ def test_same_input_same_bytes_whatever_is_replaced(
     alpha.setflags(write=False)
     real, link = tmp_path / "real", tmp_path / f"link.{name}"
     real.write_bytes(b"old")
+    real.chmod(0o640)
     link.symlink_to(real)
     held = None if name == "jpg" else alpha
 
@@ -374,7 +375,8 @@ def test_same_input_same_bytes_whatever_is_replaced(
     write(tmp_path / "again")
     assert real.read_bytes() == (tmp_path / "again").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"real", f"link.{name}", "again"}
-    assert real.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "again").stat().st_mode & 0o777 == 0o666 & ~current_umask()
 
 
 def current_umask() -> int:

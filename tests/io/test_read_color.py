@@ -359,8 +359,55 @@ def test_exr_colours_of_other_names() -> None:
     said = read_picture(exr(planes, colorInteropID="pq_rec2020_display")).source
     assert said.notices == ("the colorInteropID pq_rec2020_display is not known; linear Rec.709 is assumed",)
     assert not read_picture(exr(planes, colorInteropID="unknown")).source.notices
-    both = exr(planes, colorInteropID="lin_ap1_scene", chromaticities=(*P3, 0.3127, 0.3290))
-    assert read_picture(both).source.color_space == "linear, EXR chromaticities"
+
+
+def test_exr_colours_by_name_and_by_numbers() -> None:
+    planes, p3 = {n: np.full((2, 2), 0.5, np.float32) for n in "RGB"}, (*P3, 0.3127, 0.3290)
+    for name, said in (("lin_p3d65_scene", "linear, EXR chromaticities"), ("srgb_p3d65_display", None)):
+        source = read_picture(exr(planes, colorInteropID=name, chromaticities=p3)).source
+        assert source.color_space == (said or f"EXR {name}")
+        assert not source.notices
+    both = read_picture(exr(planes, colorInteropID="lin_ap1_scene", chromaticities=p3)).source
+    assert both.color_space == "linear, EXR chromaticities"
+    said = "the colorInteropID lin_ap1_scene contradicts the chromaticities, which count"
+    assert both.notices == (said,)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "space"),
+    [
+        ({"oiio:ColorSpace": "ACEScg"}, "EXR lin_ap1_scene"),
+        ({"oiio:ColorSpace": "sRGB"}, "EXR srgb_rec709_scene"),
+        ({"oiio:ColorSpace": "lin_p3d65"}, "EXR lin_p3d65_scene"),
+        ({"oiio:ColorSpace": "g22_rec709_display"}, "EXR g22_rec709_display"),
+        ({"oiio:ColorSpace": "Linear"}, "EXR lin_rec709_scene"),
+        ({"oiio:ColorSpace": "scene_linear"}, "linear Rec.709 (assumed)"),
+        ({"oiio:ColorSpace": "ACEScg", "colorInteropID": "lin_rec2020_scene"}, "EXR lin_rec2020_scene"),
+        ({"acesImageContainerFlag": 1}, "linear, ACES container"),
+        ({"acesImageContainerFlag": 0}, "linear Rec.709 (assumed)"),
+    ],
+)
+def test_exr_colours_by_other_attributes(attributes: dict[str, Any], space: str) -> None:
+    planes = {n: np.full((2, 2), 0.25 * i, np.float32) for i, n in enumerate("RGB")}
+    picture = read_picture(exr(planes, **attributes))
+    assert picture.source.color_space == space
+    assert not picture.source.notices
+    if space.startswith("EXR "):
+        same = read_picture(exr(planes, colorInteropID=space.removeprefix("EXR ")))
+        np.testing.assert_array_equal(picture.rgb, same.rgb)
+
+
+def test_an_oiio_colour_space_that_is_not_known_is_named() -> None:
+    planes = {n: np.full((2, 2), 0.5, np.float32) for n in "RGB"}
+    said = read_picture(exr(planes, **{"oiio:ColorSpace": "ARRI LogC4"})).source.notices
+    assert said == ("the oiio:ColorSpace ARRI LogC4 is not known; linear Rec.709 is assumed",)
+
+
+def test_an_aces_container_has_the_primaries_of_ap0() -> None:
+    planes = {n: np.full((2, 2), 0.25 * i, np.float32) for i, n in enumerate("RGB")}
+    numbers = OpenEXR.colorInteropIDToChromaticities("lin_ap0_scene")
+    by_flag = read_picture(exr(planes, acesImageContainerFlag=1)).rgb
+    np.testing.assert_allclose(by_flag, read_picture(exr(planes, chromaticities=numbers)).rgb, atol=1e-5)
 
 
 def test_float_light_above_1_stays_where_the_profile_has_tables(tmp_path: Path) -> None:

@@ -80,6 +80,10 @@ def message(source: Any, **options: Any) -> str:
         (b"\0\0\0\x0cJXL \r\n\x87\n", "there is no JPEG XL codestream"),
         (b"SDPX" + bytes(50), "is DPX, which is not supported"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41isom", "a video"),
+        (b"\x1aE\xdf\xa3" + bytes(50), "is a Matroska or WebM video, which is not supported"),
+        (b"RIFF\0\0\0\0AVI LIST" + bytes(50), "is an AVI video, which is not supported"),
+        (b"Paint Shop Pro Image File\n\x1a" + bytes(50), "is a Paint Shop Pro document"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(50), "is a 7z archive"),
     ],
 )
 def test_what_is_no_picture_is_named(data: bytes, expected: str) -> None:

@@ -17,6 +17,7 @@ from luxscaler.errors import PictureError
 from luxscaler.io.exr.header import read_parts
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.isolation.pool import decode_to_file
+from luxscaler.options import LayerChoice
 from tests.support.picture_files import exr, noise
 
 LIGHT = (noise(12, 10) / 64).astype(np.float32)
@@ -100,6 +101,18 @@ def test_a_part_without_colour_is_passed_over() -> None:
     assert (header.width, header.height, header.bits) == (10, 12, 32)
     np.testing.assert_array_equal(picture.rgb[..., 1], numbers["G"])
     assert picture.source.notices[0] == "part 2 of 2 is read: beauty"
+
+
+def test_parts_that_differ_in_their_display_windows_are_refused_by_name() -> None:
+    """OpenEXR writes no such file and reads none, so all parts have the size that the first one says."""
+    light = {"RGB": np.ones((6, 8, 3), np.float32)}
+    data = of_parts([({"name": "one"}, light), ({"name": "two"}, light)])
+    name = b"displayWindow\0box2i\0\x10\0\0\0"
+    at = data.rfind(name) + len(name)
+    changed = data[:at] + struct.pack("<4i", 0, 0, 3, 3) + data[at + 16 :]
+    with pytest.raises(PictureError, match="parts differ in displayWindow, which OpenEXR does not allow"):
+        read_header(changed)
+    assert (read_header(data, LayerChoice(part=2)).width, read_header(data).height) == (8, 6)
 
 
 def test_parts_without_colour_are_refused_by_name() -> None:

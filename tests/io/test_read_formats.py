@@ -1,10 +1,12 @@
 """Radiance .hdr, JPEG XL, camera raw, CMYK without a profile, rarer EXR and TIFF, PQ."""
 
+import struct
 import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import OpenImageIO
 import pytest
@@ -13,6 +15,9 @@ from PIL import Image
 
 from luxscaler.color import REC709, REC2020, bradford, rgb_to_rgb, rgb_to_xyz
 from luxscaler.errors import PictureError
+from luxscaler.io.exif.ifd import directory_bytes
+from luxscaler.io.jxl import luminance
+from luxscaler.io.jxl.bits import u_bits
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.isolation.pool import read_picture_isolated
 from tests.support.picture_files import (
@@ -83,6 +88,16 @@ def test_the_primaries_of_radiance() -> None:
     wide = read_picture(radiance(LIGHT, "PRIMARIES=.708 .292 .170 .797 .131 .046 .3127 .3290"))
     np.testing.assert_allclose(wide.rgb, LIGHT @ rgb_to_rgb(REC2020).T, rtol=1e-5, atol=1e-5)
     assert wide.source.color_space == "linear, Radiance primaries"
+
+
+@pytest.mark.parametrize(("resolution", "turned"), [("-Y 20 +X 40", False), ("+X 20 -Y 40", True)])
+def test_the_pixel_aspect_of_radiance_is_handed_on(resolution: str, turned: bool) -> None:
+    """As Radiance shows it: height / width of a pixel of the upright picture, one factor for each program."""
+    lines = ("PIXASPECT=.5", "PIXASPECT= 4", "PIXASPECT=0", "PIXASPECT=x")
+    picture = read_picture(radiance(LIGHT, *lines, resolution=resolution))
+    assert (picture.height > picture.width) == turned
+    assert picture.source.inherited.pixel_aspect == 0.5
+    assert read_picture(radiance(LIGHT, *["PIXASPECT=1e9"] * 99)).source.inherited.pixel_aspect == 1.0
 
 
 def test_radiance_in_xyz() -> None:
@@ -298,6 +313,47 @@ def test_camera_raw_has_the_white_balance_of_the_camera() -> None:
     np.testing.assert_allclose(picture.rgb[20:40, 20:60], 40000 / 65535, atol=2e-3)
 
 
+def camera_file(order: str, *, big: bool, kind: int) -> bytes:
+    """As NEF and ARW are: a small picture that is whole, and what the sensor saw in a directory below it.
+
+    kind: of the tag that points there, LONG or IFD.
+    """
+    wide = kind == 13 and big
+
+    def short(value: int) -> bytes:
+        return struct.pack(order + "H", value)
+
+    def long(value: int) -> bytes:
+        return struct.pack(order + "I", value)
+
+    def place(value: int) -> bytes:
+        return struct.pack(order + "Q", value) if wide else long(value)
+
+    sizes = {256: (3, 1, short(8)), 257: (3, 1, short(6)), 258: (3, 1, short(8)), 277: (3, 1, short(1))}
+
+    def first(at: int) -> bytes:
+        below = (18 if wide else kind, 1, place(at))
+        page = {**sizes, 262: (3, 1, short(1)), 273: (4, 1, long(0)), 279: (4, 1, long(48)), 330: below}
+        return directory_bytes(order, page, 16 if big else 8, big=big)
+
+    head = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "H", 43 if big else 42)
+    head += struct.pack(order + "HHQ", 8, 0, 16) if big else long(8)
+    at = len(head) + len(first(0))
+    sensor = {**sizes, 262: (3, 1, short(32803)), 273: (4, 1, long(0)), 279: (4, 1, long(48))}
+    return head + first(at) + directory_bytes(order, sensor, at, big=big) + bytes(64)
+
+
+CAMERA_FILES = [(order, big, kind) for order in "<>" for big in (False, True) for kind in (4, 13)]
+
+
+def test_what_libraw_does_not_read_is_told_in_its_words() -> None:
+    """Never by the small picture that such a file has for viewers."""
+    pytest.importorskip("rawpy")
+    for data in (camera_file("<", big=False, kind=4), b"FOVb" + bytes(600)):
+        with pytest.raises(PictureError, match=r"is a camera raw file that LibRaw cannot read: [A-Z]"):
+            read_picture(data)
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_camera_raw_is_upright(orientation: int) -> None:
     pytest.importorskip("rawpy")
@@ -320,8 +376,23 @@ def test_camera_raw_is_upright(orientation: int) -> None:
         b"II*\0\x10\0\0\0CR\x02\0" + bytes(100),
         b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
         b"FUJIFILMCCD-RAW 0201" + bytes(100),
+        b"IIRO\x08\0\0\0" + bytes(100),
+        b"IIU\0\x18\0\0\0" + bytes(100),
+        b"II*\0\x08\0\0\0IIII" + bytes(100),
+        b"FOVb\1\0\2\0" + bytes(100),
+        b"\0MRM\0\0\1\0" + bytes(100),
+        b"II\x1a\0\0\0HEAPCCDR" + bytes(100),
+        *(
+            camera_file(order, big=big, kind=kind)
+            for order in "<>"
+            for big in (False, True)
+            for kind in (4, 13)
+        ),
     ],
-    ids=["DNG", "CR2", "CR3", "RAF"],
+    ids=[
+        *("DNG", "CR2", "CR3", "RAF", "ORF", "RW2", "IIQ", "X3F", "MRW", "CRW"),
+        *(f"NEF {order} {big} {kind}" for order, big, kind in CAMERA_FILES),
+    ],
 )
 def test_camera_raw_without_the_extra_names_it(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
@@ -395,3 +466,17 @@ def test_a_pq_png_is_linear_light_with_203_cd_m2_as_1(light: float, code: float)
     coded = np.full((2, 2, 3), round(code * 65535), np.uint16)
     rgb = read_picture(png(coded, (b"cICP", bytes([9, 16, 0, 1])))).rgb
     np.testing.assert_allclose(rgb * 203, light, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_xl_is_turned_as_libjxl_turns_it(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No encoder here writes an orientation, so it is put into the header where other fields are added."""
+    light = noise(12, 20).astype(np.float32) / 255
+    plain = bytes(imagecodecs.jpegxl_encode(light, lossless=True, effort=1, usecontainer=True))
+    monkeypatch.setattr(luminance, "_EXTRA_FIELDS", "1" + u_bits(orientation - 1, 3) + "000")
+    head, rest = luminance.with_luminance(plain, 203.0)
+    data = head + plain[rest:]
+    upright = imagecodecs.jpegxl_decode(data, keeporientation=False)
+    picture, header = read_picture(data), read_header(data)
+    np.testing.assert_array_equal(picture.rgb, upright)
+    assert (header.orientation, header.width) == (orientation, upright.shape[1])

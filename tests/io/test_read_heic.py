@@ -13,7 +13,7 @@ from luxscaler.color import decode_pq
 from luxscaler.errors import PictureError, PictureTooLargeError
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.isolation.pool import read_picture_isolated
-from tests.support.picture_files import P3, exif, noise, pillow, rgb_profile, srgb
+from tests.support.picture_files import P3, box, exif, noise, pillow, rgb_profile, srgb
 
 pillow_heif = pytest.importorskip("pillow_heif")
 
@@ -126,3 +126,9 @@ def test_damage_and_size_are_clear_errors() -> None:
     for length in range(24, len(data), 401):
         with pytest.raises(PictureError):
             read_picture_isolated(data[:length])
+
+
+def test_a_sequence_without_a_still_picture_is_named() -> None:
+    data = box(b"ftyp", b"msf1\0\0\0\0msf1hevc") + box(b"moov", bytes(40)) + box(b"mdat", bytes(40))
+    with pytest.raises(PictureError, match="is a HEIF image sequence without a still picture"):
+        read_picture(data)

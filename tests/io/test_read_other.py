@@ -313,12 +313,39 @@ def test_bmp_with_a_profile(array: NDArray[Any]) -> None:
     assert cut.notices == ("the ICC profile is damaged or of an unknown kind; it is ignored",)
 
 
-@pytest.mark.parametrize("codec", ["jp2", "j2k"])
-def test_jpeg_2000_of_other_channels_is_named(codec: str) -> None:
-    for channels, said in ((2, "2 channels .grey with alpha."), (5, "5 channels")):
-        data = bytes(imagecodecs.jpeg2k_encode(noise(40, 50, channels), codecformat=codec))
-        with pytest.raises(PictureError, match=f"is a JPEG 2000 of {said}, which is not supported"):
-            read_picture(data)
+def moving_webp(codes: NDArray[Any], at: tuple[int, int], canvas: tuple[int, int], *, alpha: bool) -> bytes:
+    """An animation whose pictures lie somewhere on a canvas of (width, height)."""
+
+    def three(*numbers: int) -> bytes:
+        return b"".join(struct.pack("<I", number)[:3] for number in numbers)
+
+    def part(name: bytes, data: bytes) -> bytes:
+        return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+    height, width = codes.shape[:2]
+    frame = three(at[0] // 2, at[1] // 2, width - 1, height - 1, 100) + b"\2"
+    frame += pillow(codes, "WEBP", lossless=True)[12:]
+    head = bytes([2 | 16 * alpha, 0, 0, 0]) + three(canvas[0] - 1, canvas[1] - 1)
+    body = part(b"VP8X", head) + part(b"ANIM", b"\xff\xff\xff\xff\0\0") + 2 * part(b"ANMF", frame)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_what_the_first_picture_of_a_webp_leaves_bare_is_clear(alpha: bool) -> None:
+    codes = noise(9, 13)
+    data = moving_webp(codes, (4, 6), (30, 20), alpha=alpha)
+    picture, header = read_picture(data), read_header(data)
+    assert (header.width, header.height, header.has_alpha) == (30, 20, True)
+    covered = np.zeros((20, 30), bool)
+    covered[6:15, 4:17] = True
+    np.testing.assert_array_equal(picture.alpha, covered)
+    np.testing.assert_allclose(picture.rgb[6:15, 4:17], srgb(codes / 255), atol=1e-6)
+    assert (
+        "the first picture has 13 × 9 of the 30 × 20 pixels; around it all is clear" in picture.source.notices
+    )
+    whole = read_picture(moving_webp(codes, (0, 0), (13, 9), alpha=alpha))
+    assert whole.source.notices == ("an animation: the first picture is read",)
+    assert whole.has_alpha == alpha
 
 
 @pytest.mark.parametrize("is_animated", [False, True])

@@ -47,6 +47,13 @@ def test_a_folder_holds_its_pictures_in_order(here: Path) -> None:
     assert _names("photos", recursive=True, leave_out=Path("photos/in")) == ["photos/a.jpg", "photos/b.PNG"]
 
 
+@pytest.mark.parametrize("suffix", ["hif", "mpo", "jpx", "j2c", "psb", "apng", "IIQ", "nrw", "x3f", "3fr"])
+def test_a_folder_holds_pictures_of_every_suffix_that_is_read(here: Path, suffix: str) -> None:
+    (here / "mixed").mkdir()
+    (here / "mixed" / f"a.{suffix}").write_bytes(b"x")
+    assert _names("mixed") == [f"mixed/a.{suffix}"]
+
+
 def test_globs_and_files_and_each_once(here: Path) -> None:
     assert _names("photos/*.jpg", "photos/a.jpg", "./photos/a.jpg") == ["photos/a.jpg"]
     assert _names("photos/**/*.jpg") == ["photos/a.jpg", "photos/in/a.jpg"]

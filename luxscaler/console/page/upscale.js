@@ -29,12 +29,17 @@ const megapixels = (/** @type {{width: number, height: number}} */ size) => (siz
 /** @param {number} seconds */
 const about = (seconds) => (seconds < 1 ? "less than a second" : `about ${duration(seconds)}`);
 
-/** What a job or a preview is made with. */
-const options = () => masterInputs("upscale");
+/** What a job or a preview of a picture is made with: an EXR alone has layers and parts. @param {any} each */
+function options(each) {
+  const made = masterInputs("upscale");
+  if (!each || each.format === "exr") return made;
+  const { layer, part, ...inputs } = made.inputs;
+  return { ...made, inputs };
+}
 
 /** @param {any} each */
 function request(each) {
-  const { inputs, trained_by } = options();
+  const { inputs, trained_by } = options(each);
   const cog = place() === "cog" ? { cog: $("upscale-cog").value.trim() } : {};
   return {
     kind: "master", source: each.source, name: each.name, trained_by, inputs: { ...inputs, ...cog },
@@ -134,7 +139,7 @@ function choose(id) {
 async function changed() {
   offerLayers();
   const number = (asked += 1);
-  await Promise.all([showResult(number), preview(picture(), options())]).catch(async (error) => {
+  await Promise.all([showResult(number), preview(picture(), options(picture()))]).catch(async (error) => {
     if (!(error instanceof ApiError && error.status === GONE && picture())) throw error;
     notice(error.message, true);
     await showPictures();
@@ -199,7 +204,7 @@ function costOfAll(each, guess) {
 
 /** By the preview, where this machine computes. @param {any} each @returns {number | null} */
 function secondsHere(each) {
-  const pace = place() === "here" ? preview.secondsPerMegapixel(options()) : null;
+  const pace = place() === "here" ? preview.secondsPerMegapixel(options(each)) : null;
   return pace === null ? null : pace * megapixels(each);
 }
 

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
+from luxscaler.console.headers import header_read
 from luxscaler.console.job import Place
 from luxscaler.console.local.commands import REPORT, check_inputs
 from luxscaler.console.master_checks import check_master_inputs, check_master_result, master_size
@@ -107,11 +108,15 @@ def remove(name: str, console: Here) -> Response:
 def result(name: str, wanted: ResultRequest, console: Here) -> dict[str, Any]:
     """What a result will be: its pixels, and the bytes of its light in memory. 422 for one that a job would
     refuse."""
-    about = console.pictures.get(name).about
-    source = about["width"], about["height"]
+    picture = console.pictures.get(name)
+    source, has_alpha = (picture.about["width"], picture.about["height"]), picture.about["has_alpha"]
+    check_master_inputs(wanted.inputs, is_here=wanted.place == "here")
+    if wanted.inputs.get("layer") or wanted.inputs.get("part"):
+        header = header_read(picture.path, wanted.inputs)
+        source, has_alpha = (header.width, header.height), header.has_alpha
     width, height = master_size(wanted.inputs, *source, wanted.place)
     check_master_result(wanted.inputs, *source, wanted.place)
-    planes = 3 + bool(about["has_alpha"])
+    planes = 3 + bool(has_alpha)
     return {
         "width": width,
         "height": height,

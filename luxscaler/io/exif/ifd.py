@@ -14,6 +14,8 @@ import numpy as np
 
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 """Tags whose value is the place of another directory."""
+SUB_IFDS = 330
+"""The same, of several."""
 MAX_VALUE_BYTES = 1 << 16
 """Of a larger value, one byte more than this is read, so that its size shows."""
 ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
@@ -102,7 +104,7 @@ class Tiff:
         """
         entries: Entries = {}
         for tag, (kind, count, field) in self.fields(offset).items():
-            sizes = _POINTER_BYTES if tag in (EXIF_IFD, GPS_IFD) else _TYPE_BYTES
+            sizes = _POINTER_BYTES if tag in (EXIF_IFD, GPS_IFD, SUB_IFDS) else _TYPE_BYTES
             if (wanted is not None and tag not in wanted) or kind not in sizes:
                 continue
             size = sizes[kind] * count

@@ -6,58 +6,28 @@ it finds wrong with a damaged file on standard error before it raises; its Pytho
 that.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from luxscaler.color import (
-    ADOBE_RGB,
-    AP0,
-    AP1,
-    DISPLAY_P3,
-    REC709,
-    REC2020,
-    Floats,
-    Primaries,
-    decode_gamma,
-    decode_srgb,
-)
 from luxscaler.errors import PictureError
-from luxscaler.io.color_encoding import ColorCoding, from_chromaticities, keep_linear
 from luxscaler.io.decoder import Alpha, FileInfo, Samples
 from luxscaler.io.exif.read import Metadata, from_texts, resolution, with_more
 from luxscaler.io.exr.chroma import to_rgb
+from luxscaler.io.exr.coding import coding_of
 from luxscaler.io.exr.header import LIGHT_APART, SOURCE_BITS, Part, Window, read_parts
 from luxscaler.io.exr.layers import CHROMA, Layer, chosen_layer
 from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
 from luxscaler.options import MAIN_LAYER, LayerChoice
-from luxscaler.words import printable
 
-_CHROMATICITY_TOLERANCE = 1e-4
-_LINEAR = "linear Rec.709"
-_CURVES: dict[str, Callable[[Floats], Floats]] = {
-    "lin": keep_linear,
-    "srgb": decode_srgb,
-    "g18": partial(decode_gamma, gamma=1.8),
-    "g22": partial(decode_gamma, gamma=2.2),
-}
-_SPACES = {
-    "rec709": REC709,
-    "p3d65": DISPLAY_P3,
-    "rec2020": REC2020,
-    "adobergb": ADOBE_RGB,
-    "ap0": AP0,
-    "ap1": AP1,
-}
-"""Beginnings and middles of colorInteropID ("Color Space Encodings for Texture Assets and CG Rendering")."""
-_MOST_NAME = 60
+_SHARED = ("displayWindow", "pixelAspectRatio", "timeCode", "chromaticities")
+"""Attributes that all parts of a file have in common."""
 _MAX_SOURCE_BITS = 32
 
 
@@ -71,13 +41,14 @@ class ExrDecoder:
         """Read the headers of all parts."""
         parts = read_parts(stream)
         layer, notices = chosen_layer(parts, self.choice)
+        _check_shared(parts)
         part = parts[layer.part]
         display, data = part.window("displayWindow"), part.window("dataWindow")
         if not _overlap(display, data):
             notices += ("the data window lies outside of the display window: what is read is empty",)
         elif display != data:
             notices += ("the data window differs from the display window, which is what is read",)
-        coding, more = _coding(part)
+        coding, more = coding_of(part)
         alpha = "A" in layer.layout
         channels = part.channels()
         return FileInfo(
@@ -119,33 +90,17 @@ class ExrDecoder:
         return samples
 
 
+def _check_shared(parts: Sequence[Part]) -> None:
+    """Raise PictureError where parts differ in what all have to agree on: no library reads such a file."""
+    for name in _SHARED:
+        if len({value for part in parts if (value := part.attributes.get(name)) is not None}) > 1:
+            raise PictureError(f"is an EXR whose parts differ in {name}, which OpenEXR does not allow")
+
+
 def _overlap(one: Window, other: Window) -> bool:
     left, top = max(one[0], other[0]), max(one[1], other[1])
     right, bottom = min(one[2], other[2]), min(one[3], other[3])
     return left <= right and top <= bottom
-
-
-def _coding(part: Part) -> tuple[ColorCoding, tuple[str, ...]]:
-    values = part.chromaticities()
-    if values is None:
-        return _named_coding(part.text("colorInteropID"))
-    if np.allclose(values, REC709.chromaticities, atol=_CHROMATICITY_TOLERANCE):
-        return ColorCoding(_LINEAR, keep_linear), ()
-    red, green, blue, white = zip(values[0::2], values[1::2], strict=True)
-    return from_chromaticities("linear, EXR chromaticities", keep_linear, Primaries(red, green, blue, white))
-
-
-def _named_coding(name: str) -> tuple[ColorCoding, tuple[str, ...]]:
-    """What a colorInteropID means ("lin_ap1_scene"); the Color Interop Forum advises against
-    chromaticities beside it."""
-    curve, _, rest = name.partition("_")
-    space, _, state = rest.rpartition("_")
-    if curve in _CURVES and space in _SPACES and state in ("scene", "display"):
-        return ColorCoding(f"EXR {name}", _CURVES[curve], _SPACES[space]), ()
-    coding = ColorCoding(f"{_LINEAR} (assumed)", keep_linear)
-    if name in ("", "unknown", "data"):
-        return coding, ()
-    return coding, (f"the colorInteropID {printable(name)[:_MOST_NAME]} is not known; {_LINEAR} is assumed",)
 
 
 def _metadata(part: Part) -> Metadata:

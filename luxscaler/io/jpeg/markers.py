@@ -70,6 +70,15 @@ def check_last_rows(stream: BinaryIO, samples: Samples, decode: Callable[[Binary
     whole_without_end(BytesIO(data[: data.find(_EOI, _first_scan(data))]), decode)
 
 
+def check_whole(stream: BinaryIO, decode: Callable[[BinaryIO], Samples]) -> Samples:
+    """Decode a file of which nothing is known by its last pixel. Raises PictureError where pixels are
+    missing."""
+    stream.seek(0)
+    data = stream.read()
+    end = data.find(_EOI, _first_scan(data))
+    return whole_without_end(BytesIO(data if end < 0 else data[:end]), decode)
+
+
 def _first_scan(data: bytes) -> int:
     """Where the first scan begins; thumbnails in the segments before it have scans of their own."""
     at = 2

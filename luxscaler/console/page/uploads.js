@@ -1,7 +1,7 @@
 // Uploads of the Upscale tab: one file after the other, with the bytes that have gone, and a way to stop.
 // @ts-check
 import { ApiError, get, NO_ANSWER, told } from "./api.js";
-import { $, busy, isolated, size, state } from "./dom.js";
+import { $, busy, isolated, size, state, unauthorized } from "./dom.js";
 
 const LOGIN = 401, TOO_LARGE = 413, FULL = 507;
 /** @type {File[]} */
@@ -30,7 +30,7 @@ function send(file) {
 
 /** What a failed upload means: whether the next file can be tried, and what is said. @param {File} file @param {any} error */
 async function judged(file, error) {
-  if (error.status === LOGIN) document.dispatchEvent(new Event("logged-out"));
+  unauthorized(error);
   if (error.status) {
     const isThisOne = error.status === TOO_LARGE && !error.message.includes("remove some"); // else all of them together
     const why = isThisOne ? `it has ${size(file.size)}, which is too much for one picture` : error.message;

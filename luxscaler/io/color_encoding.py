@@ -84,6 +84,11 @@ _CURVES: dict[int, Callable[[Floats], Floats]] = {
     18: decode_hlg_scene,
 }
 _UNSPECIFIED = 2
+_NAMES = {
+    **{(1, 1): "Rec.709", (1, 13): "sRGB", (12, 13): "Display P3", (12, 16): "Display P3 PQ"},
+    **{(9, 16): "Rec.2020 PQ", (9, 18): "Rec.2020 HLG"},
+}
+"""Of primaries and transfer that often go together: what people call them."""
 
 
 def _full_range(values: Floats, bits: int, curve: Callable[[Floats], Floats]) -> Floats:
@@ -108,7 +113,10 @@ def from_cicp(
     if narrow:
         curve = partial(_full_range, bits=bits, curve=curve)
     space = _PRIMARIES.get(primaries, REC709)
-    return ColorCoding(f"cICP {primaries}/{transfer}", curve, space, hlg=transfer == 18), tuple(notices)
+    name = f"cICP {primaries}/{transfer}"
+    if known := _NAMES.get((primaries, transfer)):
+        name = f"{known} ({name})"
+    return ColorCoding(name, curve, space, hlg=transfer == 18), tuple(notices)
 
 
 def knows_cicp(primaries: int, transfer: int) -> bool:

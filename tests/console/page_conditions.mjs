@@ -236,6 +236,21 @@ async function slow({ pictures }) {
   await told(page, "notice", "is removed");
   found.removed = [await page.evaluate(() => document.activeElement.getAttribute("aria-label")), await chosen()];
 
+  const devtools = await page.context().newCDPSession(page);
+  const drop = async () => { // beside the field
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      const data = { items: [], files: [pictures[0]], dragOperationsMask: 1 };
+      await devtools.send("Input.dispatchDragEvent", { type, x: 1000, y: 600, data });
+    }
+  };
+  await drop();
+  await told(page, "upscale-upload-state", "1 of 1 uploaded.");
+  await page.locator("#tab-spending").click();
+  await page.locator("#meter-words").waitFor();
+  await drop();
+  found.elsewhere = await text(page, "notice");
+  await page.locator("#tab-upscale").click();
+
   await told(page, "upscale-more", "20 of 23");
   await page.locator("#upscale-more").click();
   await page.locator("#upscale-more").waitFor({ state: "hidden" });

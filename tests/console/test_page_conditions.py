@@ -116,6 +116,7 @@ def test_a_slow_console(account: Account, tmp_path: Path, picture: Path) -> None
     assert found["notice"] == ""
     assert found["chosen"] == "second.png", "who has chosen one meanwhile keeps it"
     assert found["removed"] == ["Remove second.png", "second.png"]
+    assert found["elsewhere"] == "Nothing was taken: pictures are dropped in the tab Upscale."
     assert found["older"] == [23, ""], "a notice of what was done before is gone"
     assert found["plain"].startswith("This page needs JavaScript.")
 

@@ -1,7 +1,7 @@
 // Uploads of the Upscale tab: one file after the other, with the bytes that have gone, and a way to stop.
 // @ts-check
 import { ApiError, get, NO_ANSWER, told } from "./api.js";
-import { $, busy, isolated, size, state, unauthorized } from "./dom.js";
+import { $, busy, isolated, notice, size, state, unauthorized } from "./dom.js";
 
 const LOGIN = 401, TOO_LARGE = 413, FULL = 507;
 /** @type {File[]} */
@@ -99,19 +99,19 @@ export function startUploads(take) {
   });
 }
 
-/** @param {(files: File[]) => Promise<void>} take */
+/** Anywhere in the tab, not in its field alone. @param {(files: File[]) => Promise<void>} take */
 function startDrop(take) {
-  const target = $("upscale-drop");
-  for (const name of ["dragover", "drop"]) {
-    // Beside the field too: else the browser would leave this page for the picture.
-    document.addEventListener(name, (event) => event.preventDefault());
-  }
   for (const [name, over] of /** @type {[string, boolean][]} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
-    target.addEventListener(name, (/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      target.classList.toggle("over", over);
-      const dropped = event.dataTransfer;
-      if (name === "drop" && dropped) busy(null, async () => take(await filesOf(dropped)));
+    document.addEventListener(name, (event) => {
+      const { dataTransfer: dropped } = /** @type {DragEvent} */ (event);
+      if (!dropped?.types.includes("Files")) return; // text, into a field
+      event.preventDefault(); // in other tabs too: else the browser would leave this page for the picture
+      if ($("upscale").hidden) {
+        if (name === "drop") notice("Nothing was taken: pictures are dropped in the tab Upscale.", true);
+        return;
+      }
+      $("upscale-drop").classList.toggle("over", over);
+      if (name === "drop") busy(null, async () => take(await filesOf(dropped)));
     });
   }
 }

@@ -4,6 +4,7 @@ import { ApiError, get, NO_ANSWER, told } from "./api.js";
 import { $, busy, isolated, notice, size, state, unauthorized } from "./dom.js";
 
 const LOGIN = 401, TOO_LARGE = 413, FULL = 507;
+const AGAIN_MS = 1000, TRIES = 3;
 /** @type {File[]} */
 let waiting = [];
 /** What has become of the files since nothing was under way. @type {{given: number, taken: number, refused: string[]} | null} */
@@ -29,15 +30,31 @@ function send(file) {
 }
 
 /** What a failed upload means: whether the next file can be tried, and what is said. @param {File} file @param {any} error */
-async function judged(file, error) {
-  unauthorized(error);
-  if (error.status) {
-    const isThisOne = error.status === TOO_LARGE && !error.message.includes("remove some"); // else all of them together
-    const why = isThisOne ? `it has ${size(file.size)}, which is too much for one picture` : error.message;
-    return { mayGoOn: isThisOne || ![LOGIN, TOO_LARGE, FULL].includes(error.status), words: why.startsWith(file.name) ? why : `${file.name}: ${why}` };
+function judged(file, error) {
+  if (!error.status) return { mayGoOn: true, words: `${file.name}: it cannot be read, is too large, or the upload broke off` };
+  if (unauthorized(error)) return { mayGoOn: false, words: `${file.name}: the session was over` };
+  const isThisOne = error.status === TOO_LARGE && !error.message.includes("remove some"); // else all of them together
+  const most = /larger than (\d+) bytes/.exec(error.message)?.[1];
+  const why = isThisOne ? `it has ${size(file.size)}${most ? `; a picture may have ${size(Number(most))}` : ", which is too much for one picture"}` : error.message;
+  return { mayGoOn: isThisOne || ![TOO_LARGE, FULL].includes(error.status), words: why.startsWith(file.name) ? why : `${file.name}: ${why}` };
+}
+
+const isThere = () => get("/api/health/live").then(() => true, () => false);
+
+/** Send a file; while the console does not answer it is waited for, until somebody stops it. @param {File} file @param {string} words */
+async function sendSurely(file, words) {
+  for (let tries = 1; ; tries += 1) {
+    $("upscale-upload-bar").value = 0;
+    state("upscale-upload-state", words);
+    try {
+      return await send(file);
+    } catch (error) {
+      if (isStopped || (error instanceof ApiError && error.status) || tries === TRIES || (await isThere())) throw error;
+    }
+    state("upscale-upload-state", `${NO_ANSWER} The upload goes on when it does.`, "bad");
+    while (!isStopped && !(await isThere())) await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
+    if (isStopped) throw new ApiError("stopped", 0);
   }
-  const isThere = await get("/api/health/live").then(() => true, () => false);
-  return { mayGoOn: isThere, words: isThere ? `${file.name}: it cannot be read, is too large, or the upload broke off` : NO_ANSWER };
 }
 
 /**
@@ -52,16 +69,16 @@ export async function upload(files, onTaken) {
   isStopped = false;
   $("upscale-upload").hidden = false;
   for (let file = waiting.shift(); file; file = waiting.shift()) {
-    $("upscale-upload-bar").value = 0;
-    state("upscale-upload-state", `Uploading ${round.given - waiting.length} of ${round.given}: ${isolated(file.name)}`);
     try {
-      onTaken(await send(file));
+      onTaken(await sendSurely(file, `Uploading ${round.given - waiting.length} of ${round.given}: ${isolated(file.name)}`));
       round.taken += 1;
     } catch (error) {
       if (isStopped) break;
-      const { mayGoOn, words } = await judged(file, error);
+      const { mayGoOn, words } = judged(file, error);
       round.refused.push(words);
-      if (!mayGoOn) break;
+      if (mayGoOn) continue;
+      if (waiting.length) round.refused.push(`${waiting.length} more: not tried`);
+      break;
     }
   }
   finish(round);

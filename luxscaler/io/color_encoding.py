@@ -97,6 +97,13 @@ def _full_range(values: Floats, bits: int, curve: Callable[[Floats], Floats]) ->
     return curve(((values * top - 16) / 219).astype(values.dtype, copy=False))
 
 
+def _coding_name(primaries: int, transfer: int) -> str:
+    """What these code points are called: by people too, where they have a name for them."""
+    points = f"cICP {primaries}/{transfer}"
+    name = _NAMES.get((primaries, transfer))
+    return f"{name} ({points})" if name else points
+
+
 def from_cicp(
     primaries: int, transfer: int, *, narrow: bool = False, bits: int = 8
 ) -> tuple[ColorCoding, tuple[str, ...]]:
@@ -113,9 +120,7 @@ def from_cicp(
     if narrow:
         curve = partial(_full_range, bits=bits, curve=curve)
     space = _PRIMARIES.get(primaries, REC709)
-    name = f"cICP {primaries}/{transfer}"
-    if known := _NAMES.get((primaries, transfer)):
-        name = f"{known} ({name})"
+    name = _coding_name(primaries, transfer)
     return ColorCoding(name, curve, space, hlg=transfer == 18), tuple(notices)
 
 

@@ -7,16 +7,27 @@ restart.
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 JobKind = Literal["master", "training"]
 KINDS: tuple[JobKind, ...] = ("master", "training")
 Place = Literal["replicate", "here"]
 """Where a job is computed: paid at Replicate, or as a process on this machine."""
+
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_MOST_STEM = 100
+
+
+def result_name(name: str, suffix: str) -> str:
+    """What a browser calls the result of a job that has the name of a picture."""
+    stem = _NOT_IN_NAMES.sub("_", Path(name).stem).strip(" .") or "picture"
+    return f"{stem[:_MOST_STEM]}-upscaled{suffix}"
 
 
 class JobState(StrEnum):

@@ -88,7 +88,8 @@ def check_master_result(inputs: Mapping[str, Any], width: int, height: int, plac
     if width * height > most:
         raise Problem(
             422,
-            f"source: the picture has {width * height:,} pixels; {most:,} are the most there",
+            f"source: the picture has {width * height:,} pixels; {most:,} are the most "
+            f"{'at Replicate' if place == 'replicate' else 'on this machine'}",
             field="source",
         )
     made = math.prod(output_size(width, height, request.scale))

@@ -93,7 +93,9 @@ class Pictures:
         """The picture of that id. Raises Problem (404)."""
         found = self._read(self._folder / name) if _ID.fullmatch(name) else None
         if found is None:
-            raise Problem(404, f"There is no picture {name[:40]!r}: it may have been removed by its age")
+            raise Problem(
+                404, f"There is no picture {name[:40]!r}: it has been removed, by hand or by its age"
+            )
         return found
 
     def listed(self) -> list[KeptPicture]:

@@ -84,12 +84,24 @@ _CURVES: dict[int, Callable[[Floats], Floats]] = {
     18: decode_hlg_scene,
 }
 _UNSPECIFIED = 2
+_NAMES = {
+    **{(1, 1): "Rec.709", (1, 13): "sRGB", (12, 13): "Display P3", (12, 16): "Display P3 PQ"},
+    **{(9, 16): "Rec.2020 PQ", (9, 18): "Rec.2020 HLG"},
+}
+"""Of primaries and transfer that often go together: what people call them."""
 
 
 def _full_range(values: Floats, bits: int, curve: Callable[[Floats], Floats]) -> Floats:
     """Stretch narrow-range values (16 … 235 at 8 bits, ITU-T H.273 equations 20–22) before the curve."""
     top = (2**bits - 1) / 2 ** (bits - 8)
     return curve(((values * top - 16) / 219).astype(values.dtype, copy=False))
+
+
+def _coding_name(primaries: int, transfer: int) -> str:
+    """What these code points are called: by people too, where they have a name for them."""
+    points = f"cICP {primaries}/{transfer}"
+    name = _NAMES.get((primaries, transfer))
+    return f"{name} ({points})" if name else points
 
 
 def from_cicp(
@@ -108,7 +120,8 @@ def from_cicp(
     if narrow:
         curve = partial(_full_range, bits=bits, curve=curve)
     space = _PRIMARIES.get(primaries, REC709)
-    return ColorCoding(f"cICP {primaries}/{transfer}", curve, space, hlg=transfer == 18), tuple(notices)
+    name = _coding_name(primaries, transfer)
+    return ColorCoding(name, curve, space, hlg=transfer == 18), tuple(notices)
 
 
 def knows_cicp(primaries: int, transfer: int) -> bool:

@@ -21,6 +21,8 @@ class RunOptions:
     """How often a tile is tried, 1 to MAX_ATTEMPTS."""
     report: Path | None = None
     """Where to write the compare page: .html or .htm."""
+    title: str = ""
+    """Of that page; empty: the names of picture and result."""
     restart: bool = False
     """Whether an unfinished job of the same target is thrown away."""
     facts: Mapping[str, str] = field(default_factory=dict)

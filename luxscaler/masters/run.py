@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -137,7 +137,7 @@ class Run:
         if observer is not None and self._options.report is not None:
             self._control.stage("reporting")
             page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
-            write_report(self._options.report, page)
+            write_report(self._options.report, replace(page, title=self._options.title or page.title))
         return result
 
     def _assembler(self, sink: Sink, observer: Observer | None) -> Assembler:

@@ -3,12 +3,10 @@
 import base64
 import hashlib
 import io
-import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,24 +15,20 @@ from PIL import Image
 from luxscaler.console.master_inputs import MASTER_INPUTS
 from luxscaler.weights.bundle import load_bundle
 from tests.conftest import ROOT
-from tests.io.test_chromium import CHROMIUM
 from tests.support.cog_server import cog_server
 from tests.support.console_server import ConsoleServer, console_server
 from tests.support.fake_previews import fake_previews
 from tests.support.gateway_npm import npm_packages
 from tests.support.gateway_server import gateway_server
+from tests.support.page_walk import begin_walk, end_walk, needs_chromium, told_by
 from tests.support.picture_files import exr
 from tests.support.replicate_account import OUTPUT, TOKEN, Account
 from tests.support.training_files import write_pictures
 
 NOWHERE = "http://127.0.0.1:9"
 PAGE = ROOT / "luxscaler" / "console" / "page"
-BROWSER = ("playwright-core@1.65.1", "axe-core@4.14.1")
 LOGS = "stage: fit\n 40%|████      | 40/100 [00:20<00:30,  2.00it/s]\nloss 0.0312\n"
 pytestmark = pytest.mark.slow
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"
-)
 
 
 @pytest.fixture
@@ -42,23 +36,6 @@ def shots(tmp_path: Path) -> Path:
     path = tmp_path / "shots"
     path.mkdir()
     return path
-
-
-def _task(console: ConsoleServer, **more: Any) -> subprocess.Popen[str]:
-    task = {"modules": str(npm_packages(*BROWSER)), "chromium": CHROMIUM, "url": console.url, **more}
-    command = ["node", str(Path(__file__).parent / "page_check.mjs"), json.dumps(task)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def _lines(stream: IO[str] | None) -> Iterator[str]:
-    assert stream is not None
-    yield from (line.strip() for line in stream)
-
-
-def _end(process: subprocess.Popen[str], seconds: float = 180) -> dict[str, Any]:
-    out, error = process.communicate(timeout=seconds)
-    assert process.returncode == 0, error
-    return dict(json.loads(out.splitlines()[-1]))
 
 
 @needs_chromium
@@ -85,8 +62,8 @@ def test_every_tab_at_two_widths_light_and_dark(
     account.tell(runs[failed], "failed", seconds=12.0)
     account.tell(runs[job], "processing", logs=LOGS)
     console.until_that(job, lambda found: found["step"] == 40)
-    found = _end(
-        _task(
+    found = end_walk(
+        begin_walk(
             console,
             tabs=["cloud", "upscale", "jobs", "train", "masters", "spending", f"jobs/{job}"],
             shots=str(shots),
@@ -111,7 +88,7 @@ def test_the_accessibility_tree_of_every_tab(
     account.tell(account.runs[0], "processing", logs=LOGS)
     console.until_that(job, lambda found: found["step"] == 40)
     tabs = ["cloud", "upscale", "jobs", "train", "masters", "spending", f"jobs/{job}"]
-    found = _end(_task(console, tabs=tabs, tree=True))["result"]
+    found = end_walk(begin_walk(console, tabs=tabs, tree=True))["result"]
     assert {name: told["wrong"] for name, told in found.items()} == {name: [] for name in (*tabs[:-1], "job")}
     least = {"cloud": 30, "upscale": 25, "jobs": 8, "train": 20, "masters": 20, "spending": 6, "job": 4}
     assert all(told["controls"] >= least[name] for name, told in found.items()), found
@@ -129,7 +106,7 @@ def test_an_impatient_user_with_several_windows(
     console.until(job, "queued")
     account.finish(account.runs[0], seconds=1.0)
     console.until(job, "completed")
-    found = _end(_task(console, rude={"picture": str(picture), "job": job}))["result"]
+    found = end_walk(begin_walk(console, rude={"picture": str(picture), "job": job}))["result"]
     assert found["skip"] == ["content", "#jobs"]
     assert found["back"] == "job"
     assert found["end"] == "tab-spending"
@@ -162,8 +139,8 @@ def test_a_newcomer_trains_and_downloads_the_weights(
     account: Account, tmp_path: Path, folder: Path, shots: Path
 ) -> None:
     with console_server(tmp_path, account.url, environment_token="") as console:
-        process = _task(console, shots=str(shots), journey={"token": TOKEN, "folder": str(folder)})
-        told = _lines(process.stdout)
+        process = begin_walk(console, shots=str(shots), journey={"token": TOKEN, "folder": str(folder)})
+        told = told_by(process.stdout)
         assert next(told, "") == "submitted", process.communicate()[1]
         job = console.get("/api/cloud/jobs").json()["jobs"][0]["id"]
         console.until(job, "queued")
@@ -174,7 +151,7 @@ def test_a_newcomer_trains_and_downloads_the_weights(
         account.finish(run, seconds=20.0)
         body, headers = account.webhook(run)
         assert console.http.post("/api/webhooks/replicate", content=body, headers=headers).is_success
-        found = _end(process)
+        found = end_walk(process)
     assert found["result"]["bytes"] == OUTPUT.decode()
     assert found["result"]["spent"].startswith(f"${20 * 0.000225:.4f} spent")
     refused = [line for line in found["said"] if "422" not in line and "402" not in line]
@@ -201,7 +178,7 @@ def test_from_nothing_to_a_picture_upscaled_with_an_own_model(
     ):
         newcomer = {"token": TOKEN, "folder": str(pictures), "destination": gateway.model}
         newcomer["picture"] = str(pictures / "p0.png")
-        found = _end(_task(console, shots=str(shots), newcomer=newcomer), seconds=280)
+        found = end_walk(begin_walk(console, shots=str(shots), newcomer=newcomer), seconds=280)
         trained = console.get("/api/cloud/models").json()["models"][0]
         assert trained["version"].startswith(f"{gateway.model}:")
         runs = gateway.get("/v1/trainings").json()["results"]
@@ -233,7 +210,7 @@ def test_pictures_are_upscaled_compared_and_downloaded(
     note.write_text("no picture")
     with console_server(tmp_path, "http://127.0.0.1:9", environment_token="", folders=()) as console:
         upscaler = {"pictures": [str(picture), str(note)]}
-        found = _end(_task(console, shots=str(shots), upscaler=upscaler))
+        found = end_walk(begin_walk(console, shots=str(shots), upscaler=upscaler))
     result = found["result"]
     assert "note.txt: it is not a picture" in result["refused"]
     assert result["name"] == "scan-upscaled.png"
@@ -261,7 +238,7 @@ def test_every_input_of_a_master_has_a_field(
     assert set(inputs) == set(MASTER_INPUTS) - {"height", "long_edge", "megapixels"}  # one size at most
     with console_server(tmp_path, account.url) as console:
         task = {"picture": str(picture), "upload": str(picture), "inputs": inputs}
-        found = _end(_task(console, shots=str(shots), fields=task))
+        found = end_walk(begin_walk(console, shots=str(shots), fields=task))
         jobs = [console.job(name) for name in found["result"]["jobs"]]
         assert console.get("/api/cloud/jobs").json()["total"] == 2
     assert [(job["place"], job["inputs"]) for job in jobs] == [("here", inputs), ("replicate", inputs)]
@@ -296,7 +273,7 @@ def test_by_http_from_another_machine_with_all_that_goes_wrong(
     ) as console:
         task = {"folder": str(folder), "picture": str(picture), "layered": str(layered)}
         url = console.url.replace("127.0.0.1", "console.example")
-        found = _end(_task(console, url=url, shots=str(shots), trouble=task))["result"]
+        found = end_walk(begin_walk(console, url=url, shots=str(shots), trouble=task))["result"]
     assert not found["secure"]
     assert found["title"] == "Upscale · LuxScaler console"
     assert found["dropped"] == ["3 of 4 uploaded.", "note.txt: it is not a picture: it looks like text"]

@@ -538,7 +538,7 @@ def test_a_running_container_does_the_work(tmp_path: Path, capsys: pytest.Captur
     try:
         with fake_cog() as cog:
             inputs = {"cog": cog.url, "model": "fast", "output_format": "png", "scale": 2}
-            inputs |= {"width": 90, "wrap": "x", "profile": "display-p3"}
+            inputs |= {"width": 90, "wrap": "x", "profile": "display-p3", "title": "dusk.jpg, larger"}
             status = upscaling.main(source, target, report, inputs)
             asked = [set(each.input) for each in cog.predictions]
     finally:
@@ -549,7 +549,7 @@ def test_a_running_container_does_the_work(tmp_path: Path, capsys: pytest.Captur
     sent = {"tile_input", "global_reference", "tile_box", "output_format", "fractality", "scale", "model"}
     assert asked == [sent]
     assert Image.open(target).size == (90, 60)
-    assert "before" in report.read_text()
+    assert "<title>dusk.jpg, larger" in report.read_text()
     assert read_progress(said).step == 100
     assert said.endswith("output.png: 90 × 60, peak 0.127\n")
 

@@ -243,7 +243,7 @@ def test_png_code_points_of_pq_and_rec2020() -> None:
     np.testing.assert_allclose(
         picture.rgb[0, 1], to_709([10000 / 203, 0, 0], REC2020_TO_XYZ), rtol=1e-3, atol=1e-2
     )
-    assert read_header(data).color_space == picture.source.color_space == "cICP 9/16"
+    assert read_header(data).color_space == picture.source.color_space == "Rec.2020 PQ (cICP 9/16)"
 
 
 def test_png_code_points_win_over_the_profile_and_gamma() -> None:
@@ -293,7 +293,7 @@ def test_avif_code_points() -> None:
     white = np.full((8, 8, 3), round(PQ_WHITE * 4095), np.uint16)
     picture = read_picture(avif(white, 12, primaries=9, transfer=16))
     np.testing.assert_allclose(picture.rgb, 1, atol=6e-3)
-    assert picture.source.color_space == "cICP 9/16"
+    assert picture.source.color_space == "Rec.2020 PQ (cICP 9/16)"
     p3 = read_picture(avif(RGB16 >> 4, 12, primaries=12, transfer=13))
     np.testing.assert_allclose(p3.rgb, to_709(srgb((RGB16 >> 4) / 4095), P3_TO_XYZ), atol=2e-4)
 

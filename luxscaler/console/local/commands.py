@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from luxscaler.console.job import Job
+from luxscaler.console.job import Job, result_name
 from luxscaler.console.local import upscaling
 from luxscaler.console.master_checks import wrong_input, wrong_type
 from luxscaler.console.master_inputs import DEFAULT_FORMATS, LOCAL_INPUTS, NUMBER, TEXT, WHOLE
@@ -92,6 +92,8 @@ def master_command(job: Job, source: Path, folder: Path, model: Path | None) -> 
     form = str(job.call["input"].get("output_format", DEFAULT_FORMATS["here"]))
     target = folder / f"output{suffix_of(form)}"
     inputs = {"output_format": form, **job.call["input"]}
+    # The files have names of the console's own.
+    inputs["title"] = f"\u2068{job.name}\u2069 → \u2068{result_name(job.name, target.suffix)}\u2069"
     if model is not None:
         inputs["model"] = str(model)
     report = folder / REPORT

@@ -95,7 +95,7 @@ def _upscale(
     from luxscaler.weights.catalogue import known_names  # noqa: PLC0415
     from luxscaler.weights.fetch import fetch  # noqa: PLC0415
 
-    cog = str(inputs.pop("cog", ""))
+    cog, title = (str(inputs.pop(name, "")) for name in ("cog", "title"))
     request = replace(picture_request(source, **inputs), max_pixels=DEFAULT_MAX_MASTER_PIXELS)
     if not cog and request.model in known_names():
         fetch([request.model])
@@ -103,7 +103,7 @@ def _upscale(
     meter = Meter()
     backend = make_backend(where, meter.within)
     print("stage: upscaling", flush=True)
-    options = RunOptions(report=report, facts=where.tile_facts)
+    options = RunOptions(report=report, title=title, facts=where.tile_facts)
     return upscale_picture(request, target, backend, options, progress=meter.advance, stop=stop)
 
 

@@ -17,7 +17,8 @@ export const NO_ANSWER = "The console does not answer: is `luxscaler server` sti
 export function told(status, text) {
   try {
     const { detail, input, field } = JSON.parse(text);
-    if (typeof detail === "string") return new ApiError(detail, status, input ?? field);
+    const words = typeof detail === "string" && detail.replace(/^(inputs|source): /, ""); // members of a request's body
+    if (words) return new ApiError(words, status, input ?? field);
   } catch {
     // Said below.
   }

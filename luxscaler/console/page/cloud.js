@@ -3,6 +3,7 @@
 import { get, post, put, remove, REPLICATE } from "./api.js";
 import { $, dollars, element, notice, onClick, onSubmit, state } from "./dom.js";
 import { checkForm, complain, startChecks } from "./fields.js";
+import { keep, recall } from "./memory.js";
 
 const FORMS = {
   "limit-form": ["cost_limit_enabled", "cost_limit_amount", "cost_limit_period", "cost_limit_action", "cost_limit_time_zone"],
@@ -86,7 +87,7 @@ async function showLimit() {
 }
 
 function showSteps() {
-  const seen = localStorage.getItem(SEEN) === "yes";
+  const seen = recall(SEEN) === "yes";
   $("flow-seen").checked = seen;
   const steps = [["A token that Replicate accepts", tokenIsValid], ["A spending limit", limitIsSet], ["Where your data goes: read and known", seen]];
   $("steps").replaceChildren(...steps.map(([text, done], index) => {
@@ -174,14 +175,15 @@ function startCloud() {
     notice(found.reachable ? "Reachable: a signed webhook arrived." : `Not reachable: ${found.detail}`, !found.reachable);
   });
   $("flow-seen").addEventListener("change", () => {
-    localStorage.setItem(SEEN, $("flow-seen").checked ? "yes" : "no");
+    const isKept = keep(SEEN, $("flow-seen").checked ? "yes" : "no");
+    notice(isKept ? "" : "This browser keeps nothing for the page: it is known until this window is closed or loaded again.");
     showSteps();
   });
 }
 
 /** Whether the user knows where data goes; if not, this leads there. */
 export function mayUpload() {
-  if (localStorage.getItem(SEEN) === "yes") return true;
+  if (recall(SEEN) === "yes") return true;
   location.hash = "cloud";
   notice("First read where your data goes, at the end of this tab, and tick that you know it; then submit again.", true);
   window.setTimeout(() => $("flow-seen").focus(), 300);

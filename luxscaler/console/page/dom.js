@@ -51,16 +51,28 @@ export function state(id, text, mood = "") {
 }
 
 /**
+ * Whether an answer is 401: the session is over, or Replicate refuses its token; main.js finds out and says which.
+ * @param {unknown} error
+ */
+export function unauthorized(error) {
+  if (!(error instanceof ApiError) || error.status !== 401) return false;
+  document.dispatchEvent(new CustomEvent("unauthorized", { detail: error.message }));
+  return true;
+}
+
+/**
  * Do some work; its button rests meanwhile, and an error becomes the notice.
  * @param {HTMLButtonElement | null} button @param {() => Promise<unknown>} work
  */
 export async function busy(button, work) {
-  if (button) button.disabled = true;
+  if (button) {
+    button.disabled = true;
+    notice(""); // what was said is of something before
+  }
   try {
     await work();
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) document.dispatchEvent(new Event("logged-out"));
-    notice(error instanceof Error ? error.message : String(error), true);
+    if (!unauthorized(error)) notice(error instanceof Error ? error.message : String(error), true);
   } finally {
     if (button) button.disabled = false;
   }
@@ -105,7 +117,7 @@ export const dollars = (value) =>
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
-  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(1)} kB`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(bytes < 1e5 ? 1 : 0)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
@@ -117,5 +129,6 @@ export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
   const whole = Math.round(seconds);
   if (whole < 90) return `${whole} s`;
-  return whole < 5400 ? `${Math.round(whole / 60)} min` : `${(whole / 3600).toFixed(1)} h`;
+  if (whole < 5400) return `${Math.round(whole / 60)} min`;
+  return whole < 172800 ? `${(whole / 3600).toFixed(1)} h` : `${Math.round(whole / 86400)} days`;
 }

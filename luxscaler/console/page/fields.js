@@ -122,7 +122,7 @@ export function complain(form, error, isReached = true) {
   const { input, message } = error;
   const field = fieldsOf(form).find(({ id }) => id === `${form}-${input}` || id === input);
   if (!field) return;
-  show(field, message.replace(/^inputs: /, "").replace(`${input}: `, ""));
+  show(field, message.replace(`${input}: `, ""));
   if (isReached) reach(field);
 }
 

@@ -51,6 +51,7 @@ function newRow(job) {
   item.querySelector(".job-when").textContent = moment(job.created_at);
   button.addEventListener("click", () => {
     location.hash = `jobs/${job.id}`;
+    history.replaceState({ fromList: true }, ""); // of the entry that the line above has made
   });
   return item;
 }
@@ -158,6 +159,22 @@ function deliveries(job) {
   $("job-delivery").hidden = job.results !== "here";
 }
 
+/**
+ * The address is the list's again, and the browser's way back does not lead into the job that was closed.
+ * @param {HTMLElement} opener gets the focus
+ */
+function leave(opener) {
+  opener.focus();
+  if ($("jobs").hidden || !location.hash.startsWith("#jobs/")) return; // another tab, or nobody is logged in
+  if (!history.state?.fromList) {
+    history.replaceState(null, "", "#jobs");
+    return;
+  }
+  // Once more when it is done: an address that names a section takes the focus away.
+  window.addEventListener("hashchange", () => opener.focus(), { once: true });
+  history.back();
+}
+
 function showLog() {
   const word = $("log-search").value.toLowerCase();
   const place = $("job-log");
@@ -209,8 +226,7 @@ function startJobs() {
   $("job-dialog").addEventListener("close", () => {
     const opener = rows.get(openJob ?? "")?.querySelector("button") ?? $("search");
     openJob = null;
-    if (location.hash.startsWith("#jobs/")) location.hash = "jobs";
-    opener.focus(); // last: an address that names a section takes the focus away
+    leave(opener);
   });
 }
 

@@ -21,6 +21,8 @@ const TABS = [cloud, upscale, jobs, train, masters, spending];
 let stream = null;
 let refresh = 0;
 let isLost = false;
+/** Whether what the console knows may be seen: nobody has to log in. */
+let isOpen = false;
 const AGAIN_MS = 1000;
 
 const place = () => {
@@ -107,16 +109,26 @@ document.addEventListener("visibilitychange", () => {
 
 async function begin() {
   const session = await get("/api/session");
+  $("starting").hidden = true;
+  if (session.open && isOpen) return; // what was refused was Replicate's token
+  const wasAsked = !$("login").hidden;
   $("login").hidden = session.open;
   $("tabs").hidden = !session.open;
   $("log-out").hidden = !(session.needed && session.open);
   if (!session.open) {
     document.title = "Log in · LuxScaler console";
-    for (const { name } of TABS) $(name).hidden = true;
+    for (const { name, hide } of TABS) {
+      $(name).hidden = true;
+      hide?.(); // an open dialog would hold the log-in back
+    }
     stream?.close();
+    if (isOpen) notice("The session is over: log in again.", true);
+    isOpen = false;
     $("password").focus();
     return;
   }
+  isOpen = true;
+  if (wasAsked) $("content").focus(); // the field that had it is gone
   listen();
   await show();
 }
@@ -139,16 +151,37 @@ $("skip").addEventListener("click", (/** @type {Event} */ event) => {
   $("content").focus();
 });
 startSingleClicks();
-window.addEventListener("hashchange", () => busy(null, show));
-document.addEventListener("logged-out", () => busy(null, begin));
+window.addEventListener("hashchange", () => {
+  if (isOpen) busy(null, show);
+});
+document.addEventListener("unauthorized", (event) => busy(null, async () => {
+  await begin();
+  if (isOpen) notice(/** @type {CustomEvent} */ (event).detail, true);
+}));
 onSubmit("login", async () => {
-  await post("/api/session", { password: $("password").value });
+  const wrong = await post("/api/session", { password: $("password").value }).then(() => null, (error) => error);
+  if (wrong) {
+    notice(wrong.message, true);
+    $("password").select();
+    return;
+  }
   $("password").value = "";
   notice("");
   await begin();
 });
 onClick("log-out", async () => {
   await remove("/api/session");
+  isOpen = false;
   await begin();
 });
-busy(null, begin);
+
+/** A console that is being restarted answers soon. */
+function start() {
+  begin().then(() => {
+    if ($("notice").textContent === NO_ANSWER) notice("");
+  }, (error) => {
+    notice(error.message, true);
+    window.setTimeout(start, AGAIN_MS);
+  });
+}
+start();

@@ -1,7 +1,7 @@
 // The preview of the Upscale tab: a part of the picture before and after, with a border and an exposure.
 // @ts-check
 import { bytes } from "./api.js";
-import { $, duration, state } from "./dom.js";
+import { $, duration, state, unauthorized } from "./dom.js";
 import { isValid } from "./fields.js";
 import { develop, unpack } from "./light.js";
 
@@ -59,7 +59,7 @@ export async function preview(picture, options) {
 /** @param {any} error */
 function fail(error) {
   shown = "";
-  if (error.status === 401) document.dispatchEvent(new Event("logged-out"));
+  unauthorized(error);
   state("preview-state", `No preview: ${error.message}`, "bad");
 }
 
@@ -96,7 +96,7 @@ async function make(picture, options) {
 }
 
 /** @param {number} seconds */
-const duration10 = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
+const duration10 = (seconds) => (seconds < 0.05 ? "less than 0.1 s" : seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
 
 function draw() {
   const stops = Number($("preview-exposure").value);

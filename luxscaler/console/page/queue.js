@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { $, arrange, busy, duration, element, isolated, notice, onClick, size } from "./dom.js";
 
 const OVER = ["completed", "failed", "canceled"];
-const SHOWN_OPEN = 10, SHOWN_OVER = 20;
+const SHOWN_OPEN = 10, OVER_STEP = 20;
 const MOST = 500;
 /** @type {Map<string, HTMLElement>} The rows that are shown: one that stays keeps its focus, and its click under way. */
 const rows = new Map();
@@ -12,6 +12,7 @@ const rows = new Map();
 const results = new Map();
 /** Jobs under way or waiting. */
 let count = 0;
+let shownOver = OVER_STEP;
 let asked = 0;
 
 /** @param {any} job */
@@ -89,7 +90,7 @@ function links(job) {
 export async function showQueue() {
   const number = (asked += 1);
   const [waiting, over] = await Promise.all([
-    get(`/api/cloud/jobs?kind=master&status=open&limit=${MOST}`), get(`/api/cloud/jobs?kind=master&status=over&limit=${SHOWN_OVER}`),
+    get(`/api/cloud/jobs?kind=master&status=open&limit=${MOST}`), get(`/api/cloud/jobs?kind=master&status=over&limit=${shownOver}`),
   ]);
   const next = waiting.jobs.reverse();
   const shown = [...next.slice(0, SHOWN_OPEN), ...over.jobs];
@@ -105,9 +106,15 @@ export async function showQueue() {
   const words = waiting.total ? `${waiting.total} under way or waiting${hidden ? `, the first ${SHOWN_OPEN} are shown` : ""}` : "Nothing is under way";
   if ($("upscale-queue-state").textContent !== words) $("upscale-queue-state").textContent = words;
   $("upscale-cancel-all").hidden = waiting.total < 2;
+  $("upscale-more").hidden = over.jobs.length >= Math.min(over.total, MOST);
+  $("upscale-more").textContent = `Show older: ${over.jobs.length} of ${over.total} are shown`;
 }
 
 export function startQueue() {
+  onClick("upscale-more", async () => {
+    shownOver = Math.min(shownOver + OVER_STEP, MOST);
+    await showQueue();
+  });
   onClick("upscale-cancel-all", async () => {
     const total = count;
     if (!window.confirm(`Cancel all ${total} jobs that are under way or waiting?`)) return;

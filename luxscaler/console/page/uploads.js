@@ -1,9 +1,10 @@
 // Uploads of the Upscale tab: one file after the other, with the bytes that have gone, and a way to stop.
 // @ts-check
 import { ApiError, get, NO_ANSWER, told } from "./api.js";
-import { $, busy, isolated, size, state } from "./dom.js";
+import { $, busy, isolated, notice, size, state, unauthorized } from "./dom.js";
 
 const LOGIN = 401, TOO_LARGE = 413, FULL = 507;
+const AGAIN_MS = 1000, TRIES = 3;
 /** @type {File[]} */
 let waiting = [];
 /** What has become of the files since nothing was under way. @type {{given: number, taken: number, refused: string[]} | null} */
@@ -29,15 +30,31 @@ function send(file) {
 }
 
 /** What a failed upload means: whether the next file can be tried, and what is said. @param {File} file @param {any} error */
-async function judged(file, error) {
-  if (error.status === LOGIN) document.dispatchEvent(new Event("logged-out"));
-  if (error.status) {
-    const isThisOne = error.status === TOO_LARGE && !error.message.includes("remove some"); // else all of them together
-    const why = isThisOne ? `it has ${size(file.size)}, which is too much for one picture` : error.message;
-    return { mayGoOn: isThisOne || ![LOGIN, TOO_LARGE, FULL].includes(error.status), words: why.startsWith(file.name) ? why : `${file.name}: ${why}` };
+function judged(file, error) {
+  if (!error.status) return { mayGoOn: true, words: `${file.name}: it cannot be read, is too large, or the upload broke off` };
+  if (unauthorized(error)) return { mayGoOn: false, words: `${file.name}: the session was over` };
+  const isThisOne = error.status === TOO_LARGE && !error.message.includes("remove some"); // else all of them together
+  const most = /larger than (\d+) bytes/.exec(error.message)?.[1];
+  const why = isThisOne ? `it has ${size(file.size)}${most ? `; a picture may have ${size(Number(most))}` : ", which is too much for one picture"}` : error.message;
+  return { mayGoOn: isThisOne || ![TOO_LARGE, FULL].includes(error.status), words: why.startsWith(file.name) ? why : `${file.name}: ${why}` };
+}
+
+const isThere = () => get("/api/health/live").then(() => true, () => false);
+
+/** Send a file; while the console does not answer it is waited for, until somebody stops it. @param {File} file @param {string} words */
+async function sendSurely(file, words) {
+  for (let tries = 1; ; tries += 1) {
+    $("upscale-upload-bar").value = 0;
+    state("upscale-upload-state", words);
+    try {
+      return await send(file);
+    } catch (error) {
+      if (isStopped || (error instanceof ApiError && error.status) || tries === TRIES || (await isThere())) throw error;
+    }
+    state("upscale-upload-state", `${NO_ANSWER} The upload goes on when it does.`, "bad");
+    while (!isStopped && !(await isThere())) await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
+    if (isStopped) throw new ApiError("stopped", 0);
   }
-  const isThere = await get("/api/health/live").then(() => true, () => false);
-  return { mayGoOn: isThere, words: isThere ? `${file.name}: it cannot be read, is too large, or the upload broke off` : NO_ANSWER };
 }
 
 /**
@@ -52,16 +69,16 @@ export async function upload(files, onTaken) {
   isStopped = false;
   $("upscale-upload").hidden = false;
   for (let file = waiting.shift(); file; file = waiting.shift()) {
-    $("upscale-upload-bar").value = 0;
-    state("upscale-upload-state", `Uploading ${round.given - waiting.length} of ${round.given}: ${isolated(file.name)}`);
     try {
-      onTaken(await send(file));
+      onTaken(await sendSurely(file, `Uploading ${round.given - waiting.length} of ${round.given}: ${isolated(file.name)}`));
       round.taken += 1;
     } catch (error) {
       if (isStopped) break;
-      const { mayGoOn, words } = await judged(file, error);
+      const { mayGoOn, words } = judged(file, error);
       round.refused.push(words);
-      if (!mayGoOn) break;
+      if (mayGoOn) continue;
+      if (waiting.length) round.refused.push(`${waiting.length} more: not tried`);
+      break;
     }
   }
   finish(round);
@@ -99,19 +116,19 @@ export function startUploads(take) {
   });
 }
 
-/** @param {(files: File[]) => Promise<void>} take */
+/** Anywhere in the tab, not in its field alone. @param {(files: File[]) => Promise<void>} take */
 function startDrop(take) {
-  const target = $("upscale-drop");
-  for (const name of ["dragover", "drop"]) {
-    // Beside the field too: else the browser would leave this page for the picture.
-    document.addEventListener(name, (event) => event.preventDefault());
-  }
   for (const [name, over] of /** @type {[string, boolean][]} */ ([["dragover", true], ["dragleave", false], ["drop", false]])) {
-    target.addEventListener(name, (/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      target.classList.toggle("over", over);
-      const dropped = event.dataTransfer;
-      if (name === "drop" && dropped) busy(null, async () => take(await filesOf(dropped)));
+    document.addEventListener(name, (event) => {
+      const { dataTransfer: dropped } = /** @type {DragEvent} */ (event);
+      if (!dropped?.types.includes("Files")) return; // text, into a field
+      event.preventDefault(); // in other tabs too: else the browser would leave this page for the picture
+      if ($("upscale").hidden) {
+        if (name === "drop") notice("Nothing was taken: pictures are dropped in the tab Upscale.", true);
+        return;
+      }
+      $("upscale-drop").classList.toggle("over", over);
+      if (name === "drop") busy(null, async () => take(await filesOf(dropped)));
     });
   }
 }

@@ -15,6 +15,8 @@ const GONE = 404, IN_USE = 409, WRONG = 422;
 /** @type {any[]} */
 let pictures = [];
 let chosen = "";
+/** Whether somebody has chosen that one since the last upload began. */
+let isPicked = false;
 /** @type {Map<string, HTMLElement>} The rows of pictures that are shown. */
 const rows = new Map();
 /** Keys of submits that are not known to be taken, by their text: to send one again is not to pay twice. @type {Map<string, string>} */
@@ -64,13 +66,19 @@ function row(each) {
   button.type = "button";
   button.title = each.name;
   button.append(element("span", each.name, "job-name"), element("span", facts(each), "hint"));
-  button.addEventListener("click", () => choose(each.id));
+  button.addEventListener("click", () => {
+    isPicked = true;
+    notice("");
+    choose(each.id);
+  });
   const away = /** @type {HTMLButtonElement} */ (element("button", "Remove"));
   away.type = "button";
   away.setAttribute("aria-label", `Remove ${each.name}`);
   away.addEventListener("click", () => busy(away, async () => {
+    const index = [...$("upscale-pictures").children].indexOf(item);
     await removed([each]);
-    $("upscale-files").focus();
+    const next = $("upscale-pictures").children;
+    (item.isConnected ? away : next[Math.min(index, next.length - 1)]?.lastElementChild ?? $("upscale-files")).focus();
   }));
   item.append(button, away);
   return item;
@@ -172,7 +180,7 @@ async function showResult(number) {
     cog === "" ? null : post("/api/cloud/estimate", body),
   ]).catch((error) => {
     if (number !== asked) return [];
-    unknown(error.status ? error.message.replace(/^inputs: /, "") : "Not known: the console does not answer.", "bad");
+    unknown(error.status ? error.message : "Not known: the console does not answer.", "bad");
     complain("upscale", error, false); // somebody is typing
     if (error.status === WRONG) return []; // said beside the field, and above
     throw error;
@@ -198,8 +206,9 @@ function costOfAll(each, guess) {
     const sum = guess.estimated_cost_usd === null ? "" : `about ${dollars(times * guess.estimated_cost_usd)}, `;
     return `${name} ${sum}at most ${dollars(pictures.length * guess.at_most_usd)}.`;
   }
-  const seconds = secondsHere(each) ?? guess.avg_duration_seconds;
-  return seconds === null ? "" : `${name} ${about(times * seconds)}.`;
+  const pace = secondsHere(each);
+  const seconds = pace ?? guess.avg_duration_seconds;
+  return seconds === null ? "" : `${name} ${about(times * seconds)}${pace === null ? "" : ", and some seconds for each of them"}.`;
 }
 
 /** By the preview, where this machine computes. @param {any} each @returns {number | null} */
@@ -217,7 +226,7 @@ function cost(each, guess) {
       + `(${dollars(guess.low_usd)} to ${dollars(guess.high_usd)}), at most ${dollars(guess.at_most_usd)}. Basis: ${guess.basis}.`;
   }
   const seconds = secondsHere(each);
-  if (seconds !== null) return `Free. It takes ${about(seconds)} by the preview's pace, without loading and writing.`;
+  if (seconds !== null) return `Free. It takes ${about(seconds)} by the preview's pace, and some seconds to load and write.`;
   if (guess.avg_duration_seconds !== null) return `Free. It takes ${about(guess.avg_duration_seconds)}. Basis: ${guess.basis}.`;
   return place() === "here" ? "Free. The preview will say how long it takes." : "Free. No estimate of the time.";
 }
@@ -229,7 +238,8 @@ function changedSoon() {
 
 /** @param {File[]} files */
 async function take(files) {
-  const before = chosen;
+  isPicked = false;
+  notice("");
   /** @param {any} each */
   const onTaken = (each) => {
     pictures.unshift(each);
@@ -237,7 +247,7 @@ async function take(files) {
     if (!chosen) choose(each.id);
   };
   if (!(await upload(files, onTaken))) return;
-  if (chosen === before || !before) chosen = ""; // the newest, unless somebody has chosen one meanwhile
+  if (!isPicked) chosen = ""; // the newest
   await showPictures();
 }
 

@@ -3,9 +3,7 @@
 The jobs themselves are those of routes/jobs.py: masters whose source is an uploaded picture.
 """
 
-import re
 import struct
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -15,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
 from luxscaler.console.headers import header_read
-from luxscaler.console.job import Place
+from luxscaler.console.job import Place, result_name
 from luxscaler.console.local.commands import REPORT, check_inputs
 from luxscaler.console.master_checks import check_master_inputs, check_master_result, master_size
 from luxscaler.console.master_inputs import offered
@@ -28,8 +26,6 @@ PREFIX = "/api/upscale"
 UPLOAD_PATH = f"{PREFIX}/pictures"
 router = APIRouter(prefix=PREFIX, tags=["upscale"], route_class=StrictRoute)
 _FLOAT = 4
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
-_MOST_STEM = 100
 _COMPARE_POLICY = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'none'"
@@ -176,8 +172,7 @@ def download(name: str, file: str, console: Here) -> Response:
     job, path = console.jobs.get(name), console.results.path(name, file)
     if job is None or path is None:
         raise Problem(404, f"Job {name[:40]!r} has no file {file[:100]!r}")
-    stem = _NOT_IN_NAMES.sub("_", Path(job.name).stem).strip(" .") or "picture"
-    target = f"{stem[:_MOST_STEM]}-upscaled{path.suffix}"
+    target = result_name(job.name, path.suffix)
     return FileResponse(path, media_type="application/octet-stream", filename=target)
 
 

@@ -6,11 +6,14 @@ Weights and module come from weights/spandrel_loader.py; spandrel itself is not 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+_LEAST = 8
+"""Smallest side that is given to any network, in pixels: some mirror more pixels of it than one or two."""
 _GRID, _LARGEST_GRID = 32, 64
 """In pixels. Windows have mostly 8 or 16, and U-shaped networks halve a picture up to 4 or 5 times."""
 
@@ -54,7 +57,7 @@ class ForeignConfig:
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that the network takes, no smaller than those given."""
-        sides = (max(side, self.minimum, 1) for side in (height, width))
+        sides = (max(side, self.minimum, _LEAST) for side in (height, width))
         down, across = (-(-side // self.multiple_of) * self.multiple_of for side in sides)
         return (max(down, across),) * 2 if self.square else (down, across)
 
@@ -63,7 +66,7 @@ class ForeignNetwork(nn.Module):
     """Input and output as those of RRDBNet (rrdb.py), with pictures of any size."""
 
     def __init__(
-        self, config: ForeignConfig, model: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]
+        self, config: ForeignConfig, model: nn.Module, call: Callable[[nn.Module, Tensor], Any]
     ) -> None:
         """call: how the library calls the module: 1×in×H×W in [0, 1] → 1×out×(scale·H)×(scale·W)."""
         super().__init__()
@@ -75,15 +78,20 @@ class ForeignNetwork(nn.Module):
         """1×in×H×W → 1×out×(scale·H)×(scale·W), of the same dtype."""
         height, width = x.shape[2:]
         wanted = self.config.padded(height, width)
-        out = self._call(self.model, _padded(x, *wanted))
+        made = self._call(self.model, _padded_copy(x, *wanted))
+        # Swin2SR may give its result together with what it was trained beside.
+        out: Tensor = made[0] if isinstance(made, tuple) else made
         return out[:, :, : height * self.config.scale, : width * self.config.scale]
 
 
-def _padded(x: Tensor, height: int, width: int) -> Tensor:
-    """Mirrored to the right and below as far as there are pixels, beyond that repeated."""
+def _padded_copy(x: Tensor, height: int, width: int) -> Tensor:
+    """Mirrored to the right and below as far as there are pixels, beyond that repeated.
+
+    Always a copy, as some networks (RCAN) compute in the tensor that they are given, which the caller needs.
+    """
     down, across = height - x.shape[2], width - x.shape[3]
     if not down and not across:
-        return x
+        return x.clone()
     mirrored = (0, min(across, x.shape[3] - 1), 0, min(down, x.shape[2] - 1))
     x = F.pad(x, mirrored, mode="reflect")
     return F.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), mode="replicate")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from luxscaler.errors import InputError, UpscaleError
+from luxscaler.errors import InputError, UpscaleError, one_line
 from luxscaler.geometry import output_size
 from luxscaler.inference.cpu.support import has_bf16
 from luxscaler.inference.eager import PlainNetwork
@@ -93,8 +93,9 @@ class Upscaler:
             network, self.device, self.dtype
         )
         self._grid = network.config.grid
-        self._tile, self._overlap = options.tile, options.shared
+        self._tile, self._overlap, self._foreign = options.tile, options.shared, ""
         if isinstance(network, ForeignNetwork):
+            self._foreign = network.config.architecture
             self._tile = min(options.tile, FOREIGN_TILE)
             self._overlap = min(options.overlap or foreign_overlap(network.config), self._tile // 2)
             if self.precision != "fp32":
@@ -199,7 +200,15 @@ class Upscaler:
         right, bottom = -width % self._unshuffle, -height % self._unshuffle
         if right or bottom:
             code = F.pad(code, (0, right, 0, bottom), mode="replicate")
-        made = through(self._network, *self._channels, code, step)
+        try:
+            made = through(self._network, *self._channels, code, step)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            if not self._foreign or tiled.is_out_of_memory(error):
+                raise
+            raise UpscaleError(
+                f"{self._foreign}, a network of spandrel's, fails on {width} × {height} source pixels: "
+                f"{one_line(str(error))}"
+            ) from error
         return made[:, :, : height * self.native_scale, : width * self.native_scale]
 
 

@@ -30,6 +30,8 @@ _GENERATORS = (
     *("netg", "net_g", "generator", "gen", "g"),
 )
 """Keys of the upscaler among several networks; case and a final `_state_dict` do not count."""
+MARKS = ("pro", "no_norm")
+"""Entries that say by being there how a network is used (RealCUGAN, SPAN, ATD), whatever their value."""
 _DEPTH = 4
 """Most levels of wrappers inside wrappers."""
 _LENGTH_BYTES = 8
@@ -119,8 +121,11 @@ def _unwrap(content: Any, key: str | None) -> StateDict:
     has_tensors = any(isinstance(value, Tensor) for value in content.values())
     found: StateDict = {}
     for name, value in content.items():
-        if has_tensors and isinstance(name, str) and isinstance(value, _NUMBERS):
-            continue  # a step, an epoch, a version, settings
+        if has_tensors and isinstance(name, str) and name.rpartition(".")[2] in MARKS:
+            found[name] = torch.zeros(1)
+            continue
+        if has_tensors and isinstance(name, str) and _is_setting(value):
+            continue
         if not isinstance(name, str) or not _is_plain(value):
             raise WeightsError(f"checkpoint entry {name!r} is not a plain tensor of floating point numbers")
         found[name] = value
@@ -130,7 +135,12 @@ def _unwrap(content: Any, key: str | None) -> StateDict:
     return found
 
 
-_NUMBERS = (bool, int, float, str, type(None), Inert)
+def _is_setting(value: object) -> bool:
+    """Whether it is a step, an epoch, a version, settings or a list of them: nothing that is a tensor."""
+    if isinstance(value, (Mapping, list, tuple)):
+        inner = value.values() if isinstance(value, Mapping) else value
+        return not any(isinstance(one, Tensor) for one in inner)
+    return isinstance(value, (bool, int, float, str, type(None), Inert))
 
 
 def _wrapper(content: Any) -> Any:

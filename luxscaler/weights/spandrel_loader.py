@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -32,6 +32,7 @@ REFUSED = {
 }
 """Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
 _IN_PATCHES = "IPT"
+_DYSAMPLES = ("FDAT.__arch.fdat", "__arch_helpers.dysample")
 _ITS_CALLS = r"spandrel\.|torch\.functional$|torch\.nn\.(init|modules\..*)$"
 """Modules whose warnings about deprecated calls are silenced."""
 _importing = threading.Lock()
@@ -122,12 +123,22 @@ def _spandrel() -> Any:
             return sys.modules["spandrel"]
         try:
             with _without_torchvision():
-                return import_module("spandrel")
+                spandrel = import_module("spandrel")
         except ImportError as error:
             raise WeightsError(
                 "not ESRGAN or Compact, the two architectures that need nothing more; "
                 f"others need spandrel: {INSTALL}"
             ) from error
+        _mend_dysample()
+        return spandrel
+
+
+def _mend_dysample() -> None:
+    """FDAT has a copy of an upsampler that asks for pinned memory, which PyTorch refuses; the shared one does
+    not."""
+    with suppress(ImportError, AttributeError):  # of another version
+        own, shared = (import_module(f"spandrel.architectures.{name}") for name in _DYSAMPLES)
+        own.DySample.forward = shared.DySample.forward
 
 
 @contextmanager

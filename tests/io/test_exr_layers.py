@@ -110,6 +110,7 @@ def test_files_of_several_parts(tmp_path: Path) -> None:
     assert picture.source.notices == (
         "part 3 of 4 is read: rgba",
         "other layers: diffuse, fill, key (layer chooses)",
+        "parts ignored: depth (Z)",
     )
     for choice, light in (
         (LayerChoice("diffuse"), OTHER),
@@ -173,6 +174,7 @@ def test_a_part_of_one_channel_has_two_names(wanted: str) -> None:
     np.testing.assert_array_equal(picture.rgb[..., 0], DEPTH)
     assert picture.source.is_grey
     assert picture.source.notices == ("part 2 of 2 is read: depth",)
+    assert "parts ignored: depth (Z)" in read_header(data).notices
 
 
 HASHES = np.random.default_rng(3).integers(0, 2**31 - 2**24, (4, 12, 10), dtype=np.uint32).view(np.float32)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from luxscaler.errors import UpscaleError
 from luxscaler.networks.foreign import ForeignConfig, ForeignNetwork
 from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture
@@ -47,6 +48,38 @@ def test_a_tile_is_upscaled_as_its_place_in_the_picture_is(
     whole = upscaler().upscale(picture, 2)[2 * top :, 2 * left :]
     found = upscaler().upscale(picture[top:, left:].contiguous(), 2, origin=origin)
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-6)
+
+
+def test_a_network_may_compute_in_what_it_is_given() -> None:
+    """As RCAN does: a grey one is given a view of the coverage itself."""
+
+    def call(_model: nn.Module, x: Tensor) -> Tensor:
+        return x.mul_(0.5).repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    config = ForeignConfig("InPlace", in_channels=1, out_channels=1, scale=2)
+    alpha = noise(16, 24)[..., 0].contiguous()
+    before = alpha.clone()
+    Upscaler(ForeignNetwork(config, nn.Identity(), call), OPTIONS).upscale_alpha(alpha, 2)
+    assert torch.equal(alpha, before)
+
+
+def test_a_picture_smaller_than_what_a_network_mirrors_is_made_larger_for_it() -> None:
+    def call(_model: nn.Module, x: Tensor) -> Tensor:
+        return nn.functional.pad(x, (0, 3, 0, 3), mode="reflect")[:, :, :-3, :-3]
+
+    network = Upscaler(ForeignNetwork(ForeignConfig("Mirror", scale=1), nn.Identity(), call), OPTIONS)
+    picture = noise(1, 2)
+    torch.testing.assert_close(network.upscale(picture, 1), picture)
+
+
+def test_what_a_network_fails_of_is_one_line_with_its_name() -> None:
+    def call(_model: nn.Module, x: Tensor) -> Tensor:
+        raise RuntimeError("pin_memory=True requires\nan accelerator")
+
+    network = Upscaler(ForeignNetwork(ForeignConfig("Broken"), nn.Identity(), call), OPTIONS)
+    message = "^Broken, a network of spandrel's, fails on 7 × 5 source pixels: pin_memory=True requires an "
+    with pytest.raises(UpscaleError, match=message):
+        network.upscale(noise(5, 7), 4)
 
 
 def test_coverage_is_upscaled_as_its_place_is_too() -> None:

@@ -154,6 +154,7 @@ def test_wrapped_and_bare_checkpoints(wrapper: str | None, suffix: str) -> None:
         lambda state: {"state_dict": {f"model.{name}": value for name, value in state.items()}},
         lambda state: {f"net_g.{n}": v for n, v in state.items()} | {"net_d.conv.weight": torch.ones(1)},
         lambda state: {**state, "step": 7, "version": "1.2", "best": None},
+        lambda state: {**state, "config": {"scale": 4}, "seen": ["a", 1], "empty": {}},
         lambda state: {"params": state, "params_ema": {}},
         lambda state: {"gen": state, "disc": {"conv.weight": torch.ones(1)}, "step": 3},
         lambda state: {"netD_state_dict": {"a": torch.ones(1)}, "netG_state_dict": state},

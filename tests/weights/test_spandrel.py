@@ -170,6 +170,46 @@ def test_what_training_adds_to_the_names_is_taken_off(
         assert torch.equal(found.state_dict()[parameter], value)
 
 
+@pytest.mark.parametrize("mark", [True, torch.tensor(1), torch.tensor(0.0)], ids=["number", "whole", "float"])
+def test_a_mark_counts_whatever_its_value(mark: Any, tmp_path: Path) -> None:
+    """SPAN without normalisation says so by an entry, which is no counter and no setting."""
+    sizes = {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 12, "upscale": 2}
+    state = Sample("SPAN", "span", "SPAN", {**sizes, "norm": False}).state()
+    path = tmp_path / "model.pth"
+    torch.save({"params": {**state, "no_norm": mark}}, path)
+    found, expected = load_network(path).module, load_foreign(state)
+    picture = torch.rand((1, 3, 8, 8), generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        assert torch.equal(found(picture), expected(picture))
+
+
+OTHER_WAYS_UP = (
+    Sample(
+        "FDAT",
+        "fdat",
+        "FDAT",
+        {"scale": 2, "embed_dim": 8, "num_groups": 1, "depth_per_group": 1, "num_heads": 2, "mid_dim": 8}
+        | {"upsampler_type": "dysample"},
+    ),
+    Sample(
+        "Swin2SR",
+        "Swin2SR",
+        "Swin2SR",
+        {"embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "upscale": 2}
+        | {"upsampler": "pixelshuffle_hf"},
+    ),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sample", OTHER_WAYS_UP, ids=lambda sample: sample.architecture)
+def test_ways_of_enlarging_that_spandrel_loads_but_does_not_run(sample: Sample) -> None:
+    network = load_foreign(sample.state())
+    picture = torch.rand((1, 3, 16, 24), generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        assert network(picture).shape == (1, 3, 32, 48)
+
+
 def test_a_network_beside_an_unknown_one_is_not_taken_for_the_whole() -> None:
     state = {f"denoise.{name}": value for name, value in QUICK[0].state().items()}
     with pytest.raises(WeightsError, match="unknown architecture"):

@@ -7,7 +7,7 @@ layer without a name, else the only colour layer, else the only one that is call
 picture. Layers of numbers that name objects (id_layers.py) are never read as colour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from luxscaler.errors import PictureError
@@ -120,10 +120,15 @@ def _default(parts: Sequence[Part], flat: Sequence[int], layers: Sequence[Layer]
     ids.check_not_alone(flat)
     if len(parts) == 1:
         channels = shortened(", ".join(parts[0].channels()))
-        raise PictureError(f"has the EXR channels {channels}; R, G, B or Y are needed")
+        raise PictureError(
+            f"has the EXR channels {channels}; R, G, B or Y are needed, or one that is chosen (layer)"
+        )
     if len(flat) == 1:
         channels = shortened(", ".join(parts[flat[0]].channels()))
-        raise PictureError(f"has the channels {channels} in EXR part {flat[0] + 1}; R, G, B or Y are needed")
+        raise PictureError(
+            f"has the channels {channels} in EXR part {flat[0] + 1}; R, G, B or Y are needed, "
+            "or one that is chosen (layer)"
+        )
     names = ", ".join(part.name or "?" for part in parts)
     raise PictureError(
         f"is an EXR of {counted(len(parts), 'part')} ({names}), none of which has R, G, B or Y"
@@ -200,7 +205,20 @@ def _notices(parts: Sequence[Part], layer: Layer, choice: LayerChoice, ids: IdLa
     ignored = [name for name in parts[layer.part].channels() if name not in used]
     if ignored:
         said += (shortened(f"channels ignored: {', '.join(ignored)}"),)
+    if colorless := _colorless_parts(parts, layer.part, {other.part for other in others}, ids):
+        said += (shortened(f"parts ignored: {', '.join(colorless)}"),)
     return said
+
+
+def _colorless_parts(parts: Sequence[Part], read: int, colored: Collection[int], ids: IdLayers) -> list[str]:
+    """The parts beside the one that is read that have no colour layer, with what they have."""
+    found = []
+    for number, part in enumerate(parts):
+        channels = [name for name in part.channels() if name not in ids.cryptomatte(number)]
+        if number != read and number not in colored and channels:
+            what = "deep" if part.is_deep else ", ".join(channels)
+            found.append(f"{_part_name(parts, number)} ({what})")
+    return found
 
 
 def _part_name(parts: Sequence[Part], number: int) -> str:

@@ -195,8 +195,15 @@ async function upscaler({ pictures, shots }) {
   await page.screenshot({ path: join(shots, "upscaled.png"), fullPage: true });
   await page.setViewportSize({ width: 360, height: 900 });
   await page.screenshot({ path: join(shots, "upscaled-360.png"), fullPage: true });
+  await page.getByRole("tab", { name: "Jobs" }).click();
+  await page.locator("#job-list .job").click();
+  const links = page.locator("#job-files").getByRole("link");
+  await links.first().waitFor();
+  const named = page.waitForEvent("download");
+  await links.first().click();
+  const job = [await links.allTextContents(), (await named).suggestedFilename()];
   const bytes = readFileSync(await download.path()).toString("base64");
-  return { refused, normal, brighter, name: download.suggestedFilename(), bytes, reached, title };
+  return { job, refused, normal, brighter, name: download.suggestedFilename(), bytes, reached, title };
 }
 
 /** Every field of a master's inputs: what is wrong is said beside it, and what is set is sent, to both places. */

@@ -214,6 +214,7 @@ def test_pictures_are_upscaled_compared_and_downloaded(
     result = found["result"]
     assert "note.txt: it is not a picture" in result["refused"]
     assert result["name"] == "scan-upscaled.png"
+    assert result["job"] == [["output.png", "report.html", "Compare"], "scan-upscaled.png"]
     upscaled = Image.open(io.BytesIO(base64.b64decode(result["bytes"])))
     assert upscaled.size == (192, 128)
     assert abs(int(np.asarray(upscaled.convert("L"))[64, 96]) - 128) < 8

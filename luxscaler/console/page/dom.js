@@ -38,7 +38,7 @@ export function arrange(list, items) {
 export function notice(text, bad = false) {
   // A dialog covers the page, so it says it too.
   for (const place of $("job-dialog").open ? [$("notice"), $("job-notice")] : [$("notice")]) {
-    place.textContent = text;
+    if (place.textContent !== text) place.textContent = text; // the same again is not said again
     place.classList.toggle("bad", bad);
   }
 }

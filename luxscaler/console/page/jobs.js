@@ -117,10 +117,18 @@ function files(job) {
   const items = job.files.map((/** @type {any} */ file) => {
     const item = element("li");
     const link = document.createElement("a");
-    link.href = `/api/cloud/jobs/${job.id}/files/${encodeURIComponent(file.name)}`;
-    link.download = file.name;
+    const isMaster = job.kind === "master"; // its files get the name of the picture
+    const path = isMaster ? `upscale/jobs/${job.id}/download` : `cloud/jobs/${job.id}/files`;
+    link.href = `/api/${path}/${encodeURIComponent(file.name)}`;
+    link.download = isMaster ? "" : file.name;
     link.textContent = file.name;
     item.append(link, ` ${size(file.size)}, SHA-256 ${file.sha256}`);
+    if (isMaster && file.name === "report.html") {
+      const compare = /** @type {HTMLAnchorElement} */ (element("a", "Compare"));
+      [compare.href, compare.target, compare.rel] = [`/api/upscale/jobs/${job.id}/compare`, "_blank", "noopener"];
+      compare.setAttribute("aria-label", "Compare, opens a new tab");
+      item.append(", ", compare);
+    }
     return item;
   });
   const none = { waiting: "Being downloaded.", lost: "Replicate has removed them." };

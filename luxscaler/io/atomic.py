@@ -161,7 +161,7 @@ def _keep_access(handle: int, target: Path, more: int = 0) -> None:
         return
     permissions = before.st_mode & _PERMISSIONS
     for owner in (before.st_uid, -1):  # only root gives files away; a group of one's own anybody may keep
-        with suppress(PermissionError):
+        with suppress(OSError):
             os.fchown(handle, owner, before.st_gid)
             break
     now = os.fstat(handle)
@@ -169,8 +169,9 @@ def _keep_access(handle: int, target: Path, more: int = 0) -> None:
         everybody = permissions & stat.S_IRWXO
         permissions = permissions & ~stat.S_IRWXG | everybody << 3
     permissions |= more
-    if now.st_mode & _PERMISSIONS != permissions:  # a file system without permissions refuses the call
-        os.fchmod(handle, permissions)
+    if now.st_mode & _PERMISSIONS != permissions:
+        with suppress(OSError):  # a file system without permissions refuses it; the picture is more than them
+            os.fchmod(handle, permissions)
 
 
 def is_same(path: Path, other: Path) -> bool:

@@ -21,6 +21,7 @@ from luxscaler.errors import PictureError
 
 _HAS_NAMES = sys.platform == "linux"
 _MAX_MESSAGE = 200
+_NO_READER = "could not find a format reader"
 _OPENED = re.compile(r"""[(]?["']?(/proc/self/fd/\d+|\S*luxscaler-[0-9a-f_]*)["']?[)]?:?""")
 
 
@@ -105,6 +106,8 @@ def image_input(stream: BinaryIO) -> Iterator[tuple[Any, str]]:
 
 def one_line(error: str) -> str:
     """A message of OpenImageIO without the name under which the file was opened."""
+    if _NO_READER in error:  # it goes on with a name, and a question
+        return "OpenImageIO does not take its header"
     return " ".join(_OPENED.sub("", error).split())[:_MAX_MESSAGE]
 
 

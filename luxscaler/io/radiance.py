@@ -50,6 +50,8 @@ def read_info(stream: BinaryIO) -> FileInfo:
     aspect = _pixel_aspect(variables)
     if not (_gains(variables) == 1).all():
         notices += ("the exposure that the header names was undone",)
+    if any(name == b"GAMMA" and _numbers(value, 1) != [1.0] for name, value in variables):
+        notices += ("the header names a GAMMA, which Radiance does not know: the values are read as linear",)
     return FileInfo(
         format="hdr",
         width=width,
@@ -135,8 +137,9 @@ def _is_xyz(variables: list[tuple[bytes, bytes]]) -> bool:
 def _coding(variables: list[tuple[bytes, bytes]]) -> tuple[ColorCoding, tuple[str, ...]]:
     if _is_xyz(variables):
         return ColorCoding("Radiance XYZ", keep_linear), ()
-    values = _numbers(dict(variables).get(b"PRIMARIES", b""), 8)
+    said = dict(variables).get(b"PRIMARIES")
+    values = _numbers(said or b"", 8)
     if not values:
-        return LINEAR_ASSUMED, ()
+        return LINEAR_ASSUMED, ("the PRIMARIES are no 8 numbers; Rec.709 is assumed",) if said else ()
     red, green, blue, white = zip(values[0::2], values[1::2], strict=True)
     return from_chromaticities("linear, Radiance primaries", keep_linear, Primaries(red, green, blue, white))

@@ -1,5 +1,6 @@
 """What becomes of a file that is there already: its mode, its owner, its protection."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,19 @@ def test_a_group_that_cannot_be_kept_gives_its_rights_to_no_other(
     monkeypatch.setattr(os, "fchown", refused)
     write(path)
     assert path.stat().st_mode & 0o777 == after
+
+
+def test_a_file_system_without_permissions_costs_no_picture(
+    write: Callable[[Path], None], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(os, "fchown", refused)
+    monkeypatch.setattr(os, "fchmod", refused)
+    path.chmod(0o640)
+    write(path)
+    assert path.read_bytes() == b"new"
 
 
 def test_a_write_protected_file_is_not_replaced(

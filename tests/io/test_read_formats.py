@@ -90,6 +90,15 @@ def test_the_primaries_of_radiance() -> None:
     assert wide.source.color_space == "linear, Radiance primaries"
 
 
+def test_what_a_radiance_header_says_in_vain_is_told() -> None:
+    source = read_picture(radiance(LIGHT, "PRIMARIES=.64 .33 red", "GAMMA=2.2")).source
+    assert source.notices == (
+        "the PRIMARIES are no 8 numbers; Rec.709 is assumed",
+        "the header names a GAMMA, which Radiance does not know: the values are read as linear",
+    )
+    assert not read_picture(radiance(LIGHT, "GAMMA=1.0")).source.notices
+
+
 @pytest.mark.parametrize(("resolution", "turned"), [("-Y 20 +X 40", False), ("+X 20 -Y 40", True)])
 def test_the_pixel_aspect_of_radiance_is_handed_on(resolution: str, turned: bool) -> None:
     """As Radiance shows it: height / width of a pixel of the upright picture, one factor for each program."""

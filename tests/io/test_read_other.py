@@ -313,6 +313,12 @@ def test_bmp_with_a_profile(array: NDArray[Any]) -> None:
     assert cut.notices == ("the ICC profile is damaged or of an unknown kind; it is ignored",)
 
 
+def test_what_openimageio_cannot_open_is_told_without_its_question() -> None:
+    data = pillow(RGBA, "DDS")
+    with pytest.raises(PictureError, match=r"it may be damaged: OpenImageIO does not take its header$"):
+        read_picture(data[:4] + bytes(124) + data[128:])
+
+
 def moving_webp(codes: NDArray[Any], at: tuple[int, int], canvas: tuple[int, int], *, alpha: bool) -> bytes:
     """An animation whose pictures lie somewhere on a canvas of (width, height)."""
 

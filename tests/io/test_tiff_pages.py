@@ -162,3 +162,27 @@ def test_a_thumbnail_that_nothing_marks_is_told(tmp_path: Path) -> None:
         f"the first of several pages is read, of {sizes[0]}; the second has {sizes[1]}, "
         "so the first may be a thumbnail"
     )
+
+
+@pytest.mark.parametrize("meanings", [(0, 2), (0, 1), (0, 0, 2), (2, 0), (2, 1)])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_declared_alpha_is_found_behind_other_channels(
+    meanings: tuple[int, ...], planar: Any, tmp_path: Path
+) -> None:
+    codes = noise(20, 30, 3 + len(meanings))
+    place = 3 + next(at for at, meaning in enumerate(meanings) if meaning)
+    if meanings[place - 3] == 1:
+        codes[..., :3] = np.minimum(codes[..., :3], codes[..., place : place + 1])
+    stored = codes if planar == "contig" else np.moveaxis(codes, -1, 0)
+    data = tiff(stored, photometric="rgb", extrasamples=meanings, planarconfig=planar)
+    picture = read_picture(data)
+    alpha = codes[..., place] / 255
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, alpha, atol=1e-6)
+    shown = np.where(alpha > 0, alpha, 1)[..., None] if meanings[place - 3] == 1 else 1
+    np.testing.assert_allclose(picture.rgb, srgb(codes[..., :3] / 255 / shown), atol=1e-6)
+    assert picture.source.notices == (
+        f"ignored: {len(meanings) - 1} extra channel{'s' * (len(meanings) > 2)}",
+    )
+    laid = decode_to_file(data, tmp_path / "laid", max_pixels=10**6).whole()
+    np.testing.assert_array_equal(laid.alpha, picture.alpha)

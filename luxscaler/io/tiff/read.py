@@ -19,8 +19,8 @@ from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
 from luxscaler.io.exif.read import Metadata, from_tiff, with_more
 from luxscaler.io.icc import profile_or_assumed
 from luxscaler.io.tiff import special_kinds
+from luxscaler.io.tiff.alpha import alpha_of
 from luxscaler.io.tiff.pages import main_page
-from luxscaler.io.tiff.undeclared_alpha import undeclared_alpha
 from luxscaler.words import counted, printable
 
 # tifffile logs what it repairs; without a handler, that would appear on standard error.
@@ -36,10 +36,6 @@ _COLOR_CHANNELS: dict[int, int] = {
     _PHOTOMETRIC.YCBCR: 3,
     **dict.fromkeys(special_kinds.COLORS, 3),
     _PHOTOMETRIC.LOGL: 1,
-}
-_ALPHAS: dict[int | None, Alpha] = {
-    tifffile.EXTRASAMPLE.ASSOCALPHA: Alpha.ASSOCIATED,
-    tifffile.EXTRASAMPLE.UNASSALPHA: Alpha.STRAIGHT,
 }
 _DEFLATE = {8, 32946}
 _BLOCK = 1 << 18
@@ -64,7 +60,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
     with main_page(stream) as (page, place):
         _check_layout(page)
         color = _COLOR_CHANNELS[page.photometric]
-        alpha, notices = _alpha(page, color)
+        alpha, _, notices = alpha_of(page, color)
         special = special_kinds.kind_of(page)
         bits, is_float, more = _depth(page) if special is None else (special.bits, special.is_float, ())
         source_bits = None if special is None else special.source_bits
@@ -152,7 +148,7 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
             return _expanded(page, array)
         if special is None and array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             array = np.moveaxis(array, 0, -1)
-    samples = with_channels(array)[..., : info.channels]
+        samples = _chosen(with_channels(array), page, info)
     if info.is_float:
         return np.asarray(samples, np.float32)
     if samples.dtype == np.bool_:
@@ -162,6 +158,15 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if samples.dtype.itemsize == 8:
         samples = (samples >> np.uint64(32)).astype(np.uint32)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
+
+
+def _chosen(samples: Samples, page: tifffile.TiffPage, info: FileInfo) -> Samples:
+    """The colours, and the alpha that is handed on, wherever it is among the extra channels."""
+    color = info.channels - (info.alpha is not Alpha.NONE)
+    at = color if info.alpha is Alpha.NONE else alpha_of(page, color)[1]
+    if at == color:
+        return samples[..., : info.channels]
+    return samples[..., [*range(color), at]]
 
 
 def check_deflate(stream: BinaryIO) -> None:
@@ -247,29 +252,6 @@ def _depth(page: tifffile.TiffPage) -> tuple[int, bool, tuple[str, ...]]:
     raise PictureError(
         f"has TIFF samples of {stored} bits of type {page.dtype or 'unknown'}, which is not supported"
     )
-
-
-def _alpha(page: tifffile.TiffPage, color: int) -> tuple[Alpha, tuple[str, ...]]:
-    """How the first extra channel relates to the colour, and notices.
-
-    NONE where it is not alpha, by its declaration or, if that is missing, by its values; further extra
-    channels are ignored.
-    """
-    is_palette = page.photometric == _PHOTOMETRIC.PALETTE
-    count = page.samplesperpixel - (1 if is_palette else color)
-    if count == 0:
-        return Alpha.NONE, ()
-    first = page.extrasamples[0] if page.extrasamples else None
-    alpha = _ALPHAS.get(first, Alpha.NONE)
-    notices: tuple[str, ...] = ()
-    if is_palette:
-        alpha = Alpha.NONE
-    elif not first and count == 1 and special_kinds.kind_of(page) is None:
-        alpha = undeclared_alpha(page, color)
-        if alpha is not Alpha.NONE:
-            notices = (f"the extra channel has no declared meaning; it is read as {alpha.value} alpha",)
-    ignored = count - (alpha is not Alpha.NONE)
-    return alpha, (f"ignored: {counted(ignored, 'extra channel')}",) if ignored else notices
 
 
 def _decoded_pixels(page: tifffile.TiffPage) -> int:

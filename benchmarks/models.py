@@ -46,8 +46,9 @@ HEAD = (
     "| architecture | loads by | scale tried | size it wants | runs | change by tiles | by a master's tiles "
     "| bf16 | fp16 |"
 )
-HEIGHT, WIDTH, TILE = 64, 160, 128
-"""Of the picture and of its tiles, in source pixels; tiles share what they share in use."""
+HEIGHT, TILE = 64, 128
+"""Of the picture, which is a quarter wider than a tile, and of its tiles at least, in source pixels; tiles
+share what they share in use."""
 MASTER_WIDTH = 204
 """Of a picture that is cut into two tiles of a master; the second begins at pixel 88."""
 SEAMLESS = 0.25
@@ -99,13 +100,14 @@ def row(sample: Sample, name: str) -> str:
     except WeightsError as error:
         return f"| {name} | refused: {str(error).rpartition(': ')[2]} | | | | | | | |"
     config = network.config
-    picture = picture_of(HEIGHT, WIDTH)
+    foreign = network if isinstance(network, ForeignNetwork) else load_foreign(sample.state())
+    overlap = foreign_overlap(foreign.config)
+    tile = max(TILE, 2 * config.grid + overlap)
+    picture = picture_of(HEIGHT, tile * 5 // 4)
     odd = run(network, picture[:, :, :37, :45])
     fits = tuple(odd.shape[2:]) == (37 * config.scale, 45 * config.scale) and bool(torch.isfinite(odd).all())
     whole = run(network, picture)
-    foreign = network if isinstance(network, ForeignNetwork) else load_foreign(sample.state())
-    overlap = foreign_overlap(foreign.config)
-    tiled = TiledRun(lambda piece: run(network, piece), config.scale, TILE, overlap, align=config.grid)
+    tiled = TiledRun(lambda piece: run(network, piece), config.scale, tile, overlap, align=config.grid)
     ratio = steepest(tiled(picture) - whole) / changes(whole)
     by = "spandrel" if isinstance(network, ForeignNetwork) else "LuxScaler"
     halves = (torch.bfloat16, torch.float16)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from luxscaler.errors import LuxScalerError, StoppedError
+from luxscaler.errors import InputError, LuxScalerError, StoppedError
 from luxscaler.words import printable
 
 out = Console(highlight=False)
@@ -82,6 +82,15 @@ def prepare_streams() -> None:
         stream = getattr(sys, name)
         if number and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def check_standard_output() -> None:
+    """Raise InputError unless a picture can be sent there."""
+    advice = "send it to a file or a program"
+    if sys.stdout.isatty():
+        raise InputError(f"OUT is standard output, which is a terminal: {advice}")
+    if getattr(sys.stdout, "name", None) == 1:  # prepare_streams put /dev/null there
+        raise InputError(f"OUT is standard output, which is closed: {advice}")
 
 
 def progress_bar() -> Any:

@@ -19,6 +19,7 @@ import typer
 from luxscaler.cli.displays import Moment, Watch
 from luxscaler.cli.meter import Meter, Pace
 from luxscaler.cli.stopping import Stopping, stoppable
+from luxscaler.cli.terminal import check_standard_output
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
 from luxscaler.words import counted
@@ -125,8 +126,8 @@ class PictureRun:
                     _check_can_be_made(pair.target.parent)
                 else:
                     check_path(pair.target, *request.files[1:], pair.source.path)
-        if any(pair.target is None for pair in pairs) and sys.stdout.isatty():
-            raise InputError("OUT is standard output, which is a terminal: send it to a file or a program")
+        if any(pair.target is None for pair in pairs):
+            check_standard_output()
 
     def plans(self, pairs: "Sequence[Pair]") -> int:
         """Print what would be done, from the headers of the pictures; nothing is computed, sent or written.

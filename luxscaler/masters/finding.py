@@ -4,6 +4,7 @@ Folders are listed; no picture is read. No PyTorch.
 """
 
 import glob
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ class Found:
     path: Path | None
     """None: standard input."""
     folder: PurePath = _TOP
-    """The folder that it lies in, relative to the folder that was searched."""
+    """The folder that it lies in, relative to the folder that was searched: of a glob, the one before its
+    first sign."""
     is_named: bool = True
     """Whether it was named itself, rather than found in a folder or by a glob."""
 
@@ -97,10 +99,30 @@ def _spelt_out(text: str, recursive: bool, leave_out: Path | None) -> Iterable[F
     if is_there or not glob.has_magic(text):
         return [Found(path)]
     matches = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - absolute too
-    pictures = [Found(match, is_named=False) for match in matches if match.is_file()]
+    top = _before_signs(path)
+    pictures = [
+        Found(match, match.parent.relative_to(top), is_named=False)
+        for match in matches
+        if match.is_file() and not _is_result(match, top, leave_out)
+    ]
     if not pictures:
         raise InputError(f"{text} does not exist, and no file matches it as a pattern")
     return pictures
+
+
+def _is_result(match: Path, top: Path, leave_out: Path | None) -> bool:
+    """Whether a match of a glob lies in the folder of results, and the glob does not begin there."""
+    if leave_out is None:
+        return False
+    hidden = Path(os.path.realpath(leave_out))
+    beside = not Path(os.path.realpath(top)).is_relative_to(hidden)
+    return beside and Path(os.path.realpath(match.parent)).is_relative_to(hidden)
+
+
+def _before_signs(pattern: Path) -> Path:
+    """The folders of a glob before the first whose name has a sign in it."""
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parent.parts)
+    return Path(*fixed)
 
 
 def _in_folder(folder: Path, recursive: bool, leave_out: Path | None) -> Iterator[Found]:

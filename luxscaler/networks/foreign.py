@@ -38,12 +38,14 @@ class ForeignConfig:
     """Whether the library holds it safe in float16."""
     bf16: bool = True
     """Whether the library holds it safe in bfloat16."""
+    window: int = 1
+    """In pixels, after how many the windows repeat through which it looks at a picture; 1: it has none."""
     step: int = 0
     """In pixels, after how many the network itself cuts what it sees into the next patch; 0: it does not."""
     context: int = 0
     """Pixels at the edge of what it sees that come out otherwise than inside, where that is known."""
     sees_all: bool = False
-    """Whether its result depends on the whole picture, so that tiles differ from one another."""
+    """Whether its result depends on the whole picture so much that tiles differ visibly from one another."""
 
     @property
     def unshuffle(self) -> int:
@@ -53,7 +55,12 @@ class ForeignConfig:
     @property
     def grid(self) -> int:
         """What tiles should begin at multiples of, in pixels: windows and strides repeat after so many."""
-        return self.step or max(_GRID, math.gcd(self.multiple_of, _LARGEST_GRID))
+        if self.step:
+            return self.step
+        repeat = math.lcm(self.window, self.multiple_of)
+        if repeat > _LARGEST_GRID:
+            return max(_GRID, math.gcd(repeat, _LARGEST_GRID))
+        return -(-_GRID // repeat) * repeat
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that the network takes, no smaller than those given."""

@@ -141,7 +141,8 @@ def render(
         if stays_grey:  # vectorised curves round equal channels differently in the last bit
             with torch.inference_mode():
                 rgb[..., ::2] = rgb[..., 1:2]
-    return Rendered(rgb, alpha, place.box, (*place.notices, *upscaler.notices(scale)))
+    notices = upscaler.notices(scale, is_part=place.box not in (None, WHOLE))
+    return Rendered(rgb, alpha, place.box, (*place.notices, *notices))
 
 
 def _origin(tile: Picture, place: Place) -> tuple[int, int]:

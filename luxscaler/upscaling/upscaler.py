@@ -34,8 +34,11 @@ attention takes many times the memory of convolutions."""
 
 
 def foreign_overlap(config: ForeignConfig) -> int:
-    """What tiles of a network of another library share: a quarter at each side is context (tiled.py)."""
-    return max(_LEAST_OVERLAP, 4 * config.context)
+    """What tiles of a network of another library share: a quarter at each side is context (tiled.py).
+
+    As much as their grid at least, so that they end where a window ends too.
+    """
+    return max(_LEAST_OVERLAP, config.grid, 4 * config.context)
 
 
 PixelProgress = Callable[[int, int], None]
@@ -93,10 +96,12 @@ class Upscaler:
             network, self.device, self.dtype
         )
         self._grid = network.config.grid
-        self._tile, self._overlap, self._foreign = options.tile, options.shared, ""
+        self._tile, self._overlap = options.tile, options.shared
+        self._foreign, self._sees_all = "", False
         if isinstance(network, ForeignNetwork):
             self._foreign = network.config.architecture
-            self._tile = min(options.tile, FOREIGN_TILE)
+            self._sees_all = network.config.sees_all
+            self._tile = options.tile if self._sees_all else min(options.tile, FOREIGN_TILE)
             self._overlap = min(options.overlap or foreign_overlap(network.config), self._tile // 2)
             if self.precision != "fp32":
                 self._check_finite(network)
@@ -109,11 +114,17 @@ class Upscaler:
                 "no finite values: take fp32"
             )
 
-    def notices(self, scale: float) -> tuple[str, ...]:
-        """What a user should know about results at that scale, one line each."""
-        if scale == self.native_scale:
-            return ()
-        return (f"the model's own scale is {self.native_scale}: its result is resampled to {scale:g}",)
+    def notices(self, scale: float, *, is_part: bool = False) -> tuple[str, ...]:
+        """What a user should know about results at that scale, one line each.
+
+        is_part: whether what is upscaled is a part of a picture.
+        """
+        said: tuple[str, ...] = ()
+        if scale != self.native_scale:
+            said += (f"the model's own scale is {self.native_scale}: its result is resampled to {scale:g}",)
+        if is_part and self._sees_all:
+            said += (f"{self._foreign} goes by all that it sees, here a part: the parts may not match",)
+        return said
 
     @torch.inference_mode()
     def upscale(

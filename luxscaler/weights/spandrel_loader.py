@@ -4,6 +4,7 @@ spandrel imports torchvision for two functions. That takes seconds, and fails be
 torchvision has no compiled operators, so while spandrel is imported small stand-ins take torchvision's place.
 """
 
+import math
 import sys
 import threading
 import warnings
@@ -32,6 +33,12 @@ REFUSED = {
 }
 """Architectures that spandrel loads and that cannot upscale a picture, by their ids."""
 _IN_PATCHES = "IPT"
+_SEES_ALL = ("HVICIDNet",)
+"""Those of which a part comes out visibly otherwise than in the whole (benchmarks/models.py)."""
+_WINDOWS = ("window_size", "win_size", "ws", "split_size", "stripe_size", "pad_size")
+"""What the architectures call the sides of their windows."""
+_SHRUNK = {"SCUNet": 8}
+"""How many times a picture was made smaller where the last windows look at it."""
 _DYSAMPLES = ("FDAT.__arch.fdat", "__arch_helpers.dysample")
 _ITS_CALLS = r"spandrel\.|torch\.functional$|torch\.nn\.(init|modules\..*)$"
 """Modules whose warnings about deprecated calls are silenced."""
@@ -60,7 +67,7 @@ def load_foreign(tensors: Mapping[str, Tensor]) -> ForeignNetwork:
             raise unsupported_error(other) from error
         said = one_line(str(error))
         raise WeightsError(f"architecture {name}, which the weights do not fit: {said}") from error
-    return _network(spandrel, descriptor)
+    return _network(descriptor)
 
 
 def _unknown(state: StateDict) -> WeightsError:
@@ -91,7 +98,7 @@ def _check_finite(state: Mapping[str, Tensor]) -> None:
             raise WeightsError(f"{name} has values that are not finite")
 
 
-def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
+def _network(descriptor: Any) -> ForeignNetwork:
     size = descriptor.size_requirements
     # Patches of this side begin at every quarter of it, and their inner halves are averaged.
     patch = descriptor.model.patch_size if descriptor.architecture.id == _IN_PATCHES else 0
@@ -105,14 +112,23 @@ def _network(spandrel: Any, descriptor: Any) -> ForeignNetwork:
         square=size.square,
         fp16=descriptor.supports_half,
         bf16=descriptor.supports_bfloat16,
+        window=_window(descriptor),
         step=patch // 4,
         context=patch // 2,
-        sees_all=descriptor.tiling is not spandrel.ModelTiling.SUPPORTED,
+        sees_all=descriptor.architecture.id in _SEES_ALL,
     )
     # Not the descriptor itself, which clamps the result: an infinite value would pass for white.
     call: Callable[[torch.nn.Module, Tensor], Tensor] = descriptor._call_fn
     network = ForeignNetwork(config, descriptor.model, call)
     return network.eval().requires_grad_(False)
+
+
+def _window(descriptor: Any) -> int:
+    """After how many pixels the windows of a network repeat; 1 where it has none."""
+    values = [vars(module).get(name) for module in descriptor.model.modules() for name in _WINDOWS]
+    sides = [side for value in values for side in (value if isinstance(value, (list, tuple)) else [value])]
+    repeat = math.lcm(*(side for side in sides if isinstance(side, int) and side > 1))
+    return repeat * _SHRUNK.get(descriptor.architecture.id, 1)
 
 
 def _spandrel() -> Any:

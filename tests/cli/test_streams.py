@@ -89,6 +89,18 @@ def test_upscale_at_an_ascii_terminal_and_with_closed_streams(stream: str, tmp_p
 
 
 @pytest.mark.slow
+def test_a_result_for_closed_standard_output_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(noise(6, 8)))
+    code = "import sys\nsys.argv = ['luxscaler', 'upscale', sys.argv[1], '-', '--format', 'png']\n"
+    code += "from luxscaler.cli.entry import main; main()"
+    command = ["/bin/sh", "-c", f'exec "{sys.executable}" -c "$1" "$2" 1>&-', "sh", code, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: OUT is standard output, which is closed: send it to a file or a program" in done.stderr
+
+
+@pytest.mark.slow
 def test_odd_names_are_one_line(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("n" * 252, "a\nb.png", "\x1b[31m.png")]
     for path in paths:

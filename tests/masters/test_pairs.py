@@ -66,6 +66,17 @@ def test_globs_and_files_and_each_once(here: Path) -> None:
     assert _names("a[1].png") == ["a[1].png"]
 
 
+def test_what_a_glob_finds_has_its_folder_and_no_results(here: Path) -> None:
+    folders = {one.name: str(one.folder) for one in find_pictures(["photos/**/*.jpg"])}
+    assert folders == {"photos/a.jpg": ".", "photos/in/a.jpg": "in"}
+    (deep,) = find_pictures([f"{here}/photos/*/deep/*.tif"])
+    assert str(deep.folder) == "in/deep"
+    (flat,) = find_pictures(["photos/in/*.jpg"])
+    assert str(flat.folder) == "."
+    assert _names("photos/**/*.jpg", leave_out=Path("photos/in")) == ["photos/a.jpg"]
+    assert _names("photos/in/*.jpg", leave_out=Path("photos/in")) == ["photos/in/a.jpg"]
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

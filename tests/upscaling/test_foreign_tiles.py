@@ -13,6 +13,7 @@ from luxscaler.options import UpscalerOptions
 from luxscaler.picture import Picture
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.pipeline.stages import read_sources, render_sources
+from luxscaler.upscaling.tiled import aligned_spans
 from luxscaler.upscaling.upscaler import FOREIGN_TILE, Upscaler, foreign_overlap
 from luxscaler.weights.spandrel_loader import load_foreign
 from tests.support.architectures import SAMPLES
@@ -108,6 +109,36 @@ def test_a_master_of_two_tiles_has_no_seam_at_a_place_that_is_no_window() -> Non
         return render_sources(sources, upscaler()).light.rgb
 
     np.testing.assert_allclose(upscaled(128), upscaled(204), atol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "multiple", "grid"), [(1, 1, 32), (7, 1, 35), (12, 8, 48), (64, 1, 64)])
+def test_tiles_begin_and_end_where_windows_do(window: int, multiple: int, grid: int) -> None:
+    config = ForeignConfig("Windows", window=window, multiple_of=multiple)
+    assert config.grid == grid
+    cuts = aligned_spans(1000, FOREIGN_TILE, foreign_overlap(config), grid)
+    assert len(cuts) > 3
+    assert not any(cut.start % grid or cut.stop % grid for cut in cuts[:-1])
+
+
+@pytest.mark.parametrize(("architecture", "window"), [("GRL", 64), ("SwinIR", 8), ("SPAN", 1)])
+def test_windows_are_those_of_the_network(architecture: str, window: int) -> None:
+    sample = next(sample for sample in SAMPLES if sample.architecture == architecture)
+    assert load_foreign(sample.state()).config.window == window
+
+
+def test_a_network_that_goes_by_the_whole_sees_it_as_far_as_may_be_and_says_so() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def call(_model: nn.Module, x: Tensor) -> Tensor:
+        seen.append(tuple(x.shape[2:]))
+        return x
+
+    network = ForeignNetwork(ForeignConfig("Mean", scale=1, sees_all=True), nn.Identity(), call)
+    upscaler = Upscaler(network, OPTIONS)
+    upscaler.upscale(noise(16, FOREIGN_TILE + 40), 1)
+    assert seen == [(16, FOREIGN_TILE + 40)]
+    assert upscaler.notices(1) == ()
+    assert upscaler.notices(1, is_part=True)[0].startswith("Mean goes by all that it sees, here a part")
 
 
 def test_ipt_cuts_patches_and_tiles_follow_them() -> None:

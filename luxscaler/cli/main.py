@@ -7,6 +7,7 @@ PyTorch is imported only by the commands that need it, so that `--help` answers 
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -99,14 +100,19 @@ def _root(
     """Upscale pictures and expand their dynamic range."""
     with one_line_errors():
         context.default_map = default_map(context.command)
+    if context.obj is not None:
+        context.obj()
 
 
-def main() -> None:
-    """Run the command; errors of its output streams become one line and exit status 1."""
+def main(begin: Callable[[], None] | None = None) -> None:
+    """Run the command; errors of its output streams become one line and exit status 1.
+
+    begin: called when the command line is understood and the work begins.
+    """
     spin_briefly()
     prepare_streams()
     try:
-        app(prog_name="luxscaler")
+        app(prog_name="luxscaler", obj=begin)
     except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

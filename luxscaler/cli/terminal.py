@@ -84,6 +84,13 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+def unusable(name: str) -> str | None:
+    """Why "stdin" or "stdout" can hold no picture: "is closed" or "is a terminal"; None if it can."""
+    if getattr(sys, f"__{name}__") is None:  # Python's own, not what prepare_streams put in its place
+        return "is closed"
+    return "is a terminal" if getattr(sys, name).isatty() else None
+
+
 def progress_bar() -> Any:
     """A rich.progress.Progress on standard error that shows nothing where that is no terminal."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415

@@ -19,6 +19,7 @@ import typer
 from luxscaler.cli.displays import Moment, Watch
 from luxscaler.cli.meter import Meter, Pace
 from luxscaler.cli.stopping import Stopping, stoppable
+from luxscaler.cli.terminal import unusable
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
 from luxscaler.words import counted
@@ -55,10 +56,10 @@ class Session:
         self.name, self.number, self.count = name, number, count
 
     def standard_input(self) -> bytes:
-        """The bytes of standard input, read once. Raises InputError if it is a terminal."""
+        """The bytes of standard input, read once. Raises InputError if it holds none."""
         if self._input is None:
-            if sys.stdin.isatty():
-                raise InputError("IN is standard input, which is a terminal: send it a picture")
+            if reason := unusable("stdin"):
+                raise InputError(f"IN is standard input, which {reason}: send it a picture")
             self._input = sys.stdin.buffer.read()
         return self._input
 
@@ -125,8 +126,8 @@ class PictureRun:
                     _check_can_be_made(pair.target.parent)
                 else:
                     check_path(pair.target, *request.files[1:], pair.source.path)
-        if any(pair.target is None for pair in pairs) and sys.stdout.isatty():
-            raise InputError("OUT is standard output, which is a terminal: send it to a file or a program")
+        if any(pair.target is None for pair in pairs) and (reason := unusable("stdout")):
+            raise InputError(f"OUT is standard output, which {reason}: send it to a file or a program")
 
     def plans(self, pairs: "Sequence[Pair]") -> int:
         """Print what would be done, from the headers of the pictures; nothing is computed, sent or written.

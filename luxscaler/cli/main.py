@@ -15,7 +15,7 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, jobs, models, server, weights
-from luxscaler.cli.commands import Command, Group, UpscaleCommand
+from luxscaler.cli.commands import Command, Group, UpscaleCommand, wants_json
 from luxscaler.cli.completion import completion
 from luxscaler.cli.defaults import default_map
 from luxscaler.cli.doctor import doctor
@@ -98,7 +98,7 @@ def _root(
     ] = False,
 ) -> None:
     """Upscale pictures and expand their dynamic range."""
-    with one_line_errors():
+    with one_line_errors(as_json=wants_json(context)):
         context.default_map = default_map(context.command)
     if context.obj is not None:
         context.obj()

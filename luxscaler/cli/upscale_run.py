@@ -22,7 +22,6 @@ from luxscaler.cli.stopping import Stopping, stoppable
 from luxscaler.cli.terminal import unusable
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
-from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
@@ -154,7 +153,7 @@ class PictureRun:
         target = _place_now(pair.target or Path(f"picture.{request.output_format}"))
         request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
         width, height = result_size(request, cuts)
-        cost = estimate_of(self._where, cuts) or counted(len(cuts), "tile")
+        cost = estimate_of(self._where, cuts)
         with self._session.watch.out_of_the_way():
             self._session.voice.planned(pair, width, height, len(cuts), cost)
 
@@ -257,7 +256,7 @@ class PictureRun:
         )
         if (guess := estimate_of(self._where, cuts)) is not None:
             with self._session.watch.out_of_the_way():
-                voice.note(guess)
+                voice.note(guess.words)
 
 
 def _status(failed: int, count: int) -> int:

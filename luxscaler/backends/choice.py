@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from luxscaler.checks import check_fields, check_type, kind_of
 from luxscaler.errors import InputError
 from luxscaler.options import UpscalerOptions
-from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
     from luxscaler.backends.replicate.session import ReplicateOptions
+    from luxscaler.replicate.prices import Estimate
     from luxscaler.tiling.plan import Plan
 
 BACKENDS = ("local", "cog", "replicate", "ray")
@@ -143,13 +143,9 @@ def own_scale(model: str, backend: str) -> float:
     return _CONTAINER_SCALE if backend in CONTAINERS else float(scale_of(model))
 
 
-def estimate_of(choice: BackendOptions, cuts: "Plan") -> str | None:
-    """A line about what the work may cost; None for a backend that costs nothing."""
+def estimate_of(choice: BackendOptions, cuts: "Plan") -> "Estimate | None":
+    """What the work may cost; None for a backend that costs nothing."""
     if choice.name != "replicate":
         return None
     megapixels = cuts.width * cuts.height * cuts.extra / len(cuts) / 1e6
-    guess = _replicate_options(choice).estimate(len(cuts), megapixels)
-    return (
-        f"{counted(guess.tiles, 'tile')}, about {guess.seconds:.0f} s of computing and ${guess.dollars:.2f} "
-        f"(a guess; at most ${guess.at_most:.2f} without retries)"
-    )
+    return _replicate_options(choice).estimate(len(cuts), megapixels)

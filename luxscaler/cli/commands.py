@@ -6,6 +6,10 @@ from typing import Any
 
 import typer
 
+from luxscaler.cli.terminal import write_event
+
+_AS_JSON = "luxscaler.as_json"
+"""Key of a context's `meta`: whether the command line has --json."""
 ORDER = (
     *("upscale", "info", "models", "weights", "train", "publish"),
     *("server", "jobs", "gateway", "doctor", "completion"),
@@ -19,6 +23,11 @@ _REFUSALS = {
     "less_than_equal": "is above the most, {le}",
 }
 """What is wrong, by the beginning of pydantic's type of the error."""
+
+
+def wants_json(context: Any) -> bool:
+    """Whether the command line has --json, before its command is parsed."""
+    return bool(context.meta.get(_AS_JSON))
 
 
 class Flags:
@@ -48,14 +57,26 @@ def refusal(error: Exception) -> str:
 class Group(Flags, typer.core.TyperGroup):
     """The whole command, or one that has others below it."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; raises typer's usage errors."""
+        ctx.meta[_AS_JSON] = "--json" in (args[: args.index("--")] if "--" in args else args)
+        return list(super().parse_args(ctx, args))
+
     def invoke(self, ctx: Any) -> Any:
-        """Call the command; errors of bad values get the message of `refusal`."""
+        """Call the command; errors of bad values get the message of `refusal`.
+
+        With --json a usage error is an event too; its exit status is the same.
+        """
         try:
             return super().invoke(ctx)
-        except typer.BadParameter as error:
-            if error.message:
+        except Exception as error:
+            if isinstance(error, typer.BadParameter) and error.message:
                 error.message = refusal(error)
-            raise
+            # The class of usage errors is private in typer; only Click's errors have a message of this name.
+            if not wants_json(ctx) or not hasattr(error, "format_message"):
+                raise
+            write_event("error", kind=type(error).__name__, message=error.format_message())
+            raise typer.Exit(int(getattr(error, "exit_code", 1))) from error
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in ORDER; others come last."""

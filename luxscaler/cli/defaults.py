@@ -108,8 +108,9 @@ def _of_command(command: Any, values: Mapping[str, Any], path: str, place: str) 
         beginning = f"the configuration {path!r} has a key {place + key!r}"
         if key not in options:
             raise InputError(_unknown(beginning, key, options, "option"))
-        _check(options[key], context, value, f"{beginning} = {value!r}")
-        found[options[key].name] = value
+        taken = [value] if options[key].multiple and isinstance(value, str) else value
+        _check(options[key], context, taken, f"{beginning} = {value!r}")
+        found[options[key].name] = taken
     return found
 
 

@@ -22,10 +22,12 @@ def main() -> None:
             signal.signal(number, end_at_once)
     from luxscaler.cli.main import main as run  # noqa: PLC0415
 
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    def begin() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     try:
-        run()
+        run(begin)
     except SystemExit as ended:
         # Computing threads may still run; the interpreter's normal shutdown would abort under them.
         if ended.code in STATUSES and isinstance(ended.code, int):

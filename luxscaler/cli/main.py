@@ -7,6 +7,7 @@ PyTorch is imported only by the commands that need it, so that `--help` answers 
 import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import typer
 
 from luxscaler import __version__
 from luxscaler.cli import gateway, jobs, models, server, weights
-from luxscaler.cli.commands import Command, Group, UpscaleCommand
+from luxscaler.cli.commands import Command, Group, UpscaleCommand, wants_json
 from luxscaler.cli.completion import completion
 from luxscaler.cli.defaults import default_map
 from luxscaler.cli.doctor import doctor
@@ -97,16 +98,21 @@ def _root(
     ] = False,
 ) -> None:
     """Upscale pictures and expand their dynamic range."""
-    with one_line_errors():
+    with one_line_errors(as_json=wants_json(context)):
         context.default_map = default_map(context.command)
+    if context.obj is not None:
+        context.obj()
 
 
-def main() -> None:
-    """Run the command; errors of its output streams become one line and exit status 1."""
+def main(begin: Callable[[], None] | None = None) -> None:
+    """Run the command; errors of its output streams become one line and exit status 1.
+
+    begin: called when the command line is understood and the work begins.
+    """
     spin_briefly()
     prepare_streams()
     try:
-        app(prog_name="luxscaler")
+        app(prog_name="luxscaler", obj=begin)
     except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

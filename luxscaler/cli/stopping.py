@@ -63,6 +63,6 @@ def stoppable() -> Iterator[Stopping]:
 
 
 def end_at_once(number: int, _frame: FrameType | None) -> None:
-    """The signal handler while modules are imported, when no work has begun."""
+    """The signal handler until the command line is understood, when no work has begun."""
     os.write(2, b"interrupted: nothing was written\n")
     os._exit(128 + number)

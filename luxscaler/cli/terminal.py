@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from luxscaler.errors import InputError, LuxScalerError, StoppedError
+from luxscaler.errors import LuxScalerError, StoppedError
 from luxscaler.words import printable
 
 out = Console(highlight=False)
@@ -84,13 +84,11 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def check_standard_output() -> None:
-    """Raise InputError unless a picture can be sent there."""
-    advice = "send it to a file or a program"
-    if sys.stdout.isatty():
-        raise InputError(f"OUT is standard output, which is a terminal: {advice}")
-    if getattr(sys.stdout, "name", None) == 1:  # prepare_streams put /dev/null there
-        raise InputError(f"OUT is standard output, which is closed: {advice}")
+def unusable(name: str) -> str | None:
+    """Why "stdin" or "stdout" can hold no picture: "is closed" or "is a terminal"; None if it can."""
+    if getattr(sys, f"__{name}__") is None:  # Python's own, not what prepare_streams put in its place
+        return "is closed"
+    return "is a terminal" if getattr(sys, name).isatty() else None
 
 
 def progress_bar() -> Any:

@@ -19,10 +19,9 @@ import typer
 from luxscaler.cli.displays import Moment, Watch
 from luxscaler.cli.meter import Meter, Pace
 from luxscaler.cli.stopping import Stopping, stoppable
-from luxscaler.cli.terminal import check_standard_output
+from luxscaler.cli.terminal import unusable
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
-from luxscaler.words import counted
 
 if TYPE_CHECKING:
     from luxscaler.backends.base import Backend
@@ -56,10 +55,10 @@ class Session:
         self.name, self.number, self.count = name, number, count
 
     def standard_input(self) -> bytes:
-        """The bytes of standard input, read once. Raises InputError if it is a terminal."""
+        """The bytes of standard input, read once. Raises InputError if it holds none."""
         if self._input is None:
-            if sys.stdin.isatty():
-                raise InputError("IN is standard input, which is a terminal: send it a picture")
+            if reason := unusable("stdin"):
+                raise InputError(f"IN is standard input, which {reason}: send it a picture")
             self._input = sys.stdin.buffer.read()
         return self._input
 
@@ -126,8 +125,8 @@ class PictureRun:
                     _check_can_be_made(pair.target.parent)
                 else:
                     check_path(pair.target, *request.files[1:], pair.source.path)
-        if any(pair.target is None for pair in pairs):
-            check_standard_output()
+        if any(pair.target is None for pair in pairs) and (reason := unusable("stdout")):
+            raise InputError(f"OUT is standard output, which {reason}: send it to a file or a program")
 
     def plans(self, pairs: "Sequence[Pair]") -> int:
         """Print what would be done, from the headers of the pictures; nothing is computed, sent or written.
@@ -154,7 +153,7 @@ class PictureRun:
         target = _place_now(pair.target or Path(f"picture.{request.output_format}"))
         request, cuts = plan_of(request, target, replace(self._options, report=pair.report))
         width, height = result_size(request, cuts)
-        cost = estimate_of(self._where, cuts) or counted(len(cuts), "tile")
+        cost = estimate_of(self._where, cuts)
         with self._session.watch.out_of_the_way():
             self._session.voice.planned(pair, width, height, len(cuts), cost)
 
@@ -257,7 +256,7 @@ class PictureRun:
         )
         if (guess := estimate_of(self._where, cuts)) is not None:
             with self._session.watch.out_of_the_way():
-                voice.note(guess)
+                voice.note(guess.words)
 
 
 def _status(failed: int, count: int) -> int:

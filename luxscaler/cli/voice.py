@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from luxscaler.masters.batch import Outcome
     from luxscaler.masters.pairs import Pair
     from luxscaler.pipeline.result import Result
+    from luxscaler.replicate.prices import Estimate
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,19 @@ class Voice:
             stages = ", ".join(f"{name} {value:.2f} s" for name, value in result.timings.items())
             self.detail(f"{_name(pair)}: {stages}; {seconds:.2f} s in all")
 
-    def planned(self, pair: "Pair", width: int, height: int, tiles: int, cost: str) -> None:
-        """Print what would be done with a picture (--dry-run)."""
-        name = _name(pair)
+    def planned(self, pair: "Pair", width: int, height: int, tiles: int, cost: "Estimate | None") -> None:
+        """Print what would be done with a picture (--dry-run). cost: None where it costs nothing."""
+        name, words = _name(pair), counted(tiles, "tile") if cost is None else cost.words
         if self._json is not None:
-            facts = {"width": width, "height": height, "tiles": tiles, "cost": cost}
-            self._json.write("plan", input=pair.source.name, output=name, **facts)
+            facts = {"width": width, "height": height, "tiles": tiles, "cost": words}
+            guess = {
+                "seconds": None if cost is None else cost.seconds,
+                "dollars": 0.0 if cost is None else cost.dollars,
+                "dollars_at_most": 0.0 if cost is None else cost.at_most,
+            }
+            self._json.write("plan", input=pair.source.name, output=name, **facts, **guess)
         else:
-            self._tell_result(f"{name}: {width} × {height}, {cost}")
+            self._tell_result(f"{name}: {width} × {height}, {words}")
 
     def failed(self, error: BaseException, pair: "Pair | None" = None, count: int = 1) -> None:
         """Print an error as one line; with its traceback if it is not a LuxScalerError, or with --verbose."""

@@ -26,7 +26,7 @@ from luxscaler.words import counted
 
 MAX_FRAMES = 1_000_000
 _PLACE = re.compile(r"(?P<each>#+|@@+)|%0?(?P<printf>\d*)d|\$F(?P<houdini>\d*)")
-_RANGE = re.compile(r"(\d+)(?:-(\d+)(?:x(\d+))?)?")
+_RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?")
 _SHOWN = 5
 
 
@@ -38,7 +38,7 @@ class FramePattern:
     before: str
     after: str
     digits: int
-    """The least number of digits; shorter numbers begin with zeros."""
+    """The least number of characters; shorter numbers begin with zeros, as printf writes them: -1 as -001."""
 
     @staticmethod
     def parse(path: Path) -> "FramePattern | None":
@@ -61,16 +61,24 @@ class FramePattern:
 
     def found(self) -> tuple[int, ...]:
         """The numbers of the frames that exist, in order."""
+        return tuple(sorted(number for number in self._named() if self.path(number).is_file()))
+
+    def padded_otherwise(self) -> tuple[Path, ...]:
+        """The files of numbers that exist with other zeros alone, in order of their numbers."""
+        named = self._named()
+        return tuple(named[number] for number in sorted(named) if not self.path(number).is_file())
+
+    def _named(self) -> dict[int, Path]:
+        """The files with a number in the place, of any count of digits, by their numbers."""
         if not self.folder.is_dir():
-            return ()
-        name = re.compile(re.escape(self.before) + r"(\d+)" + re.escape(self.after))
-        matches = (name.fullmatch(path.name) for path in self.folder.iterdir())
-        numbers = {int(match[1]) for match in matches if match is not None}
-        return tuple(sorted(number for number in numbers if self.path(number).is_file()))
+            return {}
+        name = re.compile(re.escape(self.before) + r"(-?\d+)" + re.escape(self.after))
+        matches = ((path, name.fullmatch(path.name)) for path in sorted(self.folder.iterdir()))
+        return {int(match[1]): path for path, match in matches if match is not None and path.is_file()}
 
 
 def parse_frames(text: str) -> tuple[int, ...]:
-    """The numbers written as "1-100", "1-100x2" (every second), "7", or several of these with commas, sorted.
+    """The numbers, sorted, of "1-100", "1-100x2" (every second), "-8--1", "7", or several with commas.
 
     Raises InputError for anything else.
     """
@@ -99,7 +107,8 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
     """The frames that a request asks for; empty where `source` names one picture.
 
     frames: as for `parse_frames`; empty: all that are there. Raises InputError for a target without a place
-    for the number, for frames that are not there, and ExportError for a place where none may be written.
+    for the number, for frames that are not there or have other zeros, and ExportError for a place where none
+    may be written.
     """
     pattern = FramePattern.parse(source) if isinstance(source, Path) else None
     if pattern is None:
@@ -119,6 +128,9 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(f"frames are missing: {', '.join(missing[:_SHOWN])}{more}")
+    if not frames and (others := pattern.padded_otherwise()):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise InputError(f"{str(source)!r} has another number of digits than {others[0].name!r}{more}")
     if not wanted:
         raise InputError(f"{str(source)!r}: there are no frames of that name")
     made = tuple(Frame(number, pattern.path(number), into.path(number)) for number in wanted)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from luxscaler.errors import InputError
+from luxscaler.words import counted
 
 DOLLARS_PER_SECOND = MappingProxyType(
     {
@@ -70,6 +71,17 @@ class Estimate:
     """A guess."""
     at_most: float
     """Dollars, if every tile took all the time that it may take, and none had to be repeated."""
+
+    @property
+    def words(self) -> str:
+        """E.g. "2 tiles, about 8 s of computing and $0.02 (a guess; at most $0.92 without retries)"."""
+        work = f"{counted(self.tiles, 'tile')}, about {self.seconds:.0f} s of computing"
+        return f"{work} and {_money(self.dollars)} (a guess; at most {_money(self.at_most)} without retries)"
+
+
+def _money(dollars: float) -> str:
+    """Dollars to the cent; below ten cents to a hundredth of one."""
+    return f"${dollars:.2f}" if dollars >= 0.1 or not dollars else f"${dollars:.4f}"
 
 
 def seconds_per_tile(megapixels: float, hardware: str = DEFAULT_HARDWARE) -> float:

@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from luxscaler.cli.completion import SHELLS
+from luxscaler.cli.completion import SHELLS, _choices, _nodes
 from luxscaler.cli.main import app
 
 
@@ -33,7 +34,8 @@ def _completed(shell: str, script: Path, line: str) -> set[str]:
         code = f"source {script}; complete -C '{line}'"
     else:
         code = (
-            "compdef() { :; }; _files() { print files; }; compadd() { shift; print -l -- $@; };"
+            "compdef() { :; }; compset() { :; }; _files() { print files; };"
+            "compadd() { shift; print -l -- $@; };"
             "_describe() { for one in $found; do print -- ${one%%:*}; done; };"
             f"source {script}; words=({line}); [[ '{line}' == *' ' ]] && words+=('');"
             "CURRENT=${#words}; _luxscaler"
@@ -55,6 +57,21 @@ def test_commands_options_and_values(scripts: Path, shell: str) -> None:
     assert "--force" in _completed(shell, script, "luxscaler weights fetch --")
     devices = _completed(shell, script, "luxscaler upscale a.png --device ")
     assert devices == {"auto", "cpu", "cuda", "mps"}
+    assert _completed(shell, script, "luxscaler upscale --overscan ") == {"crop", "keep"}
+    assert {"srgb", "ap0"} <= _completed(shell, script, "luxscaler upscale --profile ")
+    assert {"fast"} <= _completed(shell, script, "luxscaler upscale --model ")
+    assert "fast" not in _completed(shell, script, "luxscaler gateway --model ")
+    assert _completed(shell, script, "luxscaler completion ") >= {"bash", "zsh", "fish"}
+    assert {"photo", "judge"} <= _completed(shell, script, "luxscaler weights fetch ")
+    parted = "luxscaler upscale --exr-type = " if shell == "bash" else "luxscaler upscale --exr-type="
+    assert {one.split("=")[-1] for one in _completed(shell, script, parted)} == {"float", "half"}
+
+
+def test_values_are_those_of_options_that_exist(scripts: Path) -> None:
+    nodes = {node.path: node for node in _nodes(get_command(app))}
+    for path, name in _choices():
+        assert not name or name in {option for option, _, _ in nodes[path].options}, (path, name)
+    assert "e.g'" not in (scripts / "zsh").read_text("utf-8")
 
 
 def test_an_unknown_shell_is_one_line() -> None:

@@ -37,6 +37,13 @@ def test_values_of_the_file_and_of_the_environment(tmp_path: Path) -> None:
     }
 
 
+def test_one_value_in_the_file_needs_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[gateway]\ncog = "http://a"\n', "utf-8")
+    found = default_map(get_command(app), {"LUXSCALER_CONFIG": str(path)})
+    assert found == {"gateway": {"cog": ["http://a"]}}
+
+
 def test_several_values_of_a_variable_are_apart_by_blanks(tmp_path: Path) -> None:
     found = _of(tmp_path, "", LUXSCALER_UPSCALE_COG="http://a http://b")
     assert found == {"upscale": {"cog": ["http://a", "http://b"]}}

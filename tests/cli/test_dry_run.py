@@ -69,3 +69,12 @@ def test_no_preview_is_written(picture: Path, tmp_path: Path) -> None:
 def test_as_json(picture: Path, tmp_path: Path) -> None:
     line = json.loads(run(picture, tmp_path / "out.exr", "--model", "fast", "--json").splitlines()[-1])
     assert (line["width"], line["height"], line["tiles"]) == (2000, 1200, 1)
+    assert (line["seconds"], line["dollars"], line["dollars_at_most"]) == (None, 0.0, 0.0)
+
+
+def test_what_it_costs_as_numbers(picture: Path, tmp_path: Path) -> None:
+    place = ("--backend", "replicate", "--price", 0.0001, "--json")
+    line = json.loads(run(picture, tmp_path / "out.exr", *place).splitlines()[-1])
+    assert line["dollars"] == pytest.approx(line["seconds"] * 0.0001)
+    assert line["dollars_at_most"] == pytest.approx(300 * 0.0001)
+    assert f"${line['dollars']:.4f} (a guess; at most $0.0300 " in line["cost"]

@@ -116,6 +116,27 @@ def test_a_training_and_its_publishing(tmp_path: Path) -> None:
     assert failed["event"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("upscale", "a.png", "b.png", "--bogus"), "No such option: --bogus"),
+        (("upscale", "a.png", "b.png", "--scale", "x"), "'x' is not a number"),
+        (("info",), "Missing argument 'FILE'"),
+        (("upsale",), "No such command 'upsale'"),
+    ],
+)
+def test_wrong_usage_is_an_event_too(words: tuple[str, ...], said: str) -> None:
+    (event,) = run(*words, status=2)
+    assert event["event"] == "error"
+    assert said in event["message"]
+
+
+def test_so_is_a_bad_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUXSCALER_UPSCALE_MODLE", "fast")
+    (event,) = run("info", "a.png", status=1)
+    assert "stands for no option" in event["message"]
+
+
 def test_numbers_that_json_lacks_are_null() -> None:
     assert finite({"a": float("nan"), "b": 1, "c": "x", "d": float("-inf")}) == {
         "a": None,

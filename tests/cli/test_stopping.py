@@ -103,3 +103,27 @@ def test_a_signal_while_modules_are_imported_is_one_line_too() -> None:
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr) == (130, b"interrupted: nothing was written\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_command_line_is_read_is_one_line_too(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    code = (
+        "import os, sys, typer.main\n"
+        "def slow(*_, wrapped=typer.main.get_params_from_function):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    return wrapped(*_)\n"
+        "typer.main.get_params_from_function = slow\n"
+        "from luxscaler.cli.entry import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "info", "a.png"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (status, b"interrupted: nothing was written\n")

@@ -159,3 +159,24 @@ def test_a_limit_of_files_is_told_as_what_it_is(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: picture.png cannot be read: files may have ")
     assert "bytes at most here (ulimit -f)" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "stream"), [("good.png -", "1>&-"), ("- out.png", "0<&-")])
+def test_a_closed_stream_holds_no_picture(arguments: str, stream: str, tmp_path: Path) -> None:
+    (tmp_path / "good.png").write_bytes(png(noise(6, 8)))
+    (tmp_path / "tiny.pth").write_bytes(make_small_weights(tmp_path).release)
+    code = "from luxscaler.cli.entry import main; main()"
+    options = "--format png --model tiny.pth --progress none"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "{sys.executable}" -c "{code}" upscale {arguments} {options} {stream}'],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    name = "OUT is standard output" if stream == "1>&-" else "IN is standard input"
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {name}, which is closed: ")
+    assert not (tmp_path / "out.png").exists()

@@ -85,7 +85,8 @@ COLORS: dict[str, tuple[bytes, bytes]] = {
 
 def test_the_first_of_the_colour_chunks_counts() -> None:
     """In the order of the specification, wherever they stand in the file; gAMA and cHRM count together."""
-    said = {"cICP": "Display P3 (cICP 12/13)", "iCCP": "ICC: Compatible with Adobe RGB (1998)", "sRGB": "sRGB"}
+    adobe = "ICC: Compatible with Adobe RGB (1998)"
+    said = {"cICP": "Display P3 (cICP 12/13)", "iCCP": adobe, "sRGB": "sRGB"}
     for count in range(len(COLORS) + 1):
         for names in itertools.combinations(COLORS, count):
             first = next((said[name] for name in names if name in said), None)

@@ -32,13 +32,15 @@ from luxscaler.upscaling.upscaler import Upscaler
         ("1-10x4", (1, 5, 9)),
         ("9-10, 3,1-2", (1, 2, 3, 9, 10)),
         ("0001-0003", (1, 2, 3)),
+        ("-2-1", (-2, -1, 0, 1)),
+        ("-5--1x2,-9", (-9, -5, -3, -1)),
     ],
 )
 def test_ranges(text: str, frames: tuple[int, ...]) -> None:
     assert parse_frames(text) == frames
 
 
-@pytest.mark.parametrize("text", ["", "a", "5-1", "1-9x0", "1-2-3", "1-99999999", "-4"])
+@pytest.mark.parametrize("text", ["", "a", "5-1", "1-9x0", "1-2-3", "1-99999999", "1--4", "--4", "1-5x-2"])
 def test_bad_ranges_are_named(text: str) -> None:
     with pytest.raises(InputError, match=f"frames is '{text}'"):
         parse_frames(text)
@@ -55,6 +57,8 @@ def test_bad_ranges_are_named(text: str) -> None:
         ("plate.$F.exr", 7, "plate.7.exr"),
         ("plate_%d.png", 7, "plate_7.png"),
         ("#.png", 12, "12.png"),
+        ("plate.%04d.exr", -8, "plate.-008.exr"),
+        ("plate.#.exr", -8, "plate.-8.exr"),
     ],
 )
 def test_patterns(name: str, frame: int, wanted: str, tmp_path: Path) -> None:
@@ -91,6 +95,13 @@ def test_what_is_wrong_with_names_is_said_before_the_work(tmp_path: Path) -> Non
         shot_of(source, tmp_path / "out.exr")
     with pytest.raises(InputError, match="no frames of that name"):
         shot_of(tmp_path / "other.####.png", target)
+    for name in ("in.5.png", "in.06.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"another number of digits than 'in\.5\.png' and 1 more$"):
+        shot_of(source, target)
+    (tmp_path / "in.0005.png").touch()
+    (tmp_path / "in.0006.png").touch()
+    assert [frame.number for frame in shot_of(source, target)] == [1, 2, 4, 5, 6]
     with pytest.raises(InputError, match="would replace frames of IN"):
         shot_of(source, tmp_path / "in.%04d.png", "1-2")
 

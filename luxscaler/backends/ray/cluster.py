@@ -42,7 +42,7 @@ class Cluster:
             import ray  # noqa: PLC0415
         except ImportError as error:
             raise BackendError(
-                "Ray is not installed: it is the optional extra `ray` (pip install -e '.[ray]')"
+                "Ray is not installed: it is the optional extra `ray` (pip install 'luxscaler[ray]')"
             ) from error
         if address not in (None, "auto"):
             _check_reachable(str(address))

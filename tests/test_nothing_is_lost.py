@@ -25,6 +25,7 @@ from luxscaler.io.options import ExportOptions
 from luxscaler.masters.options import RunOptions
 from luxscaler.masters.upscale import upscale_picture
 from luxscaler.networks.build import build_network
+from luxscaler.networks.foreign import ForeignConfig, ForeignNetwork
 from luxscaler.networks.rrdb import RRDBNetConfig
 from luxscaler.networks.srvgg import SRVGGConfig
 from luxscaler.options import UpscalerOptions
@@ -43,6 +44,7 @@ WITH_ALPHA = tuple(name for name in FORMATS if name != "jpg")
 NETWORKS: dict[str, RRDBNetConfig | SRVGGConfig] = {
     "rrdb": RRDBNetConfig(features=4, blocks=1, growth=3),
     "srvgg": SRVGGConfig(features=4, convs=1),
+    "grey": SRVGGConfig(1, 1, features=4, convs=1, scale=2),
 }
 
 
@@ -53,12 +55,22 @@ def slow(*values: object) -> Any:
 
 @cache
 def an_upscaler(name: str) -> Upscaler:
-    """A network that changes colours and rings."""
+    """A network that changes colours and rings; "foreign": one of another library, which does so in place."""
     torch.manual_seed(3)
+    if name == "foreign":
+        mixing = torch.nn.Conv2d(3, 12, 3, padding=1)
+        foreign = ForeignNetwork(ForeignConfig("Mixing", scale=2), mixing, _mixed)
+        return Upscaler(foreign, UpscalerOptions(device="cpu"))
     network = build_network(NETWORKS[name])
     for parameter in network.parameters():
         parameter.data *= 0.7
     return Upscaler(network, UpscalerOptions(device="cpu"))
+
+
+def _mixed(mixing: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The picture enlarged, with rings and a tint."""
+    added = torch.nn.functional.pixel_shuffle(mixing(x), 2)
+    return x.mul_(0.9).repeat_interleave(2, 2).repeat_interleave(2, 3).add_(added, alpha=0.1)
 
 
 def upscaled(data: bytes, path: Path, network: str = "srvgg", *, tile: int = 1024, **options: Any) -> Result:
@@ -113,6 +125,7 @@ def full(samples: NDArray[Any]) -> float:
     [
         *(slow(name, "srvgg", 1024) for name in WITH_ALPHA if name != "exr"),
         *(slow(name, "srvgg", 64) for name in ("png", "tiff")),
+        *(slow(name, network, 64) for name in ("png", "exr") for network in ("grey", "foreign")),
         *(("exr", "srvgg", 1024), ("exr", "rrdb", 64)),
     ],
 )
@@ -168,7 +181,11 @@ def test_grey_with_alpha_stays_grey(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "tile"), [("srvgg", 1024), slow("srvgg", 64), slow("rrdb", 1024), slow("rrdb", 64)]
+    ("network", "tile"),
+    [
+        *(("srvgg", 1024), slow("srvgg", 64), slow("rrdb", 1024), slow("rrdb", 64)),
+        *(slow(network, tile) for network in ("grey", "foreign") for tile in (64, 1024)),
+    ],
 )
 def test_equal_channels_stay_equal(network: str, tile: int, tmp_path: Path) -> None:
     """RGB stays RGB, and the network adds no colour: in a tile and in a master, with a mask."""
@@ -202,10 +219,17 @@ def fire() -> dict[str, NDArray[np.float32]]:
     return {**{name: plane.astype(np.float32) for name, plane in color.items()}, "A": solid}
 
 
-@pytest.mark.parametrize(("name", "tile"), [("exr", 1024), ("exr", 64), slow("tiff", 1024), slow("tiff", 64)])
-def test_light_without_coverage_survives(name: str, tile: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "network", "tile"),
+    [
+        *(("exr", "srvgg", 1024), ("exr", "srvgg", 64)),
+        *(slow("tiff", "srvgg", tile) for tile in (1024, 64)),
+        *(slow("exr", network, tile) for network in ("grey", "foreign") for tile in (64, 1024)),
+    ],
+)
+def test_light_without_coverage_survives(name: str, network: str, tile: int, tmp_path: Path) -> None:
     planes, path = fire(), tmp_path / f"out.{name}"
-    result = upscaled(exr(planes), path, tile=tile, name=name)
+    result = upscaled(exr(planes), path, network, tile=tile, name=name)
     pixels = seen(path) if name == "tiff" else np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT))
     light = np.dstack([planes[channel] for channel in "RGB"])
     means = pixels.reshape(HEIGHT, SCALE, WIDTH, SCALE, 4).mean((1, 3))

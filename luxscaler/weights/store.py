@@ -98,7 +98,10 @@ def load_network(
         return _load_adapted(load_network(parts[0], folder, entries), Path(parts[1]))
     if not path.is_file():
         known = ", ".join(entry.name for entry in entries)
-        raise WeightsError(f"no weights called {str(name_or_path)!r}, and no such file; known names: {known}")
+        raise WeightsError(
+            f"no weights called {str(name_or_path)!r}, and no such file; known names: {known}, and what "
+            "`luxscaler models fetch` brings"
+        )
     return _load_own(path)
 
 

@@ -82,7 +82,10 @@ def session_of(manner: Manner) -> Iterator[Session]:
         except StoppedError as error:
             voice.stopped(str(error))
             raise typer.Exit(stopping.status) from error
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, ImportError, SystemError) as error:
+            # C extensions make the last two of an interruption while they are imported.
+            if not (isinstance(error, KeyboardInterrupt) or stopping.event.is_set()):
+                raise
             what = "nothing" if session.count == 1 else f"nothing of {session.name}"
             voice.stopped(f"interrupted: {what} was written")
             raise typer.Exit(stopping.status) from error

@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import stat
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -119,6 +120,9 @@ def translated(path: Path, name: str = "") -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: OpenEXR, imagecodecs
         reason = getattr(error, "strerror", None) or str(error)
         reason = reason.replace(name, path.name) if name else reason
+        # The traceback holds the library's generators (tifffile's has a pool of threads): they end here, not
+        # whenever and in whichever thread garbage is collected.
+        traceback.clear_frames(error.__traceback__)
         raise ExportError(f"cannot write {str(path)!r}: {' '.join(reason.split())}") from error
 
 

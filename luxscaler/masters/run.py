@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from luxscaler.backends.base import Backend, DeviceOutput, Ledger, MasterContext, Output, Tile
-from luxscaler.errors import TileError
+from luxscaler.errors import ExportError, TileError
 from luxscaler.hdr.expand import SDR_PEAK, ToneStatistics
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.masters.checks import check_tile
@@ -106,9 +106,14 @@ class Run:
             (*master.request.notices, *master.picture.source.notices, *master.request.size_notices)
         )
         self._reduction: Reduction | None = None
+        self.is_written = False
+        """Whether the result is at its place."""
 
     def to_file(self) -> Result:
-        """Do everything that is left to do. The file appears only if all of it succeeds."""
+        """Do everything that is left to do. The file appears only if all but the report succeeds.
+
+        Raises ExportError, among others: if the report alone cannot be written, it says that the result is.
+        """
         master, request = self._master, self._master.request
         observer = None
         if self._options.report is not None:
@@ -130,6 +135,7 @@ class Run:
             with Writer(assembler, self._done.__contains__, self._control.stop) as writer:
                 self._run_tiles(writer)
             sink.finish()
+            self.is_written = True
         except BaseException:
             sink.discard()
             raise
@@ -137,7 +143,10 @@ class Run:
         if observer is not None and self._options.report is not None:
             self._control.stage("reporting")
             page = summary(request, master.plan, master.picture, self._backend, self._job, observer, result)
-            write_report(self._options.report, replace(page, title=self._options.title or page.title))
+            try:
+                write_report(self._options.report, replace(page, title=self._options.title or page.title))
+            except ExportError as error:
+                raise ExportError(f"{str(master.target)!r} is written, its report is not: {error}") from error
         return result
 
     def _assembler(self, sink: Sink, observer: Observer | None) -> Assembler:

@@ -62,7 +62,8 @@ def upscale_picture(
 
     Setting `stop`, or Ctrl-C, ends the work cleanly: StoppedError says what is kept. Raises InputError and
     its subclasses for a bad request, JobError, BackendError and what the backend raises, ExportError; in each
-    case no file appears, and tiles that are done stay in the job folder.
+    case no file appears, and tiles that are done stay in the job folder. What ends the work when only the
+    report is missing says that the result is there.
     """
     check_type("stop", stop, threading.Event, type(None))
     check_callable("progress", progress)
@@ -221,11 +222,18 @@ def _run(
         choice=request.choice,
     )
     master = replace(_master(request, target, cuts, picture), mask=mask)
+    run = Run(master, backend, job, options, control)
     try:
-        result = Run(master, backend, job, options, control).to_file()
+        result = run.to_file()
+        job.remove()
     except (StoppedError, KeyboardInterrupt):
-        raise StoppedError(_stopped(job)) from None
-    job.remove()
+        written = f"stopped: {str(target)!r} is written"
+        if not run.is_written:
+            raise StoppedError(_stopped(job)) from None
+        if options.report is None:
+            raise StoppedError(written) from None
+        kept = f"; its tiles are kept in {str(job.folder)!r}" if job.lasts else ""
+        raise StoppedError(f"{written}, its report is not{kept}") from None
     return result
 
 

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from luxscaler.cli.stopping import stoppable
+from luxscaler.cli.upscale_run import session_of
+from luxscaler.cli.voice import Manner
 from tests.conftest import ROOT
 from tests.support.picture_files import noise, pillow
 from tests.support.small_weights import make_small_weights
@@ -40,6 +43,24 @@ def test_the_first_signal_interrupts_and_says_its_status() -> None:
     assert stopping.event.is_set()
     assert stopping.status == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_an_import_that_a_signal_breaks_is_an_interruption(
+    stopped: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A C extension says "initialization failed" when a signal arrives while it is imported."""
+
+    def run() -> None:
+        with session_of(Manner()) as session:
+            if stopped:
+                session.stopping.event.set()
+            raise ImportError("initialization failed")
+
+    with pytest.raises(typer.Exit if stopped else ImportError) as error:
+        run()
+    assert getattr(error.value, "exit_code", None) == (130 if stopped else None)
+    assert capsys.readouterr().err == ("interrupted: nothing was written\n" if stopped else "")
 
 
 def test_what_is_ignored_stays_ignored() -> None:

@@ -412,6 +412,39 @@ def test_the_page_has_the_figures(picture: Path, tmp_path: Path) -> None:
     assert f"{result.seams.ratio:.2f} of what the picture changes there" in text
 
 
+@pytest.mark.parametrize(
+    ("failure", "error", "words"),
+    [
+        (ExportError("no room"), ExportError, "out.exr' is written, its report is not: no room$"),
+        (
+            KeyboardInterrupt(),
+            StoppedError,
+            "^stopped: '.*out.exr' is written, its report is not; its tiles are kept in ",
+        ),
+    ],
+)
+def test_a_report_that_is_not_written_does_not_hide_the_result(
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: BaseException,
+    error: type[Exception],
+    words: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("luxscaler.masters.run.write_report", fail)
+    target = tmp_path / "out.exr"
+    with pytest.raises(error, match=words):
+        make(picture, target, report=tmp_path / "page.html")
+    assert target.is_file()
+    monkeypatch.undo()
+    backend = FakeBackend()
+    make(picture, target, backend, report=tmp_path / "page.html")
+    assert backend.calls == []  # the tiles were kept for it
+
+
 def test_progress_counts_and_estimates(picture: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     target = tmp_path / "out.exr"

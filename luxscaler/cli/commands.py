@@ -15,6 +15,12 @@ ORDER = (
     *("server", "jobs", "gateway", "doctor", "completion"),
 )
 """The commands as --help lists them: those that most people need come first."""
+_RIVALS = (
+    ("overwrite", "skip_existing"),
+    ("quiet", "verbose"),
+    ("width", "height", "long_edge", "megapixels", "print_size"),
+)
+"""Options of `upscale` of which one alone can be given."""
 _REFUSALS = {
     "int_": "is not a whole number",
     "float_": "is not a number",
@@ -106,6 +112,16 @@ class Command(Flags, typer.core.TyperCommand):
 
 class UpscaleCommand(Command):
     """`luxscaler upscale`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; an option on the command line puts the user's defaults of its rivals out of force."""
+        left = super().parse_args(ctx, args)
+        sources = {name: getattr(ctx.get_parameter_source(name), "name", "") for name in ctx.params}
+        own = {parameter.name: parameter.default for parameter in self.params}
+        for rivals in _RIVALS:
+            if "COMMANDLINE" in map(sources.get, rivals):
+                ctx.params |= {name: own[name] for name in rivals if sources[name] == "DEFAULT_MAP"}
+        return left
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line: several IN and one OUT, which are one list for the parser."""

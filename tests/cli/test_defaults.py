@@ -1,6 +1,7 @@
 """A configuration file and variables of the environment: they reach the options; misspelt ones are named."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -42,6 +43,29 @@ def test_one_value_in_the_file_needs_no_list(tmp_path: Path) -> None:
     path.write_text('[gateway]\ncog = "http://a"\n', "utf-8")
     found = default_map(get_command(app), {"LUXSCALER_CONFIG": str(path)})
     assert found == {"gateway": {"cog": ["http://a"]}}
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "kept"),
+    [
+        ("overwrite = true", ["--skip-existing"], {"overwrite": False, "skip_existing": True}),
+        ("width = 100", ["--print", "6x4cm@300"], {"width": None, "print_size": "6x4cm@300"}),
+        ("quiet = true", ["-v"], {"quiet": False, "verbose": True}),
+        ("quiet = true", ["--json"], {"quiet": True, "json_lines": True}),
+        ("overwrite = true", ["--overwrite"], {"overwrite": True, "skip_existing": False}),
+    ],
+)
+def test_the_command_line_wins_over_rivals_in_the_file(
+    tmp_path: Path, key: str, given: list[str], kept: dict[str, object]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"[upscale]\n{key}\n", "utf-8")
+    command: Any = get_command(app)
+    defaults = default_map(command, {"LUXSCALER_CONFIG": str(path)})["upscale"]
+    context = command.commands["upscale"].make_context(
+        "upscale", ["a.png", "b.png", *given], default_map=defaults
+    )
+    assert {name: context.params[name] for name in kept} == kept
 
 
 def test_several_values_of_a_variable_are_apart_by_blanks(tmp_path: Path) -> None:

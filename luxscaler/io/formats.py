@@ -67,6 +67,14 @@ def format_of(path: Path) -> str:
         ) from None
 
 
+def misnamed(path: Path, file_format: str) -> tuple[str, ...]:
+    """A notice of a file whose suffix names another format than the one that it has."""
+    named = SUFFIXES.get(path.suffix.lower())
+    if named is None or suffix_of(named) == suffix_of(file_format):
+        return ()
+    return (f"{path.name!r} holds {file_format}, as asked for; its suffix says {named}",)
+
+
 def suffix_of(file_format: str) -> str:
     """The suffix of a format's files, e.g. ".png" for "png-pq"."""
     return {"png-pq": ".png", "tiff16": ".tiff"}.get(file_format, f".{file_format}")

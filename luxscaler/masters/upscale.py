@@ -19,7 +19,7 @@ from luxscaler.backends.choice import CONTAINERS
 from luxscaler.backends.local import LocalBackend
 from luxscaler.checks import check_callable, check_type
 from luxscaler.errors import InputError, JobError, StoppedError
-from luxscaler.io.formats import STREAM_FORMATS, check_picture
+from luxscaler.io.formats import STREAM_FORMATS, check_picture, misnamed
 from luxscaler.isolation.linear_file import LinearFile
 from luxscaler.isolation.pool import read_header_isolated
 from luxscaler.masters.job import Job, folder_of, restart
@@ -82,9 +82,11 @@ def upscale_picture(
     if isinstance(backend, LocalBackend) and (
         request.reference is not None or (is_short and options.report is None)
     ):
-        return _short_way(request, target, backend, control)
-    with _job(request, target, cuts, options, lasts=not is_short) as job:
-        return _run(request, target, backend, options, cuts, job, control)
+        result = _short_way(request, target, backend, control)
+    else:
+        with _job(request, target, cuts, options, lasts=not is_short) as job:
+            result = _run(request, target, backend, options, cuts, job, control)
+    return replace(result, notices=(*result.notices, *misnamed(target, request.output_format)))
 
 
 def _check_self_reference(request: UpscaleRequest, backend: Backend) -> None:

@@ -103,6 +103,13 @@ def test_a_format_by_name_needs_no_suffix(tile: str, checkpoint: str, tmp_path: 
     assert target.read_bytes()[:2] in (b"II", b"MM")
 
 
+def test_a_suffix_of_another_format_is_told(tile: str, checkpoint: str, tmp_path: Path) -> None:
+    target = tmp_path / "out.jpg"
+    result = _run("upscale", tile, str(target), "--format", "tiff16", "--model", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert "'out.jpg' holds tiff16, as asked for; its suffix says jpg" in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -446,7 +446,7 @@ async function tree() {
 /** An impatient user with several windows and mistakes in every field. */
 async function rude({ picture, job }) {
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(30000);
   await page.addInitScript(() => {
     window.streams = [];
     window.EventSource = class extends EventSource {

@@ -25,6 +25,17 @@ def test_a_formats_own_suffix_leads_back_to_it_or_to_its_plainer_kin(name: str) 
     assert found == {"png-pq": "png", "tiff16": "tiff"}.get(name, name)
 
 
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_only_a_suffix_of_another_format_is_told(name: str) -> None:
+    told = {
+        suffix
+        for suffix in (*formats.SUFFIXES, "", ".x")
+        if formats.misnamed(Path(f"a{suffix.upper()}"), name)
+    }
+    own = formats.SUFFIXES[formats.suffix_of(name)]
+    assert told == {suffix for suffix, named in formats.SUFFIXES.items() if named != own}
+
+
 @pytest.mark.parametrize(("name", "most"), [("webp", 16383), ("avif", 65536), ("jpg", 65500)])
 def test_a_side_at_the_limit_is_held_and_one_pixel_more_is_not(name: str, most: int) -> None:
     formats.check_picture(name, most, 1, transparent=False)

@@ -121,15 +121,20 @@ def pairs_of(
 
 
 def shot_pairs(sources: Sequence[str], shot: "Sequence[Frame]", report: str | None) -> "list[Pair]":
-    """The frames of an image sequence. Raises InputError if IN names more, and for --report."""
+    """The frames of an image sequence with their results.
+
+    Raises InputError if IN names more, and for --report; ExportError for a result that is one of the frames.
+    """
     from luxscaler.masters.finding import Found  # noqa: PLC0415
-    from luxscaler.masters.pairs import Pair  # noqa: PLC0415
+    from luxscaler.masters.pairs import Pair, check_pairs  # noqa: PLC0415
 
     if len(sources) > 1:
         raise InputError(f"IN is {len(sources)} names, and the first is a sequence: give it alone")
     if report is not None:
         raise InputError("--report compares two pictures; IN is a sequence")
-    return [Pair(Found(frame.source), frame.target) for frame in shot]
+    pairs = [Pair(Found(frame.source), frame.target, makes_folders=True) for frame in shot]
+    check_pairs(pairs)
+    return pairs
 
 
 def _naming(

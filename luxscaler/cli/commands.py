@@ -15,9 +15,10 @@ ORDER = (
     *("server", "jobs", "gateway", "doctor", "completion"),
 )
 """The commands as --help lists them: those that most people need come first."""
-_RIVALS = (
+_EXCLUSIVE = (
     ("overwrite", "skip_existing"),
     ("quiet", "verbose"),
+    ("dry_run", "preview"),
     ("width", "height", "long_edge", "megapixels", "print_size"),
 )
 """Options of `upscale` of which one alone can be given."""
@@ -114,13 +115,13 @@ class UpscaleCommand(Command):
     """`luxscaler upscale`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse; an option on the command line puts the user's defaults of its rivals out of force."""
+        """Parse; an option on the command line overrides the user's defaults of options that exclude it."""
         left = super().parse_args(ctx, args)
         sources = {name: getattr(ctx.get_parameter_source(name), "name", "") for name in ctx.params}
         own = {parameter.name: parameter.default for parameter in self.params}
-        for rivals in _RIVALS:
-            if "COMMANDLINE" in map(sources.get, rivals):
-                ctx.params |= {name: own[name] for name in rivals if sources[name] == "DEFAULT_MAP"}
+        for names in _EXCLUSIVE:
+            if "COMMANDLINE" in map(sources.get, names):
+                ctx.params |= {name: own[name] for name in names if sources[name] == "DEFAULT_MAP"}
         return left
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

@@ -1,12 +1,12 @@
 """What `luxscaler info` says of a picture: a list of names and values, as text."""
 
 import math
-import os
 
 import numpy as np
 
 from luxscaler.color import luminance
 from luxscaler.io.own_tags import own_tags
+from luxscaler.io.read import Source
 from luxscaler.isolation.pool import read_header_isolated, read_picture_isolated
 from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray
@@ -18,8 +18,11 @@ LEAST_LUMINANCE = 2.0**-24
 """Below the smallest half float: stands for black, which has no finite number of stops."""
 
 
-def report(file: str | os.PathLike[str], choice: LayerChoice = MAIN_LAYER) -> list[tuple[str, str]]:
-    """Name and value of each fact, in order. choice: which layer of an EXR. Raises PictureError."""
+def report(file: Source, choice: LayerChoice = MAIN_LAYER) -> list[tuple[str, str]]:
+    """Name and value of each fact of a path or of a file's bytes, in order. choice: which layer of an EXR.
+
+    Raises PictureError.
+    """
     header = read_header_isolated(file, choice=choice)
     kind = "float" if header.is_float else "integer"
     alpha = " with alpha" if header.has_alpha else ""

@@ -8,7 +8,6 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +26,7 @@ from luxscaler.cli.terminal import (
     one_line_errors,
     out,
     prepare_streams,
+    standard_input,
     tell,
     write_event,
 )
@@ -66,7 +66,7 @@ elsewhere."""
 
 @app.command(cls=Command)
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or - for standard input.")],
     layer: Annotated[str, typer.Option(help="Layer of an EXR that is read.")] = "",
     part: Annotated[int | None, typer.Option(help="Part of an EXR that is read, from 1.")] = None,
     as_json: JsonOption = False,
@@ -74,9 +74,11 @@ def info(
     """Say what a picture is: size, depth, colour space, range in stops, and how LuxScaler made it."""
     with one_line_errors(as_json=as_json):
         from luxscaler.cli.info import report  # noqa: PLC0415
+        from luxscaler.masters.finding import STREAM  # noqa: PLC0415
         from luxscaler.options import LayerChoice  # noqa: PLC0415
 
-        lines = report(file, LayerChoice(layer, part))
+        source = standard_input("FILE") if file == STREAM else file
+        lines = report(source, LayerChoice(layer, part))
         if as_json:
             write_event("result", **grouped(lines))
             return

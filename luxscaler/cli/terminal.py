@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from luxscaler.errors import LuxScalerError, StoppedError
+from luxscaler.errors import InputError, LuxScalerError, StoppedError
 from luxscaler.words import printable
 
 out = Console(highlight=False)
@@ -89,6 +89,16 @@ def unusable(name: str) -> str | None:
     if getattr(sys, f"__{name}__") is None:  # Python's own, not what prepare_streams put in its place
         return "is closed"
     return "is a terminal" if getattr(sys, name).isatty() else None
+
+
+def standard_input(name: str) -> bytes:
+    """All bytes of standard input. name: what messages call it, e.g. "IN".
+
+    Raises InputError if it is closed or a terminal.
+    """
+    if reason := unusable("stdin"):
+        raise InputError(f"{name} is standard input, which {reason}: send it a picture")
+    return sys.stdin.buffer.read()
 
 
 def progress_bar() -> Any:

@@ -19,7 +19,7 @@ import typer
 from luxscaler.cli.displays import Moment, Watch
 from luxscaler.cli.meter import Meter, Pace
 from luxscaler.cli.stopping import Stopping, stoppable
-from luxscaler.cli.terminal import unusable
+from luxscaler.cli.terminal import standard_input, unusable
 from luxscaler.cli.voice import Manner, Voice
 from luxscaler.errors import ExportError, InputError, LuxScalerError, StoppedError
 
@@ -55,11 +55,9 @@ class Session:
         self.name, self.number, self.count = name, number, count
 
     def standard_input(self) -> bytes:
-        """The bytes of standard input, read once. Raises InputError if it holds none."""
+        """The bytes of standard input, read once. Raises InputError if it is closed or a terminal."""
         if self._input is None:
-            if reason := unusable("stdin"):
-                raise InputError(f"IN is standard input, which {reason}: send it a picture")
-            self._input = sys.stdin.buffer.read()
+            self._input = standard_input("IN")
         return self._input
 
     def looked_at(self, count: int) -> None:

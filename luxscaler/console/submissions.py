@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from luxscaler.clock import Clock
 from luxscaler.console.hardware import prices
-from luxscaler.console.headers import size_read
+from luxscaler.console.headers import size_for_job
 from luxscaler.console.job import Job, JobKind, Place
 from luxscaler.console.jobs import Jobs
 from luxscaler.console.local.commands import check_inputs
@@ -256,7 +256,7 @@ def megapixels_of(request: SubmitRequest) -> float | None:
     if request.kind != "master" or is_address(request.source):
         return None
     try:
-        width, height = size_read(Path(request.source), request.inputs)
+        width, height = size_for_job(Path(request.source), request.inputs)
     except (InputError, Problem):
         return None
     return width * height / 1e6
@@ -270,7 +270,7 @@ def _check_result(request: SubmitRequest) -> None:
     if is_address(request.source):
         return
     try:
-        size = size_read(Path(request.source), request.inputs)
+        size = size_for_job(Path(request.source), request.inputs)
     except InputError:
         return
     inputs = {name: value for name, value in request.inputs.items() if name != "cog"}

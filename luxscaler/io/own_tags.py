@@ -9,11 +9,10 @@ import json
 import mmap
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from luxscaler.errors import PictureError
 from luxscaler.io.exr.header import MAGIC, OWN_PREFIX, read_parts
+from luxscaler.io.read import Source, one_line_errors, opened
 
 _MARK = b'"luxscaler": {'
 _REACH = 1 << 12
@@ -22,18 +21,17 @@ _SHOWN = 200
 """Characters of a value that are returned; LuxScaler writes no longer ones."""
 
 
-def own_tags(file: str | os.PathLike[str]) -> dict[str, str]:
+def own_tags(file: Source) -> dict[str, str]:
     """Name and value of each tag, none in a file that is not ours. Raises PictureError."""
-    try:
-        with Path(file).open("rb") as stream:
-            if stream.read(4) == MAGIC:
-                return _of_exr(stream)
-            if os.fstat(stream.fileno()).st_size == 0:
-                return {}
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _of_text(data)
-    except (OSError, ValueError) as error:
-        raise PictureError(f"{str(file)!r} cannot be read: {error}") from error
+    with opened(file) as (name, stream), one_line_errors(name):
+        if stream.read(len(MAGIC)) == MAGIC:
+            return _of_exr(stream)
+        if isinstance(file, bytes):
+            return _of_text(file)
+        if os.fstat(stream.fileno()).st_size == 0:
+            return {}
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _of_text(data)
 
 
 def _of_exr(stream: Any) -> dict[str, str]:
@@ -48,7 +46,7 @@ def _of_exr(stream: Any) -> dict[str, str]:
     return found
 
 
-def _of_text(data: mmap.mmap) -> dict[str, str]:
+def _of_text(data: mmap.mmap | bytes) -> dict[str, str]:
     at = data.rfind(_MARK)
     while at >= 0:
         text = data[at + len(_MARK) - 1 : at + _REACH].decode("ascii", "replace")

@@ -17,22 +17,9 @@ STREAM = "-"
 _PICTURE_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff", ".exr"),
-        *(
-            ".hdr",
-            ".xyze",
-            ".avif",
-            ".avifs",
-            ".jxl",
-            ".bmp",
-            ".dib",
-            ".gif",
-            ".heic",
-            ".heif",
-            ".hif",
-            ".tga",
-        ),
-        *(".psd", ".psb", ".dds", ".jp2", ".jpx", ".jpf", ".jph", ".j2k", ".j2c", ".jpc", ".pbm", ".pgm"),
-        *(".ppm", ".pnm", ".pam", ".pfm", ".qoi", ".ico", ".pcx", ".sgi", ".ras"),
+        *(".hdr", ".xyze", ".avif", ".avifs", ".jxl", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif"),
+        *(".tga", ".psd", ".psb", ".dds", ".jp2", ".jpx", ".jpf", ".jph", ".j2k", ".j2c", ".jpc"),
+        *(".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm", ".qoi", ".ico", ".pcx", ".sgi", ".ras"),
         # Of cameras.
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".orf", ".rw2", ".rwl", ".raf"),
         *(".pef", ".srw", ".x3f", ".3fr", ".fff", ".iiq", ".mrw", ".erf", ".mef", ".mos", ".kdc", ".dcr"),
@@ -51,7 +38,7 @@ class Found:
     """None: standard input."""
     folder: PurePath = _TOP
     """The folder that it lies in, relative to the folder that was searched: of a glob, the one before its
-    first sign."""
+    first wildcard."""
     is_named: bool = True
     """Whether it was named itself, rather than found in a folder or by a glob."""
 
@@ -99,7 +86,7 @@ def _spelt_out(text: str, recursive: bool, leave_out: Path | None) -> Iterable[F
     if is_there or not glob.has_magic(text):
         return [Found(path)]
     matches = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - absolute too
-    top = _before_signs(path)
+    top = _before_wildcards(path)
     pictures = [
         Found(match, match.parent.relative_to(top), is_named=False)
         for match in matches
@@ -119,8 +106,8 @@ def _is_result(match: Path, top: Path, leave_out: Path | None) -> bool:
     return beside and Path(os.path.realpath(match.parent)).is_relative_to(hidden)
 
 
-def _before_signs(pattern: Path) -> Path:
-    """The folders of a glob before the first whose name has a sign in it."""
+def _before_wildcards(pattern: Path) -> Path:
+    """The folders of a glob before the first whose name has a wildcard."""
     fixed = itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parent.parts)
     return Path(*fixed)
 

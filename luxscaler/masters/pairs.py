@@ -44,7 +44,7 @@ def pair_up(
         results = {_key(pair.target) for pair in pairs if pair.target is not None}
         kept = [one for one in found if one.is_named or _key(one.path) not in results or _is_own(one, pairs)]
         pairs = _paired(kept, target, naming, report)
-    _check(pairs)
+    check_pairs(pairs)
     return pairs
 
 
@@ -70,8 +70,8 @@ def _paired(found: Sequence[Found], target: str, naming: Naming | None, report: 
     return [replace(p, report=report.path_of(p.source, index)) for index, p in enumerate(pairs, 1)]
 
 
-def _check(pairs: Sequence[Pair]) -> None:
-    """Raises InputError for a file that would be written twice, ExportError for one that is a source."""
+def check_pairs(pairs: Sequence[Pair]) -> None:
+    """Raise InputError for a file that would be written twice, ExportError for one that is a source."""
     read = {_key(pair.source.path): pair.source for pair in pairs if pair.source.path is not None}
     written: dict[object, Pair] = {}
     for pair in pairs:

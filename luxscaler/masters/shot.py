@@ -18,7 +18,6 @@ from torch import Tensor
 from luxscaler.errors import InputError
 from luxscaler.hdr.shot import shot_statistics
 from luxscaler.masters.batch import FATAL
-from luxscaler.pipeline.output import check_path
 from luxscaler.pipeline.preview import laid
 from luxscaler.pipeline.request import UpscaleRequest
 from luxscaler.tiling.overview import tones_of
@@ -107,8 +106,7 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
     """The frames that a request asks for; empty where `source` names one picture.
 
     frames: as for `parse_frames`; empty: all that are there. Raises InputError for a target without a place
-    for the number, for frames that are not there or have other zeros, and ExportError for a place where none
-    may be written.
+    for the number, and for frames that are not there or have other zeros.
     """
     pattern = FramePattern.parse(source) if isinstance(source, Path) else None
     if pattern is None:
@@ -124,7 +122,8 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
         )
     there = pattern.found()
     wanted = parse_frames(frames) if frames else there
-    missing = [repr(str(pattern.path(number))) for number in wanted if number not in set(there)]
+    known = frozenset(there)
+    missing = [repr(str(pattern.path(number))) for number in wanted if number not in known]
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(f"frames are missing: {', '.join(missing[:_SHOWN])}{more}")
@@ -133,12 +132,7 @@ def shot_of(source: object, target: Path, frames: str = "") -> tuple[Frame, ...]
         raise InputError(f"{str(source)!r} has another number of digits than {others[0].name!r}{more}")
     if not wanted:
         raise InputError(f"{str(source)!r}: there are no frames of that name")
-    made = tuple(Frame(number, pattern.path(number), into.path(number)) for number in wanted)
-    sources = [frame.source for frame in made]
-    if {frame.target.resolve() for frame in made} & {path.resolve() for path in sources}:
-        raise InputError(f"OUT {str(target)!r} would replace frames of IN")
-    check_path(made[0].target, *sources)
-    return made
+    return tuple(Frame(number, pattern.path(number), into.path(number)) for number in wanted)
 
 
 def described(shot: Sequence[Frame], frames: str = "", unread: Sequence[Frame] = ()) -> str:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _LEAST = 8
-"""Smallest side that is given to any network, in pixels: some mirror more pixels of it than one or two."""
+"""Smallest side that is given to any network, in pixels: some mirror up to 3 pixels at an edge, for which
+sides of 1 to 3 are too short."""
 _GRID, _LARGEST_GRID = 32, 64
 """In pixels. Windows have mostly 8 or 16, and U-shaped networks halve a picture up to 4 or 5 times."""
 
@@ -39,7 +40,7 @@ class ForeignConfig:
     bf16: bool = True
     """Whether the library holds it safe in bfloat16."""
     window: int = 1
-    """In pixels, after how many the windows repeat through which it looks at a picture; 1: it has none."""
+    """The period of its attention windows, in pixels; 1: it has none."""
     step: int = 0
     """In pixels, after how many the network itself cuts what it sees into the next patch; 0: it does not."""
     context: int = 0
@@ -86,7 +87,7 @@ class ForeignNetwork(nn.Module):
         height, width = x.shape[2:]
         wanted = self.config.padded(height, width)
         made = self._call(self.model, _padded_copy(x, *wanted))
-        # Swin2SR may give its result together with what it was trained beside.
+        # Swin2SR with auxiliary outputs returns a tuple that begins with the picture.
         out: Tensor = made[0] if isinstance(made, tuple) else made
         return out[:, :, : height * self.config.scale, : width * self.config.scale]
 

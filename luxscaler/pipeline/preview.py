@@ -14,8 +14,7 @@ import torch
 from luxscaler.checks import path_of
 from luxscaler.geometry import WHOLE, TileBox
 from luxscaler.hdr.expand import ToneStatistics
-from luxscaler.io.read import read_header
-from luxscaler.isolation.pool import decode_to_file
+from luxscaler.isolation.pool import decode_to_file, read_header_isolated
 from luxscaler.options import MAIN_LAYER, LayerChoice
 from luxscaler.picture import REFERENCE_WHITE_CD_M2, FloatArray, Picture
 from luxscaler.pipeline.output import check_path
@@ -102,7 +101,7 @@ def laid(
         return file.as_light()
     limits = request.decode_limits
     if limits is not None:
-        header = read_header(file, choice)
+        header = read_header_isolated(file, limits=limits, choice=choice)
         limits = limits.for_pixels(header.width * header.height)
     return decode_to_file(
         file, path, max_pixels=request.max_pixels, limits=limits, sdr=request.sdr, choice=choice

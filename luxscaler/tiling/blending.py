@@ -27,10 +27,8 @@ from luxscaler.upscaling.tiled import weights
 
 BLOCK_BYTES = 2 * 2**20
 """Of the rows that a processor blends at once, about: with the parts of tiles, what a core's cache holds."""
-
-
 Array = Any
-"""An array of NumPy or a tensor of PyTorch: what is done here has the same names in both."""
+"""An array of NumPy or a tensor of PyTorch; the functions used here have the same names in both."""
 
 
 def library_of(device: torch.device) -> Any:
@@ -151,7 +149,7 @@ class Coverage:
     least: Array
     most: Array
     library: Any
-    """The one of the arrays."""
+    """NumPy or PyTorch, whichever made the arrays."""
 
     @classmethod
     def nothing(cls, total: Array, library: Any) -> "Coverage":

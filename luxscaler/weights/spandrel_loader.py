@@ -38,7 +38,7 @@ _SEES_ALL = ("HVICIDNet",)
 _WINDOWS = ("window_size", "win_size", "ws", "split_size", "stripe_size", "pad_size")
 """What the architectures call the sides of their windows."""
 _SHRUNK = {"SCUNet": 8}
-"""How many times a picture was made smaller where the last windows look at it."""
+"""By how much an architecture has downsampled the picture before its last windows."""
 _DYSAMPLES = ("FDAT.__arch.fdat", "__arch_helpers.dysample")
 _ITS_CALLS = r"spandrel\.|torch\.functional$|torch\.nn\.(init|modules\..*)$"
 """Modules whose warnings about deprecated calls are silenced."""
@@ -150,8 +150,7 @@ def _spandrel() -> Any:
 
 
 def _mend_dysample() -> None:
-    """FDAT has a copy of an upsampler that asks for pinned memory, which PyTorch refuses; the shared one does
-    not."""
+    """Give FDAT the shared DySample: its own copy asks for pinned memory, which PyTorch refuses on a CPU."""
     with suppress(ImportError, AttributeError):  # of another version
         own, shared = (import_module(f"spandrel.architectures.{name}") for name in _DYSAMPLES)
         own.DySample.forward = shared.DySample.forward

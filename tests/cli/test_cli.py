@@ -279,6 +279,15 @@ def test_info_names_the_facts(tmp_path: Path) -> None:
         assert {"format", "depth", "colour", "range", "peak"} <= set(lines)
 
 
+def test_info_of_standard_input_is_that_of_the_file() -> None:
+    path = SAMPLE / "tile.png"
+    piped = CliRunner().invoke(app, ["info", "-"], input=path.read_bytes())
+    assert piped.exit_code == 0, piped.output
+    assert piped.stdout == _run("info", str(path)).stdout
+    empty = CliRunner().invoke(app, ["info", "-"], input=b"")
+    assert (empty.exit_code, empty.stderr) == (1, "error: the data is empty\n")
+
+
 def test_info_of_what_is_no_picture_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     path.write_bytes(raw_png(100_000, 100_000, 8, 2, b""))

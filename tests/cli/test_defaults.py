@@ -51,6 +51,7 @@ def test_one_value_in_the_file_needs_no_list(tmp_path: Path) -> None:
         ("overwrite = true", ["--skip-existing"], {"overwrite": False, "skip_existing": True}),
         ("width = 100", ["--print", "6x4cm@300"], {"width": None, "print_size": "6x4cm@300"}),
         ("quiet = true", ["-v"], {"quiet": False, "verbose": True}),
+        ("dry-run = true", ["--preview", "a.jpg"], {"dry_run": False, "preview": Path("a.jpg")}),
         ("quiet = true", ["--json"], {"quiet": True, "json_lines": True}),
         ("overwrite = true", ["--overwrite"], {"overwrite": True, "skip_existing": False}),
     ],

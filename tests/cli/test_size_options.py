@@ -1,5 +1,6 @@
 """`luxscaler upscale`: sizes, profiles, edges that meet and sequences, from the command line to the file."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,18 +77,23 @@ def test_a_sequence(tmp_path: Path, checkpoint: str) -> None:
         header = {"timeCode": OpenEXR.TimeCode(1, 2, 3, number, *[0] * 14)}
         with OpenEXR.File(header, {"RGB": pixels}) as file:
             file.write(str(tmp_path / f"plate.{number:04d}.exr"))
-    names = (tmp_path / "plate.####.exr", tmp_path / "big.%03d.exr")
+    folder = tmp_path / "new" / "big"
+    names = (tmp_path / "plate.####.exr", folder / "big.%03d.exr")
     result = run(*names, "--frames", "1-3x2", "--hdr-boost", 3, "--model", checkpoint, "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert [line.partition(":")[0] for line in result.stdout.splitlines()] == [
-        str(tmp_path / f"big.{number:03d}.exr") for number in (1, 3)
+        str(folder / f"big.{number:03d}.exr") for number in (1, 3)
     ]
     assert "2 frames, one curve" in result.stderr
-    assert sorted(path.name for path in tmp_path.glob("big*")) == ["big.001.exr", "big.003.exr"]
-    spec = oiio.ImageBuf(str(tmp_path / "big.003.exr")).spec()
+    assert sorted(path.name for path in folder.iterdir()) == ["big.001.exr", "big.003.exr"]
+    spec = oiio.ImageBuf(str(folder / "big.003.exr")).spec()
     assert spec.get_string_attribute("smpte:TimeCode") == "01:02:03:03"
     refused = run(*names, "--report", tmp_path / "page.html", "--model", checkpoint)
     assert "--report compares two pictures; IN is a sequence" in refused.stderr
+    os.link(tmp_path / "plate.0001.exr", tmp_path / "linked.0003.exr")
+    for out in ("plate.%04d.exr", "linked.####.exr"):
+        refused = run(names[0], tmp_path / out, "--overwrite", "--model", checkpoint)
+        assert (refused.exit_code, "it is the same file as" in refused.stderr) == (1, True)
 
 
 @pytest.mark.slow

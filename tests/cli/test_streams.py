@@ -180,3 +180,10 @@ def test_a_closed_stream_holds_no_picture(arguments: str, stream: str, tmp_path:
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {name}, which is closed: ")
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.slow
+def test_info_of_closed_standard_input_is_one_line() -> None:
+    done = info(Path("-"), shell="0<&-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: FILE is standard input, which is closed: send it a picture\n"

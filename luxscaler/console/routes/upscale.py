@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 
-from luxscaler.console.headers import header_read
+from luxscaler.console.headers import header_for_job
 from luxscaler.console.job import Place, result_name
 from luxscaler.console.local.commands import REPORT, check_inputs
 from luxscaler.console.master_checks import check_master_inputs, check_master_result, master_size
@@ -108,7 +108,7 @@ def result(name: str, wanted: ResultRequest, console: Here) -> dict[str, Any]:
     source, has_alpha = (picture.about["width"], picture.about["height"]), picture.about["has_alpha"]
     check_master_inputs(wanted.inputs, is_here=wanted.place == "here")
     if wanted.inputs.get("layer") or wanted.inputs.get("part"):
-        header = header_read(picture.path, wanted.inputs)
+        header = header_for_job(picture.path, wanted.inputs)
         source, has_alpha = (header.width, header.height), header.has_alpha
     width, height = master_size(wanted.inputs, *source, wanted.place)
     check_master_result(wanted.inputs, *source, wanted.place)

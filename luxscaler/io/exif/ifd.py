@@ -48,10 +48,13 @@ def bytes_reader(block: bytes) -> Read:
 
 
 def stream_reader(stream: BinaryIO) -> Read:
-    """The bytes of a seekable file."""
+    """The bytes of a seekable file. A place that no file can have raises ValueError."""
 
     def read(offset: int, size: int) -> bytes:
-        stream.seek(offset)
+        try:
+            stream.seek(offset)
+        except (OverflowError, OSError) as error:  # BigTIFF's places have 64 bits
+            raise ValueError(f"no file has a place {offset}") from error
         return stream.read(size)
 
     return read

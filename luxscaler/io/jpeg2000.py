@@ -8,7 +8,7 @@ A and I), T.801 (annex M).
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, SRGB_ASSUMED, ColorCoding
-from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.decoder import Alpha, FileInfo, Samples, colors_and_alpha, with_channels
 from luxscaler.io.exif.read import MAX_ITEM_BYTES, Metadata, from_exif, read_marks, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, profile_space
 from luxscaler.io.isobmff import boxes, top_boxes
@@ -28,6 +28,8 @@ _CODESTREAM = b"\xff\x4f\xff\x51"
 """The start of every codestream, and the marker that follows: its sizes."""
 _SIZES = struct.Struct(">HH8IH")
 """Of the segment from its length on: length, capabilities, eight numbers of grid and tiles, components."""
+_MAPPING = struct.Struct(">HBB")
+"""Component, whether the palette is used, and its column."""
 _MAX_CHANNELS = 16
 _MAX_HEADER = MAX_PROFILE_BYTES + (1 << 20)
 _MAX_BITS = 26
@@ -36,12 +38,14 @@ _SIGNED = 0x80
 _USUAL_CHANNELS = 5
 _BY_NUMBER, _BY_PROFILE = 1, (2, 3)
 _CMYK, _SRGB, _GREY, _SYCC = 12, 16, 17, 18
+_SRGB_CURVES = (_SRGB, _GREY, _SYCC)
+"""Spaces whose samples have the curve of sRGB by definition, once sYCC is RGB."""
 _COLORS = {_CMYK: 4, _SRGB: 3, _GREY: 1, _SYCC: 3}
 _OTHER_SPACES = {
     **{0: "bilevel", 1: "YCbCr(1)", 3: "YCbCr(2)", 4: "YCbCr(3)", 9: "PhotoYCC", 11: "CMY", 13: "YCCK"},
     **{14: "CIELab", 15: "bilevel(2)", 19: "CIEJab", 20: "e-sRGB", 21: "ROMM-RGB", 24: "e-sYCC"},
 }
-_ALPHAS = {1: Alpha.STRAIGHT, 2: Alpha.ASSOCIATED}
+_ALPHAS: dict[int | None, Alpha] = {1: Alpha.STRAIGHT, 2: Alpha.ASSOCIATED}
 _SPACES = {"gray": 1, "rgb": 3, "cmyk": 4}
 _EXIF = b"JpgTiffExif->JP2"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -63,8 +67,9 @@ class _Header:
     space: int | None
     """By number; None: there is none."""
     profile: bytes | None
-    types: dict[int, int] | None
-    """Channel to what it is: 0 colour, 1 alpha, 2 premultiplied alpha, 65535 anything. None: not said."""
+    types: tuple[int | None, ...] | None
+    """What each channel is, as OpenJPEG orders them: 0 colour, 1 alpha, 2 premultiplied alpha, 65535
+    anything. None: not said, of one channel or of all."""
     metadata: Metadata = field(default_factory=Metadata)
     orientation: int = 1
     notices: tuple[str, ...] = ()
@@ -81,7 +86,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         return replace(_UNEVEN.read_info(stream), metadata=header.metadata, orientation=header.orientation)
     if not 1 <= header.bits <= _MAX_BITS:
         raise PictureError(f"is a JPEG 2000 of {counted(header.bits, 'bit')}; 1 to {_MAX_BITS} are supported")
-    alpha, notices = _alpha(header, color)
+    alpha, _, notices = _alpha(header, color)
     coding, more = _coding(header, color)
     return FileInfo(
         format="jpeg2000",
@@ -104,7 +109,9 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if not header.is_even:
         return _UNEVEN.read_samples(stream, info)
     stream.seek(0)
-    samples = with_channels(imagecodecs.jpeg2k_decode(stream.read(), numthreads=1))[..., : info.channels]
+    color = info.channels - (info.alpha is not Alpha.NONE)
+    samples = with_channels(imagecodecs.jpeg2k_decode(stream.read(), numthreads=1))
+    samples = colors_and_alpha(samples, info, _alpha(header, color)[1])
     if header.signed:
         samples = (samples.astype(np.int64) + 2 ** (header.bits - 1)).astype(f"u{samples.dtype.itemsize}")
     return samples
@@ -143,8 +150,8 @@ def _with_sizes(stream: BinaryIO, place: int, found: dict[bytes, bytes]) -> _Hea
     """place: of the codestream. found: the boxes of the header, by name."""
     width, height, components = _components(stream, place)
     space, profile = _color_space(found.get(b"colr", b""))
-    palette = _palette_depths(found.get(b"pclr", b""), found.get(b"cmap", b""))
-    depths = palette or [depth for depth, *_ in components]
+    depths = [depth for depth, *_ in components]
+    depths = _mapped_depths(depths, found.get(b"pclr", b""), found.get(b"cmap", b"")) or depths
     return _Header(
         width=width,
         height=height,
@@ -154,7 +161,7 @@ def _with_sizes(stream: BinaryIO, place: int, found: dict[bytes, bytes]) -> _Hea
         is_even=len(set(depths)) == 1 and all((across, down) == (1, 1) for _, across, down in components),
         space=space,
         profile=profile,
-        types=_channel_types(found.get(b"cdef", b"")),
+        types=_channel_types(found.get(b"cdef", b""), len(depths)),
     )
 
 
@@ -191,21 +198,33 @@ def _color_space(body: bytes) -> tuple[int | None, bytes | None]:
     return None, None
 
 
-def _palette_depths(palette: bytes, mapping: bytes) -> list[int]:
-    """Of each channel that a palette makes, as components give theirs (I.5.3.4, I.5.3.5)."""
-    depths = palette[3 : 3 + palette[2]] if len(palette) > 3 else b""
-    columns = [mapping[at + 3] for at in range(0, len(mapping) - 3, 4)][: _MAX_CHANNELS + 1]
-    return [depths[column] for column in columns if column < len(depths)]
+def _mapped_depths(depths: list[int], palette: bytes, mapping: bytes) -> list[int]:
+    """Of each channel that a palette makes, or that is a component as it is (I.5.3.4, I.5.3.5).
+
+    depths: of the components, as they give them. Empty where there is no palette.
+    """
+    columns = palette[3 : 3 + palette[2]] if len(palette) > 3 else b""
+    found: list[int] = []
+    count = min(len(mapping) // _MAPPING.size, _MAX_CHANNELS + 1)
+    for component, by_palette, column in _MAPPING.iter_unpack(mapping[: count * _MAPPING.size]):
+        known: Sequence[int] = columns if by_palette else depths
+        at = column if by_palette else component
+        found += known[at : at + 1]
+    return found if columns else []
 
 
-def _channel_types(body: bytes) -> dict[int, int] | None:
-    """Channel to type, in the order that colours have (I.5.3.6): OpenJPEG moves them there."""
-    entries = list(_entries(body))
-    if not entries:
-        return None
-    colors = sum(kind == 0 for _, kind, _ in entries)
-    rest = [kind for _, kind, _ in sorted(entries) if kind != 0]
-    return dict(enumerate([0] * colors + rest))
+def _channel_types(body: bytes, count: int) -> tuple[int | None, ...] | None:
+    """The types of the channels (I.5.3.6), in the order in which OpenJPEG hands them on.
+
+    It goes through the entries, and swaps each colour with the channel that stands in its place.
+    """
+    order, types = list(range(count)), {}
+    for number, kind, color in _entries(body):
+        types[number] = kind
+        if kind == 0 and number < count and 1 <= color <= count:
+            at = order.index(number)
+            order[at], order[color - 1] = order[color - 1], order[at]
+    return tuple(types.get(number) for number in order) if types else None
 
 
 def _entries(body: bytes) -> Iterator[tuple[int, int, int]]:
@@ -231,17 +250,18 @@ def _color_channels(header: _Header) -> int:
     return color
 
 
-def _alpha(header: _Header, color: int) -> tuple[Alpha, tuple[str, ...]]:
-    """How the first channel beside the colours relates to them, and notices of those that are left out."""
+def _alpha(header: _Header, color: int) -> tuple[Alpha, int, tuple[str, ...]]:
+    """How alpha relates to the colours, which channel it is, and notices of those that are left out."""
     extra = header.channels - color
-    if extra == 0:
-        return Alpha.NONE, ()
-    types = header.types
-    # Without a word of it, one channel more is taken for alpha, as other readers do.
-    kind = types.get(color, 0) if types is not None else 1 if extra == 1 else 0
-    alpha = _ALPHAS.get(kind, Alpha.NONE)
+    alpha, at = Alpha.NONE, color
+    if header.types is not None:
+        for place in range(color, header.channels):
+            if alpha is Alpha.NONE and header.types[place] in _ALPHAS:
+                alpha, at = _ALPHAS[header.types[place]], place
+    elif extra == 1:  # without a word of it, one channel more is taken for alpha, as other readers do
+        alpha = Alpha.STRAIGHT
     ignored = extra - (alpha is not Alpha.NONE)
-    return alpha, (f"ignored: {counted(ignored, 'extra channel')}",) if ignored else ()
+    return alpha, at, (f"ignored: {counted(ignored, 'extra channel')}",) if ignored else ()
 
 
 def _coding(header: _Header, color: int) -> tuple[ColorCoding, tuple[str, ...]]:
@@ -252,4 +272,4 @@ def _coding(header: _Header, color: int) -> tuple[ColorCoding, tuple[str, ...]]:
             return coding, notices
     if color == 4:
         return CMYK_ASSUMED, (*notices, CMYK_NOTICE)
-    return (ColorCoding("sRGB") if header.space == _SRGB else SRGB_ASSUMED), notices
+    return (ColorCoding("sRGB") if header.space in _SRGB_CURVES else SRGB_ASSUMED), notices

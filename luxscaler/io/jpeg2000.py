@@ -8,7 +8,7 @@ A and I), T.801 (annex M).
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -28,8 +28,6 @@ _CODESTREAM = b"\xff\x4f\xff\x51"
 """The start of every codestream, and the marker that follows: its sizes."""
 _SIZES = struct.Struct(">HH8IH")
 """Of the segment from its length on: length, capabilities, eight numbers of grid and tiles, components."""
-_MAPPING = struct.Struct(">HBB")
-"""Component, whether the palette is used, and its column."""
 _MAX_CHANNELS = 16
 _MAX_HEADER = MAX_PROFILE_BYTES + (1 << 20)
 _MAX_BITS = 26
@@ -150,8 +148,8 @@ def _with_sizes(stream: BinaryIO, place: int, found: dict[bytes, bytes]) -> _Hea
     """place: of the codestream. found: the boxes of the header, by name."""
     width, height, components = _components(stream, place)
     space, profile = _color_space(found.get(b"colr", b""))
-    depths = [depth for depth, *_ in components]
-    depths = _mapped_depths(depths, found.get(b"pclr", b""), found.get(b"cmap", b"")) or depths
+    palette = _palette_depths(found.get(b"pclr", b""), found.get(b"cmap", b""))
+    depths = palette or [depth for depth, *_ in components]
     return _Header(
         width=width,
         height=height,
@@ -198,19 +196,11 @@ def _color_space(body: bytes) -> tuple[int | None, bytes | None]:
     return None, None
 
 
-def _mapped_depths(depths: list[int], palette: bytes, mapping: bytes) -> list[int]:
-    """Of each channel that a palette makes, or that is a component as it is (I.5.3.4, I.5.3.5).
-
-    depths: of the components, as they give them. Empty where there is no palette.
-    """
-    columns = palette[3 : 3 + palette[2]] if len(palette) > 3 else b""
-    found: list[int] = []
-    count = min(len(mapping) // _MAPPING.size, _MAX_CHANNELS + 1)
-    for component, by_palette, column in _MAPPING.iter_unpack(mapping[: count * _MAPPING.size]):
-        known: Sequence[int] = columns if by_palette else depths
-        at = column if by_palette else component
-        found += known[at : at + 1]
-    return found if columns else []
+def _palette_depths(palette: bytes, mapping: bytes) -> list[int]:
+    """Of each channel that a palette makes, as components give theirs (I.5.3.4, I.5.3.5)."""
+    depths = palette[3 : 3 + palette[2]] if len(palette) > 3 else b""
+    columns = [mapping[at + 3] for at in range(0, len(mapping) - 3, 4)][: _MAX_CHANNELS + 1]
+    return [depths[column] for column in columns if column < len(depths)]
 
 
 def _channel_types(body: bytes, count: int) -> tuple[int | None, ...] | None:

@@ -115,6 +115,16 @@ def test_parts_that_differ_in_their_display_windows_are_refused_by_name() -> Non
     assert (read_header(data, LayerChoice(part=2)).width, read_header(data).height) == (8, 6)
 
 
+def test_parts_may_differ_in_their_time_codes() -> None:
+    """As OpenEXR writes them, and it and OpenImageIO read them."""
+    parts = [
+        ({"name": str(hour), "timeCode": OpenEXR.TimeCode(hour, *[0] * 17)}, {"RGB": LIGHT * hour})
+        for hour in (1, 2)
+    ]
+    picture = read_picture(of_parts(parts), choice=LayerChoice(part=2))
+    np.testing.assert_array_equal(picture.rgb, LIGHT * 2)
+
+
 def test_parts_without_colour_are_refused_by_name() -> None:
     plane = np.zeros((4, 4), np.float32)
     data = of_parts([({"name": name}, {"Z": plane}) for name in ("near", "far")])

@@ -26,8 +26,8 @@ from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
 from luxscaler.options import MAIN_LAYER, LayerChoice
 
-_SHARED = ("displayWindow", "pixelAspectRatio", "timeCode", "chromaticities")
-"""Attributes that all parts of a file have in common."""
+_SHARED = ("displayWindow", "pixelAspectRatio", "chromaticities")
+"""Attributes that all parts of a file have in common. So should timeCode be, but no library checks it."""
 _MAX_SOURCE_BITS = 32
 
 

@@ -91,7 +91,7 @@ class ExrDecoder:
 
 
 def _check_shared(parts: Sequence[Part]) -> None:
-    """Raise PictureError where a part contradicts the first in what all have in common: no library reads it."""
+    """Raise PictureError where a part contradicts the first in what all share: no library reads that."""
     for name in _SHARED:
         first = parts[0].attributes.get(name)
         if any(part.attributes.get(name, first) != first for part in parts[1:]):

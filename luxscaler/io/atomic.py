@@ -24,6 +24,8 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 _OWNERS = stat.S_IRUSR | stat.S_IWUSR
+_ANYBODY = 0o666
+"""Less what the process's umask takes away."""
 _PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 LONGEST_NAME = 255
 """Bytes of a file's name on ext4, XFS and APFS."""
@@ -39,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with translated(path, name):
         target = target_of(path)
         temporary = target.with_name(name)
-        temporary.open("xb").close()  # before any work: a folder that is missing or not writable
+        os.close(_new_file(temporary, target))  # before any work: a folder that is missing or not writable
         try:
             with _handle_of(temporary) as handle:
                 _keep_access(handle, target, _OWNERS)
@@ -54,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
 class Partial:
     """The unfinished file of one long-running writer: `.NAME.partial` beside the target, always that name.
 
-    The next writer overwrites what a killed process left, so unfinished files do not pile up. A lock of the
+    The next writer removes what a killed process left, so unfinished files do not pile up. A lock of the
     operating system, which ends with its process, keeps two writers of one target apart. All methods raise
     ExportError.
     """
@@ -89,27 +91,33 @@ class Partial:
         os.close(self._handle)
 
     def _opened(self) -> int:
-        """An empty, locked file of that name; if another process renames it before the lock, the next one."""
+        """A new, locked file of that name. One that a killed process left may be another user's, or open to
+        others, so it is removed."""
         while True:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = os.fstat(handle)
-                if not stat.S_ISREG(held.st_mode):
-                    raise OSError(f"{self.path.name} is not a regular file")
-                if _same_file(self.path, held):
-                    os.ftruncate(handle, 0)
-                    _keep_access(handle, self._target, _OWNERS)
-                    return handle
-            except BlockingIOError:
+            with suppress(FileExistsError):
+                handle = _new_file(self.path, self._target)
+                with _closed_on_error(handle):
+                    if self._is_locked(handle):
+                        _keep_access(handle, self._target, _OWNERS)
+                        return handle
                 os.close(handle)
-                raise ExportError(
-                    f"cannot write {str(self._path)!r}: another process is writing it"
-                ) from None
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
+            with suppress(FileNotFoundError), _handle_of(self.path, os.O_RDWR) as left:
+                if self._is_locked(left):
+                    self.path.unlink()
+
+    def _is_locked(self, handle: int) -> bool:
+        """Lock an open file. False if another process took its name away before that.
+
+        Raises ExportError where another process has the lock, and OSError for what is no file.
+        """
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExportError(f"cannot write {str(self._path)!r}: another process is writing it") from None
+        held = os.fstat(handle)
+        if not stat.S_ISREG(held.st_mode):
+            raise OSError(f"{self.path.name} is not a regular file")
+        return _same_file(self.path, held)
 
 
 @contextmanager
@@ -144,13 +152,28 @@ def target_of(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def _new_file(path: Path, target: Path) -> int:
+    """Create a file; one that is to replace another is nobody else's until it has the access of that."""
+    mode = _OWNERS if target.exists() else _ANYBODY
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+
+
 @contextmanager
-def _handle_of(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _handle_of(path: Path, how: int = os.O_RDONLY) -> Iterator[int]:
+    handle = os.open(path, how | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield handle
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _closed_on_error(handle: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def _keep_access(handle: int, target: Path, more: int = 0) -> None:

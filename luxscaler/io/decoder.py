@@ -87,3 +87,14 @@ class Decoder(Protocol):
 def with_channels(array: NDArray[Any]) -> Samples:
     """Give a (height, width) array its channel axis."""
     return array[..., np.newaxis] if array.ndim == 2 else array
+
+
+def colors_and_alpha(samples: Samples, info: FileInfo, alpha_at: int) -> Samples:
+    """(height, width, info.channels): the colours, and the channel alpha_at behind them where there is alpha.
+
+    samples: (height, width, all channels of the file), colours first.
+    """
+    color = info.channels - (info.alpha is not Alpha.NONE)
+    if info.alpha is Alpha.NONE or alpha_at == color:
+        return samples[..., : info.channels]
+    return samples[..., [*range(color), alpha_at]]

@@ -17,7 +17,7 @@ import numpy as np
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, SRGB_ASSUMED, ColorCoding
-from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.decoder import Alpha, FileInfo, Samples, colors_and_alpha, with_channels
 from luxscaler.io.exif.read import MAX_ITEM_BYTES, Metadata, from_exif, read_marks, with_more
 from luxscaler.io.icc import MAX_PROFILE_BYTES, profile_coding, profile_space
 from luxscaler.io.isobmff import boxes, top_boxes
@@ -36,12 +36,14 @@ _SIGNED = 0x80
 _USUAL_CHANNELS = 5
 _BY_NUMBER, _BY_PROFILE = 1, (2, 3)
 _CMYK, _SRGB, _GREY, _SYCC = 12, 16, 17, 18
+_SRGB_CURVES = (_SRGB, _GREY, _SYCC)
+"""Spaces whose samples have the curve of sRGB by definition, once sYCC is RGB."""
 _COLORS = {_CMYK: 4, _SRGB: 3, _GREY: 1, _SYCC: 3}
 _OTHER_SPACES = {
     **{0: "bilevel", 1: "YCbCr(1)", 3: "YCbCr(2)", 4: "YCbCr(3)", 9: "PhotoYCC", 11: "CMY", 13: "YCCK"},
     **{14: "CIELab", 15: "bilevel(2)", 19: "CIEJab", 20: "e-sRGB", 21: "ROMM-RGB", 24: "e-sYCC"},
 }
-_ALPHAS = {1: Alpha.STRAIGHT, 2: Alpha.ASSOCIATED}
+_ALPHAS: dict[int | None, Alpha] = {1: Alpha.STRAIGHT, 2: Alpha.ASSOCIATED}
 _SPACES = {"gray": 1, "rgb": 3, "cmyk": 4}
 _EXIF = b"JpgTiffExif->JP2"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -63,8 +65,9 @@ class _Header:
     space: int | None
     """By number; None: there is none."""
     profile: bytes | None
-    types: dict[int, int] | None
-    """Channel to what it is: 0 colour, 1 alpha, 2 premultiplied alpha, 65535 anything. None: not said."""
+    types: tuple[int | None, ...] | None
+    """What each channel is, as OpenJPEG orders them: 0 colour, 1 alpha, 2 premultiplied alpha, 65535
+    anything. None: not said, of one channel or of all."""
     metadata: Metadata = field(default_factory=Metadata)
     orientation: int = 1
     notices: tuple[str, ...] = ()
@@ -81,7 +84,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
         return replace(_UNEVEN.read_info(stream), metadata=header.metadata, orientation=header.orientation)
     if not 1 <= header.bits <= _MAX_BITS:
         raise PictureError(f"is a JPEG 2000 of {counted(header.bits, 'bit')}; 1 to {_MAX_BITS} are supported")
-    alpha, notices = _alpha(header, color)
+    alpha, _, notices = _alpha(header, color)
     coding, more = _coding(header, color)
     return FileInfo(
         format="jpeg2000",
@@ -104,7 +107,9 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if not header.is_even:
         return _UNEVEN.read_samples(stream, info)
     stream.seek(0)
-    samples = with_channels(imagecodecs.jpeg2k_decode(stream.read(), numthreads=1))[..., : info.channels]
+    color = info.channels - (info.alpha is not Alpha.NONE)
+    samples = with_channels(imagecodecs.jpeg2k_decode(stream.read(), numthreads=1))
+    samples = colors_and_alpha(samples, info, _alpha(header, color)[1])
     if header.signed:
         samples = (samples.astype(np.int64) + 2 ** (header.bits - 1)).astype(f"u{samples.dtype.itemsize}")
     return samples
@@ -154,7 +159,7 @@ def _with_sizes(stream: BinaryIO, place: int, found: dict[bytes, bytes]) -> _Hea
         is_even=len(set(depths)) == 1 and all((across, down) == (1, 1) for _, across, down in components),
         space=space,
         profile=profile,
-        types=_channel_types(found.get(b"cdef", b"")),
+        types=_channel_types(found.get(b"cdef", b""), len(depths)),
     )
 
 
@@ -198,14 +203,18 @@ def _palette_depths(palette: bytes, mapping: bytes) -> list[int]:
     return [depths[column] for column in columns if column < len(depths)]
 
 
-def _channel_types(body: bytes) -> dict[int, int] | None:
-    """Channel to type, in the order that colours have (I.5.3.6): OpenJPEG moves them there."""
-    entries = list(_entries(body))
-    if not entries:
-        return None
-    colors = sum(kind == 0 for _, kind, _ in entries)
-    rest = [kind for _, kind, _ in sorted(entries) if kind != 0]
-    return dict(enumerate([0] * colors + rest))
+def _channel_types(body: bytes, count: int) -> tuple[int | None, ...] | None:
+    """The types of the channels (I.5.3.6), in the order in which OpenJPEG hands them on.
+
+    It goes through the entries, and swaps each colour with the channel that stands in its place.
+    """
+    order, types = list(range(count)), {}
+    for number, kind, color in _entries(body):
+        types[number] = kind
+        if kind == 0 and number < count and 1 <= color <= count:
+            at = order.index(number)
+            order[at], order[color - 1] = order[color - 1], order[at]
+    return tuple(types.get(number) for number in order) if types else None
 
 
 def _entries(body: bytes) -> Iterator[tuple[int, int, int]]:
@@ -231,17 +240,18 @@ def _color_channels(header: _Header) -> int:
     return color
 
 
-def _alpha(header: _Header, color: int) -> tuple[Alpha, tuple[str, ...]]:
-    """How the first channel beside the colours relates to them, and notices of those that are left out."""
+def _alpha(header: _Header, color: int) -> tuple[Alpha, int, tuple[str, ...]]:
+    """How alpha relates to the colours, which channel it is, and notices of those that are left out."""
     extra = header.channels - color
-    if extra == 0:
-        return Alpha.NONE, ()
-    types = header.types
-    # Without a word of it, one channel more is taken for alpha, as other readers do.
-    kind = types.get(color, 0) if types is not None else 1 if extra == 1 else 0
-    alpha = _ALPHAS.get(kind, Alpha.NONE)
+    alpha, at = Alpha.NONE, color
+    if header.types is not None:
+        for place in range(color, header.channels):
+            if alpha is Alpha.NONE and header.types[place] in _ALPHAS:
+                alpha, at = _ALPHAS[header.types[place]], place
+    elif extra == 1:  # without a word of it, one channel more is taken for alpha, as other readers do
+        alpha = Alpha.STRAIGHT
     ignored = extra - (alpha is not Alpha.NONE)
-    return alpha, (f"ignored: {counted(ignored, 'extra channel')}",) if ignored else ()
+    return alpha, at, (f"ignored: {counted(ignored, 'extra channel')}",) if ignored else ()
 
 
 def _coding(header: _Header, color: int) -> tuple[ColorCoding, tuple[str, ...]]:
@@ -252,4 +262,4 @@ def _coding(header: _Header, color: int) -> tuple[ColorCoding, tuple[str, ...]]:
             return coding, notices
     if color == 4:
         return CMYK_ASSUMED, (*notices, CMYK_NOTICE)
-    return (ColorCoding("sRGB") if header.space == _SRGB else SRGB_ASSUMED), notices
+    return (ColorCoding("sRGB") if header.space in _SRGB_CURVES else SRGB_ASSUMED), notices

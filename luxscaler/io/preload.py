@@ -16,7 +16,7 @@ _LAZY_CODECS = (
 
 
 def preload() -> None:
-    """Load it."""
+    """Load the codecs, the colour transforms and OpenImageIO, if it is installed."""
     for name in _LAZY_CODECS:
         getattr(imagecodecs, name)
     profile = bytes(imagecodecs.cms_profile("srgb"))

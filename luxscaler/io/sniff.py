@@ -50,6 +50,8 @@ _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 _NETPBM = re.compile(rb"P[1-6Ff][\s#]|P7\n")
 _CURSOR = re.compile(rb"\x00\x00\x02\x00[^\x00]\x00")
 _XBM = re.compile(rb"#define \w+_width ")
+_RAW_TIFF = re.compile(rb"(?:II\*\x00|MM\x00\*).{4}(?:CR\x02|IIII.waR|MMMMRaw)", re.DOTALL)
+"""CR2 and IIQ: marks behind the header of a TIFF. Fewer bytes of them begin the pixels of some pictures."""
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _DICOM_PREAMBLE = 128
@@ -135,9 +137,7 @@ def _unsupported(head: bytes) -> str | None:
 
 def _is_raw(head: bytes) -> bool:
     """CR2 and IIQ, which begin as TIFF does, and CR3, which begins as HEIC does."""
-    is_tiff = head[:4] in (b"II*\0", b"MM\0*")
-    is_marked = head[8:10] == b"CR" or head[8:12] in (b"IIII", b"MMMM")
-    return (is_tiff and is_marked) or head[4:12] == b"ftypcrx "
+    return _RAW_TIFF.match(head) is not None or head[4:12] == b"ftypcrx "
 
 
 def _is_jpeg(head: bytes) -> bool:

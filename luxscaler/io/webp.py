@@ -132,12 +132,20 @@ def _canvas(chunks: dict[bytes, bytes]) -> tuple[int, int, bool]:
 
 
 def _covered(chunks: dict[bytes, bytes], width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the first picture of an animation (RFC 9649, 2.7.1.1); else the canvas."""
+    """Left, top, right, bottom of the first picture of an animation (RFC 9649, 2.7.1.1); else the canvas.
+
+    Raises PictureError where it lies beyond the canvas.
+    """
     head = chunks.get(b"ANMF", b"")
     if len(head) < _FRAME_BYTES:
         return 0, 0, width, height
     x, y, across, down = (int.from_bytes(head[at : at + 3], "little") for at in range(0, 12, 3))
-    return 2 * x, 2 * y, min(2 * x + across + 1, width), min(2 * y + down + 1, height)
+    left, top = 2 * x, 2 * y
+    right, bottom = left + across + 1, top + down + 1
+    if right > width or bottom > height:
+        size = f"{left} to {right} × {top} to {bottom}, of {width} × {height}"
+        raise PictureError(f"is damaged: the first picture of the WebP lies beyond its canvas ({size})")
+    return left, top, right, bottom
 
 
 def _coding(chunks: dict[bytes, bytes], marks: Marks) -> tuple[ColorCoding, tuple[str, ...]]:

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_replaced_file_keeps_its_permissions(write: Callable[[Path], None], path: Path) -> None:
-    for mode in (*(each | 0o200 for each in range(0o1000)), 0o4755):
+    for mode in (*{each | 0o200 for each in range(0o1000)}, 0o4755):
         path.chmod(mode)
         write(path)
         assert path.read_bytes() == b"new"
@@ -55,6 +56,39 @@ def test_a_private_file_is_private_while_it_is_written(path: Path) -> None:
     partial.discard()
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_private_file_is_private_from_its_first_moment(
+    write: Callable[[Path], None], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has opened a file goes on reading it, whatever becomes of its permissions."""
+    modes = []
+    opened = os.open
+
+    def seen(*arguments: Any) -> int:
+        handle = opened(*arguments)
+        modes.append(os.fstat(handle).st_mode & 0o777)
+        return handle
+
+    path.chmod(0o600)
+    monkeypatch.setattr(os, "open", seen)
+    write(path)
+    assert set(modes) == {0o600}
+
+
+def test_what_a_killed_process_left_lends_neither_access_nor_bytes(path: Path, tmp_path: Path) -> None:
+    path.unlink()
+    left = tmp_path / ".out.exr.partial"
+    left.write_bytes(b"half")
+    left.chmod(0o666)
+    with left.open("rb") as reader:
+        _row_by_row(path)
+        assert reader.read() == b"half"
+    fresh = tmp_path / "fresh"
+    fresh.touch()
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode == fresh.stat().st_mode
+    assert not left.exists()
 
 
 def test_behind_a_link_too(write: Callable[[Path], None], path: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from luxscaler.io.exif.ifd import (
     GPS_IFD,
     LONG,
     SHORT,
+    SUB_IFDS,
     Entries,
     Tiff,
     bytes_reader,
@@ -33,7 +34,8 @@ def entries(order: str) -> st.SearchStrategy[Entries]:
         st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=5),
     )
     values = st.one_of(numbers, st.text(max_size=20).map(text_entry))
-    return st.dictionaries(st.integers(256, 0x8000), values, max_size=6)
+    tags = st.one_of(st.just(SUB_IFDS), st.integers(256, 0x8000))
+    return st.dictionaries(tags, values, max_size=6)
 
 
 orders = st.sampled_from(["<", ">"])

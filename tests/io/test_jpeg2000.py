@@ -1,5 +1,6 @@
 """JPEG 2000: every depth and number of channels, and what the boxes say of their meaning."""
 
+import itertools
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -118,6 +119,21 @@ def test_channels_in_another_order_and_of_no_meaning() -> None:
     assert picture.alpha is None
     assert picture.source.notices == ("ignored: 1 extra channel",)
     assert read_picture(codestream(noise(9, 9, 5))).source.notices == ("ignored: 2 extra channels",)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_channels_in_every_order(backwards: bool) -> None:
+    codes = noise(6, 7, 5)
+    for places in itertools.permutations(range(5)):
+        meanings = [(0, 1), (0, 2), (0, 3), (1, 0), (65535, 65535)]
+        entries = [(place, *meaning) for place, meaning in zip(places, meanings, strict=True)]
+        entries.sort(reverse=backwards)
+        picture = read_picture(jp2(codestream(codes), colr(SRGB), cdef(*entries)))
+        seen = codes[..., places] / 255
+        np.testing.assert_allclose(picture.rgb, srgb(seen[..., :3]), atol=1e-6)
+        assert picture.alpha is not None
+        np.testing.assert_allclose(picture.alpha, seen[..., 3], atol=1e-6)
+        assert picture.source.notices == ("ignored: 1 extra channel",)
 
 
 def test_a_palette_is_expanded() -> None:

@@ -115,6 +115,25 @@ def test_parts_that_differ_in_their_display_windows_are_refused_by_name() -> Non
     assert (read_header(data, LayerChoice(part=2)).width, read_header(data).height) == (8, 6)
 
 
+def test_chromaticities_that_the_first_part_lacks_are_refused_by_name() -> None:
+    p3 = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.3290)
+    data = of_parts([({"name": name, "chromaticities": p3}, {"RGB": LIGHT}) for name in ("one", "two")])
+    name = b"chromaticities\0chromaticities\0"
+    other = name.replace(b"s", b"z", 1)
+    with pytest.raises(PictureError, match="parts differ in chromaticities, which OpenEXR does not"):
+        read_picture(data.replace(name, other, 1))
+
+
+def test_parts_may_differ_in_their_time_codes() -> None:
+    """As OpenEXR writes them, and it and OpenImageIO read them."""
+    parts = [
+        ({"name": str(hour), "timeCode": OpenEXR.TimeCode(hour, *[0] * 17)}, {"RGB": LIGHT * hour})
+        for hour in (1, 2)
+    ]
+    picture = read_picture(of_parts(parts), choice=LayerChoice(part=2))
+    np.testing.assert_array_equal(picture.rgb, LIGHT * 2)
+
+
 def test_parts_without_colour_are_refused_by_name() -> None:
     plane = np.zeros((4, 4), np.float32)
     data = of_parts([({"name": name}, {"Z": plane}) for name in ("near", "far")])

@@ -387,16 +387,11 @@ def test_camera_raw_is_upright(orientation: int) -> None:
         b"FUJIFILMCCD-RAW 0201" + bytes(100),
         b"IIRO\x08\0\0\0" + bytes(100),
         b"IIU\0\x18\0\0\0" + bytes(100),
-        b"II*\0\x08\0\0\0IIII" + bytes(100),
+        b"II*\0\x08\0\0\0IIIITwaR" + bytes(100),
         b"FOVb\1\0\2\0" + bytes(100),
         b"\0MRM\0\0\1\0" + bytes(100),
         b"II\x1a\0\0\0HEAPCCDR" + bytes(100),
-        *(
-            camera_file(order, big=big, kind=kind)
-            for order in "<>"
-            for big in (False, True)
-            for kind in (4, 13)
-        ),
+        *(camera_file(order, big=big, kind=kind) for order, big, kind in CAMERA_FILES),
     ],
     ids=[
         *("DNG", "CR2", "CR3", "RAF", "ORF", "RW2", "IIQ", "X3F", "MRW", "CRW"),

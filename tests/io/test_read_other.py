@@ -349,6 +349,8 @@ def test_what_the_first_picture_of_a_webp_leaves_bare_is_clear(alpha: bool) -> N
     assert (
         "the first picture has 13 × 9 of the 30 × 20 pixels; around it all is clear" in picture.source.notices
     )
+    with pytest.raises(PictureError, match=r"beyond its canvas .18 to 31 × 6 to 15, of 30 × 20.$"):
+        read_header(moving_webp(codes, (18, 6), (30, 20), alpha=alpha))
     whole = read_picture(moving_webp(codes, (0, 0), (13, 9), alpha=alpha))
     assert whole.source.notices == ("an animation: the first picture is read",)
     assert whole.has_alpha == alpha

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from luxscaler.errors import PictureError
+from luxscaler.io.exif.ifd import directory_bytes
 from luxscaler.io.read import read_header, read_picture
 from luxscaler.isolation.pool import decode_to_file
 from tests.support.picture_files import noise, pillow, srgb, tiff
@@ -313,3 +314,28 @@ def test_what_a_map_says_of_its_place_is_not_lost_without_a_word() -> None:
         "GeoTIFF tags are left out: the result does not say where on earth it lies",
         "the value for missing data, -9999, is read as light",
     )
+
+
+@pytest.mark.parametrize("start", [b"IIII", b"MMMM", b"CRCR"])
+def test_pixels_are_no_mark_of_a_camera(start: bytes) -> None:
+    """libtiff writes pixels right behind the header, where CR2 and IIQ have their marks."""
+    codes = np.resize(np.frombuffer(start, np.uint8), (4, 8, 1))
+    values = {256: 8, 257: 4, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 4, 279: codes.size}
+    entries = {tag: (LONG, 1, struct.pack("<I", value)) for tag, value in values.items()}
+    place = 8 + codes.size
+    data = b"II*\0" + struct.pack("<I", place) + codes.tobytes() + directory_bytes("<", entries, place)
+    assert data[8:12] == start
+    np.testing.assert_allclose(read_picture(data).rgb, srgb(codes / 255) * np.ones(3), atol=1e-6)
+
+
+def test_a_place_beyond_any_file_costs_no_picture(tmp_path: Path) -> None:
+    """BigTIFF's places have 64 bits, of which files take fewer."""
+    codes, path = noise(4, 8), tmp_path / "big.tif"
+    for place in (2**62, 2**63 - 1, 2**64 - 1):
+        data = tiff(codes, bigtiff=True, extratags=[(65000, 16, 1, place, True)])
+        entry = struct.pack("<HQQ", 16, 1, place)
+        assert data.count(struct.pack("<H", 65000) + entry) == 1
+        data = data.replace(struct.pack("<H", 65000) + entry, struct.pack("<H", 330) + entry)
+        path.write_bytes(data)
+        for source in (data, path):
+            np.testing.assert_allclose(read_picture(source).rgb, srgb(codes / 255), atol=1e-6)

@@ -26,6 +26,11 @@ _USER_COMMENT, _UNICODE = 0x9286, b"UNICODE\0"
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 # BigTIFF's; 13 is a place in classic TIFF too.
 _POINTER_BYTES = {4: 4, 13: 4, 16: 8, 18: 8}
+_KNOWN_BYTES = {
+    **dict.fromkeys((EXIF_IFD, GPS_IFD), _POINTER_BYTES),
+    SUB_IFDS: {**_TYPE_BYTES, **_POINTER_BYTES},  # no place in a directory of EXIF, where any type is a value
+}
+"""Sizes of the types that a tag may have, where they are not the usual ones."""
 _MAX_ENTRIES = 1000
 _CLASSIC, _BIG = 42, 43
 _MARKS = {b"II": "<", b"MM": ">"}
@@ -48,10 +53,13 @@ def bytes_reader(block: bytes) -> Read:
 
 
 def stream_reader(stream: BinaryIO) -> Read:
-    """The bytes of a seekable file."""
+    """The bytes of a seekable file. A place that no file can have raises ValueError."""
 
     def read(offset: int, size: int) -> bytes:
-        stream.seek(offset)
+        try:
+            stream.seek(offset)
+        except (OverflowError, OSError) as error:  # BigTIFF's places have 64 bits
+            raise ValueError(f"no file has a place {offset}") from error
         return stream.read(size)
 
     return read
@@ -104,7 +112,7 @@ class Tiff:
         """
         entries: Entries = {}
         for tag, (kind, count, field) in self.fields(offset).items():
-            sizes = _POINTER_BYTES if tag in (EXIF_IFD, GPS_IFD, SUB_IFDS) else _TYPE_BYTES
+            sizes = _KNOWN_BYTES.get(tag, _TYPE_BYTES)
             if (wanted is not None and tag not in wanted) or kind not in sizes:
                 continue
             size = sizes[kind] * count

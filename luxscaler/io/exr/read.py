@@ -26,8 +26,8 @@ from luxscaler.io.exr.standard import standard_attributes
 from luxscaler.io.oiio import opened
 from luxscaler.options import MAIN_LAYER, LayerChoice
 
-_SHARED = ("displayWindow", "pixelAspectRatio", "timeCode", "chromaticities")
-"""Attributes that all parts of a file have in common."""
+_SHARED = ("displayWindow", "pixelAspectRatio", "chromaticities")
+"""Attributes that all parts of a file have in common. So should timeCode be, but no library checks it."""
 _MAX_SOURCE_BITS = 32
 
 
@@ -91,9 +91,10 @@ class ExrDecoder:
 
 
 def _check_shared(parts: Sequence[Part]) -> None:
-    """Raise PictureError where parts differ in what all have to agree on: no library reads such a file."""
+    """Raise PictureError where a part contradicts the first in what all share: no library reads that."""
     for name in _SHARED:
-        if len({value for part in parts if (value := part.attributes.get(name)) is not None}) > 1:
+        first = parts[0].attributes.get(name)
+        if any(part.attributes.get(name, first) != first for part in parts[1:]):
             raise PictureError(f"is an EXR whose parts differ in {name}, which OpenEXR does not allow")
 
 

@@ -15,11 +15,11 @@ import tifffile
 
 from luxscaler.errors import PictureError
 from luxscaler.io.color_encoding import CMYK_ASSUMED, CMYK_NOTICE, ColorCoding
-from luxscaler.io.decoder import Alpha, FileInfo, Samples, with_channels
+from luxscaler.io.decoder import Alpha, FileInfo, Samples, colors_and_alpha, with_channels
 from luxscaler.io.exif.read import Metadata, from_tiff, with_more
 from luxscaler.io.icc import profile_or_assumed
 from luxscaler.io.tiff import special_kinds
-from luxscaler.io.tiff.alpha import alpha_of
+from luxscaler.io.tiff.alpha import alpha_of, declared_alpha
 from luxscaler.io.tiff.pages import main_page
 from luxscaler.words import counted, printable
 
@@ -60,7 +60,7 @@ def read_info(stream: BinaryIO) -> FileInfo:
     with main_page(stream) as (page, place):
         _check_layout(page)
         color = _COLOR_CHANNELS[page.photometric]
-        alpha, _, notices = alpha_of(page, color)
+        alpha, notices = alpha_of(page, color)
         special = special_kinds.kind_of(page)
         bits, is_float, more = _depth(page) if special is None else (special.bits, special.is_float, ())
         source_bits = None if special is None else special.source_bits
@@ -148,7 +148,8 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
             return _expanded(page, array)
         if special is None and array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             array = np.moveaxis(array, 0, -1)
-        samples = _chosen(with_channels(array), page, info)
+        color = _COLOR_CHANNELS[page.photometric]
+        samples = colors_and_alpha(with_channels(array), info, declared_alpha(page, color)[1])
     if info.is_float:
         return np.asarray(samples, np.float32)
     if samples.dtype == np.bool_:
@@ -158,15 +159,6 @@ def read_samples(stream: BinaryIO, info: FileInfo) -> Samples:
     if samples.dtype.itemsize == 8:
         samples = (samples >> np.uint64(32)).astype(np.uint32)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False)
-
-
-def _chosen(samples: Samples, page: tifffile.TiffPage, info: FileInfo) -> Samples:
-    """The colours, and the alpha that is handed on, wherever it is among the extra channels."""
-    color = info.channels - (info.alpha is not Alpha.NONE)
-    at = color if info.alpha is Alpha.NONE else alpha_of(page, color)[1]
-    if at == color:
-        return samples[..., : info.channels]
-    return samples[..., [*range(color), at]]
 
 
 def check_deflate(stream: BinaryIO) -> None:
